@@ -1,0 +1,33 @@
+"""Errors that are the user's to mend, and how a command shows them."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+
+class UserError(Exception):
+    """Bad input: the message says in one line what is wrong and how to mend it."""
+
+
+def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
+    """Decorate a command: a `UserError` becomes one line on standard error and exit code 1.
+
+    The stack trace is shown only where HYDRA_FULL_ERROR is set (`--debug` sets it).
+    """
+
+    @wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            main(*args, **kwargs)
+        except UserError as error:
+            if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0"):
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+
+    return wrapped
