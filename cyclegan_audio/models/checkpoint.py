@@ -1,0 +1,204 @@
+"""Finding a trained pair of generators, loading it without `conf/`, and shipping it small."""
+
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.errors import UserError
+
+FORMAT = 1
+CARD = "pair.json"
+SHIPPED = Path(__file__).resolve().parent / "pretrained"
+DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+@dataclass
+class TranslationPair:
+    """Two generators and all that is needed to use them.
+
+    Attributes:
+        genres: names of A and B.
+        mel: the settings of the mels that the generators take and give.
+        gen_ab: A to B, (B, 1, M, F) in [-1, 1] to the same; in eval mode.
+        gen_ba: B to A.
+        window_frames: frames of a training clip.
+        config: the plain configuration of the run.
+        batches: training batches seen.
+    """
+
+    genres: tuple[str, str]
+    mel: MelSettings
+    gen_ab: nn.Module
+    gen_ba: nn.Module
+    window_frames: int
+    config: dict[str, Any]
+    batches: int = 0
+
+    @property
+    def frame_multiple(self) -> int:
+        """The generators take a multiple of this many frames."""
+        return int(self.gen_ab.frame_multiple)  # type: ignore[arg-type]
+
+    def generator(self, to: str) -> nn.Module:
+        """The generator that translates to genre `to`.
+
+        Raises:
+            UserError: the pair does not have that genre.
+        """
+        if to not in self.genres:
+            raise UserError(
+                f"the model does not know the genre {to!r}; it translates to {' or '.join(self.genres)}"
+            )
+        return self.gen_ab if to == self.genres[1] else self.gen_ba
+
+
+def resolve_run(run: str | Path, checkpoint: str | Path | None = None) -> Path:
+    """The file or folder behind a RUN: a checkpoint, a run folder (its last), a shipped pair's name.
+
+    Raises:
+        UserError: there is nothing of the kind.
+    """
+    path = Path(checkpoint) if checkpoint is not None else Path(run)
+    if path.is_file() or (path / CARD).is_file():
+        return path
+    if checkpoint is not None:
+        raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run")
+    if (path / "checkpoints" / "last.ckpt").is_file():
+        return path / "checkpoints" / "last.ckpt"
+    if path.is_dir():
+        raise UserError(f"{path} has no checkpoints/last.ckpt; name the folder that training printed")
+    if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():
+        return SHIPPED / path.name
+    shipped = ", ".join(sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD}")))
+    raise UserError(
+        f"no run {str(run)!r}: give a run folder, a .ckpt file, or one that ships here ({shipped})"
+    )
+
+
+def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """A training checkpoint of this package, read without running any code in it.
+
+    Raises:
+        UserError: the file is damaged or of another kind.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        if content["cyclegan_audio"]["format"] != FORMAT:
+            raise UserError(
+                f"{path} was written by another version of cyclegan_audio; train again or use that one"
+            )
+    except (*DAMAGE, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or of another kind, "
+            "use another checkpoint of the run"
+        ) from error
+    return content
+
+
+def load_pair(
+    run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
+) -> TranslationPair:
+    """The generators of a RUN (see `resolve_run`), ready to translate.
+
+    Raises:
+        UserError: there is no such run, or its checkpoint is damaged.
+    """
+    path = resolve_run(run, checkpoint)
+    if path.is_dir():
+        card, weights = _read_shipped(path, device)
+    else:
+        content = read_checkpoint(path, device)
+        card = content["cyclegan_audio"]
+        state = content["state_dict"]
+        weights = {
+            name: {
+                key.removeprefix(f"{name}."): value
+                for key, value in state.items()
+                if key.startswith(f"{name}.")
+            }
+            for name in ("gen_ab", "gen_ba")
+        }
+    generators = {name: _build(card["config"]["model"]["generator"], weights[name], path) for name in weights}
+    return TranslationPair(
+        genres=(card["genres"][0], card["genres"][1]),
+        mel=MelSettings.from_dict(card["mel"]),
+        gen_ab=generators["gen_ab"].to(device),
+        gen_ba=generators["gen_ba"].to(device),
+        window_frames=card["window_frames"],
+        config=card["config"],
+        batches=card["batches"],
+    )
+
+
+def make_card(
+    genres: tuple[str, str], mel: MelSettings, window_frames: int, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The plain description that makes a checkpoint usable alone."""
+    return {
+        "format": FORMAT,
+        "genres": list(genres),
+        "mel": mel.to_dict(),
+        "window_frames": window_frames,
+        "config": dict(config),
+    }
+
+
+def ship_pair(pair: TranslationPair, folder: Path) -> None:
+    """Write the two generators as 16-bit safetensors with their card into `folder`, the card last."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("gen_ab", "gen_ba"):
+        weights = {key: value.half().contiguous() for key, value in getattr(pair, name).state_dict().items()}
+        save_file(weights, folder / f"{name}.tmp")
+        os.replace(folder / f"{name}.tmp", folder / f"{name}.safetensors")
+    card = make_card(
+        pair.genres, pair.mel, pair.window_frames, {"model": {"generator": pair.config["model"]["generator"]}}
+    )
+    card["batches"] = pair.batches
+    (folder / f"{CARD}.tmp").write_text(json.dumps(card, indent=1) + "\n")
+    os.replace(folder / f"{CARD}.tmp", folder / CARD)
+
+
+def _read_shipped(
+    folder: Path, device: str | torch.device
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        card = json.loads((folder / CARD).read_text())
+        names = ("gen_ab", "gen_ba")
+        return card, {name: load_file(folder / f"{name}.safetensors", str(device)) for name in names}
+    except (*DAMAGE, SafetensorError) as error:
+        raise UserError(
+            f"{folder} does not hold a whole pair ({error}); install or export it again"
+        ) from error
+
+
+def _build(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) -> nn.Module:
+    """A generator of this package (and of no other, whatever the checkpoint says) with its weights."""
+    numbers = {key: value for key, value in config.items() if not key.startswith("_")}
+    target = str(config["_target_"])
+    built = locate(target) if target.startswith("cyclegan_audio.models.") else None
+    if not (isinstance(built, type) and issubclass(built, nn.Module)):
+        raise UserError(f"{path} names the generator {target}, which this version does not have")
+    generator = built(**numbers)
+    try:
+        generator.load_state_dict({key: value.float() for key, value in weights.items()})
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: the weights do not fit its own configuration; the file is damaged"
+        ) from error
+    return generator.eval()

@@ -1,0 +1,171 @@
+"""CycleGAN as a LightningModule: two generators, two discriminators, one optimiser for each kind."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.losses import (
+    adversarial_loss,
+    check_weights,
+    reconstruction_loss,
+    weighted_sum,
+)
+from cyclegan_audio.models.schedule import LinearDecay
+
+Batch = Mapping[str, Tensor]
+
+
+class CycleGAN(pl.LightningModule):
+    """Translates mels between genre A and genre B without pairs (Zhu et al. 2017).
+
+    `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` judges mels of A, `disc_b` mels of B. Batches hold
+    `real_a` and `real_b`, each (B, 1, M, F) in [-1, 1].
+
+    Args:
+        generator: builds one generator.
+        discriminator: builds one discriminator.
+        loss_weights: of `adversarial`, `cycle` and `identity`; identity 0 leaves its forward pass out.
+        optimizer: builds an optimiser from parameters.
+        schedule: of the learning rate.
+        pool_size: past fakes that the discriminators see again.
+        seed: of the pools' draws.
+
+    Attributes:
+        losses: the last step's losses by name, unweighted, detached.
+        batches: training batches seen in the whole run.
+        elapsed_s: seconds of training in the whole run, resumed parts included.
+        card: plain description (genres, mel settings, configuration) that goes into every checkpoint.
+    """
+
+    def __init__(
+        self,
+        generator: Callable[[], nn.Module],
+        discriminator: Callable[[], nn.Module],
+        loss_weights: Mapping[str, float],
+        optimizer: Callable[..., Optimizer],
+        schedule: LinearDecay,
+        pool_size: int = 50,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.gen_ab, self.gen_ba = generator(), generator()
+        self.disc_a, self.disc_b = discriminator(), discriminator()
+        self.pool_a, self.pool_b = ImagePool(pool_size, seed), ImagePool(pool_size, seed + 1)
+        self.loss_weights = check_weights(loss_weights)
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.losses: dict[str, Tensor] = {}
+        self.batches = 0
+        self.elapsed_s = 0.0
+        self.card: dict[str, Any] = {}
+        self._clock = 0.0
+
+    def forward(self, mel: Tensor, to_b: bool = True) -> Tensor:
+        """Translate (B, 1, M, F) to B, or to A."""
+        return self.gen_ab(mel) if to_b else self.gen_ba(mel)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        generators = [*self.gen_ab.parameters(), *self.gen_ba.parameters()]
+        discriminators = [*self.disc_a.parameters(), *self.disc_b.parameters()]
+        optimizers = [self.make_optimizer(generators), self.make_optimizer(discriminators)]
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        return optimizers
+
+    def translate_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """`fake_*`, `rec_*` and, where the identity loss has a weight, `idt_*`, each (B, 1, M, F)."""
+        real_a, real_b = batch["real_a"], batch["real_b"]
+        out = {"fake_b": self.gen_ab(real_a), "fake_a": self.gen_ba(real_b)}
+        out |= {"rec_a": self.gen_ba(out["fake_b"]), "rec_b": self.gen_ab(out["fake_a"])}
+        if self.loss_weights["identity"] > 0:
+            out |= {"idt_a": self.gen_ba(real_a), "idt_b": self.gen_ab(real_b)}
+        return out
+
+    def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
+        """The generators' losses, unweighted, as `<term>_<direction or domain>`."""
+        losses = {
+            "adversarial_ab": adversarial_loss(self.disc_b(out["fake_b"]), is_real=True),
+            "adversarial_ba": adversarial_loss(self.disc_a(out["fake_a"]), is_real=True),
+            "cycle_a": reconstruction_loss(out["rec_a"], batch["real_a"]),
+            "cycle_b": reconstruction_loss(out["rec_b"], batch["real_b"]),
+        }
+        for domain in ("a", "b"):
+            if f"idt_{domain}" in out:
+                losses[f"identity_{domain}"] = reconstruction_loss(
+                    out[f"idt_{domain}"], batch[f"real_{domain}"]
+                )
+        return losses
+
+    def discriminator_losses(self, batch: Batch, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """Half the sum of the real and the fake part, for each domain (Zhu et al. 2017, appendix 7.1)."""
+
+        def judge(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+            return 0.5 * (adversarial_loss(disc(real), True) + adversarial_loss(disc(fake.detach()), False))
+
+        return {
+            "disc_a": judge(self.disc_a, batch["real_a"], fake_a),
+            "disc_b": judge(self.disc_b, batch["real_b"], fake_b),
+        }
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
+        with self.toggled_optimizer(opt_gen):
+            out = self.translate_batch(batch)
+            gen_losses = self.generator_losses(batch, out)
+            total = weighted_sum(gen_losses, self.loss_weights)
+            self._step(opt_gen, total)
+        with self.toggled_optimizer(opt_disc):
+            disc_losses = self.discriminator_losses(
+                batch, self.pool_a(out["fake_a"]), self.pool_b(out["fake_b"])
+            )
+            self._step(opt_disc, disc_losses["disc_a"] + disc_losses["disc_b"])
+        losses = {"gen_total": total, **gen_losses, **disc_losses}
+        self.losses = {name: loss.detach() for name, loss in losses.items()}
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.elapsed_s, self._clock = self.elapsed_s + now - self._clock, now
+        self.batches += 1
+        if self.schedule.is_over(self.elapsed_s):
+            self.trainer.should_stop = True
+
+    def _step(self, optimizer: Any, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+    @torch.no_grad()
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the cycle and identity error of held-out clips, in the scale of the mels ([-1, 1])."""
+        out = self.translate_batch(batch)
+        for domain in ("a", "b"):
+            real = batch[f"real_{domain}"]
+            for term, name in (("cycle", "rec"), ("identity", "idt")):
+                if f"{name}_{domain}" in out:
+                    error = reconstruction_loss(out[f"{name}_{domain}"], real)
+                    self.log(f"val/{term}_{domain}", error, batch_size=len(real))
+
+    def on_train_start(self) -> None:
+        self._clock = time.monotonic()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        factor = self.schedule.factor(self.current_epoch, self.elapsed_s)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["cyclegan_audio"] = {**self.card, "batches": self.batches, "elapsed_s": self.elapsed_s}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        mine = checkpoint["cyclegan_audio"]
+        self.batches, self.elapsed_s = mine["batches"], mine["elapsed_s"]

@@ -1,0 +1,93 @@
+"""The generator: a ResNet that maps mel-spectrograms of one genre to another."""
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.models.convolution import RowConv2d
+from cyclegan_audio.models.norm import InstanceNorm
+
+FRAME_MULTIPLE = 4  # two halvings: bands and frames of the input must be multiples of this
+
+
+class ResnetBlock(nn.Module):
+    """Two 3 x 3 convolutions with reflection padding and a skip (Johnson et al. 2016); (B, C, H, W)."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(n_channels, n_channels, 3),
+            InstanceNorm(),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(n_channels, n_channels, 3),
+            InstanceNorm(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class ResnetGenerator(nn.Module):
+    """Mel in [-1, 1] (B, 1, M, F) to mel in [-1, 1] of the same shape; M and F are multiples of 4.
+
+    The generator of CycleGAN (Zhu et al. 2017, appendix 7.2): 7 x 7 convolution, two halvings, `n_blocks`
+    residual blocks, two doublings, 7 x 7 convolution, tanh.
+
+    Args:
+        n_filters: channels of the first layer (64 in the paper).
+        n_blocks: residual blocks (9 in the paper).
+        n_channels: channels of input and output (1 for mels, 3 for pictures).
+    """
+
+    frame_multiple = FRAME_MULTIPLE
+
+    def __init__(self, n_filters: int = 64, n_blocks: int = 9, n_channels: int = 1) -> None:
+        super().__init__()
+        self.head = nn.Sequential(
+            nn.ReflectionPad2d(3), nn.Conv2d(n_channels, n_filters, 7), InstanceNorm(), nn.ReLU(inplace=True)
+        )
+        self.down = nn.Sequential(*_down(n_filters), *_down(2 * n_filters))
+        self.blocks = nn.Sequential(*(ResnetBlock(4 * n_filters) for _ in range(n_blocks)))
+        self.up = nn.Sequential(*_up(4 * n_filters), *_up(2 * n_filters))
+        self.tail = nn.Sequential(nn.ReflectionPad2d(3), RowConv2d(n_filters, n_channels, 7), nn.Tanh())
+        self.apply(init_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(x)
+        x = self.down(x)
+        x = self.blocks(x)
+        x = self.up(x)
+        return self.tail(x)
+
+
+def _down(n_channels: int) -> list[nn.Module]:
+    conv = nn.Conv2d(n_channels, 2 * n_channels, 3, stride=2, padding=1)
+    return [conv, InstanceNorm(), nn.ReLU(inplace=True)]
+
+
+def _up(n_channels: int) -> list[nn.Module]:
+    conv = nn.ConvTranspose2d(n_channels, n_channels // 2, 3, stride=2, padding=1, output_padding=1)
+    return [conv, InstanceNorm(), nn.ReLU(inplace=True)]
+
+
+def init_weights(module: nn.Module) -> None:
+    """Convolutions start from a normal distribution with spread 0.02, biases from 0 (Zhu et al. 2017)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def pad_frames(mel: Tensor, multiple: int) -> Tensor:
+    """(..., F) padded at the end by reflection to a multiple of `multiple`; crop back with `[..., :F]`.
+
+    Where the mel is shorter than the padding, the reflection goes on back and forth.
+    """
+    n_frames = mel.shape[-1]
+    target = -(-n_frames // multiple) * multiple
+    if target == n_frames:
+        return mel
+    period = max(2 * (n_frames - 1), 1)
+    place = torch.arange(target, device=mel.device) % period
+    return mel[..., torch.where(place < n_frames, place, period - place)]

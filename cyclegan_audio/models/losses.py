@@ -1,0 +1,42 @@
+"""The losses of CycleGAN, and their weighted sum."""
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from cyclegan_audio.errors import UserError
+
+TERMS = ("adversarial", "cycle", "identity")
+
+
+def adversarial_loss(score: Tensor, is_real: bool) -> Tensor:
+    """Least squares: mean (score - 1)^2 for real, mean score^2 for translated (Mao et al. 2017). Scalar."""
+    score = score.float()
+    return F.mse_loss(score, score.new_full((), float(is_real)).expand_as(score))
+
+
+def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error, of the cycle and the identity term (Zhu et al. 2017, eq. 2 and section 5.2)."""
+    return F.l1_loss(output.float(), target.float())
+
+
+def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights of the three terms as plain numbers.
+
+    Raises:
+        UserError: a term is missing or unknown, or a weight is negative.
+    """
+    if set(weights) != set(TERMS):
+        raise UserError(
+            f"model.loss_weights must name exactly {', '.join(TERMS)}; it names {', '.join(weights)}"
+        )
+    if min(weights.values()) < 0:
+        raise UserError("model.loss_weights must not be negative; 0 leaves a term out")
+    return {term: float(weights[term]) for term in TERMS}
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The generators' total: each loss, named `<term>_<direction>`, times its term's weight."""
+    terms = [weights[name.rsplit("_", 1)[0]] * loss for name, loss in losses.items()]
+    return sum(terms[1:], start=terms[0])

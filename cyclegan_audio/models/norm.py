@@ -1,0 +1,83 @@
+"""Instance normalisation of our own: right in every memory format, and open to statistics from outside."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Statistics = Mapping[str, tuple[Tensor, Tensor]]
+
+
+class InstanceNorm(nn.Module):
+    """Zero mean and unit variance per sample and channel over (H, W) (Ulyanov et al. 2016).
+
+    The same function as `nn.InstanceNorm2d`, whose gradient on the CPU is wrong at batch size 1 where the
+    incoming gradient is channels-last (torch 2.11). Input and output (B, C, H, W).
+
+    Attributes:
+        fixed: mean and variance, each (C,), that replace the sample's own, or None.
+        record: where not None, every forward appends the sample's own mean and mean square, each (B, C).
+    """
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.fixed: tuple[Tensor, Tensor] | None = None
+        self.record: list[tuple[Tensor, Tensor]] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.record is not None:
+            wide = x.float()
+            self.record.append((wide.mean((2, 3)), wide.square().mean((2, 3))))
+        if self.fixed is not None:
+            mean, var = (value.to(x).view(1, -1, 1, 1) for value in self.fixed)
+            return (x - mean) * torch.rsqrt(var + self.eps)
+        if x.is_contiguous():
+            return F.layer_norm(x, x.shape[2:], eps=self.eps)
+        wide = x.float()
+        var, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
+        return ((wide - mean) * torch.rsqrt(var + self.eps)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"eps={self.eps}"
+
+
+@torch.no_grad()
+def collect_statistics(network: nn.Module, inputs: Iterable[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and variance (C,) of every instance norm of `network` over all `inputs` (each (B, C, H, W)).
+
+    Each input is normalised by its own statistics on the way; for one input the result reproduces its output.
+    """
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, InstanceNorm)}
+    for norm in norms.values():
+        norm.record = []
+    try:
+        for x in inputs:
+            network(x)
+        return {name: _pool(norm.record or []) for name, norm in norms.items()}
+    finally:
+        for norm in norms.values():
+            norm.record = None
+
+
+@contextmanager
+def fixed_statistics(network: nn.Module, statistics: Statistics) -> Iterator[None]:
+    """Within the block every instance norm of `network` uses `statistics` (from `collect_statistics`)."""
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, InstanceNorm)}
+    if norms.keys() != statistics.keys():
+        raise ValueError("the statistics were not collected from this network")
+    for name, norm in norms.items():
+        norm.fixed = statistics[name]
+    try:
+        yield
+    finally:
+        for norm in norms.values():
+            norm.fixed = None
+
+
+def _pool(record: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    mean = torch.cat([mean for mean, _ in record]).mean(0)
+    square = torch.cat([square for _, square in record]).mean(0)
+    return mean, (square - mean.square()).clamp_min(0)

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from cyclegan_audio.config import compose
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, make_card, resolve_run, ship_pair
+
+
+@pytest.fixture
+def checkpoint(tiny_model, tmp_path):
+    """A checkpoint file of an untrained small model in a run folder, and its model."""
+    model = tiny_model()
+    cfg = compose(
+        "train", ["model=cyclegan_small", "model.generator.n_filters=4", "model.generator.n_blocks=1"]
+    )
+    mel = instantiate(compose("train", ["mel=hifi"]).mel)
+    model.card = make_card(
+        ("lofi", "rnb"), mel, 344, {"model": OmegaConf.to_container(cfg.model, resolve=True)}
+    )
+    content = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(content)
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save(content, path)
+    return path, model
+
+
+def test_pair_comes_back_from_a_run_folder_and_from_a_file(checkpoint):
+    path, model = checkpoint
+    mel = torch.rand(1, 1, 128, 16) * 2 - 1
+    for run in (path, path.parent.parent, str(path)):
+        pair = load_pair(run)
+        assert (pair.genres, pair.window_frames, pair.frame_multiple) == (("lofi", "rnb"), 344, 4)
+        with torch.no_grad():
+            assert torch.equal(pair.generator("rnb")(mel), model.gen_ab(mel))
+            assert torch.equal(pair.generator("lofi")(mel), model.gen_ba(mel))
+
+
+def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
+    path, model = checkpoint
+    ship_pair(load_pair(path), tmp_path / "small")
+    pair = load_pair(tmp_path / "small")
+    n_bytes = (tmp_path / "small" / "gen_ab.safetensors").stat().st_size
+    assert n_bytes < 2 * sum(p.numel() for p in model.gen_ab.parameters()) + 8000
+    mel = torch.rand(1, 1, 128, 16) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(pair.gen_ab(mel), model.gen_ab(mel), atol=5e-3, rtol=0)
+    assert pair.mel.hash == load_pair(path).mel.hash
+
+
+def test_genre_that_the_pair_lacks(checkpoint):
+    with pytest.raises(UserError, match="'jazz'; it translates to lofi or rnb"):
+        load_pair(checkpoint[0]).generator("jazz")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "foreign"])
+def test_damaged_checkpoint(checkpoint, damage):
+    path, _ = checkpoint
+    whole = path.read_bytes()
+    if damage == "foreign":
+        torch.save({"weights": torch.ones(2)}, path)
+    else:
+        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"not a checkpoint"}[damage])
+    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        load_pair(path)
+
+
+def test_a_checkpoint_cannot_name_code_elsewhere(checkpoint):
+    path, _ = checkpoint
+    content = torch.load(path, weights_only=True)
+    content["cyclegan_audio"]["config"]["model"]["generator"]["_target_"] = "os.system"
+    torch.save(content, path)
+    with pytest.raises(UserError, match=r"names the generator os\.system"):
+        load_pair(path)
+
+
+def test_mel_settings_that_do_not_match_their_hash(checkpoint):
+    path, _ = checkpoint
+    content = torch.load(path, weights_only=True)
+    content["cyclegan_audio"]["mel"]["hop_length"] = 256
+    torch.save(content, path)
+    with pytest.raises(UserError, match="do not match their hash"):
+        load_pair(path)
+
+
+def test_run_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="no run 'nowhere'"):
+        resolve_run("nowhere")
+    with pytest.raises(UserError, match=r"no checkpoints/last\.ckpt"):
+        resolve_run(tmp_path)
+    with pytest.raises(UserError, match="is not a checkpoint"):
+        resolve_run(tmp_path, checkpoint=tmp_path / "x.ckpt")
+
+
+def test_every_shipped_pair_loads_and_moves_its_input():
+    cards = sorted(SHIPPED.glob("*/pair.json"))
+    assert [card.parent.name for card in cards] == ["demo"]
+    pair = load_pair("demo")
+    mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
+    with torch.no_grad():
+        there = pair.gen_ab(mel)
+    assert there.shape == mel.shape
+    assert (there - mel).abs().mean() > 0.01

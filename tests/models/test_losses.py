@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.losses import adversarial_loss, check_weights, reconstruction_loss, weighted_sum
+from cyclegan_audio.models.schedule import LinearDecay
+
+
+def test_least_squares_by_hand():
+    score = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
+    assert float(adversarial_loss(score, True)) == pytest.approx((1 + 0 + 1 + 4) / 4)
+    assert float(adversarial_loss(score, False)) == pytest.approx((0 + 1 + 4 + 1) / 4)
+
+
+def test_reconstruction_by_hand():
+    assert float(reconstruction_loss(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 1.0]))) == pytest.approx(
+        1.25
+    )
+
+
+def test_weights_apply_once_to_each_term():
+    losses = {"adversarial_ab": 1.0, "adversarial_ba": 2.0, "cycle_a": 0.5, "identity_b": 0.25}
+    total = weighted_sum(
+        {name: torch.tensor(value) for name, value in losses.items()},
+        {"adversarial": 1, "cycle": 10, "identity": 4},
+    )
+    assert float(total) == pytest.approx(1 + 2 + 5 + 1)
+
+
+@pytest.mark.parametrize("weights", [{"cycle": 1.0}, {"adversarial": 1.0, "cycle": -1.0, "identity": 0.0}])
+def test_wrong_weights_are_refused(weights):
+    with pytest.raises(UserError, match="loss_weights"):
+        check_weights(weights)
+
+
+def test_pool_fills_then_exchanges_half():
+    pool = ImagePool(size=4, seed=0)
+    first = [torch.full((1, 1, 2, 2), float(i)) for i in range(4)]
+    assert all(torch.equal(pool(fake), fake) for fake in first)
+    exchanged = 0
+    for i in range(4, 404):
+        fake = torch.full((1, 1, 2, 2), float(i))
+        out = pool(fake)
+        assert float(out[0, 0, 0, 0]) <= i
+        exchanged += not torch.equal(out, fake)
+    assert 160 < exchanged < 240  # half of 400, four standard deviations
+    assert pool.n_stored == 4
+
+
+def test_pool_of_zero_passes_and_gradients_stop():
+    fake = torch.ones(1, 1, 2, 2, requires_grad=True)
+    assert torch.equal(ImagePool(0)(fake), fake)
+    assert not ImagePool(0)(fake).requires_grad
+    assert not ImagePool(3)(fake).requires_grad
+
+
+def test_restored_pool_goes_on_exactly():
+    fakes = [torch.full((2, 1, 2, 2), float(i)) for i in range(30)]
+    pool = ImagePool(size=5, seed=3)
+    for fake in fakes[:15]:
+        pool(fake)
+    twin = ImagePool(size=5, seed=99)
+    twin.load_state_dict(pool.state_dict())
+    assert all(torch.equal(pool(fake), twin(fake)) for fake in fakes[15:])
+
+
+def test_schedule_to_the_last_epoch():
+    schedule = LinearDecay(n_epochs=3, n_epochs_decay=4)
+    factors = [schedule.factor(epoch) for epoch in range(schedule.total_epochs)]
+    assert factors == pytest.approx([1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_schedule_by_the_clock():
+    schedule = LinearDecay(n_epochs=50, n_epochs_decay=50, max_minutes=10)
+    assert schedule.factor(0, 0) == 1
+    assert schedule.factor(0, 300) == pytest.approx(1)
+    assert schedule.factor(0, 450) == pytest.approx(0.5)
+    assert schedule.factor(0, 600) == 0
+    assert schedule.factor(98, 0) == pytest.approx(2 / 51)  # the epochs bind where they come first
+    assert schedule.is_over(600)
+    assert not schedule.is_over(599)
+
+
+@pytest.mark.parametrize("numbers", [(0, 0, None), (-1, 5, None), (5, 5, 0)])
+def test_schedule_refuses_nonsense(numbers):
+    with pytest.raises(UserError):
+        LinearDecay(*numbers)
