@@ -1,0 +1,150 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+
+from cyclegan_audio.audio import files
+from cyclegan_audio.audio.files import check_writable, decode, find_audio, resample, to_mono, write
+from cyclegan_audio.errors import UserError
+
+
+def sine(hz: float, seconds: float, rate: int, channels: int = 2) -> torch.Tensor:
+    t = torch.arange(int(seconds * rate), dtype=torch.float64) / rate
+    wave = 0.5 * torch.sin(2 * math.pi * hz * t)
+    return torch.stack([wave * 0.5**c for c in range(channels)]).float()
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_lossless_formats_come_back_to_the_last_bit(tmp_path, suffix):
+    wave = sine(440, 0.3, 44100)
+    write(tmp_path / f"a{suffix}", wave, 44100)
+    back, rate = decode(tmp_path / f"a{suffix}")
+    assert (rate, back.shape, back.dtype) == (44100, wave.shape, torch.float32)
+    assert (back - wave).abs().max() <= 1 / 32768
+    again = tmp_path / f"b{suffix}"
+    write(again, back, 44100)
+    assert torch.equal(decode(again)[0], back)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
+    wave = sine(440, 1.0, 44100)
+    write(tmp_path / f"a{suffix}", wave, 44100)
+    back, rate = decode(tmp_path / f"a{suffix}")
+    assert rate == 44100
+    assert abs(back.shape[1] - wave.shape[1]) <= 128  # FFmpeg may drop a short first block of Vorbis
+    level = back[:, 4000:-4000].square().mean(1).sqrt()
+    torch.testing.assert_close(level, wave.square().mean(1).sqrt(), rtol=0.02, atol=0)
+
+
+def test_decode_mixes_and_resamples(tmp_path):
+    write(tmp_path / "a.wav", sine(440, 1.0, 48000), 48000)
+    mono, rate = decode(tmp_path / "a.wav", sample_rate=22050, mono=True)
+    assert (rate, mono.shape) == (22050, (1, 22050))
+    expected = 0.75 * sine(440, 1.0, 22050, channels=1)
+    assert (mono - expected)[:, 300:-300].abs().max() < 1e-3
+
+
+def test_to_mono_is_the_mean():
+    assert to_mono(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])).tolist() == [0.5, 0.5]
+
+
+def test_resampling_moves_a_sine_to_the_new_rate():
+    got = resample(sine(1000, 0.5, 44100), 44100, 48000)
+    assert (got - sine(1000, 0.5, 48000))[:, 400:-400].abs().max() < 1e-4
+    above = resample(sine(10000, 0.5, 44100), 44100, 16000)  # beyond the new Nyquist frequency: gone
+    assert above[:, 400:-400].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(8000, 11025), (11025, 8000), (8000, 4000)])
+def test_resampling_in_blocks_changes_nothing(from_rate, to_rate):
+    noise = torch.randn(1, 45 * from_rate + 13, generator=torch.Generator().manual_seed(0))
+    whole = torchaudio.functional.resample(noise, from_rate, to_rate, **files._KAISER_BEST)
+    assert noise.shape[1] > 2 * files._RESAMPLE_BLOCK_S * from_rate
+    torch.testing.assert_close(resample(noise, from_rate, to_rate), whole, rtol=0, atol=1e-6)
+
+
+def test_equal_rates_are_left_alone():
+    wave = sine(440, 0.1, 8000)
+    assert resample(wave, 8000, 8000) is wave
+
+
+def test_find_audio_at_any_depth_without_hidden(tmp_path):
+    for name in (
+        "b.WAV",
+        "a.mp3",
+        "deep/er/c.flac",
+        ".hidden.wav",
+        ".git/d.wav",
+        "notes.txt",
+        "deep/._e.mp3",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wav").mkdir()
+    assert [str(p.relative_to(tmp_path)) for p in find_audio(tmp_path)] == [
+        "a.mp3",
+        "b.WAV",
+        "deep/er/c.flac",
+    ]
+    with pytest.raises(UserError, match="not a folder"):
+        find_audio(tmp_path / "none")
+
+
+def test_what_is_no_audio_is_refused_in_one_line(tmp_path):
+    (tmp_path / "text.wav").write_text("not a song " * 100)
+    (tmp_path / "empty.mp3").touch()
+    (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(100_000))
+    for name in ("text.wav", "empty.mp3", "noise.mp3"):
+        with pytest.raises(
+            UserError, match=rf"{name} cannot be read as audio \(.+\); give another file"
+        ) as caught:
+            decode(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="does not exist"):
+        decode(tmp_path / "missing.mp3")
+    with pytest.raises(UserError, match="does not exist"):
+        decode(tmp_path)
+
+
+def test_a_little_damage_is_passed_over(tmp_path):
+    write(tmp_path / "a.mp3", sine(440, 10, 44100), 44100)
+    data = bytearray((tmp_path / "a.mp3").read_bytes())
+    data[50_000:50_400] = bytes(400)
+    (tmp_path / "damaged.mp3").write_bytes(data)
+    (tmp_path / "short.mp3").write_bytes(data[:40_000])
+    assert abs(decode(tmp_path / "damaged.mp3")[0].shape[1] - 441000) < 10_000
+    assert decode(tmp_path / "short.mp3")[0].shape[1] > 44100
+
+
+def test_bad_outputs_are_refused_before_and_while_writing(tmp_path):
+    wave = sine(440, 0.1, 96000)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.wav").mkdir()
+    refused = {"a.xyz": "unknown suffix", "file/a.wav": "cannot write into", "folder.wav": "it is a folder"}
+    for name, message in refused.items():
+        with pytest.raises(UserError, match=message):
+            check_writable(tmp_path / name)
+        with pytest.raises(UserError, match=message):
+            write(tmp_path / name, wave, 44100)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.wav"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.mp3"
+    write(target, sine(440, 0.1, 44100), 44100)
+    before = target.read_bytes()
+    with pytest.raises(UserError, match=r"a\.mp3"):
+        write(target, sine(440, 0.1, 96000), 96000)  # MP3 has no such rate
+    assert target.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp3"]
+
+
+def test_the_check_leaves_nothing_behind_and_writing_makes_folders(tmp_path):
+    target = tmp_path / "new" / "deep" / "a.wav"
+    check_writable(target)
+    assert list(tmp_path.iterdir()) == []
+    write(target, torch.tensor([2.0, -2.0, 0.0]), 8000)
+    assert decode(target)[0].tolist() == [[32767 / 32768, -1.0, 0.0]]
