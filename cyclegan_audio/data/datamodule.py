@@ -1,0 +1,203 @@
+"""Unpaired batches of two genres as a LightningDataModule."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.data.sampler import Draw, UnpairedSampler, fixed_pairs
+from cyclegan_audio.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FLOAT_BYTES = 4
+Batch = dict[str, Tensor]
+
+
+class UnpairedMels(Dataset[Batch]):
+    """Normalised mels of two lists of clips, by `Draw`.
+
+    An item holds `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1
+    and 1, and `index_a`, `index_b` the places in the lists. Mels are cut to `crop_frames` (None: not at all),
+    then padded by reflection at the end to a multiple of `frame_multiple`; they are never played backwards.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        clips_a: Sequence[Clip],
+        clips_b: Sequence[Clip],
+        crop_frames: int | None,
+        frame_multiple: int,
+        in_memory: bool,
+    ) -> None:
+        self.corpus = corpus
+        self.clips = {"a": clips_a, "b": clips_b}
+        self.crop_frames = crop_frames
+        self.frame_multiple = frame_multiple
+        self.cache: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        if in_memory:
+            self.cache = {side: [self._load(clip) for clip in clips] for side, clips in self.clips.items()}
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        item = {}
+        for side, index, start in (("a", draw.index_a, draw.start_a), ("b", draw.index_b, draw.start_b)):
+            mel, range_db = self.cache[side][index] if self.cache else self._load(self.clips[side][index])
+            item[f"real_{side}"] = self._fit(mel, start)[None]
+            item[f"range_db_{side}"] = range_db
+            item[f"index_{side}"] = torch.tensor(index)
+        return item
+
+    def _load(self, clip: Clip) -> tuple[Tensor, Tensor]:
+        """The whole clip (M, F) in [-1, 1] and its range in dB."""
+        mel_db = self.corpus.mel_db(clip)
+        range_db = self.corpus.mel.range_db(mel_db)
+        return self.corpus.mel.normalise(mel_db, range_db), torch.tensor(range_db, dtype=torch.float32)
+
+    def _fit(self, mel: Tensor, start: int) -> Tensor:
+        cut = mel[:, start : start + (self.crop_frames or mel.shape[1])]
+        missing = -cut.shape[1] % self.frame_multiple
+        return F.pad(cut[None], (0, missing), mode="reflect")[0] if missing else cut
+
+
+class UnpairedMelDataModule(pl.LightningDataModule):
+    """Training: an epoch goes once over genre A, B is drawn at random. Validation: fixed pairs.
+
+    Args:
+        corpus: folder of the corpus.
+        genre_a: domain A.
+        genre_b: domain B.
+        mel: refuse a corpus with another mel; None takes the corpus's own.
+        batch_size: pairs in a batch.
+        num_workers: processes that load; the pairs do not depend on it.
+        crop_frames: frames of a random cut in time for training; None takes whole clips.
+        frame_multiple: frames are padded by reflection to a multiple of it.
+        val_pairs: fixed pairs for validation, fewer where there are not as many clips.
+        cache_mb: mels are kept normalised in memory up to this size in 2^20 bytes.
+        seed: of pairs, order and crops.
+
+    Attributes:
+        genres: (genre_a, genre_b).
+    """
+
+    def __init__(
+        self,
+        corpus: str | Path,
+        genre_a: str,
+        genre_b: str,
+        *,
+        mel: MelSettings | Mapping[str, Any] | None = None,
+        batch_size: int = 1,
+        num_workers: int = 0,
+        crop_frames: int | None = None,
+        frame_multiple: int = 4,
+        val_pairs: int = 8,
+        cache_mb: float = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.folder, self.required_mel = corpus, mel
+        self.genres = (str(genre_a), str(genre_b))
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
+        self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
+        self.sampler: UnpairedSampler
+        self.train_data: UnpairedMels
+        self.val_data: UnpairedMels
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus, opened and found fit for these settings on first use.
+
+        Raises:
+            UserError: no corpus, another mel, a genre that it lacks, no training clips, crops too long.
+        """
+        corpus = Corpus.open(self.folder)
+        self._require_fit(corpus)
+        return corpus
+
+    @property
+    def mel(self) -> MelSettings:
+        """The corpus's mel settings."""
+        return self.corpus.mel
+
+    @property
+    def window_frames(self) -> int:
+        """Frames F of a training batch."""
+        frames = self.crop_frames or self.corpus.clip_frames
+        return frames + -frames % self.frame_multiple
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load what training and validation need; a second call does nothing."""
+        if hasattr(self, "train_data"):
+            return
+        train, val = self.clips("train"), self.clips("val")
+        if val == train:
+            log.warning("warning: a genre has no validation clips (too few tracks): training clips stand in")
+        n_values = sum(map(len, train + val)) * self.mel.n_mels * self.corpus.clip_frames
+        in_memory = n_values * FLOAT_BYTES <= self.cache_mb * 2**20
+        self.train_data = UnpairedMels(self.corpus, *train, self.crop_frames, self.frame_multiple, in_memory)
+        self.val_data = UnpairedMels(self.corpus, *val, None, self.frame_multiple, in_memory)
+        n_starts = self.corpus.clip_frames - (self.crop_frames or self.corpus.clip_frames) + 1
+        self.sampler = UnpairedSampler(len(train[0]), len(train[1]), n_starts, self.seed)
+
+    def clips(self, split: str) -> tuple[list[Clip], list[Clip]]:
+        """The clips of both genres in a split; `index_a` and `index_b` of a batch count in these lists.
+
+        Where a genre has no validation clips, training clips stand in for both.
+        """
+        a, b = (self.corpus.clips(genre, split) for genre in self.genres)
+        return (a, b) if split != "val" or (a and b) else self.clips("train")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration over the training batches serves (as Lightning does)."""
+        self.sampler.set_epoch(epoch)
+
+    def start_at(self, batches_done: int) -> None:
+        """Leave out that many batches of the next epoch served, to go on in its middle."""
+        self.sampler.skip = batches_done * self.batch_size
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches (B, 1, M, window_frames)."""
+        return self._loader(self.train_data, self.sampler, self.num_workers)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches (B, 1, M, F) of whole clips."""
+        n_a, n_b = (len(self.val_data.clips[side]) for side in ("a", "b"))
+        return self._loader(self.val_data, fixed_pairs(n_a, n_b, self.val_pairs, self.seed), 0)
+
+    def _loader(self, data: UnpairedMels, draws: Any, num_workers: int) -> DataLoader[Batch]:
+        return DataLoader(
+            data,
+            self.batch_size,
+            sampler=draws,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _require_fit(self, corpus: Corpus) -> None:
+        """Refuse what cannot be trained on; see `corpus`."""
+        if (mel := self.required_mel) is not None:
+            wanted = mel if isinstance(mel, MelSettings) else MelSettings.from_dict(mel)
+            wanted.require_same(corpus.mel, "this command", f"the corpus {corpus.folder}")
+        corpus.require_genres(*self.genres)
+        if self.genres[0] == self.genres[1]:
+            raise UserError(f"both genres are {self.genres[0]!r}; choose two of {', '.join(corpus.genres)}")
+        for genre in self.genres:
+            if not corpus.clips(genre, "train"):
+                raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
+        if self.crop_frames is not None and not self.frame_multiple <= self.crop_frames <= corpus.clip_frames:
+            raise UserError(
+                f"data.crop_frames={self.crop_frames} does not fit clips of {corpus.clip_frames} frames; "
+                f"choose {self.frame_multiple} to {corpus.clip_frames}, or null for whole clips"
+            )

@@ -1,0 +1,76 @@
+"""The demo songs as a source, and the corpus made of them when somebody trains without music of their own."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import Progress
+
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.data.corpus import read_settings
+from cyclegan_audio.data.sources import FolderSource, SourceFile
+from cyclegan_audio.data.writer import prepare_corpus, settings_from
+from cyclegan_audio.errors import UserError
+
+
+class DemoSource:
+    """Songs made by `cyclegan_audio.data.demo`, written once into `folder`.
+
+    Args:
+        folder: where the songs are kept; their corpus goes beside it by default.
+        numbers: seed, songs_per_genre, paired_scores and seconds of `make_demo_songs`.
+    """
+
+    def __init__(self, folder: str | Path, **numbers: Any) -> None:
+        self.folder = Path(folder)
+        self.numbers = numbers
+        self.default_corpus: Path | None = self.folder.parent / "corpus"
+
+    def files(self) -> list[SourceFile]:
+        """All songs, made where they are not there yet."""
+        from cyclegan_audio.data.demo import GENRES, count_demo_songs, make_demo_songs
+
+        counts = {
+            key: self.numbers[key] for key in ("songs_per_genre", "paired_scores") if key in self.numbers
+        }
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("demo songs", total=count_demo_songs(**counts))
+            try:
+                make_demo_songs(self.folder, **self.numbers, on_song=lambda _: bar.advance(task))
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(
+                    f"cannot write demo songs into {self.folder} ({reason}); choose another folder"
+                ) from error
+        return FolderSource({genre: self.folder / genre for genre in GENRES}, self.folder / "paired").files()
+
+    def describe(self) -> dict[str, Any]:
+        """What the songs follow from."""
+        return {"kind": "demo", **self.numbers}
+
+
+def ensure_demo_corpus(folder: str | Path = "data/demo", **numbers: int | float) -> Path:
+    """The corpus of the demo songs in `folder`/corpus, made where it is not there yet (with `mel=hifi`).
+
+    Args:
+        folder: songs go to `folder`/songs.
+        numbers: what differs from `conf/source/demo.yaml`: seed, songs_per_genre, paired_scores, seconds.
+
+    Raises:
+        UserError: the folder cannot be written, or holds demo songs of other numbers.
+    """
+    folder = Path(folder)
+    print(f"no corpus is named: using the demo songs (corpus={folder / 'corpus'})", flush=True)
+    cfg = OmegaConf.load(CONF_DIR / "prepare.yaml")
+    assert isinstance(cfg, DictConfig)
+    cfg.mel = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
+    cfg.source = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
+    cfg.source.update(numbers, folder=str(folder / "songs"))
+    source = instantiate(cfg.source)
+    there = read_settings(folder / "corpus")
+    is_done = there is not None and (folder / "corpus" / "manifest.parquet").is_file()
+    if not is_done or there is None or there["source"] != source.describe():
+        prepare_corpus(source, folder / "corpus", settings_from(cfg))
+    return folder / "corpus"

@@ -1,0 +1,68 @@
+"""Which unpaired clips meet in training: a function of seed and epoch alone."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class Draw(NamedTuple):
+    """A clip of each genre, and the first frame of each crop."""
+
+    index_a: int
+    index_b: int
+    start_a: int = 0
+    start_b: int = 0
+
+
+def draw_epoch(n_a: int, n_b: int, n_starts: int, seed: int, epoch: int) -> list[Draw]:
+    """An epoch: every clip of A once in random order, each with a clip of B drawn uniformly.
+
+    Args:
+        n_a: clips of A.
+        n_b: clips of B.
+        n_starts: places where a crop may begin (1 without cropping).
+        seed: of the run.
+        epoch: counted from 0.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    columns = (
+        rng.permutation(n_a),
+        rng.integers(n_b, size=n_a),
+        rng.integers(n_starts, size=n_a),
+        rng.integers(n_starts, size=n_a),
+    )
+    return [Draw(*map(int, row)) for row in zip(*columns, strict=True)]
+
+
+def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:
+    """The same pairs in every epoch, spread over both genres without repeats while there are clips."""
+    rng = np.random.default_rng([seed, 2**31])
+    order_a, order_b = rng.permutation(n_a), rng.permutation(n_b)
+    n_pairs = min(n_pairs, max(n_a, n_b))
+    return [Draw(int(order_a[i % n_a]), int(order_b[i % n_b])) for i in range(n_pairs)]
+
+
+class UnpairedSampler(Sampler[Draw]):
+    """Serves one epoch of draws from the main process, so that the number of workers changes nothing.
+
+    Lightning calls `set_epoch` before each epoch. `skip` draws are left out of the next epoch served, to go
+    on in its middle; the length stays that of a whole epoch.
+    """
+
+    def __init__(self, n_a: int, n_b: int, n_starts: int, seed: int) -> None:
+        self.n_a, self.n_b, self.n_starts, self.seed = n_a, n_b, n_starts, seed
+        self.epoch = 0
+        self.skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, that the next iteration serves."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n_a
+
+    def __iter__(self) -> Iterator[Draw]:
+        skip, self.skip = self.skip, 0
+        return iter(draw_epoch(self.n_a, self.n_b, self.n_starts, self.seed, self.epoch)[skip:])

@@ -1,0 +1,41 @@
+"""Small folders of audio and a small corpus made of them."""
+
+from collections.abc import Callable
+
+import pytest
+from noise_songs import load_mel, write_genres, write_noise
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.sources import FolderSource
+from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
+
+
+@pytest.fixture(scope="session")
+def hifi() -> MelSettings:
+    return load_mel("hifi")
+
+
+@pytest.fixture(scope="session")
+def paper() -> MelSettings:
+    return load_mel("paper")
+
+
+@pytest.fixture(scope="session")
+def settings(hifi) -> Callable[..., CorpusSettings]:
+    """Settings with clips of one second; takes what differs."""
+    return lambda **changes: CorpusSettings(**{"mel": hifi, "clip_s": 1.0, "workers": 2} | changes)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory, settings) -> Corpus:
+    """Two genres of ten tracks with two clips each, and two paired scores. Not to be changed."""
+    folder = tmp_path_factory.mktemp("corpus")
+    genres = write_genres(folder, tracks=10)
+    for number, name in enumerate(genres):
+        for score in range(2):
+            write_noise(
+                folder / "paired" / name / f"score_{score:03d}.wav", 2.2, seed=1000 + 10 * number + score
+            )
+    prepare_corpus(FolderSource(genres, folder / "paired"), folder / "out", settings())
+    return Corpus.open(folder / "out")

@@ -1,0 +1,32 @@
+"""Folders of noise in place of songs."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from omegaconf import OmegaConf
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+
+RATE = 22_050  # not the mel's, so that resampling is part of what is tested
+
+
+def write_noise(path: Path, seconds: float, seed: int, level: float = 0.1, rate: int = RATE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).normal(0, level, round(seconds * rate))
+    soundfile.write(path, noise.clip(-1, 1), rate)
+
+
+def write_genres(
+    folder: Path, names: tuple[str, ...] = ("lofi", "trap"), tracks: int = 4, seconds: float = 2.2
+) -> dict[str, Path]:
+    """A folder a genre with `tracks` files of noise in it."""
+    for g, name in enumerate(names):
+        for number in range(tracks):
+            write_noise(folder / name / f"song {number}.wav", seconds, seed=100 * g + number)
+    return {name: folder / name for name in names}
+
+
+def load_mel(name: str) -> MelSettings:
+    return MelSettings.from_dict(OmegaConf.to_container(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml")))

@@ -1,0 +1,180 @@
+from collections import Counter
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from noise_songs import write_genres
+
+from cyclegan_audio.config import compose
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.data.sources import FolderSource
+from cyclegan_audio.data.writer import prepare_corpus
+from cyclegan_audio.errors import UserError
+
+
+def make(corpus, **changes) -> UnpairedMelDataModule:
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **changes)
+    data.setup("fit")
+    return data
+
+
+def served(data, epoch: int = 0) -> list[dict[str, torch.Tensor]]:
+    data.set_epoch(epoch)
+    return list(data.train_dataloader())
+
+
+def pairs(batches) -> list[tuple[int, int]]:
+    return [pair for b in batches for pair in zip(b["index_a"].tolist(), b["index_b"].tolist(), strict=True)]
+
+
+def test_batches_have_the_stated_shapes(corpus):
+    batch = served(make(corpus, batch_size=3))[0]
+    frames = corpus.clip_frames + -corpus.clip_frames % 4
+    for side in "ab":
+        assert batch[f"real_{side}"].shape == (3, 1, 128, frames)
+        assert batch[f"real_{side}"].abs().max() <= 1
+        assert batch[f"range_db_{side}"].tolist() == [[-100, 30]] * 3
+        assert batch[f"index_{side}"].dtype == torch.int64
+    assert make(corpus).window_frames == frames
+
+
+def test_an_item_is_its_clip_played_forwards(corpus):
+    data = make(corpus)
+    for batch in served(data)[:5]:
+        for side, clips in zip("ab", data.clips("train"), strict=True):
+            clip = clips[int(batch[f"index_{side}"])]
+            mel_db = data.mel.denormalise(batch[f"real_{side}"][0, 0])
+            expected = corpus.mel_db(clip).clamp(-100, 30)
+            assert torch.allclose(mel_db[:, : expected.shape[1]], expected, atol=1e-3)
+            extra = mel_db.shape[1] - expected.shape[1]
+            assert torch.equal(
+                mel_db[:, expected.shape[1] :], mel_db[:, expected.shape[1] - 1 - extra : -1 - extra].flip(1)
+            )
+
+
+def test_an_epoch_goes_once_over_a_and_draws_b(corpus):
+    data = make(corpus)
+    counts_b: Counter[int] = Counter()
+    for epoch in range(30):
+        drawn = pairs(served(data, epoch))
+        assert sorted(a for a, _ in drawn) == list(range(16))
+        counts_b.update(b for _, b in drawn)
+    assert set(counts_b) == set(range(16))
+    assert max(counts_b.values()) < 3 * min(counts_b.values())  # 30 each on average
+    assert len({b for _, b in pairs(served(data, 0))}) < 16  # drawn with replacement
+
+
+def test_pairs_follow_from_seed_and_epoch_alone(corpus):
+    plain = make(corpus, crop_frames=32)
+    workers = make(corpus, crop_frames=32, num_workers=2, cache_mb=0)
+    loader = workers.train_dataloader()
+    for epoch in (0, 1):
+        workers.set_epoch(epoch)
+        for one, other in zip(served(plain, epoch), loader, strict=True):
+            assert one.keys() == other.keys()
+            assert all(torch.equal(one[key], other[key]) for key in one)
+    assert pairs(served(plain, 0)) == pairs(served(plain, 0))
+    assert pairs(served(plain, 0)) != pairs(served(plain, 1))
+    assert pairs(served(plain, 0)) != pairs(served(make(corpus, seed=1), 0))
+
+
+def test_global_random_state_is_left_alone(corpus):
+    data = make(corpus)
+    torch.manual_seed(1)
+    first = pairs(served(data))
+    torch.manual_seed(2)
+    assert pairs(served(data)) == first
+
+
+def test_crops_are_cuts_of_the_clip(corpus):
+    data = make(corpus, crop_frames=30)
+    whole = data.mel.normalise(corpus.mel_db(data.clips("train")[0][0]))
+    starts = set()
+    for epoch in range(40):
+        for batch in served(data, epoch):
+            assert batch["real_a"].shape[-1] == data.window_frames == 32
+            if int(batch["index_a"]) == 0:
+                windows = whole.unfold(1, 30, 1).movedim(1, 0)  # (starts, M, 30)
+                (start,) = (windows == batch["real_a"][0, 0, :, :30]).all((1, 2)).nonzero()
+                starts.add(int(start))
+    assert len(starts) > 15
+    assert max(starts) <= corpus.clip_frames - 30
+
+
+def test_goes_on_in_the_middle_of_an_epoch(corpus):
+    whole, later = make(corpus, batch_size=2), make(corpus, batch_size=2)
+    later.start_at(3)
+    assert pairs(served(later, 4)) == pairs(served(whole, 4))[6:]
+    assert pairs(served(later, 5)) == pairs(served(whole, 5))
+    assert len(later.train_dataloader()) == 8
+
+
+def test_validation_pairs_are_fixed_whole_clips(corpus):
+    data = make(corpus, crop_frames=32, val_pairs=8)
+    first = list(data.val_dataloader())
+    data.set_epoch(3)
+    assert pairs(first) == pairs(data.val_dataloader())
+    assert sorted(a for a, _ in pairs(first)) == [0, 1]  # two clips in the split, no repeats
+    assert first[0]["real_a"].shape[-1] == corpus.clip_frames + -corpus.clip_frames % 4
+    val_clips = {clip.clip_id for clips in data.clips("val") for clip in clips}
+    assert not val_clips & {clip.clip_id for clips in data.clips("train") for clip in clips}
+
+
+def test_without_validation_clips_training_clips_stand_in(tmp_path, settings, caplog):
+    prepare_corpus(FolderSource(write_genres(tmp_path, tracks=1, seconds=1.1)), tmp_path / "out", settings())
+    data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap")
+    data.setup("fit")
+    assert "no validation clips" in caplog.text
+    assert pairs(data.val_dataloader()) == [(0, 0)]
+
+
+def test_scaling_per_clip_keeps_each_range(tmp_path, settings, paper):
+    prepare_corpus(FolderSource(write_genres(tmp_path)), tmp_path / "out", settings(mel=paper))
+    data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap")
+    data.setup("fit")
+    batch = served(data)[0]
+    clip = data.clips("train")[0][int(batch["index_a"])]
+    assert batch["range_db_a"].tolist()[0] == pytest.approx([clip.min_db, clip.max_db])
+    assert (float(batch["real_a"].min()), float(batch["real_a"].max())) == (-1, 1)
+    mel_db = data.mel.denormalise(batch["real_a"][0, 0], tuple(batch["range_db_a"][0].tolist()))
+    assert torch.allclose(mel_db[:, : data.corpus.clip_frames], data.corpus.mel_db(clip), atol=1e-3)
+
+
+def test_configuration_builds_it(corpus, hifi):
+    overrides = [f"corpus={corpus.folder}", "mel=hifi", "data.batch_size=2"]
+    data = instantiate(compose("train", overrides).data)
+    assert data.genres == ("lofi", "trap")
+    assert data.mel == hifi
+    assert data.batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"genre_b": "rnb"}, "no genre 'rnb'"),
+        ({"genre_b": "lofi"}, "both genres are 'lofi'"),
+        ({"crop_frames": 1000}, "does not fit clips of 86 frames"),
+        ({"crop_frames": 2}, "does not fit"),
+        ({"corpus": "nowhere"}, "nowhere is not a corpus"),
+    ],
+)
+def test_bad_input(corpus, changes, message):
+    values = {"corpus": corpus.folder, "genre_a": "lofi", "genre_b": "trap"} | changes
+    with pytest.raises(UserError, match=message):
+        UnpairedMelDataModule(**values).setup("fit")
+
+
+def test_a_corpus_with_another_mel_is_refused(corpus, paper):
+    with pytest.raises(UserError, match="hop_length 1024 against 512"):
+        make(corpus, mel=paper)
+    overrides = [f"corpus={corpus.folder}", "mel=paper"]
+    with pytest.raises(UserError, match="sample_rate 48000 against 44100"):
+        instantiate(compose("train", overrides).data).setup("fit")
+
+
+def test_a_genre_without_training_clips_is_refused(corpus):
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap")
+    corpus_without = type(corpus).open(corpus.folder)
+    corpus_without._clips = [c for c in corpus_without._clips if (c.genre, c.split) != ("trap", "train")]
+    with pytest.raises(UserError, match="no training clips of trap"):
+        data._require_fit(corpus_without)

@@ -1,0 +1,48 @@
+import sys
+
+import pytest
+from noise_songs import write_genres, write_noise
+
+from cyclegan_audio import prepare
+from cyclegan_audio.data import demo
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+
+
+@pytest.fixture
+def songs(monkeypatch, tmp_path) -> list[dict]:
+    """In place of the songs noise in the same folders; notes the numbers asked for."""
+    asked: list[dict] = []
+
+    def make(folder, *, on_song=None, **numbers):
+        asked.append(numbers)
+        write_genres(folder, demo.GENRES, tracks=numbers["songs_per_genre"], seconds=4.1)
+        for number, genre in enumerate(demo.GENRES):
+            write_noise(folder / "paired" / genre / "score_000.wav", 4.1, seed=900 + number)
+
+    monkeypatch.setattr(demo, "make_demo_songs", make)
+    monkeypatch.chdir(tmp_path)
+    return asked
+
+
+def test_made_once_and_said(songs, capsys):
+    folder = ensure_demo_corpus(songs_per_genre=3)
+    assert "using the demo songs" in capsys.readouterr().out
+    corpus = Corpus.open(folder)
+    assert set(corpus.genres) == {"lofi", "trap", "rnb"}
+    assert (corpus.mel.name, corpus.clip_s) == ("hifi", 4.0)
+    assert len(corpus.paired("lofi", "rnb")) == 1
+    assert {len(corpus.clips("trap", split)) for split in ("train", "val", "test", "paired")} == {1}
+    assert songs[0] == {"seed": 0, "songs_per_genre": 3, "paired_scores": 6, "seconds": 32.0}
+    assert ensure_demo_corpus(songs_per_genre=3) == folder
+    assert len(songs) == 1
+
+
+def test_prepare_makes_the_same_corpus_at_the_same_place(songs, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["prepare", "source=demo", "source.songs_per_genre=3", "workers=1"])
+    prepare.main()
+    assert ensure_demo_corpus(songs_per_genre=3) == (tmp_path / "data" / "demo" / "corpus").relative_to(
+        tmp_path
+    )
+    assert len(songs) == 1

@@ -1,0 +1,118 @@
+import sys
+
+import pytest
+from noise_songs import write_genres, write_noise
+
+from cyclegan_audio import prepare
+from cyclegan_audio.config import compose
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.sources import FolderSource
+from cyclegan_audio.errors import UserError
+
+# genre, folder: all of it means something in a shell, in Hydra's grammar or in interpolations
+AWKWARD = {
+    "lofi": "Lofi [2018] & more",
+    "r&b": "Bob's, vol. #1",
+    "trap": "~x=y",
+    "${oc.env:HOME}": "${x}",
+    "Musik für 'dich'": 'a "b" \\ {c: d}, 100%41',
+    "???": "null",
+}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the command with these arguments in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def command(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["prepare", *arguments])
+        prepare.main()
+
+    return command
+
+
+def test_paths_and_genres_are_taken_verbatim(run, tmp_path, capsys):
+    options = []
+    for number, (genre, folder) in enumerate(AWKWARD.items()):
+        for track in range(3):
+            write_noise(tmp_path / folder / f"a=b [{track}], c.wav", 1.1, seed=10 * number + track)
+        options += ["--genre", f"{genre}={folder}"]
+    run(*options, "corpus=out", "clip.seconds=1", "workers=2")
+    corpus = Corpus.open("out")
+    assert set(corpus.genres) == set(AWKWARD)
+    for genre in AWKWARD:
+        assert corpus.clips(genre, "train")[0].source.startswith("a=b [")
+    assert not [path for path in (tmp_path / "out").rglob("*") if "=" in path.name]
+    shown = capsys.readouterr().out
+    assert "kept" in shown
+    assert "0.3 minutes of music in out" in shown
+    assert {path.name for path in tmp_path.iterdir()} == {"out", *AWKWARD.values()}  # Hydra leaves nothing
+
+
+def test_other_arguments_are_left_to_hydra():
+    arguments = ["mel=paper", "--genre", "a=x y", "-m", "seed=1,2", "--genre=b==c"]
+    assert prepare.genres_to_override(arguments) == [
+        "mel=paper",
+        "-m",
+        "seed=1,2",
+        "genre_folders=['a%3Dx%20y','b%3D%3Dc']",
+    ]
+    assert prepare.genres_to_override(["source=demo"]) == ["source=demo"]
+
+
+def test_folders_may_stand_in_the_configuration(tmp_path):
+    genres = write_genres(tmp_path)
+    cfg = compose("prepare", [f"+source.genres.{name}={folder}" for name, folder in genres.items()])
+    assert len(prepare.make_source(cfg).files()) == 8
+
+
+def test_table_counts_by_genre_and_reason():
+    rows = [
+        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "t"},
+        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "t"},
+        {"genre": "trap", "reason": "silence", "kept": False, "split": "", "track": "u"},
+    ]
+    cells = [list(column.cells) for column in prepare.clip_table(rows).columns]
+    assert cells == [["kept", "silence"], ["2", "0"], ["0", "1"]]
+    assert [list(column.cells) for column in prepare.split_table(rows).columns] == [["train"], ["1 / 2"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--genre", "lofi=lofi", "corpus=out"], "only the genre 'lofi' is given"),
+        (["corpus=out"], "no genre is given"),
+        (["--genre", "lofi=lofi", "--genre", "lofi=trap", "corpus=out"], "given twice"),
+        (["--genre", "lofi", "corpus=out"], "is not NAME=FOLDER"),
+        (["corpus=out", "--genre"], "is not NAME=FOLDER"),
+        (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
+        (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
+        (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),
+        (["--genre", "lofi=lofi", "source=demo", "corpus=out"], "source=folders only"),
+        (
+            ["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "audio=some"],
+            "audio=some is unknown",
+        ),
+        (["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "clip.seconds=0"], "too short"),
+        (["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "clip.secnds=4"], "secnds"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(run, tmp_path, capsys, arguments, message):
+    write_genres(tmp_path, tracks=1, seconds=1)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    shown = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert message in shown
+    assert shown.startswith("error: ")
+    assert len(shown.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_genre_needs_a_name(tmp_path):
+    folder = write_genres(tmp_path, ("lofi",), tracks=1)["lofi"]
+    with pytest.raises(UserError, match="has no name"):
+        FolderSource({" ": folder, "lofi": folder}).files()
