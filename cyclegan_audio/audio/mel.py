@@ -212,7 +212,14 @@ def _window_envelope(settings: MelSettings, n_frames: int, device: torch.device)
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """Frames (B, n_fft, F) laid over each other at steps of `hop_length`: (B, (F - 1) * hop + n_fft)."""
-    n_fft, n_frames = frames.shape[1:]
-    length = (n_frames - 1) * hop_length + n_fft
-    return F.fold(frames, (1, length), (1, n_fft), stride=(1, hop_length))[:, 0, 0]
+    """Frames (B, n_fft, F) laid over each other at steps of `hop_length`: (B, (F - 1) * hop + n_fft).
+
+    Sums of whole blocks of one step; `F.fold` gives the same bits and takes several times as long on a CPU.
+    """
+    batch, n_fft, n_frames = frames.shape
+    steps = -(-n_fft // hop_length)
+    blocks = F.pad(frames.transpose(1, 2), (0, steps * hop_length - n_fft)).unflatten(2, (steps, hop_length))
+    out = frames.new_zeros(batch, n_frames + steps - 1, hop_length)
+    for step in range(steps):
+        out[:, step : step + n_frames] += blocks[:, :, step]
+    return out.flatten(1)[:, : (n_frames - 1) * hop_length + n_fft]

@@ -1,0 +1,68 @@
+"""Griffin-Lim: a waveform from the mel alone."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.vocoders.base import mel_to_magnitude
+
+
+@dataclasses.dataclass(frozen=True)
+class GriffinLim:
+    """Mel to |STFT| by non-negative updates, then fast Griffin-Lim from random phase.
+
+    Args:
+        iterations: rounds of phase reconstruction.
+        magnitude_iterations: updates from mel to |STFT|.
+        momentum: alpha of the fast algorithm.
+        seed: of the first, random phase.
+    """
+
+    iterations: int = 32
+    magnitude_iterations: int = 30
+    momentum: float = 0.99
+    seed: int = 0
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        target_db: Tensor,
+        mel: MelSettings,
+        n_samples: int,
+        source: Tensor | None = None,
+        source_db: Tensor | None = None,
+    ) -> Tensor:
+        """(B, n_mels, F) dB to (B, n_samples); the source is not used."""
+        magnitude = mel_to_magnitude(mel.db_to_mel(target_db), mel, self.magnitude_iterations)
+        start = torch.polar(magnitude, random_phase(magnitude, self.seed))
+        return mel.istft(griffin_lim(start, mel, n_samples, self.iterations, self.momentum), n_samples)
+
+
+def random_phase(like: Tensor, seed: int) -> Tensor:
+    """Uniform in [0, 2 pi), of the shape of `like` (B, K, F); the same for every item and on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(like.shape[1:], generator=generator) * (2 * torch.pi)).to(like).expand_as(like)
+
+
+def griffin_lim(
+    start: Tensor, mel: MelSettings, n_samples: int, iterations: int, momentum: float = 0.99
+) -> Tensor:
+    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013, algorithm 2): keep |start|, mend its phase.
+
+    Args:
+        start: complex STFT (B, n_fft // 2 + 1, F).
+        mel: owner of the STFT.
+        n_samples: length of the waveform behind it.
+        iterations: rounds.
+        momentum: alpha; 0 gives the algorithm of Griffin and Lim (1984).
+    """
+    magnitude, estimate = start.abs(), start
+    previous = torch.zeros_like(start)
+    for _ in range(iterations):
+        consistent = mel.stft(mel.istft(estimate, n_samples))
+        ahead = consistent + momentum * (consistent - previous)
+        estimate = ahead * (magnitude / ahead.abs().clamp_min(1e-12))
+        previous = consistent
+    return estimate

@@ -1,0 +1,91 @@
+"""Hybrid: the masked source, what it lacks filled in, then rounds of mel consistency."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.vocoders.base import mel_correction, mel_to_magnitude
+from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
+from cyclegan_audio.vocoders.mask import mask_gain
+
+
+@dataclasses.dataclass(frozen=True)
+class Hybrid:
+    """The masked source, what it lacks filled in, then rounds of mel consistency.
+
+    What is shared with the source keeps its phase. What the source lacks (a hi-hat, an 808) is made by a
+    short Griffin-Lim that starts from noise, and below `tonal_below_hz` from steady tones.
+
+    Args:
+        rounds: rounds of mel consistency.
+        momentum: how far a round goes beyond its own result, in the direction it went.
+        max_cut_db: the strongest attenuation by the mask.
+        max_boost_db: the strongest amplification by the mask; what the target wants beyond it is filled in.
+        min_lack: share of a band's target that must be lacking before any is filled in.
+        fill_iterations: Griffin-Lim rounds for what is filled in.
+        magnitude_iterations: updates from mel to |STFT| for what is filled in.
+        tonal_below_hz: below it what is filled in starts as tones, above it as noise.
+        seed: of the noise.
+    """
+
+    rounds: int = 16
+    momentum: float = 0.5
+    max_cut_db: float = 60.0
+    max_boost_db: float = 30.0
+    min_lack: float = 0.05
+    fill_iterations: int = 8
+    magnitude_iterations: int = 30
+    tonal_below_hz: float = 300.0
+    seed: int = 0
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        target_db: Tensor,
+        mel: MelSettings,
+        n_samples: int,
+        source: Tensor | None = None,
+        source_db: Tensor | None = None,
+    ) -> Tensor:
+        """(B, n_mels, F) dB and source (B, n_samples) to (B, n_samples); with no source all is filled in."""
+        if source is None:
+            source = target_db.new_zeros(len(target_db), n_samples)
+            source_db = None
+        spectrum = mel.stft(source)
+        if source_db is None:
+            source_db = mel.mel_db_of(mel.magnitude(spectrum))
+        spectrum = spectrum * mask_gain(source_db, target_db, mel, self.max_cut_db, self.max_boost_db)
+        target = mel.db_to_mel(target_db)
+        spectrum = self._fill(spectrum, target, mel, n_samples)
+        previous = spectrum
+        for _ in range(self.rounds):
+            corrected = spectrum * mel_correction(target, spectrum.abs(), mel)
+            consistent = mel.stft(mel.istft(corrected, n_samples))
+            spectrum = consistent + self.momentum * (consistent - previous)
+            previous = consistent
+        return mel.istft(spectrum * mel_correction(target, spectrum.abs(), mel), n_samples)
+
+    def _fill(self, spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int) -> Tensor:
+        """The spectrum (B, K, F) with what it lacks of `target` (B, n_mels, F), linear, added."""
+        lack = target - torch.matmul(mel.filter_bank(target.device), spectrum.abs())
+        lack = lack.where((lack > self.min_lack * target) & (target > 2 * mel.floor), 0.0)
+        if not lack.any():
+            return spectrum
+        magnitude = mel_to_magnitude(lack, mel, self.magnitude_iterations)
+        bins_hz = torch.linspace(0, mel.sample_rate / 2, magnitude.shape[1], device=magnitude.device)
+        tonal = (bins_hz < self.tonal_below_hz)[:, None]
+        phase = torch.where(tonal, steady_phase(magnitude, mel), random_phase(magnitude, self.seed))
+        return spectrum + griffin_lim(torch.polar(magnitude, phase), mel, n_samples, self.fill_iterations)
+
+
+def steady_phase(like: Tensor, mel: MelSettings) -> Tensor:
+    """Each bin as a steady tone at its centre frequency, (K, F) for `like` (B, K, F).
+
+    The phase advances by that frequency from frame to frame. Neighbours differ by pi, as under a window whose
+    middle is n_fft / 2 after its start: so bins that share a tone add up in the middle of the frame.
+    """
+    bins, frames = (torch.arange(n, dtype=torch.float64)[:, None] for n in like.shape[1:])
+    turns = bins * frames.T * (mel.hop_length / mel.n_fft) + bins / 2
+    return (turns.remainder(1) * (2 * torch.pi)).to(like)
