@@ -1,0 +1,149 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from cyclegan_audio import Translator, translate
+from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.checkpoint import TranslationPair, ship_pair
+
+
+@pytest.fixture
+def run(tmp_path, tiny_model):
+    """A RUN: an untrained pair, shipped into a folder."""
+    model = tiny_model()
+    generator = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
+    mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
+    config = {"model": {"generator": generator}}
+    pair = TranslationPair(("lofi", "trap"), mel, model.gen_ab, model.gen_ba, 64, config)
+    ship_pair(pair, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def song(tmp_path):
+    path = tmp_path / "in" / "Song [1] & more.wav"
+    noise = torch.randn(2, 30000, generator=torch.Generator().manual_seed(0)) * 0.1
+    write(path, noise, 32000)
+    return path
+
+
+def refused(capsys, *arguments: object) -> str:
+    """The one line that the command prints as it exits with 1."""
+    with pytest.raises(SystemExit) as caught:
+        translate.main([str(argument) for argument in arguments])
+    assert caught.value.code == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1]
+
+
+@pytest.mark.parametrize("vocoder", ["hybrid", "mask", "griffin_lim"])
+def test_one_song_to_one_file(run, song, tmp_path, capsys, vocoder):
+    out = tmp_path / "new" / "out.flac"
+    translate.main([str(run), str(song), str(out), "--to", "trap", "--vocoder", vocoder, "--device", "cpu"])
+    wave, rate = decode(out)
+    assert (rate, wave.shape) == (32000, (2, 30000))
+    assert wave.abs().max() > 0.01
+    assert not torch.equal(wave, decode(song)[0])
+    assert "out.flac" in capsys.readouterr().out
+
+
+def test_a_folder_keeps_names_and_places(run, song, tmp_path):
+    write(song.parent / "deep" / "b.mp3", torch.randn(1, 8000) * 0.1, 16000)
+    translate.main([str(run), str(song.parent), str(tmp_path / "out"), "--to", "lofi", "--vocoder", "mask"])
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert made == ["Song [1] & more.wav", "deep/b.wav"]
+
+
+def test_several_songs_and_another_suffix(run, song, tmp_path):
+    other = song.with_name("b.c.wav")
+    write(other, torch.zeros(8000), 16000)
+    translate.main(
+        [
+            str(run),
+            str(song),
+            str(other),
+            str(tmp_path / "out"),
+            "--to",
+            "trap",
+            "--vocoder",
+            "mask",
+            "--suffix",
+            ".flac",
+        ]
+    )
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["Song [1] & more.flac", "b.c.flac"]
+    assert decode(tmp_path / "out" / "b.c.flac")[0].eq(0).all()
+
+
+def test_python_interface(run, song):
+    wave, rate = decode(song)
+    got = Translator.load(run, vocoder="mask", device="cpu")(wave, rate, to="trap")
+    assert got.shape == wave.shape
+
+
+def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    (tmp_path / "text.mp3").write_text("no song " * 50)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    cases = {
+        "missing.mp3 does not exist": (run, tmp_path / "missing.mp3", out, "--to", "trap"),
+        "text.mp3 cannot be read as audio": (run, tmp_path / "text.mp3", out, "--to", "trap"),
+        "'polka'": (run, song, out, "--to", "polka"),
+        "lofi or trap": (run, song, out, "--to", "polka"),
+        "unknown vocoder 'magic'; use one of": (run, song, out, "--to", "trap", "--vocoder", "magic"),
+        "no device 'abacus'": (run, song, out, "--to", "trap", "--device", "abacus"),
+        "cannot write into": (run, song, tmp_path / "file" / "out.wav", "--to", "trap"),
+        "unknown suffix": (run, song, tmp_path / "out.xyz", "--to", "trap"),
+        "would be written over": (run, song, song, "--to", "trap"),
+        "cannot become the one file": (run, song, song, out, "--to", "trap"),
+        "holds no audio files": (run, tmp_path / "empty", tmp_path / "o", "--to", "trap"),
+        "no run": ("nowhere", song, out, "--to", "trap"),
+    }
+    before = sorted(tmp_path.rglob("*"))
+    for message, arguments in cases.items():
+        assert message in refused(capsys, *arguments)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_checkpoint_is_refused(run, song, tmp_path, capsys):
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(b"x" * 1000)
+    assert "damaged" in refused(
+        capsys, run, song, tmp_path / "o.wav", "--to", "trap", "--checkpoint", damaged
+    )
+
+
+def test_one_bad_song_does_not_keep_the_others(run, song, tmp_path, capsys):
+    (song.parent / "bad.mp3").write_text("no song " * 50)
+    message = refused(capsys, run, song.parent, tmp_path / "out", "--to", "trap", "--vocoder", "mask")
+    assert "1 of 2 songs failed" in message
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [song.name]
+
+
+def test_results_that_would_meet_are_refused(song):
+    write(song.with_suffix(".flac"), torch.zeros(100), 8000)
+    with pytest.raises(UserError, match="would be written over"):
+        translate.plan([song.parent], song.parent.parent / "out")
+    with pytest.raises(UserError, match="would be written over"):
+        translate.plan([song], song.parent)
+
+
+def test_debug_shows_the_trace(run, song, capsys, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit):
+        translate.main([str(run), str(song), "x.wav", "--to", "polka", "--debug"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_importing_the_verb_is_light():
+    code = "import sys, cyclegan_audio.translate as t; t.parser(); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -1,0 +1,168 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.devices import choose_device
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.checkpoint import TranslationPair
+from cyclegan_audio.translation.translator import Translator
+
+WINDOWS = {"hifi": 344, "paper": 189}
+
+
+class Change(nn.Module):
+    """A generator that does one thing to its mel and insists on its multiple of frames."""
+
+    frame_multiple = 4
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, mel: Tensor) -> Tensor:
+        assert mel.shape[-1] % self.frame_multiple == 0
+        assert mel.abs().max() <= 1
+        return self.change(mel)
+
+
+def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationPair:
+    """To "same" by the identity, to "other" by `change`."""
+    mel: MelSettings = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
+    return TranslationPair(("other", "same"), mel, Change(lambda x: x), Change(change), WINDOWS[preset], {})
+
+
+def quieter(mel: Tensor) -> Tensor:
+    return mel - 0.1
+
+
+def music(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> Tensor:
+    """Tones and noise, band-limited to 4 kHz or less, (C, T)."""
+    generator = torch.Generator().manual_seed(seed)
+    n_samples = int(seconds * rate)
+    spectrum = torch.fft.rfft(torch.randn(channels, n_samples, generator=generator))
+    spectrum[:, int(min(4000, 0.35 * rate) * seconds) :] = 0
+    wave = torch.fft.irfft(spectrum, n_samples)
+    t = torch.arange(n_samples) / rate
+    return 0.05 * wave / wave.std() + 0.1 * torch.sin(2 * math.pi * 330 * t)
+
+
+@pytest.mark.parametrize("preset", WINDOWS)
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 17, 188, 189, 190, 192, 343, 344, 345, 700, 1500])
+def test_identity_leaves_the_mel_exactly_at_any_length(preset, n_frames):
+    generator = torch.Generator().manual_seed(n_frames)
+    mel_db = (torch.randn(128, n_frames, generator=generator) * 20 - 40).clamp_min(-100)
+    assert torch.equal(Translator(pair(preset, quieter)).translate_mel(mel_db, "same"), mel_db)
+
+
+def test_windows_meet_without_a_seam():
+    ramp = torch.linspace(-0.3, 0.3, 344)  # a change that depends on the place in the window
+    translator = Translator(pair("hifi", lambda x: x + ramp))
+    flat = torch.full((128, 2000), -40.0)
+    steps = (translator.translate_mel(flat, "other") - flat)[0].diff().abs()
+    assert steps.max() < 1.2  # dB a frame; a hard cut would jump by 39
+
+
+def test_a_clip_range_is_that_of_the_whole_song_without_its_silence():
+    seen = []
+    translator = Translator(pair("paper", lambda x: seen.append((x.min().item(), x.max().item())) or x))
+    mel_db = torch.full((128, 1000), -30.0)
+    mel_db[:, 0], mel_db[:, 999], mel_db[:, 500:600] = -60.0, 10.0, -100.0
+    assert torch.equal(translator.translate_mel(mel_db, "other"), mel_db)
+    assert (min(low for low, _ in seen), max(high for _, high in seen)) == (-1, 1)
+    assert len(seen) > 1
+
+
+def test_silent_frames_stay_silent_whatever_the_generator_wants():
+    mel_db = torch.full((128, 500), -20.0)
+    mel_db[:, 100:200] = -100.0
+    out = Translator(pair("hifi", lambda x: x + 0.5)).translate_mel(mel_db, "other")
+    assert out[:, 100:200].eq(-100).all()
+    torch.testing.assert_close(out[:, :100], torch.full((128, 100), 12.5))
+    silent = torch.full((128, 50), -100.0)
+    assert torch.equal(Translator(pair("paper", quieter)).translate_mel(silent, "other"), silent)
+
+
+@pytest.mark.parametrize("preset", WINDOWS)
+@pytest.mark.parametrize(
+    ("rate", "channels", "seconds"),
+    [(44100, 2, 2.0), (48000, 1, 1.3), (22050, 3, 0.7), (96000, 2, 0.5), (8000, 1, 0.01)],
+)
+def test_identity_gives_the_music_back_with_its_rate_length_and_channels(preset, rate, channels, seconds):
+    wave = music(seconds, rate, channels)
+    got = Translator(pair(preset, quieter), "mask")(wave, rate, to="same")
+    assert got.shape == wave.shape
+    inner = slice(wave.shape[1] // 8, -wave.shape[1] // 8)
+    assert (got - wave)[:, inner].norm() / wave[:, inner].norm() < (0.02 if seconds > 0.1 else 0.5)
+
+
+def test_a_mono_waveform_without_channel_axis_keeps_its_shape():
+    wave = music(0.5, 44100)[0]
+    assert Translator(pair("hifi", quieter))(wave, 44100, to="same").shape == wave.shape
+
+
+def test_level_follows_the_input_and_peaks_stay_below_full_scale():
+    wave = music(1.0, 44100, 2)
+    translator = Translator(pair("hifi", lambda x: (x - 0.2).clamp_min(-1)), "mask")  # 13 dB quieter
+    got = translator(wave, 44100, to="other")
+    assert got.square().mean().sqrt() / wave.square().mean().sqrt() == pytest.approx(1, rel=1e-3)
+    loud = wave * (1.4 / wave.abs().max())
+    assert translator(loud, 44100, to="other").abs().max() <= 0.9901
+
+
+def test_what_stands_on_one_side_stays_there():
+    wave = music(1.0, 44100, 2)
+    wave[1] = 0
+    got = Translator(pair("hifi", quieter), "mask")(wave, 44100, to="other")
+    assert got[1].norm() < 1e-3 * got[0].norm()
+    assert got[0].norm() > 0.5 * wave[0].norm()
+    both = music(1.0, 44100).expand(2, -1)
+    middle = Translator(pair("hifi", quieter))(both, 44100, to="other")
+    torch.testing.assert_close(middle[0], middle[1])
+
+
+@pytest.mark.parametrize("vocoder", ["hybrid", "mask", "griffin_lim"])
+def test_digital_silence_stays_silent(vocoder):
+    wave = music(2.0, 44100, 2)
+    wave[:, 30000:60000] = 0
+    got = Translator(pair("hifi", lambda x: (x + 0.3).clamp_max(1)), vocoder)(wave, 44100, to="other")
+    assert got[:, 33000:57000].eq(0).all()
+    assert got[:, :20000].abs().max() > 0.05
+    nothing = torch.zeros(2, 5000)
+    assert torch.equal(Translator(pair("hifi", quieter), vocoder)(nothing, 44100, to="other"), nothing)
+
+
+def test_long_music_goes_in_chunks_that_change_nothing():
+    wave = music(14.0, 44100)
+    translator = Translator(pair("hifi", quieter), "mask")
+    shares: list[float] = []
+    got = translator(wave, 44100, "other", shares.append)
+    assert (got - wave)[:, 2000:-2000].norm() / wave.norm() < 2e-3  # one level change, undone by the loudness
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_progress_is_optional_and_an_unknown_genre_lists_the_known():
+    with pytest.raises(UserError, match=r"polka.*other or same"):
+        Translator(pair("hifi", quieter))(music(0.1, 44100), 44100, to="polka")
+
+
+def test_samples_that_are_no_numbers_are_refused():
+    wave = music(0.1, 44100)
+    wave[0, 7] = math.nan
+    with pytest.raises(UserError, match="not finite"):
+        Translator(pair("hifi", quieter))(wave, 44100, to="other")
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UserError, match="no device 'abacus'"):
+        choose_device("abacus")
