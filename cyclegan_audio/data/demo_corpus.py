@@ -32,9 +32,7 @@ class DemoSource:
         """All songs, made where they are not there yet."""
         from cyclegan_audio.data.demo import GENRES, count_demo_songs, make_demo_songs
 
-        counts = {
-            key: self.numbers[key] for key in ("songs_per_genre", "paired_scores") if key in self.numbers
-        }
+        counts = {key: self.numbers[key] for key in ("songs_per_genre", "paired_scores")}
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("demo songs", total=count_demo_songs(**counts))
             try:

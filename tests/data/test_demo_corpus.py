@@ -2,8 +2,10 @@ import sys
 
 import pytest
 from noise_songs import write_genres, write_noise
+from omegaconf import OmegaConf
 
 from cyclegan_audio import prepare
+from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data import demo
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
@@ -33,7 +35,8 @@ def test_made_once_and_said(songs, capsys):
     assert (corpus.mel.name, corpus.clip_s) == ("hifi", 4.0)
     assert len(corpus.paired("lofi", "rnb")) == 1
     assert {len(corpus.clips("trap", split)) for split in ("train", "val", "test", "paired")} == {1}
-    assert songs[0] == {"seed": 0, "songs_per_genre": 3, "paired_scores": 6, "seconds": 32.0}
+    configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
+    assert songs[0] == {key: configured[key] for key in songs[0]} | {"songs_per_genre": 3}
     assert ensure_demo_corpus(songs_per_genre=3) == folder
     assert len(songs) == 1
 

@@ -1,7 +1,9 @@
 """The written songs: bars, time, harmony, and the paired set."""
 
 import pytest
+from omegaconf import OmegaConf
 
+from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data.demo import GENRES, bar_contents, compose_score, plan_demo_songs
 from cyclegan_audio.data.demo.harmony import INTERVALS, PROGRESSIONS, voice
 from cyclegan_audio.data.demo.score import MAIN_PARTS, Note
@@ -9,14 +11,16 @@ from cyclegan_audio.errors import UserError
 
 
 def test_no_two_songs_of_the_default_set_share_a_bar(tmp_path):
-    scores = {song.score.score_id: song.score for song in plan_demo_songs(tmp_path)}
-    assert len(scores) == 24 * 3 + 6
+    configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
+    numbers = {key: configured[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}
+    scores = {song.score.score_id: song.score for song in plan_demo_songs(tmp_path, **numbers)}
+    assert len(scores) == configured.songs_per_genre * 3 + configured.paired_scores
     owner = {}
     for score_id, score in scores.items():
         for bar in bar_contents(score):
             assert bar, f"{score_id} has an empty bar"
             assert owner.setdefault(bar, score_id) == score_id
-    assert len(owner) > 600
+    assert len(owner) > 6 * len(scores)  # some seven bars a song
 
 
 def test_the_same_arguments_write_the_same_score_and_others_another():
@@ -64,7 +68,9 @@ def test_every_chord_of_every_progression_can_be_voiced():
 
 
 def test_paired_songs_play_one_score_that_the_main_set_has_not(tmp_path):
-    plan = plan_demo_songs(tmp_path, songs_per_genre=2, paired_scores=2, genres=("lofi", "rnb"))
+    plan = plan_demo_songs(
+        tmp_path, seed=0, songs_per_genre=2, paired_scores=2, seconds=8.0, genres=("lofi", "rnb")
+    )
     paired = [song for song in plan if "paired" in song.path.parts]
     assert [song.path.relative_to(tmp_path).as_posix() for song in paired] == [
         "paired/lofi/score_000.wav",
@@ -87,8 +93,9 @@ def test_paired_songs_play_one_score_that_the_main_set_has_not(tmp_path):
     ],
 )
 def test_impossible_parameters_are_refused(tmp_path, wrong):
+    numbers = {"seed": 0, "songs_per_genre": 1, "paired_scores": 1, "seconds": 8.0}
     with pytest.raises(UserError, match=r"choose|more"):
-        plan_demo_songs(tmp_path, **wrong)
+        plan_demo_songs(tmp_path, **(numbers | wrong))
 
 
 def test_genres_are_three():

@@ -37,10 +37,10 @@ class DemoSong:
 def plan_demo_songs(
     folder: Path,
     *,
-    seed: int = 0,
-    songs_per_genre: int = 24,
-    paired_scores: int = 6,
-    seconds: float = 32.0,
+    seed: int,
+    songs_per_genre: int,
+    paired_scores: int,
+    seconds: float,
     genres: Sequence[str] = GENRES,
 ) -> list[DemoSong]:
     """Every song of a folder: each genre's own, then the paired scores played by all the genres.
@@ -61,9 +61,7 @@ def plan_demo_songs(
     return plan
 
 
-def count_demo_songs(
-    *, songs_per_genre: int = 24, paired_scores: int = 6, genres: Sequence[str] = GENRES
-) -> int:
+def count_demo_songs(*, songs_per_genre: int, paired_scores: int, genres: Sequence[str] = GENRES) -> int:
     """How many files a folder will have."""
     return len(genres) * (songs_per_genre + paired_scores)
 
@@ -71,10 +69,10 @@ def count_demo_songs(
 def make_demo_songs(
     folder: Path,
     *,
-    seed: int = 0,
-    songs_per_genre: int = 24,
-    paired_scores: int = 6,
-    seconds: float = 32.0,
+    seed: int,
+    songs_per_genre: int,
+    paired_scores: int,
+    seconds: float,
     genres: Sequence[str] = GENRES,
     workers: int | None = None,
     on_song: Callable[[Path], None] | None = None,
