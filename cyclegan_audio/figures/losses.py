@@ -1,0 +1,100 @@
+"""Loss curves: a panel for each loss, one line for each domain."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOMAIN_SUFFIXES = ("_ab", "_ba", "_a", "_b")
+LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # distinct for colour-blind readers too
+SMOOTHED_SHARE = 0.02
+
+
+def loss_curves(
+    columns: Mapping[str, Sequence[float]],
+    x: Sequence[float] | None = None,
+    *,
+    x_label: str = "Batches",
+    title: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> "Figure":
+    """Draw losses; those that differ only in the domain (`cycle_a`, `cycle_b`) share a panel.
+
+    Args:
+        columns: loss name to its values in order of training; values that are not finite leave a gap.
+        x: where each value stands (batches); counts from 1 if left out.
+        x_label: name of the x axis.
+        title: stands above the panels.
+        labels: what a loss is called in the legend, its own name where left out.
+
+    Returns:
+        A figure that belongs to no window: values pale, a running mean over 2 % of the curve strong.
+
+    Raises:
+        ValueError: there is no loss, or a curve and `x` differ in length.
+    """
+    from matplotlib.figure import Figure
+
+    if not columns:
+        raise ValueError("loss_curves needs at least one loss")
+    panels: dict[str, list[str]] = {}
+    for name in columns:
+        panels.setdefault(_stem(name), []).append(name)
+    n_columns = min(3, len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    figure = Figure(figsize=(3.6 * n_columns, 2.5 * n_rows + 0.4), dpi=100, layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for ax, (stem, names) in zip(axes, panels.items(), strict=False):
+        for name, colour in zip(names, _colours(len(names)), strict=True):
+            _draw_curve(ax, columns[name], x, colour, (labels or {}).get(name, name))
+        ax.set_title(stem.replace("_", " "), fontsize=10)
+        ax.set_xlabel(x_label)
+        ax.set_ylabel("Loss")
+        ax.set_ylim(bottom=0)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=8)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def _draw_curve(
+    ax: "Axes", values: Sequence[float], x: Sequence[float] | None, colour: str, label: str
+) -> None:
+    places = np.arange(1, len(values) + 1) if x is None else np.asarray(x, dtype=float)
+    if len(places) != len(values):
+        raise ValueError(f"{label}: {len(values)} values at {len(places)} places")
+    numbers = np.asarray(values, dtype=float)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    ax.plot(places, numbers, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
+    marker = "o" if len(numbers) == 1 else None
+    ax.plot(places, _running_mean(numbers), color=colour, marker=marker, label=label, zorder=2)
+
+
+def _stem(name: str) -> str:
+    for suffix in DOMAIN_SUFFIXES:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+def _colours(count: int) -> list[str]:
+    return [LINE_COLOURS[i % len(LINE_COLOURS)] for i in range(count)]
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over a centred window, shorter at both ends, missing values left out."""
+    width = max(1, round(len(values) * SMOOTHED_SHARE)) | 1
+    kernel = np.ones(width)
+    known = np.isfinite(values)
+    half = width // 2
+    totals = np.convolve(np.where(known, values, 0.0), kernel)[half : half + len(values)]
+    counts = np.convolve(known.astype(float), kernel)[half : half + len(values)]
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)

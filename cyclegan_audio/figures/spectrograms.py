@@ -1,0 +1,101 @@
+"""Mel-spectrograms as pictures: rows of clips, a column for each state of a clip."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
+SHOWN_RANGE_DB = 80.0
+PANEL_INCHES = (3.0, 2.0)
+
+
+def cycle_grid(
+    rows: Sequence[Mapping[str, Tensor]],
+    mel: MelSettings,
+    title: str = "",
+    *,
+    row_labels: Sequence[str] | None = None,
+) -> "Figure":
+    """Spectrograms in a grid, one row a clip, with one colour bar in dB for all of them.
+
+    Args:
+        rows: a mapping a clip, from column title to mel in dB (M, F), the same titles in every row; e.g.
+            real, fake, reconstruction, identity.
+        mel: gives the axes their Hz and s.
+        title: stands above the grid.
+        row_labels: names of the clips, at the left of each row.
+
+    Returns:
+        A figure that belongs to no window; `figure.savefig(path)` writes it. The colours span the 80 dB
+        below the loudest 0.1 % of the whole grid, so that panels can be compared.
+
+    Raises:
+        ValueError: there is nothing to draw, or the rows have different columns.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = list(rows[0]) if rows else []
+    if not columns or any(list(row) != columns for row in rows):
+        raise ValueError("cycle_grid needs at least one row, and the same columns in every row")
+    width, height = PANEL_INCHES
+    size = (width * len(columns) + 1.6, height * len(rows) + (0.9 if title else 0.6))
+    figure = Figure(figsize=size, dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
+    axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
+    low_db, high_db = _shown_range_db([values for row in rows for values in row.values()])
+    for row_axes, row in zip(axes, rows, strict=True):
+        for ax, values in zip(row_axes, row.values(), strict=True):
+            image = draw_mel(ax, values, mel, low_db, high_db)
+    for ax, name in zip(axes[0], columns, strict=True):
+        ax.set_title(name, fontsize=10)
+    for ax in axes[-1]:
+        ax.set_xlabel("Time (s)")
+    for index, ax in enumerate(axes[:, 0]):
+        label = f"{row_labels[index]}\n" if row_labels else ""
+        ax.set_ylabel(f"{label}Frequency (Hz)")
+    figure.colorbar(image, ax=axes, label="Level (dB)", extend="min", fraction=0.03, pad=0.01)
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_db: float) -> "AxesImage":
+    """Draw one mel in dB (M, F) with ticks in Hz and s; returns the image, for a colour bar."""
+    values = mel_db.detach().float().cpu().numpy()
+    n_mels, n_frames = values.shape
+    duration_s = n_frames * mel.frame_s
+    image = ax.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=low_db,
+        vmax=high_db,
+        extent=(0.0, duration_s, -0.5, n_mels - 0.5),
+        interpolation="nearest",
+    )
+    band_hz = mel.band_hz.numpy()
+    ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
+    ax.set_yticks(np.interp(ticks, band_hz, np.arange(len(band_hz))), [str(hz) for hz in ticks])
+    ax.tick_params(labelsize=8)
+    return image
+
+
+def _shown_range_db(mels: Sequence[Tensor]) -> tuple[float, float]:
+    """Colour limits: 80 dB below the loudest 0.1 % of all panels, less where nothing is so quiet."""
+    values = np.concatenate([m.detach().float().cpu().numpy().ravel() for m in mels])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return -SHOWN_RANGE_DB, 0.0
+    high_db = float(np.percentile(values, 99.9))
+    low_db = max(float(values.min()), high_db - SHOWN_RANGE_DB)
+    return min(low_db, high_db - 1.0), high_db

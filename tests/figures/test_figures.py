@@ -1,0 +1,115 @@
+"""Figures: axes in Hz and s, colours in dB, curves at their places, and pictures that show something."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.figures import cycle_grid, loss_curves
+
+
+@pytest.fixture
+def mel() -> MelSettings:
+    from omegaconf import OmegaConf
+
+    return instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    buffer.seek(0)
+    return imread(buffer)[:, :, :3]
+
+
+def ramp(n_frames: int = 86) -> torch.Tensor:
+    """(128, F) rising by band from -100 to 27 dB."""
+    return torch.arange(128.0)[:, None].expand(-1, n_frames) - 100
+
+
+def test_grid_has_hz_and_seconds(mel: MelSettings) -> None:
+    figure = cycle_grid([{"real": ramp(), "fake": ramp()}, {"real": ramp(), "fake": ramp()}], mel, "a to b")
+    pixels(figure)  # draws, so that the ticks are those that are seen
+    panels = figure.axes[:4]
+    assert [ax.get_title() for ax in panels] == ["real", "fake", "", ""]
+    assert panels[0].get_ylabel() == panels[2].get_ylabel() == "Frequency (Hz)"
+    assert panels[2].get_xlabel() == panels[3].get_xlabel() == "Time (s)"
+    assert panels[0].get_xlim() == pytest.approx((0, 86 * 512 / 44100))
+    assert figure.axes[4].get_ylabel() == "Level (dB)"
+    assert figure.get_suptitle() == "a to b"
+
+
+def test_hz_ticks_lie_at_their_bands(mel: MelSettings) -> None:
+    ax = cycle_grid([{"real": ramp()}], mel).axes[0]
+    shown = {
+        int(label.get_text()): place
+        for label, place in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
+    }
+    assert {100, 1000, 10000} <= set(shown)
+    for hz, place in shown.items():
+        below, above = mel.band_hz[int(np.floor(place))], mel.band_hz[int(np.ceil(place))]
+        assert below - 1 <= hz <= above + 1
+
+
+def test_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSettings) -> None:
+    figure = cycle_grid([{"loud": ramp(), "quiet": ramp() - 50}], mel)
+    limits = [ax.images[0].get_clim() for ax in figure.axes[:2]]
+    assert limits[0] == limits[1] == pytest.approx((-53, 27), abs=0.5)
+    picture = pixels(figure)
+    half = picture.shape[1] // 2
+    assert picture[:, :half].std() > 0.1
+    assert picture[:, :half].mean() > picture[:, half:-200].mean()  # the louder panel is the brighter one
+
+
+def test_grid_draws_low_bands_at_the_bottom(mel: MelSettings) -> None:
+    image = cycle_grid([{"real": ramp()}], mel).axes[0].images[0]
+    assert image.origin == "lower"
+    assert image.get_array()[0, 0] == -100
+
+
+def test_grid_names_its_rows_and_survives_silence(mel: MelSettings) -> None:
+    figure = cycle_grid([{"real": torch.full((128, 9), -100.0)}], mel, row_labels=["clip 1"])
+    assert pixels(figure).std() > 0
+    assert figure.axes[0].get_ylabel() == "clip 1\nFrequency (Hz)"
+
+
+def test_grid_refuses_what_it_cannot_draw(mel: MelSettings) -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        cycle_grid([], mel)
+    with pytest.raises(ValueError, match="same columns"):
+        cycle_grid([{"real": ramp()}, {"fake": ramp()}], mel)
+
+
+def test_losses_of_one_kind_share_a_panel() -> None:
+    columns = {"gen_total": [3.0, 2.0], "cycle_a": [2.0, 1.0], "cycle_b": [2.0, 1.5]}
+    figure = loss_curves(columns, [50, 100])
+    assert [ax.get_title() for ax in figure.axes] == ["gen total", "cycle"]
+    legend = figure.axes[1].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["cycle_a", "cycle_b"]
+    assert figure.axes[0].get_xlabel() == "Batches"
+    assert list(figure.axes[0].lines[0].get_xdata()) == [50, 100]
+    assert pixels(figure).std() > 0.05
+
+
+def test_loss_curve_is_smoothed_and_leaves_gaps() -> None:
+    values = [1.0, 3.0] * 100
+    values[100] = float("nan")
+    raw, smooth = loss_curves({"cycle_a": values}).axes[0].lines
+    assert np.isnan(raw.get_ydata()[100])
+    assert np.std(smooth.get_ydata()[10:90]) < 0.5 * np.nanstd(raw.get_ydata())
+    assert smooth.get_ydata()[50] == pytest.approx(2.0, abs=0.3)  # five values: 1 3 1 3 1
+    assert np.isfinite(smooth.get_ydata()[100])
+
+
+def test_loss_curves_refuse_what_they_cannot_draw() -> None:
+    with pytest.raises(ValueError, match="at least one loss"):
+        loss_curves({})
+    with pytest.raises(ValueError, match="2 values at 1 places"):
+        loss_curves({"cycle_a": [1.0, 2.0]}, [1])
