@@ -1,0 +1,116 @@
+"""What held-out clips sound and look like while a run goes, in its folder and the loggers."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import slug
+from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.figures.spectrograms import cycle_grid
+from cyclegan_audio.models.application import apply_generator
+from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.vocoders import make_vocoder
+
+
+class Previews(pl.Callback):
+    """After every `every_epochs` and at the end: a grid a direction in `grids/`, and audio in `audio/`.
+
+    The clips are the first `clips` validation clips of each genre, the same all the time. Audio comes from
+    `vocoder`, with the clip's own audio as its source where the corpus has it.
+    """
+
+    def __init__(self, run_dir: str, every_epochs: int = 5, clips: int = 3, vocoder: str = "hybrid") -> None:
+        self.run_dir = Path(run_dir)
+        self.every_epochs = every_epochs
+        self.clips = clips
+        self.vocoder = make_vocoder(vocoder)
+        self.from_mel_alone = make_vocoder("griffin_lim")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+        if (trainer.current_epoch + 1) % self.every_epochs == 0:
+            self.show(trainer, pl_module, trainer.current_epoch + 1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+        if trainer.current_epoch % self.every_epochs or trainer.should_stop:
+            self.show(trainer, pl_module, trainer.current_epoch)
+
+    def show(self, trainer: pl.Trainer, module: CycleGAN, epoch: int) -> None:
+        """Write and log the pictures and the audio of the epoch."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        with torch.no_grad(), torch.random.fork_rng():
+            for to_b, held_out in zip((True, False), data.clips("val"), strict=True):
+                source, target = data.genres if to_b else reversed(data.genres)
+                clips = held_out[: self.clips]
+                rows = [translate_clip(module, data.corpus, clip, to_b) for clip in clips]
+                stem = f"epoch_{epoch:04d}_{'a_to_b' if to_b else 'b_to_a'}"
+                title = f"{source} to {target}, after {module.batches} batches"
+                self._grid(trainer, rows, data.mel, stem, title)
+                self._audio(
+                    trainer, data.corpus, clips, rows, f"epoch_{epoch:04d}_{slug(source)}_to_{slug(target)}"
+                )
+
+    def _grid(
+        self, trainer: pl.Trainer, rows: list[dict[str, Tensor]], mel: MelSettings, stem: str, title: str
+    ) -> None:
+        folder = self.run_dir / "grids"
+        folder.mkdir(parents=True, exist_ok=True)
+        figure = cycle_grid(rows, mel, title)
+        figure.savefig(folder / f"{stem}.part", format="png", dpi=80)
+        os.replace(folder / f"{stem}.part", folder / f"{stem}.png")
+        for logger in _wandb(trainer):
+            logger.log_image(f"grids/{stem[-6:]}", [str(folder / f"{stem}.png")], caption=[title])
+
+    def _audio(
+        self, trainer: pl.Trainer, corpus: Corpus, clips: list[Clip], rows: list[dict[str, Tensor]], stem: str
+    ) -> None:
+        folder = self.run_dir / "audio"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (clip, row) in enumerate(zip(clips, rows, strict=True)):
+            for kind, waveform in self._waveforms(corpus, clip, row).items():
+                path = folder / f"{stem}_{number}_{kind}.wav"
+                write(path, waveform, corpus.mel.sample_rate)
+                for logger in _wandb(trainer):
+                    logger.log_audio(f"audio/{stem[11:]}_{number}_{kind}", [str(path)])
+
+    def _waveforms(self, corpus: Corpus, clip: Clip, row: dict[str, Tensor]) -> dict[str, Tensor]:
+        n_samples = round(clip.duration_s * corpus.mel.sample_rate)
+        try:
+            source = corpus.audio(clip)[None]
+        except UserError:  # a corpus without audio
+            source = None
+        wanted = {"real": row["real"][None], "fake": row["fake"][None]}
+        if source is None:
+            made = {
+                kind: self.from_mel_alone(mel, corpus.mel, n_samples, None, None)
+                for kind, mel in wanted.items()
+            }
+        else:
+            made = {"real": source}
+            made["fake"] = self.vocoder(wanted["fake"], corpus.mel, source.shape[1], source, wanted["real"])
+        return {kind: waveform[0].clamp(-1, 1) for kind, waveform in made.items()}
+
+
+def translate_clip(module: CycleGAN, corpus: Corpus, clip: Clip, to_b: bool) -> dict[str, Tensor]:
+    """One held-out clip in dB, each (M, F): real, fake, reconstruction, identity."""
+    real_db = corpus.mel_db(clip)
+    range_db = corpus.mel.range_db(real_db)
+    there, back = (module.gen_ab, module.gen_ba) if to_b else (module.gen_ba, module.gen_ab)
+    fake_db = apply_generator(there, real_db, corpus.mel, range_db)
+    return {
+        "real": real_db,
+        "fake": fake_db,
+        "reconstruction": apply_generator(back, fake_db, corpus.mel, range_db),
+        "identity": apply_generator(back, real_db, corpus.mel, range_db),
+    }
+
+
+def _wandb(trainer: pl.Trainer) -> Iterator[WandbLogger]:
+    return (logger for logger in trainer.loggers if isinstance(logger, WandbLogger))

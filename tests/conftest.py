@@ -1,0 +1,73 @@
+"""What many tests share: few threads (small tensors are slower with many), and a small model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from cyclegan_audio.audio.files import write
+from cyclegan_audio.config import compose
+from cyclegan_audio.data.sources import FolderSource
+from cyclegan_audio.data.writer import prepare_corpus, settings_from
+from cyclegan_audio.models.cyclegan import CycleGAN
+
+torch.set_num_threads(1)
+
+TINY = (
+    "model=cyclegan_small",
+    "model.generator.n_filters=4",
+    "model.generator.n_blocks=1",
+    "model.discriminator.n_filters=4",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Overrides that shrink the model as far as it goes."""
+    return TINY
+
+
+@pytest.fixture
+def tiny_model() -> Callable[..., CycleGAN]:
+    """Builds the configured model, shrunk; takes further overrides."""
+
+    def build(*overrides: str) -> CycleGAN:
+        torch.manual_seed(0)
+        return instantiate(compose("train", [*TINY, *overrides]).model, _convert_="all")
+
+    return build
+
+
+def write_music(folder: Path, genre: str, n_tracks: int, seconds: float = 4.5, seed: int = 0) -> None:
+    """Write WAV files, 44.1 kHz stereo: `low` is chords under 1 kHz, else noise bursts over chords."""
+    rng = np.random.default_rng([seed, len(genre), n_tracks])
+    time_s = np.arange(int(seconds * 44100)) / 44100
+    for track in range(n_tracks):
+        chord = sum(np.sin(2 * np.pi * rng.uniform(100, 900) * time_s) for _ in range(3)) / 10
+        hats = rng.normal(0, 0.1, time_s.shape) * (time_s % rng.uniform(0.2, 0.5) < 0.05)
+        left = chord if genre == "low" else 0.5 * chord + hats
+        write(folder / f"{genre}_{track}.wav", torch.from_numpy(np.stack([left, 0.9 * left])).float(), 44100)
+
+
+@pytest.fixture(scope="session")
+def music(tmp_path_factory) -> Path:
+    """A folder with the folders `low` and `high` (four tracks each) and `paired` (one score)."""
+    folder = tmp_path_factory.mktemp("music")
+    for genre in ("low", "high"):
+        write_music(folder / genre, genre, 4)
+        write_music(folder / "paired" / genre, genre, 1, seed=9)
+        (folder / "paired" / genre / f"{genre}_0.wav").rename(folder / "paired" / genre / "score.wav")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(music, tmp_path_factory) -> Path:
+    """The corpus of `music`: clips of 1 s, `mel=hifi`, with a paired set."""
+    folder = tmp_path_factory.mktemp("corpus") / "corpus"
+    settings = settings_from(compose("prepare", ["clip.seconds=1.0"]))
+    genres = {genre: music / genre for genre in ("low", "high")}
+    prepare_corpus(FolderSource(genres, music / "paired"), folder, settings)
+    return folder

@@ -1,0 +1,71 @@
+"""Every file in conf/ composes into its command's configuration and builds what it names."""
+
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from cyclegan_audio.config import CONF_DIR, compose, slug
+
+COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
+CHOICES = sorted(path.relative_to(CONF_DIR) for path in CONF_DIR.glob("*/*.yaml"))
+PREPARE_GROUPS = {"source"}
+
+
+def command_of(choice: Path) -> str:
+    return "prepare" if choice.parent.name in PREPARE_GROUPS else "train"
+
+
+def build(node: DictConfig) -> None:
+    """Instantiate `node` or, where it is a collection of things to build, each of them."""
+    if "_target_" in node:
+        instantiate(node, _convert_="all")
+        return
+    for child in node.values():
+        if isinstance(child, DictConfig):
+            build(child)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_compose(command):
+    cfg = compose(command)
+    OmegaConf.to_container(cfg, resolve=False, throw_on_missing=False)
+    assert len(cfg) > 1
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_every_choice_composes_and_builds(choice, tmp_path):
+    group, name = choice.parent.name, choice.stem
+    command = command_of(choice)
+    if group == "vocoder":
+        build(OmegaConf.load(CONF_DIR / choice))
+        return
+    overrides = [f"{group}={name}"] + ([f"run_dir={tmp_path}"] if command == "train" else [])
+    cfg = compose(command, overrides)
+    if group == "experiment":
+        build(cfg.model)
+    elif group == "logger":
+        assert ("_target_" in cfg.logger) == (name != "none")
+    elif group != "genre_pair":
+        build(cfg[group])
+
+
+@pytest.mark.parametrize("pair", ["lofi_trap", "lofi_rnb", "trap_rnb"])
+def test_genre_pairs_are_ready_made(pair):
+    cfg = compose("train", [f"genre_pair={pair}"])
+    assert (cfg.genre_pair.a, cfg.genre_pair.b) == tuple(pair.split("_"))
+
+
+def test_any_two_genres_by_override_give_safe_run_folders():
+    cfg = compose("train", ["genre_pair.a='r&b / soul'", "genre_pair.b='a=b'"])
+    assert cfg.run_dir.startswith("runs/r_b_soul_a_b/")
+    assert slug("///") == "_"
+
+
+def test_default_is_the_paper():
+    cfg = compose("train")
+    assert (cfg.model.generator.n_filters, cfg.model.generator.n_blocks, cfg.model.pool_size) == (64, 9, 50)
+    assert dict(cfg.model.loss_weights) == {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}
+    assert (cfg.n_epochs, cfg.n_epochs_decay, cfg.data.batch_size) == (25, 25, 1)
+    assert (cfg.model.optimizer.lr, list(cfg.model.optimizer.betas)) == (2e-4, [0.5, 0.999])

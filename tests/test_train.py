@@ -1,0 +1,156 @@
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_audio import train as command
+from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.training.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def run(corpus, tmp_path, monkeypatch, capsys):
+    """Runs the command in this process on the test corpus; returns its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int | str | None, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        code: int | str | None = 0
+        try:
+            command.main()
+        except SystemExit as stop:
+            code = stop.code
+        shown = capsys.readouterr()
+        return code, shown.out + shown.err
+
+    return call
+
+
+@pytest.fixture
+def small(corpus, tiny):
+    """The overrides of a short run: eight batches an epoch, pools that are full in the first."""
+    return (
+        *tiny, f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "n_epochs=2", "n_epochs_decay=1",
+        "data.crop_frames=32", "model.pool_size=4", "callbacks.loss_log.every_batches=2", "precision=32-true",
+        "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1",
+    )  # fmt: skip
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "losses.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    code, shown = run(*small, "run_dir=out", "callbacks.checkpoints.every_epochs=2")
+    assert code == 0, shown
+    out = Path("out")
+    assert "training ends in about" in shown
+    losses = rows(out)
+    assert [int(row["batch"]) for row in losses] == list(range(2, 25, 2))  # three epochs of eight
+    assert float(losses[-1]["lr"]) == pytest.approx(1e-4)
+    assert all(float(row["disc_a"]) > 0 for row in losses)
+    assert {path.name for path in (out / "checkpoints").iterdir()} == {"last.ckpt", "epoch_0002.ckpt"}
+    assert {path.name for path in (out / "grids").iterdir()} == {
+        "epoch_0003_a_to_b.png",
+        "epoch_0003_b_to_a.png",
+    }
+    assert {path.name for path in (out / "audio").iterdir()} == {
+        f"epoch_0003_{way}_0_{kind}.wav"
+        for way in ("low_to_high", "high_to_low")
+        for kind in ("real", "fake")
+    }
+    assert list(out.glob("wandb/offline-run-*/*.wandb"))
+    pair = load_pair("out")
+    assert (pair.genres, pair.window_frames, pair.batches) == (("low", "high"), 32, 24)
+
+
+def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
+    """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
+    assert run(*small, "logger=none", "run_dir=whole")[0] == 0
+    at_start = Checkpoints.on_train_batch_start
+
+    def stop_at_eleven(self, trainer, module, *args):
+        if module.batches == 11:
+            self._ask_to_stop(2, None)
+        at_start(self, trainer)
+
+    monkeypatch.setattr(Checkpoints, "on_train_batch_start", stop_at_eleven)
+    code, shown = run(*small, "logger=none", "run_dir=broken")
+    assert code
+    assert "resume=" in shown
+    assert load_pair("broken").batches == 11
+    monkeypatch.setattr(Checkpoints, "on_train_batch_start", at_start)
+    code, shown = run("resume=broken")
+    assert code == 0, shown
+
+    whole, broken = (
+        torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True) for run in ("whole", "broken")
+    )
+    assert whole["cyclegan_audio"]["batches"] == broken["cyclegan_audio"]["batches"]
+    torch.testing.assert_close(broken["state_dict"], whole["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(broken["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
+    assert [row["batch"] for row in rows(Path("broken"))] == [row["batch"] for row in rows(Path("whole"))]
+    assert rows(Path("broken"))[-1]["cycle_a"] == rows(Path("whole"))[-1]["cycle_a"]
+
+
+def test_resume_with_more_epochs(run, small):
+    assert run(*small, "logger=none", "run_dir=out")[0] == 0
+    first = load_pair("out").batches
+    code, shown = run("resume=out", "n_epochs=4")
+    assert code == 0, shown
+    assert load_pair("out").batches == first // 3 * 5
+
+
+@pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])
+def test_resume_with_what_cannot_change(run, small, change):
+    assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
+    code, shown = run("resume=out", change)
+    assert code == 1
+    assert shown.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_multirun_gives_each_job_its_folder(run, small):
+    code, shown = run(
+        "-m", *small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "model.loss_weights.identity=0,5",
+        "hydra.sweep.dir=sweep",
+    )  # fmt: skip
+    assert code == 0, shown
+    assert [
+        load_pair(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
+    ] == [0, 5]
+    assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
+    assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["genre_pair.b=jazz"], "jazz"),
+        (["mel=paper"], "hop_length"),
+        (["corpus=nowhere"], "nowhere"),
+        (["model.loss_weights.cycle=-1"], "must not be negative"),
+        (["precision=8"], "choose one of auto"),
+        (["resume=nowhere"], "no run 'nowhere'"),
+        (["data.crop_frames=5000"], "crop_frames"),
+        (["no_such_key=1"], "no_such_key"),
+        (["genre_pair=lofi_polka"], "lofi_polka"),
+    ],
+)
+def test_bad_input_is_one_line(run, small, arguments, message):
+    code, shown = run(*small, "logger=none", *arguments)
+    assert code == 1
+    line = shown.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert message in line
+    assert "Traceback" not in shown
+
+
+def test_folder_that_cannot_be_written(run, small):
+    Path("file").write_text("in the way")
+    code, shown = run(*small, "logger=none", "run_dir=file/run")
+    assert code == 1
+    assert "Traceback" not in shown

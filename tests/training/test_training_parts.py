@@ -1,0 +1,81 @@
+import csv
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.generator import ResnetGenerator
+from cyclegan_audio.models.schedule import LinearDecay
+from cyclegan_audio.training import precision
+from cyclegan_audio.training.loss_log import Estimate, LossBar, LossLog
+
+
+def trainer(batches_an_epoch: int = 100):
+    optimizer = SimpleNamespace(param_groups=[{"lr": 1e-4}])
+    return SimpleNamespace(
+        num_training_batches=batches_an_epoch, optimizers=[optimizer], current_epoch=0, loggers=[]
+    )
+
+
+def module(batches: int = 0, max_minutes: float | None = None, **losses: float):
+    return SimpleNamespace(
+        batches=batches,
+        elapsed_s=0.0,
+        schedule=LinearDecay(1, 1, max_minutes),
+        device=torch.device("cpu"),
+        losses={name: torch.tensor(value) for name, value in losses.items()},
+    )
+
+
+@pytest.mark.parametrize(("ratio", "chosen"), [(0.5, "bf16-mixed"), (0.95, "32-true"), (2.0, "32-true")])
+def test_bf16_only_where_the_probe_shows_that_it_pays(monkeypatch, ratio, chosen):
+    monkeypatch.setattr(precision, "bf16_ratio", lambda device, generator: ratio)
+    assert precision.choose_precision("auto", torch.device("cpu"), ResnetGenerator) == chosen
+    assert precision.choose_precision("32-true", torch.device("cpu"), ResnetGenerator) == "32-true"
+
+
+def test_probe_measures_and_keeps_the_random_state():
+    before = torch.get_rng_state()
+    assert 0 < precision.bf16_ratio(torch.device("cpu"), lambda: ResnetGenerator(4, 1)) < 100
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_unknown_precision():
+    with pytest.raises(UserError, match="precision=8 is not known"):
+        precision.choose_precision("8", torch.device("cpu"), ResnetGenerator)
+
+
+def test_long_runs_on_a_cpu_are_told_how_to_be_short():
+    text = Estimate(long_hours=2).text(trainer(), module(batches=20), step_s=100.0)  # 180 batches: 5 h
+    assert "about 5 h 00 min" in text
+    assert "model=cyclegan_small" in text
+    assert "max_minutes=" in text
+    assert "model=" not in Estimate(long_hours=6).text(trainer(), module(batches=20), step_s=100.0)
+    limited = Estimate().text(trainer(), module(batches=20, max_minutes=3), step_s=100.0)
+    assert "about 3 min 00 s" in limited
+
+
+def test_rows_hold_means_and_a_later_row_than_the_checkpoint_is_cut(tmp_path):
+    log = LossLog(str(tmp_path), every_batches=2)
+    log.on_train_start(trainer(), module())
+    for batch, (cycle, disc) in enumerate([(1.0, 0.5), (3.0, 0.25), (5.0, 1.0), (7.0, 0.0)], start=1):
+        log.on_train_batch_end(trainer(), module(batch, cycle_a=cycle, disc_a=disc))
+    log.on_train_start(trainer(), module(batches=2))
+    with (tmp_path / "losses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["batch"], row["cycle_a"], row["disc_a"]) for row in rows] == [("2", "2.0", "0.375")]
+    log.on_train_start(trainer(), module(batches=0))
+    assert (tmp_path / "losses.csv").read_text().count("\n") == 1
+
+
+def test_losses_that_are_not_finite_stop_the_run(tmp_path):
+    log = LossLog(str(tmp_path), every_batches=1)
+    log.on_train_start(trainer(), module())
+    with pytest.raises(UserError, match="before batch 1: disc_b not finite"):
+        log.on_train_batch_end(trainer(), module(1, cycle_a=1.0, disc_b=float("nan")))
+
+
+def test_bar_shows_the_losses():
+    shown = LossBar().get_metrics(trainer(), module(1, gen_total=2.0, cycle_a=0.12345))
+    assert shown == {"gen_total": "2.000", "cycle_a": "0.123"}
