@@ -1,0 +1,184 @@
+"""Judge a trained pair on held-out clips; RUN/report/report.html says what came of it."""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.devices import choose_device
+from cyclegan_audio.errors import UserError, one_line_errors
+from cyclegan_audio.evaluation.report import require_writable, write_report
+from cyclegan_audio.evaluation.suite import SECTIONS
+from cyclegan_audio.evaluation.translations import (
+    Evaluated,
+    held_out,
+    held_out_pairs,
+    translate_direction,
+)
+from cyclegan_audio.evaluation.verdict import verdict
+from cyclegan_audio.models.checkpoint import SHIPPED, TranslationPair, load_pair, resolve_run
+from cyclegan_audio.vocoders import VOCODERS
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    corpus: str | Path | None = None,
+    without_identity: str | Path | None = None,
+    vocoder: str = "hybrid",
+    clips: int = 24,
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+) -> Path:
+    """Translate held-out clips both ways, measure, and write the report; returns report.html.
+
+    Args:
+        run: a run folder, a checkpoint, or the name of a shipped pair.
+        corpus: the folder with the held-out clips; the one that the run was trained on by default.
+        without_identity: a second run, trained without identity loss, for the paper's figure 1.8.
+        vocoder: the way back to sound.
+        clips: at most so many held-out clips a genre, and twice as many pairs.
+        out: folder of the report; `report` in the run's folder by default.
+        checkpoint: use this checkpoint instead of the run's own.
+        device: auto, cpu, cuda, mps.
+
+    Raises:
+        UserError: no such run or corpus, other mel settings, no held-out clips, or no right to write.
+    """
+    path = resolve_run(run, checkpoint)
+    pair = load_pair(run, choose_device(device), checkpoint)
+    opened = _open_corpus(pair, corpus, path)
+    second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
+    run_folder = _run_folder(path)
+    folder = Path(out) if out is not None else (run_folder or Path("runs") / path.name) / "report"
+    require_writable(folder)
+    pairs = [pair, second] if second else [pair]
+    start = time.perf_counter()
+    with _progress(sum(_n_clips(one, opened, clips) for one in pairs)) as on_clip:
+        ways = [
+            [translate_direction(one, opened, to, clips, on_clip) for to in reversed(one.genres)]
+            for one in pairs
+        ]
+    evaluated = Evaluated(str(run), path, run_folder, pair, opened, ways[0], vocoder)
+    evaluated.seconds = time.perf_counter() - start
+    if second:
+        evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
+    return _report(evaluated, folder)
+
+
+def _report(evaluated: Evaluated, folder: Path) -> Path:
+    sections = [make(evaluated) for make in SECTIONS]
+    line = verdict(evaluated.paired_scores)
+    a, b = evaluated.pair.genres
+    page = write_report(folder, f"{a} and {b}: {Path(evaluated.run).name}", line, sections)
+    print(f"{line}\nreport: {page}")
+    return page
+
+
+def _open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -> Corpus:
+    """The corpus that is named, else the run's own; for a shipped pair the demo songs."""
+    trained_on = pair.config.get("data", {}).get("corpus")
+    if corpus is None and path.parent == SHIPPED:
+        trained_on = ensure_demo_corpus()
+    if corpus is None and trained_on is None:
+        raise UserError(f"{path} does not say which corpus it was trained on; name one by --corpus DIR")
+    if corpus is None and not Path(trained_on).is_dir():
+        raise UserError(
+            f"the corpus {trained_on} of this run is not there; say where it lies by --corpus DIR"
+        )
+    opened = Corpus.open(corpus if corpus is not None else trained_on)
+    pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
+    opened.require_genres(*pair.genres)
+    return opened
+
+
+def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device: str) -> TranslationPair:
+    second = load_pair(run, choose_device(device))
+    second.mel.require_same(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
+    if second.genres != first.genres:
+        raise UserError(
+            f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"
+        )
+    weight = second.config.get("model", {}).get("loss_weights", {}).get("identity", 0)
+    if weight:
+        raise UserError(
+            f"{run} was trained with identity weight {weight}; train one with model.loss_weights.identity=0"
+        )
+    return second
+
+
+def _run_folder(path: Path) -> Path | None:
+    """The folder of a checkpoint's run; None for a pair that ships in the package."""
+    if path.parent == SHIPPED:
+        return None
+    if path.is_dir():
+        return path
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
+
+
+def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
+    a, b = pair.genres
+    single = len(held_out(corpus, a, clips)) + len(held_out(corpus, b, clips))
+    return single + len(held_out_pairs(corpus, a, b, clips)) + len(held_out_pairs(corpus, b, a, clips))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    columns = (
+        TextColumn("translating held-out clips"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.evaluate", description=__doc__)
+    parser.add_argument(
+        "run", metavar="RUN", help="a run folder, a .ckpt file, or the name of a shipped pair (demo)"
+    )
+    parser.add_argument(
+        "--corpus", metavar="DIR", help="the corpus with the held-out clips (default: the run's own)"
+    )
+    parser.add_argument(
+        "--without-identity", metavar="RUN2", help="a run without identity loss, for figure 1.8"
+    )
+    parser.add_argument("--vocoder", choices=list(VOCODERS), default="hybrid", help="the way back to sound")
+    parser.add_argument(
+        "--clips", metavar="N", type=_positive, default=24, help="held-out clips a genre (default: 24)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder of the report (default: RUN/report)")
+    parser.add_argument("--checkpoint", metavar="CKPT", help="use this checkpoint of the run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
+    return parser
+
+
+@one_line_errors
+def main() -> None:
+    """The command."""
+    options = vars(_parser().parse_args())
+    if options.pop("debug"):
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+    evaluate(**options)
+
+
+if __name__ == "__main__":
+    main()

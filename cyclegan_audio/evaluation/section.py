@@ -1,0 +1,84 @@
+"""What a part of the report is made of; plain values that know nothing of HTML."""
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MP3_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of text below a header; the first column names the row."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A PNG with its words: `alt` for who does not see it, `caption` for who does."""
+
+    png: bytes
+    alt: str
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """Encoded audio with its media type."""
+
+    label: str
+    content: bytes
+    media_type: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening:
+    """Sounds that belong to one clip, in the order in which one hears them."""
+
+    title: str
+    sounds: list[Sound]
+
+
+@dataclasses.dataclass
+class Section:
+    """One part of the report: what a reader sees, and `numbers` (JSON values) under `name` in report.json."""
+
+    name: str
+    title: str
+    paragraphs: list[str] = dataclasses.field(default_factory=list)
+    tables: list[Table] = dataclasses.field(default_factory=list)
+    pictures: list[Picture] = dataclasses.field(default_factory=list)
+    listening: list[Listening] = dataclasses.field(default_factory=list)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def picture(figure: "Figure", alt: str, caption: str) -> Picture:
+    """A matplotlib figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Picture(buffer.getvalue(), alt, caption)
+
+
+def sound(label: str, waveform: Tensor, rate: int) -> Sound:
+    """A mono waveform (T,) as MP3, which every browser plays; as 16-bit WAV where MP3 lacks the sample rate.
+
+    A waveform that exceeds full scale is turned down whole rather than clipped.
+    """
+    import soundfile
+
+    samples = (waveform / waveform.abs().max().clamp_min(1.0)).to(torch.float32).cpu().numpy()
+    buffer = io.BytesIO()
+    if rate in MP3_RATES:
+        soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
+        return Sound(label, buffer.getvalue(), "audio/mpeg")
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
+    return Sound(label, buffer.getvalue(), "audio/wav")

@@ -1,0 +1,184 @@
+"""Held-out clips through the generators: everything that the sections measure and show."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.metrics.paired import PairedScores, score_pairs
+from cyclegan_audio.models.application import apply_generator
+from cyclegan_audio.models.checkpoint import TranslationPair
+
+MEAN_CLIPS = 400
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A held-out clip and what the generators make of it, mels in dB (M, F).
+
+    Attributes:
+        real_db: the clip itself.
+        fake_db: translated to the other genre.
+        rec_db: translated there and back.
+        idt_db: through the generator of its own genre, which should change nothing.
+    """
+
+    clip: Clip
+    real_db: Tensor
+    fake_db: Tensor
+    rec_db: Tensor
+    idt_db: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedExample:
+    """A clip, its translation, and the same score played by the target genre, mels in dB (M, F)."""
+
+    clip: Clip
+    truth: Clip
+    real_db: Tensor
+    fake_db: Tensor
+    truth_db: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Direction:
+    """One way of translation with all its held-out clips.
+
+    Attributes:
+        source, target: genres.
+        examples: clips of the split `test`.
+        paired: clips with ground truth, empty where the corpus has none.
+        means_db: mean spectra (M,) of the training clips of source and target.
+    """
+
+    source: str
+    target: str
+    examples: list[Example]
+    paired: list[PairedExample]
+    means_db: tuple[Tensor, Tensor]
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.target}"
+
+    def score(self, mel: MelSettings) -> PairedScores:
+        """The paired clips against their ground truth, grouped by score; there must be some."""
+        triples = [(pair.real_db, pair.fake_db, pair.truth_db) for pair in self.paired]
+        return score_pairs(triples, [str(pair.clip.score) for pair in self.paired], self.means_db, mel)
+
+
+@dataclasses.dataclass
+class Evaluated:
+    """All that a section may use.
+
+    Attributes:
+        run: the RUN as it was named.
+        checkpoint: the file (or shipped folder) that it stands for.
+        run_folder: where the run's losses.csv lies, None where it has no folder.
+        directions: A to B, then B to A.
+        vocoder: name of the way back to sound.
+        second_run: the RUN that was trained without identity loss, None without one.
+        without_identity: the same clips by that run.
+        seconds: what translating took.
+    """
+
+    run: str
+    checkpoint: Path
+    run_folder: Path | None
+    pair: TranslationPair
+    corpus: Corpus
+    directions: list[Direction]
+    vocoder: str = "hybrid"
+    second_run: str | None = None
+    without_identity: list[Direction] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def mel(self) -> MelSettings:
+        """The settings of pair and corpus alike."""
+        return self.pair.mel
+
+    @cached_property
+    def paired_scores(self) -> dict[str, PairedScores]:
+        """Scores against ground truth by direction (`lofi to trap`); empty where the corpus has no pairs."""
+        return {str(way): way.score(self.mel) for way in self.directions if way.paired}
+
+
+def translate_direction(
+    pair: TranslationPair,
+    corpus: Corpus,
+    to: str,
+    n_clips: int,
+    on_clip: Callable[[], None] = lambda: None,
+) -> Direction:
+    """Translate at most `n_clips` held-out clips and twice as many pairs to genre `to`.
+
+    Raises:
+        UserError: the corpus has no held-out or no training clips of the genre.
+    """
+    source = next(genre for genre in pair.genres if genre != to)
+    there, back = pair.generator(to), pair.generator(source)
+    examples = []
+    for clip in held_out(corpus, source, n_clips):
+        real_db = corpus.mel_db(clip)
+        range_db = pair.mel.range_db(real_db)
+        fake_db = apply_generator(there, real_db, pair.mel, range_db)
+        rec_db = apply_generator(back, fake_db, pair.mel, range_db)
+        examples.append(
+            Example(clip, real_db, fake_db, rec_db, apply_generator(back, real_db, pair.mel, range_db))
+        )
+        on_clip()
+    paired = []
+    for clip, truth in held_out_pairs(corpus, source, to, n_clips):
+        real_db = corpus.mel_db(clip)
+        fake_db = apply_generator(there, real_db, pair.mel, pair.mel.range_db(real_db))
+        paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
+        on_clip()
+    return Direction(source, to, examples, paired, (mean_spectrum(corpus, source), mean_spectrum(corpus, to)))
+
+
+def held_out(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:
+    """At most `n_clips` clips of the split `test`, spread evenly over tracks and time.
+
+    Raises:
+        UserError: there is none.
+    """
+    clips = corpus.clips(genre, "test")
+    if not clips:
+        raise UserError(
+            f"{corpus.folder} holds no held-out clips of {genre} (split test); prepare it from more tracks "
+            f"of {genre}"
+        )
+    return spread(clips, n_clips)
+
+
+def held_out_pairs(corpus: Corpus, source: str, target: str, n_clips: int) -> list[tuple[Clip, Clip]]:
+    """At most twice `n_clips` pairs, spread evenly."""
+    return spread(corpus.paired(source, target), 2 * n_clips)
+
+
+def mean_spectrum(corpus: Corpus, genre: str) -> Tensor:
+    """(M,) mean in dB over frames of the genre's training clips (at most 400, spread evenly).
+
+    Raises:
+        UserError: there are no training clips.
+    """
+    clips = corpus.clips(genre, "train")
+    if not clips:
+        raise UserError(f"{corpus.folder} holds no training clips of {genre}; prepare it again")
+    return torch.stack([corpus.mel_db(clip).mean(1) for clip in spread(clips, MEAN_CLIPS)]).mean(0)
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items at even distances, in their order."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]

@@ -1,0 +1,1 @@
+"""Numbers computed from mels and loss curves; they know nothing of runs, corpora or reports."""

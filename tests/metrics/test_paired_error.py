@@ -1,0 +1,166 @@
+"""Paired error by hand, its baselines and verdicts: an equaliser is a filter, new hats in place are not."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.metrics.paired import (
+    MATCHED_MEAN,
+    MODEL,
+    UNTOUCHED,
+    audible_floor_db,
+    correlation,
+    matched_mean,
+    mean_abs_db,
+    score_pairs,
+    without_band_means,
+)
+
+N_FRAMES = 64
+SCORES = [f"score_{i // 2}" for i in range(8)]
+
+
+@pytest.fixture(params=["hifi", "paper"])
+def mel(request: pytest.FixtureRequest) -> MelSettings:
+    from omegaconf import OmegaConf
+
+    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
+
+
+def clip(seed: int, mel: MelSettings) -> Tensor:
+    """(M, F) of audible noise around -10 dB, spread 2."""
+    return torch.randn(mel.n_mels, N_FRAMES, generator=torch.Generator().manual_seed(seed)) * 2 - 10
+
+
+def with_hats(mel_db: Tensor, mel: MelSettings, first: int) -> Tensor:
+    """20 dB more above 4 kHz in every eighth frame."""
+    out = mel_db.clone()
+    out[mel.band_hz > 4000, first::8] += 20
+    return out
+
+
+def test_mean_abs_db_by_hand() -> None:
+    assert mean_abs_db(torch.tensor([[1.0, -2.0], [0.0, 4.0]]), torch.tensor([[0.0, 0.0], [0.0, 1.0]])) == 1.5
+
+
+def test_matched_mean_moves_bands_by_the_difference_of_the_genres() -> None:
+    source = torch.tensor([[0.0, 2.0], [-10.0, -10.0]])
+    moved = matched_mean(source, torch.tensor([0.0, -12.0]), torch.tensor([3.0, -20.0]))
+    assert torch.equal(moved, torch.tensor([[3.0, 5.0], [-18.0, -18.0]]))
+
+
+def test_rhythm_forgets_the_equaliser() -> None:
+    source = torch.tensor([[0.0, 2.0, 4.0], [-10.0, -16.0, -10.0]])
+    assert torch.equal(without_band_means(source), torch.tensor([[-2.0, 0.0, 2.0], [2.0, -4.0, 2.0]]))
+    equalised = source + torch.tensor([[5.0], [-30.0]])
+    assert torch.equal(without_band_means(source), without_band_means(equalised))
+
+
+def test_correlation_ignores_scale_and_knows_the_sign() -> None:
+    values = torch.tensor([[1.0, 2.0, 4.0]])
+    assert correlation(values, 0.1 * values + 7) == pytest.approx(1)
+    assert correlation(values, -values) == pytest.approx(-1)
+    assert correlation(values, torch.ones(1, 3)) == 0
+
+
+def test_floor_is_80_db_below_a_full_scale_sine(mel: MelSettings) -> None:
+    floor_db = audible_floor_db(mel)
+    for band in (20, 60, 100):
+        sine = torch.sin(2 * torch.pi * mel.band_hz[band] * torch.arange(mel.sample_rate) / mel.sample_rate)
+        reading = mel.mel_db(sine[None])[0, band, 20]
+        assert float(reading - floor_db[band]) == pytest.approx(80, abs=1)
+
+
+def test_inaudible_differences_do_not_count(mel: MelSettings) -> None:
+    floor_db = audible_floor_db(mel).expand(-1, N_FRAMES)
+    triple = (floor_db - 1, floor_db - 5, floor_db - 20)
+    zero = torch.zeros(mel.n_mels)
+    scores = score_pairs([triple], ["s"], (zero, zero), mel)
+    assert scores.error_db[MODEL].mean == scores.error_db[UNTOUCHED].mean == 0
+
+
+def test_errors_and_gains_by_hand(mel: MelSettings) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    triples = [(base, base + 3, base + 4), (base, base + 2, base + 4)]
+    means = (torch.zeros(mel.n_mels), torch.full((mel.n_mels,), 2.5))
+    scores = score_pairs(triples, ["s1", "s2"], means, mel)
+    errors = {name: value.mean for name, value in scores.error_db.items()}
+    assert errors == pytest.approx({MODEL: 1.5, UNTOUCHED: 4.0, MATCHED_MEAN: 1.5})
+    assert scores.gain_db[UNTOUCHED].mean == pytest.approx(2.5)
+    assert scores.gain_db[MATCHED_MEAN].mean == pytest.approx(0)
+    assert scores.relative_gain == pytest.approx(2.5 / 4)
+    assert scores.beats_untouched
+    assert all(value.mean == 0 for value in scores.rhythm_db.values())
+
+
+def scored(mel: MelSettings, model: str) -> object:
+    """Hats are to appear, and 6 dB everywhere; `model` does the one, the other, or both."""
+    triples = []
+    for seed in range(8):
+        source = clip(seed, mel)
+        truth = with_hats(source, mel, seed % 4) + 6
+        fakes = {
+            "equaliser": truth.mean(1, keepdim=True) - source.mean(1, keepdim=True) + source,
+            "hats": with_hats(source, mel, seed % 4) + 5,
+            "hats in the wrong place": with_hats(source, mel, seed % 4 + 4) + 5,
+            "nothing": source.clone(),
+        }
+        triples.append((source, fakes[model], truth))
+    means = tuple(torch.stack([triple[i] for triple in triples]).mean((0, 2)) for i in (0, 2))
+    return score_pairs(triples, SCORES, means, mel)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("model", "beats_untouched", "beats_filter"),
+    [
+        ("equaliser", True, False),
+        ("hats", True, True),
+        ("hats in the wrong place", True, False),
+        ("nothing", False, False),
+    ],
+)
+def test_verdicts(mel: MelSettings, model: str, beats_untouched: bool, beats_filter: bool) -> None:
+    scores = scored(mel, model)
+    assert (scores.beats_untouched, scores.beats_filter) == (beats_untouched, beats_filter)
+
+
+def test_correlation_tells_flatter_from_better(mel: MelSettings) -> None:
+    hats, equaliser = scored(mel, "hats"), scored(mel, "equaliser")
+    assert hats.rhythm_correlation[MODEL].mean > 0.99
+    assert equaliser.rhythm_correlation[MODEL].mean == pytest.approx(
+        equaliser.rhythm_correlation[MATCHED_MEAN].mean, abs=1e-3
+    )
+
+
+def test_a_small_but_certain_gain_is_not_clear(mel: MelSettings) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    zero = torch.zeros(mel.n_mels)
+    scores = score_pairs([(base, base + 0.5, base + 10)] * 4, ["a", "b", "c", "d"], (zero, zero), mel)
+    assert scores.gain_db[UNTOUCHED].above_zero
+    assert not scores.beats_untouched
+
+
+def test_numbers_are_plain(mel: MelSettings) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    zero = torch.zeros(mel.n_mels)
+    numbers = score_pairs([(base, base, base)], ["only"], (zero, zero), mel).to_dict()
+    assert numbers["error_db"][MODEL] == {
+        "mean": 0.0,
+        "sd": None,
+        "low": None,
+        "high": None,
+        "n": 1,
+        "groups": 1,
+    }
+    assert numbers["beats_untouched"] is False
+
+
+def test_mels_without_bands_above_4_khz_are_refused(mel: MelSettings) -> None:
+    low = dataclasses.replace(mel, sample_rate=6000, f_max_hz=3000.0)
+    base = torch.zeros(low.n_mels, 8)
+    with pytest.raises(ValueError, match="4000 Hz"):
+        score_pairs([(base, base, base)], ["s"], (base[:, 0], base[:, 0]), low)
