@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 DEMO := runs/demo
 PAIRED := data/demo/songs/paired
+# Small networks: threads that wait for each other are slow beside other work.
+ONE := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types constraints clean
@@ -25,14 +27,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## prepare, train, translate and evaluate on songs made here: 6 minutes on 2 CPU cores
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
 	$(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
-	$(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb
-	$(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi
-	$(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi
+	$(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 	@echo "translated songs: $(CURDIR)/$(DEMO)/translated"
 	@echo "report:           $(CURDIR)/$(DEMO)/report/report.html"
 
 test: setup ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not gpu'
+	$(ONE) $(BIN)/python -m pytest -m 'not slow and not gpu'
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .

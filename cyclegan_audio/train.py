@@ -19,7 +19,7 @@ from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import make_card, read_checkpoint, resolve_run
-from cyclegan_audio.training.precision import choose_precision
+from cyclegan_audio.training.probe import choose_precision, choose_threads
 
 CONFIG_FILE = "config.yaml"
 
@@ -37,20 +37,25 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     cfg.run_dir = str(run_dir)
     data = instantiate(cfg.data)
     data.setup("fit")
+    _choose_arithmetic(cfg)
     plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
     model = instantiate(cfg.model, _convert_="all")
     model.card = make_card(data.genres, data.mel, data.window_frames, plain)  # type: ignore[arg-type]
+    model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = resolve_run(cfg.resume)
         _take_up(checkpoint, data)
     _write_config(cfg, run_dir)
-    trainer = _make_trainer(cfg, plain)
-    print(
-        f"{data.genres[0]} and {data.genres[1]} from {cfg.corpus}; "
-        f"run folder {run_dir}; precision {trainer.precision}"
+    trainer = instantiate(
+        cfg.trainer,
+        precision=cfg.precision,
+        max_epochs=model.schedule.total_epochs,
+        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
+        logger=instantiate(cfg.logger)(config=plain) if cfg.get("logger") else False,
+        default_root_dir=cfg.run_dir,
     )
+    print(f"{' and '.join(data.genres)} from {cfg.corpus}; run folder {run_dir}; precision {cfg.precision}")
     try:
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     finally:
@@ -59,22 +64,17 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     return run_dir
 
 
-def _make_trainer(cfg: DictConfig, plain: Any) -> pl.Trainer:
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
-    logger = instantiate(cfg.logger)(config=plain) if cfg.get("logger") else False
+def _choose_arithmetic(cfg: DictConfig) -> None:
+    """Settle `auto` in `threads` and `precision`; the configuration keeps the choice, for resuming."""
     accelerator = str(cfg.trainer.accelerator)
     if accelerator == "gpu":  # Lightning's name for whichever there is
         accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
     device = choose_device(accelerator)
-    precision = choose_precision(cfg.precision, device, instantiate(cfg.model.generator, _convert_="all"))
-    return instantiate(
-        cfg.trainer,
-        precision=precision,
-        max_epochs=cfg.n_epochs + cfg.n_epochs_decay,
-        callbacks=callbacks,
-        logger=logger,
-        default_root_dir=cfg.run_dir,
-    )
+    generator = instantiate(cfg.model.generator, _convert_="all")
+    if device.type == "cpu":
+        cfg.threads = choose_threads(cfg.threads, generator)
+        torch.set_num_threads(cfg.threads)
+    cfg.precision = choose_precision(cfg.precision, device, generator)
 
 
 def _quieten_lightning() -> None:
@@ -127,7 +127,7 @@ def _write_config(cfg: DictConfig, run_dir: Path) -> None:
 def _resumed(cfg: DictConfig, overrides: Iterable[str]) -> DictConfig:
     """The configuration of the run to resume, with what the command line names anew."""
     content = read_checkpoint(resolve_run(cfg.resume))
-    saved = OmegaConf.create(content["cyclegan_audio"]["config"])
+    saved = OmegaConf.create(content["cyclegan_audio"]["composed"])
     OmegaConf.set_struct(saved, True)
     changes = [
         change

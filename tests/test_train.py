@@ -103,6 +103,7 @@ def test_resume_with_more_epochs(run, small):
     code, shown = run("resume=out", "n_epochs=4")
     assert code == 0, shown
     assert load_pair("out").batches == first // 3 * 5
+    assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
 
 
 @pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])

@@ -7,7 +7,7 @@ import torch
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.generator import ResnetGenerator
 from cyclegan_audio.models.schedule import LinearDecay
-from cyclegan_audio.training import precision
+from cyclegan_audio.training import probe
 from cyclegan_audio.training.loss_log import Estimate, LossBar, LossLog
 
 
@@ -30,20 +30,43 @@ def module(batches: int = 0, max_minutes: float | None = None, **losses: float):
 
 @pytest.mark.parametrize(("ratio", "chosen"), [(0.5, "bf16-mixed"), (0.95, "32-true"), (2.0, "32-true")])
 def test_bf16_only_where_the_probe_shows_that_it_pays(monkeypatch, ratio, chosen):
-    monkeypatch.setattr(precision, "bf16_ratio", lambda device, generator: ratio)
-    assert precision.choose_precision("auto", torch.device("cpu"), ResnetGenerator) == chosen
-    assert precision.choose_precision("32-true", torch.device("cpu"), ResnetGenerator) == "32-true"
+    monkeypatch.setattr(probe, "bf16_ratio", lambda device, generator: ratio)
+    assert probe.choose_precision("auto", torch.device("cpu"), ResnetGenerator) == chosen
+    assert probe.choose_precision("32-true", torch.device("cpu"), ResnetGenerator) == "32-true"
 
 
 def test_probe_measures_and_keeps_the_random_state():
     before = torch.get_rng_state()
-    assert 0 < precision.bf16_ratio(torch.device("cpu"), lambda: ResnetGenerator(4, 1)) < 100
+    assert 0 < probe.bf16_ratio(torch.device("cpu"), lambda: ResnetGenerator(4, 1)) < 100
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("ratio", "chosen"), [(0.6, 2), (1.0, 1), (6.0, 1)])
+def test_threads_only_where_the_probe_shows_that_they_pay(monkeypatch, ratio, chosen):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(probe, "thread_ratio", lambda many, generator: ratio)
+    assert probe.choose_threads("auto", ResnetGenerator) == chosen
+    assert probe.choose_threads(4, ResnetGenerator) == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert probe.choose_threads("auto", ResnetGenerator) == 2
+
+
+def test_thread_probe_leaves_the_number_of_threads():
+    before = torch.get_num_threads()
+    assert probe.thread_ratio(2, lambda: ResnetGenerator(4, 1)) > 0
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("wanted", [0, -1, "many"])
+def test_unknown_threads(wanted):
+    with pytest.raises(UserError, match="threads="):
+        probe.choose_threads(wanted, ResnetGenerator)
 
 
 def test_unknown_precision():
     with pytest.raises(UserError, match="precision=8 is not known"):
-        precision.choose_precision("8", torch.device("cpu"), ResnetGenerator)
+        probe.choose_precision("8", torch.device("cpu"), ResnetGenerator)
 
 
 def test_long_runs_on_a_cpu_are_told_how_to_be_short():

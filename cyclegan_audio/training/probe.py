@@ -1,0 +1,99 @@
+"""How to compute on this machine: what a short probe of the run's own generator shows to be faster."""
+
+import os
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import nn
+
+from cyclegan_audio.errors import UserError
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+PROBE_FRAMES = 64
+PROBE_ROUNDS = 3
+WORTH_IT = 0.9
+
+Build = Callable[[], nn.Module]
+
+
+def choose_precision(wanted: str, device: torch.device, generator: Build) -> str:
+    """Lightning's name of the precision to train in.
+
+    `auto` takes bf16 where its pass takes under 0.9 of the time of fp32. MPS stays at fp32.
+
+    Raises:
+        UserError: `wanted` is not one of `PRECISIONS`.
+    """
+    if wanted not in PRECISIONS:
+        raise UserError(f"precision={wanted} is not known; choose one of {', '.join(PRECISIONS)}")
+    if wanted != "auto":
+        return wanted
+    if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
+        return "32-true"
+    return "bf16-mixed" if bf16_ratio(device, generator) < WORTH_IT else "32-true"
+
+
+def choose_threads(wanted: str | int, generator: Build) -> int:
+    """Threads to compute with on a CPU.
+
+    `auto` takes a thread a core where a pass gains by it, else one: on a machine with other work, threads
+    that wait for each other were six times slower than one. OMP_NUM_THREADS decides where it is set.
+
+    Raises:
+        UserError: `wanted` is not `auto` or a number above 0.
+    """
+    if wanted != "auto":
+        if not str(wanted).isdigit() or int(wanted) < 1:
+            raise UserError(f"threads={wanted} is not a number above 0; give one, or auto")
+        return int(wanted)
+    many = torch.get_num_threads()
+    if many == 1 or "OMP_NUM_THREADS" in os.environ:
+        return many
+    return many if thread_ratio(many, generator) < WORTH_IT else 1
+
+
+def bf16_ratio(device: torch.device, generator: Build) -> float:
+    """Median time of a training pass under bf16 autocast over that in fp32."""
+    network, mel = _network_and_mel(device, generator)
+    return _ratio(lambda: _pass_s(network, mel, bf16=True), lambda: _pass_s(network, mel, bf16=False))
+
+
+def thread_ratio(many: int, generator: Build) -> float:
+    """Median time of a training pass with `many` threads over that with one."""
+    network, mel = _network_and_mel(torch.device("cpu"), generator)
+    before = torch.get_num_threads()
+
+    def seconds(threads: int) -> float:
+        torch.set_num_threads(threads)
+        return _pass_s(network, mel, bf16=False)
+
+    try:
+        return _ratio(lambda: seconds(many), lambda: seconds(1))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _network_and_mel(device: torch.device, generator: Build) -> tuple[nn.Module, torch.Tensor]:
+    """A generator and its input; the global random state is kept."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        return generator().to(device), torch.rand(1, 1, 128, PROBE_FRAMES, device=device) * 2 - 1
+
+
+def _pass_s(network: nn.Module, mel: torch.Tensor, bf16: bool) -> float:
+    """Seconds of one forward and backward pass."""
+    start = time.perf_counter()
+    with torch.autocast(mel.device.type, torch.bfloat16, enabled=bf16):
+        loss = network(mel).float().square().mean()
+    loss.backward()
+    if mel.device.type == "cuda":
+        torch.cuda.synchronize(mel.device)
+    return time.perf_counter() - start
+
+
+def _ratio(one: Callable[[], float], other: Callable[[], float]) -> float:
+    """Ratio of the medians of interleaved rounds, after one of each to warm up."""
+    one(), other()
+    rounds = [(one(), other()) for _ in range(PROBE_ROUNDS)]
+    return median(first for first, _ in rounds) / median(second for _, second in rounds)
