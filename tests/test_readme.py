@@ -1,0 +1,84 @@
+"""Every command of the README runs, in its order, in an empty directory; overrides make it small."""
+
+import functools
+import re
+import shlex
+import shutil
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line]
+SET_UP = ("make demo", "make test", "source .venv/bin/activate")  # run before, or by, this test
+SHORT_RUN = (
+    "n_epochs=1", "n_epochs_decay=0", "data.crop_frames=32", "callbacks.previews.clips=1",
+    "precision=32-true",
+)  # fmt: skip
+FEW = {"songs_per_genre": 3, "paired_scores": 1, "seconds": 8}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, music) -> Path:
+    """An empty directory with what the README's user brings: two folders of music, and a song."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(music / "low", folder / "music" / "lofi")
+    shutil.copytree(music / "high", folder / "music" / "trap")
+    noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+    soundfile.write(folder / "song.mp3", noise, 44100)
+    soundfile.write(folder / "song.wav", noise, 44100)
+    return folder
+
+
+def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
+    if verb == "prepare":
+        return [*arguments, "clip.seconds=1.0"]
+    if verb == "evaluate":
+        return [*arguments, "--clips", "2"]
+    if verb == "train" and not any(argument.startswith("resume=") for argument in arguments):
+        return [*(a for a in arguments if not a.startswith("model=")), *tiny, *SHORT_RUN]
+    return arguments
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SET_UP])
+def test_command(line, place, tiny, monkeypatch):
+    words = shlex.split(line, comments=True)
+    assert words[:2] == ["python", "-m"], f"the README has a command that this test cannot run: {line}"
+    verb = words[2].removeprefix("cyclegan_audio.")
+    module = import_module(words[2])
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", [verb, *shrunk(verb, words[3:], tiny)])
+    if hasattr(module, "ensure_demo_corpus"):
+        monkeypatch.setattr(module, "ensure_demo_corpus", functools.partial(ensure_demo_corpus, **FEW))
+    module.main()  # a command that fails exits, and so fails the test
+    if verb == "translate":
+        out, _ = soundfile.read(place / "out.wav", always_2d=True)
+        assert out.shape[1] == 2
+        assert np.abs(out).max() > 0.01
+    if verb == "evaluate":
+        assert (place / "runs" / "mine" / "report" / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "python"])
+def test_python_block(block, place, monkeypatch):
+    monkeypatch.chdir(place)
+    exec(compile(block, "README.md", "exec"), {})
+    out, _ = soundfile.read(place / "translated.wav")
+    source, _ = soundfile.read(place / "song.wav")
+    assert out.shape == source.shape
+    assert np.abs(out - source).max() > 0.01
+
+
+def test_places_that_the_readme_links_to_are_there():
+    root = Path(__file__).parent.parent
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
+    assert "@" not in README
