@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from netrc import NetrcParseError, netrc
 from typing import Any
+from urllib.parse import urlparse
 
 from pytorch_lightning.loggers import WandbLogger
 
@@ -24,10 +26,11 @@ def wandb_logger(
 
 
 def _is_logged_in() -> bool:
-    """Whether a key is at hand (environment or netrc), asked without prompt and without network."""
-    import wandb
-
+    """Whether a key is at hand (environment or netrc), asked without network."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        return bool(wandb.login(prompt=False, verify=False))
-    except Exception:
+        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, NetrcParseError):
         return False
