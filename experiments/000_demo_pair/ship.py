@@ -1,0 +1,9 @@
+"""Put a run's generators into the package as 16-bit safetensors: python experiments/000_demo_pair/ship.py RUN NAME"""
+
+import sys
+
+from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, ship_pair
+
+run, name = sys.argv[1:]
+ship_pair(load_pair(run), SHIPPED / name)
+print(*(f"{path} {path.stat().st_size} bytes" for path in sorted((SHIPPED / name).iterdir())), sep="\n")
