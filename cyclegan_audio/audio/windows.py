@@ -19,6 +19,11 @@ def pad_reflect(x: Tensor, length: int) -> Tensor:
     return x[..., torch.minimum(index, period - index) if n > 1 else index]
 
 
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Lengthen the last axis to a multiple of `multiple` as `pad_reflect` does; crop by `[..., :F]`."""
+    return pad_reflect(x, -(-x.shape[-1] // multiple) * multiple)
+
+
 def n_windows(n_frames: int, window: int, overlap: int) -> int:
     """How many windows cover `n_frames`."""
     return 1 + max(0, math.ceil((n_frames - window) / (window - overlap)))

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.sampler import Draw, UnpairedSampler, fixed_pairs
 from cyclegan_audio.errors import UserError
@@ -65,8 +65,7 @@ class UnpairedMels(Dataset[Batch]):
 
     def _fit(self, mel: Tensor, start: int) -> Tensor:
         cut = mel[:, start : start + (self.crop_frames or mel.shape[1])]
-        missing = -cut.shape[1] % self.frame_multiple
-        return F.pad(cut[None], (0, missing), mode="reflect")[0] if missing else cut
+        return pad_to_multiple(cut, self.frame_multiple)
 
 
 class UnpairedMelDataModule(pl.LightningDataModule):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.models.generator import pad_frames
+from cyclegan_audio.audio.windows import pad_to_multiple
 
 
 @torch.inference_mode()
@@ -14,5 +14,5 @@ def apply_generator(
     """A whole clip (M, F) in dB through a generator, back in dB; `range_db` scales in and out."""
     device = next(generator.parameters()).device
     scaled = mel.normalise(mel_db, range_db)[None, None]
-    out = generator(pad_frames(scaled, int(generator.frame_multiple)).to(device))  # type: ignore[arg-type]
+    out = generator(pad_to_multiple(scaled, int(generator.frame_multiple)).to(device))  # type: ignore[arg-type]
     return mel.denormalise(out[0, 0, :, : mel_db.shape[-1]].float().cpu(), range_db)

@@ -1,6 +1,5 @@
 """The generator: a ResNet that maps mel-spectrograms of one genre to another."""
 
-import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.models.convolution import RowConv2d
@@ -77,17 +76,3 @@ def init_weights(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def pad_frames(mel: Tensor, multiple: int) -> Tensor:
-    """(..., F) padded at the end by reflection to a multiple of `multiple`; crop back with `[..., :F]`.
-
-    Where the mel is shorter than the padding, the reflection goes on back and forth.
-    """
-    n_frames = mel.shape[-1]
-    target = -(-n_frames // multiple) * multiple
-    if target == n_frames:
-        return mel
-    period = max(2 * (n_frames - 1), 1)
-    place = torch.arange(target, device=mel.device) % period
-    return mel[..., torch.where(place < n_frames, place, period - place)]

@@ -1,4 +1,4 @@
-"""Put a run's generators into the package as 16-bit safetensors: python experiments/000_demo_pair/ship.py RUN NAME"""
+"""Put a run's generators into the package in 16 bits: python experiments/000_demo_pair/ship.py RUN NAME"""
 
 import sys
 

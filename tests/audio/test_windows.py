@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cyclegan_audio.audio.windows import cut, fade_in, join, pad_reflect
+from cyclegan_audio.audio.windows import cut, fade_in, join, pad_reflect, pad_to_multiple
 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 15, 16, 17, 28, 29, 40, 41, 97])
@@ -40,3 +40,11 @@ def test_a_step_between_windows_becomes_a_smooth_fade():
 def test_more_than_half_a_window_of_overlap_is_refused():
     with pytest.raises(ValueError, match="overlap 9"):
         cut(torch.zeros(1, 30), 16, 9)
+
+
+def test_padding_to_a_multiple_goes_back_and_forth():
+    mel = torch.arange(6.0)[None]
+    assert pad_to_multiple(mel, 4).tolist() == [[0, 1, 2, 3, 4, 5, 4, 3]]
+    assert pad_to_multiple(mel, 3) is mel
+    assert pad_to_multiple(torch.tensor([[1.0, 2.0]]), 8).tolist() == [[1, 2, 1, 2, 1, 2, 1, 2]]
+    assert pad_to_multiple(torch.tensor([[5.0]]), 4).tolist() == [[5, 5, 5, 5]]
