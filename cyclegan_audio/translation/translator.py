@@ -13,6 +13,7 @@ from cyclegan_audio.audio.windows import cut, join
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
+from cyclegan_audio.translation.channels import from_mid_and_sides, level, mid_and_sides, near_sound
 from cyclegan_audio.translation.chunks import in_chunks, long_mel_db
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 from cyclegan_audio.vocoders.mask import mask_gain
@@ -20,9 +21,6 @@ from cyclegan_audio.vocoders.mask import mask_gain
 BATCH_WINDOWS = 4
 MAX_CUT_DB = 60.0
 MAX_SIDE_BOOST_DB = 12.0
-MAX_PEAK = 0.99
-MAX_LOUDNESS_CHANGE = 10.0
-SILENCE_BLOCK = 64  # samples
 
 
 class Translator:
@@ -40,8 +38,8 @@ class Translator:
     Rate: the work is done at the mel's sample rate; content above half of it is lost. The result has the rate
     and the length of the input.
 
-    Level: the result has the RMS of the input (changed by 20 dB at most); if its peak then exceeds 0.99, the
-    whole is scaled down to it.
+    Level: the result is brought to the RMS of the input (by 20 dB at most); peaks that then exceed 0.99 are
+    limited, all channels alike.
     """
 
     def __init__(
@@ -93,12 +91,12 @@ class Translator:
             return waveform.clone()
         channels = torch.atleast_2d(waveform).float()
         rate = self.mel.sample_rate  # `parts` is rebound on the way, so that long music is held only twice
-        parts = self._whole_frames(resample(_mid_and_sides(channels), sample_rate, rate))
+        parts = self._whole_frames(resample(mid_and_sides(channels), sample_rate, rate))
         parts = self._translate_parts(parts, to, on_progress)
         parts = resample(parts, rate, sample_rate)[:, : channels.shape[-1]]
-        out = _from_mid_and_sides(parts)
-        out *= _near_sound(channels, math.ceil(self.mel.n_fft * sample_rate / rate))
-        return _level(out, channels).reshape(waveform.shape)
+        out = from_mid_and_sides(parts)
+        out *= near_sound(channels, math.ceil(self.mel.n_fft * sample_rate / rate))
+        return level(out, channels).reshape(waveform.shape)
 
     @torch.no_grad()
     def translate_mel(
@@ -154,35 +152,3 @@ class Translator:
         hop = self.mel.hop_length
         length = max(math.ceil(waveform.shape[-1] / hop), math.ceil(self.mel.n_fft / hop)) * hop
         return F.pad(waveform, (0, length - waveform.shape[-1]))
-
-
-def _mid_and_sides(channels: Tensor) -> Tensor:
-    """(C, T) to the mean and what all channels but the last have beside it, (C, T)."""
-    mid = channels.mean(0, keepdim=True)
-    return torch.cat([mid, channels[:-1] - mid])
-
-
-def _from_mid_and_sides(parts: Tensor) -> Tensor:
-    """Undo `_mid_and_sides`: the sides sum to 0, so the last one follows from the others."""
-    mid, sides = parts[:1], parts[1:]
-    return torch.cat([mid + sides, mid - sides.sum(0, keepdim=True)]) if len(sides) else mid
-
-
-def _near_sound(channels: Tensor, reach: int) -> Tensor:
-    """(1, T) weights: 1 near sound, 0 further than `reach` samples from any, a ramp between."""
-    sound = F.pad(channels, (0, -channels.shape[-1] % SILENCE_BLOCK)).unflatten(1, (-1, SILENCE_BLOCK))
-    blocks = (sound.amax((0, 2)) > 0) | (sound.amin((0, 2)) < 0)
-    near = reach // (2 * SILENCE_BLOCK)
-    weights = F.max_pool1d(blocks.float()[None], 2 * near + 1, 1, near)[0, :, None]
-    ramp = torch.arange(SILENCE_BLOCK) / SILENCE_BLOCK
-    return torch.lerp(weights, torch.cat([weights[1:], weights[-1:]]), ramp).reshape(1, -1)[
-        :, : channels.shape[-1]
-    ]
-
-
-def _level(out: Tensor, reference: Tensor) -> Tensor:
-    """`out`, changed in place, at the RMS of `reference`, with its peak at most 0.99."""
-    ratio = torch.linalg.vector_norm(reference) / torch.linalg.vector_norm(out).clamp_min(1e-9)
-    out *= ratio.clamp(1 / MAX_LOUDNESS_CHANGE, MAX_LOUDNESS_CHANGE)
-    low, high = out.aminmax()
-    return out.mul_(MAX_PEAK / torch.maximum(-low, high).clamp_min(MAX_PEAK))
