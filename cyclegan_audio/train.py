@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,21 @@ def main(cfg: DictConfig) -> None:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     if cfg.resume is not None:
         cfg = _resumed(cfg, HydraConfig.get().overrides.task)
-    train(cfg, run_dir)
+    try:
+        train(cfg, run_dir)
+    except Exception:
+        _remove_empty(run_dir)
+        raise
+
+
+def _remove_empty(run_dir: Path) -> None:
+    """Remove the run's folder, and those above it below the working directory, as far as they are empty."""
+    here = Path.cwd()
+    for folder in (run_dir, *run_dir.parents):
+        if folder == here or here not in folder.parents:
+            break
+        with suppress(OSError):  # not empty
+            folder.rmdir()
 
 
 if __name__ == "__main__":

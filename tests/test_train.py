@@ -147,6 +147,7 @@ def test_bad_input_is_one_line(run, small, arguments, message):
     line = shown.strip().splitlines()[-1]
     assert line.startswith("error: ")
     assert message in line
+    assert list(Path().iterdir()) == []
     assert "Traceback" not in shown
 
 
