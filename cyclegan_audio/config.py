@@ -14,7 +14,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.errors import STOPPED, UserError
 
 Job = Callable[[DictConfig], None]
 
@@ -65,7 +65,7 @@ def hydra_main(
                     start(reported)()
             except KeyboardInterrupt:
                 print("stopped", file=sys.stderr)
-                sys.exit(130)
+                sys.exit(STOPPED)
             except Exception as error:
                 if not reporter.show(error):
                     raise

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import ParamSpec
 
 P = ParamSpec("P")
+STOPPED = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):
@@ -15,7 +16,7 @@ class UserError(Exception):
 
 
 def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a command: a `UserError` becomes one line on standard error and exit code 1.
+    """Decorate a command: a `UserError` becomes one line on standard error and exit code 1, Ctrl-C `stopped`.
 
     The stack trace is shown only where HYDRA_FULL_ERROR is set (`--debug` sets it).
     """
@@ -29,5 +30,8 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
                 traceback.print_exc()
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            sys.exit(STOPPED)
 
     return wrapped

@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
@@ -146,7 +147,9 @@ def _write_all(songs: list[DemoSong], workers: int | None) -> Generator[Path, No
         for song in songs:
             yield _write_song(song)
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process; only this one answers it, and the song in hand is finished.
+    with ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         jobs = [pool.submit(_write_song, song) for song in songs]
         try:
             for job in as_completed(jobs):

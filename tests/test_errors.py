@@ -1,0 +1,44 @@
+import pytest
+
+from cyclegan_audio.errors import UserError, one_line_errors
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("no such song; check the path"), 1, "error: no such song; check the path\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)
+def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    @one_line_errors
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_bug_is_not_hidden():
+    @one_line_errors
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_debug_shows_the_stack(capsys, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    @one_line_errors
+    def main() -> None:
+        raise UserError("wrong")
+
+    with pytest.raises(SystemExit):
+        main()
+    assert "Traceback" in capsys.readouterr().err
