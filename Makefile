@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup ## prepare, train, translate and evaluate on songs made here: 6 minutes on 2 CPU cores
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
+	rm -rf $(DEMO)
 	$(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
 	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb
 	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi

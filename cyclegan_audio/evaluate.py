@@ -57,7 +57,9 @@ def evaluate(
     opened = _open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
     run_folder = _run_folder(path)
-    folder = Path(out) if out is not None else (run_folder or Path("runs") / path.name) / "report"
+    folder = (
+        Path(out) if out is not None else (run_folder or Path("runs") / f"shipped_{path.name}") / "report"
+    )
     require_writable(folder)
     pairs = [pair, second] if second else [pair]
     start = time.perf_counter()

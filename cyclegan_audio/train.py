@@ -20,6 +20,7 @@ from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import make_card, read_checkpoint, resolve_run
+from cyclegan_audio.training.checkpoints import FOLDER, LAST
 from cyclegan_audio.training.probe import choose_precision, choose_threads
 
 CONFIG_FILE = "config.yaml"
@@ -36,6 +37,8 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     if cfg.corpus is None:
         cfg.corpus = str(ensure_demo_corpus())
     cfg.run_dir = str(run_dir)
+    if cfg.resume is None and (run_dir / FOLDER / LAST).exists():
+        raise UserError(f"{run_dir} holds a run already; resume={run_dir}, or choose another run_dir=")
     data = instantiate(cfg.data)
     data.setup("fit")
     _choose_arithmetic(cfg)
@@ -156,6 +159,8 @@ def _keep_run_folder(arguments: list[str]) -> list[str]:
     if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
         return arguments
     checkpoint = resolve_run(runs[-1])
+    if checkpoint.parent.name != FOLDER:
+        raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
     return [*arguments, f"run_dir={checkpoint.parent.parent}"]
 
 

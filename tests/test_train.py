@@ -156,3 +156,17 @@ def test_folder_that_cannot_be_written(run, small):
     code, shown = run(*small, "logger=none", "run_dir=file/run")
     assert code == 1
     assert "Traceback" not in shown
+
+
+def test_a_run_is_not_overwritten(run, small):
+    once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
+    assert run(*once)[0] == 0
+    before = Path("out/checkpoints/last.ckpt").read_bytes()
+    code, shown = run(*once)
+    assert code == 1
+    assert "holds a run already" in shown
+    assert Path("out/checkpoints/last.ckpt").read_bytes() == before
+    Path("out/checkpoints/last.ckpt").rename("copied.ckpt")
+    code, shown = run("resume=copied.ckpt")
+    assert code == 1
+    assert "does not lie in a run folder" in shown

@@ -84,14 +84,14 @@ def _decode(path: Path, mono: bool) -> tuple[Tensor, int]:
         if not container.streams.audio:
             raise ValueError("it has no audio stream")
         stream = container.streams.audio[0]
-        to_float = av.AudioResampler(format="fltp")
+        to_float = av.AudioResampler(format="flt")  # planar frames of 8 channels and more crash PyAV 18
         rate = 0
         for frame in _frames(container, stream):
             if rate and frame.sample_rate != rate:
                 raise ValueError("its sample rate changes on the way")
             rate = frame.sample_rate
             for converted in to_float.resample(frame):
-                block = converted.to_ndarray()
+                block = converted.to_ndarray().reshape(-1, converted.layout.nb_channels).T
                 blocks.append(block.mean(0, keepdims=True, dtype=np.float32) if mono else block)
     if not blocks:
         raise ValueError("it holds no samples")

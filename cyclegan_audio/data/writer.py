@@ -67,7 +67,7 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
             the folder cannot be written.
     """
     folder = Path(folder)
-    is_new = not folder.exists()
+    is_new = read_settings(folder) is None  # there is nothing, or an empty folder
     source_files = source.files()
     _require_same_settings(folder, settings, {file.genre for file in source_files})
     try:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 
@@ -148,3 +149,11 @@ def test_the_check_leaves_nothing_behind_and_writing_makes_folders(tmp_path):
     assert list(tmp_path.iterdir()) == []
     write(target, torch.tensor([2.0, -2.0, 0.0]), 8000)
     assert decode(target)[0].tolist() == [[32767 / 32768, -1.0, 0.0]]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 8, 12])
+def test_any_number_of_channels_in_their_order(tmp_path, channels):
+    wave = torch.arange(1, channels + 1)[:, None] / 100 * torch.ones(channels, 5000)
+    soundfile.write(tmp_path / "many.wav", wave.T.numpy(), 44100)
+    got, _ = decode(tmp_path / "many.wav")
+    torch.testing.assert_close(got, wave, atol=1e-4, rtol=0)
