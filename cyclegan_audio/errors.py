@@ -1,5 +1,6 @@
 """Errors that are the user's to mend, and how a command shows them."""
 
+import math
 import os
 import sys
 import traceback
@@ -35,3 +36,25 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
             sys.exit(STOPPED)
 
     return wrapped
+
+
+def require_number(
+    name: str, value: object, low: float = -math.inf, high: float = math.inf, whole: bool = False
+) -> None:
+    """Refuse what is no finite number from `low` to `high`.
+
+    Raises:
+        UserError: names the setting, its value and what it may be.
+    """
+    kinds = (int,) if whole else (int, float)
+    if (
+        isinstance(value, kinds)
+        and not isinstance(value, bool)
+        and low <= value <= high
+        and math.isfinite(value)
+    ):
+        return
+    bounds = [f"at least {low:g}"] * math.isfinite(low) + [f"at most {high:g}"] * math.isfinite(high)
+    raise UserError(
+        f"{name}={value} is not {'a whole' if whole else 'a'} number {' and '.join(bounds)}".rstrip()
+    )

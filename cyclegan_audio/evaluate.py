@@ -23,7 +23,8 @@ from cyclegan_audio.evaluation.translations import (
 )
 from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.models.checkpoint import SHIPPED, TranslationPair, load_pair, resolve_run
-from cyclegan_audio.vocoders import VOCODERS
+from cyclegan_audio.models.run_folder import CHECKPOINTS
+from cyclegan_audio.vocoders import DEFAULT, VOCODERS
 
 
 def evaluate(
@@ -31,7 +32,7 @@ def evaluate(
     *,
     corpus: str | Path | None = None,
     without_identity: str | Path | None = None,
-    vocoder: str = "hybrid",
+    vocoder: str = DEFAULT,
     clips: int = 24,
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
@@ -122,7 +123,7 @@ def _run_folder(path: Path) -> Path | None:
         return None
     if path.is_dir():
         return path
-    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    return path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
 
 
 def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
@@ -162,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--without-identity", metavar="RUN2", help="a run without identity loss, for figure 1.8"
     )
-    parser.add_argument("--vocoder", choices=list(VOCODERS), default="hybrid", help="the way back to sound")
+    parser.add_argument("--vocoder", choices=VOCODERS, default=DEFAULT, help="the way back to sound")
     parser.add_argument(
         "--clips", metavar="N", type=_positive, default=24, help="held-out clips a genre (default: 24)"
     )

@@ -3,27 +3,29 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.config import hydra_main
+from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import make_card, read_checkpoint, resolve_run
-from cyclegan_audio.training.checkpoints import FOLDER, LAST
+from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.models.checkpoint import make_card, resolve_run
+from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.training.checkpoints import Checkpoints, resume_command
 from cyclegan_audio.training.probe import choose_precision, choose_threads
+from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up
 
-CONFIG_FILE = "config.yaml"
+VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
 
 def train(cfg: DictConfig, run_dir: Path) -> Path:
@@ -31,41 +33,70 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
 
     Raises:
         UserError: the configuration, the corpus or the run to resume is not right.
+        KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     _quieten_lightning()
+    require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
     pl.seed_everything(cfg.seed, verbose=False)
-    if cfg.corpus is None:
-        cfg.corpus = str(ensure_demo_corpus())
+    cfg.corpus = str(Path(cfg.corpus or ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
     cfg.run_dir = str(run_dir)
-    if cfg.resume is None and (run_dir / FOLDER / LAST).exists():
-        raise UserError(f"{run_dir} holds a run already; resume={run_dir}, or choose another run_dir=")
-    data = instantiate(cfg.data)
-    data.setup("fit")
+    if cfg.resume is None and (run_dir / CHECKPOINTS / LAST).exists():
+        raise UserError(
+            f"{run_dir} holds a run already; go on by {resume_command(run_dir)}, or choose another run_dir="
+        )
     _choose_arithmetic(cfg)
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    model = instantiate(cfg.model, _convert_="all")
-    model.card = make_card(data.genres, data.mel, data.window_frames, plain)  # type: ignore[arg-type]
-    model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
+    model = build("model", cfg.model)
+    data = build("data", cfg.data, frame_multiple=model.gen_ab.frame_multiple)
+    data.setup("fit")
+    spans = training_spans(clip for clips in data.clips("train") for clip in clips)
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = resolve_run(cfg.resume)
-        _take_up(checkpoint, data)
-    _write_config(cfg, run_dir)
-    trainer = instantiate(
+        spans = take_up(checkpoint, data, spans)
+    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)
+    model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
+    with _folder_errors(run_dir):
+        _write_config(cfg, run_dir)
+        trainer = _trainer(cfg, model, plain)
+        print(
+            f"{' and '.join(data.genres)} from {cfg.corpus}; run folder {run_dir}; precision {cfg.precision}"
+        )
+        _fit(trainer, model, data, checkpoint)
+    print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
+    if any(isinstance(callback, Checkpoints) and callback.stop_asked for callback in _callbacks(trainer)):
+        raise KeyboardInterrupt  # asked for when the last batch was done; the other jobs of a sweep end too
+    return run_dir
+
+
+def _callbacks(trainer: pl.Trainer) -> list[pl.Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined]
+
+
+def _trainer(cfg: DictConfig, model: CycleGAN, plain: dict[str, Any]) -> pl.Trainer:
+    return build(
+        "trainer",
         cfg.trainer,
         precision=cfg.precision,
         max_epochs=model.schedule.total_epochs,
-        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
-        logger=instantiate(cfg.logger)(config=plain) if cfg.get("logger") else False,
+        callbacks=[build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()],
+        logger=build("logger", cfg.logger)(config=plain) if cfg.get("logger") else False,
         default_root_dir=cfg.run_dir,
     )
-    print(f"{' and '.join(data.genres)} from {cfg.corpus}; run folder {run_dir}; precision {cfg.precision}")
+
+
+def _fit(trainer: pl.Trainer, model: CycleGAN, data: pl.LightningDataModule, checkpoint: Path | None) -> None:
     try:
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:
+        if trainer.interrupted:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        _finish(trainer)
-    print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
-    return run_dir
+        if any(type(logger).__name__ == "WandbLogger" for logger in trainer.loggers):
+            import wandb
+
+            wandb.finish()  # so that the next job of a sweep starts its own
 
 
 def _choose_arithmetic(cfg: DictConfig) -> None:
@@ -74,7 +105,7 @@ def _choose_arithmetic(cfg: DictConfig) -> None:
     if accelerator == "gpu":  # Lightning's name for whichever there is
         accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
     device = choose_device(accelerator)
-    generator = instantiate(cfg.model.generator, _convert_="all")
+    generator = build("model.generator", cfg.model.generator)
     if device.type == "cpu":
         cfg.threads = choose_threads(cfg.threads, generator)
         torch.set_num_threads(cfg.threads)
@@ -89,90 +120,33 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers")
 
 
-def _take_up(checkpoint: Path, data: Any) -> None:
-    """Let the data go on in the epoch and at the batch where the checkpoint was written."""
-    content = read_checkpoint(checkpoint)
-    card = content["cyclegan_audio"]
-    if tuple(card["genres"]) != data.genres:
-        raise UserError(f"{checkpoint} was trained on {card['genres']}, not on {list(data.genres)}")
-    type(data.mel).from_dict(card["mel"]).require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
-    progress = content["loops"]["fit_loop"]
-    data.set_epoch(progress["epoch_progress"]["current"]["completed"])
-    data.start_at(
-        progress["epoch_loop.batch_progress"]["current"]["completed"] if _is_mid_epoch(progress) else 0
-    )
-
-
-def _is_mid_epoch(progress: dict[str, Any]) -> bool:
-    epochs = progress["epoch_progress"]["current"]
-    return bool(epochs["started"] > epochs["processed"])
-
-
-def _finish(trainer: pl.Trainer) -> None:
-    """Close a W&B run, so that the next job of a sweep starts its own."""
-    if any(type(logger).__name__ == "WandbLogger" for logger in trainer.loggers):
-        import wandb
-
-        wandb.finish()
-
-
-def _write_config(cfg: DictConfig, run_dir: Path) -> None:
+@contextmanager
+def _folder_errors(run_dir: Path) -> Iterator[None]:
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        part = run_dir / f"{CONFIG_FILE}.part"
-        OmegaConf.save(cfg, part, resolve=True)
-        os.replace(part, run_dir / CONFIG_FILE)
+        yield
     except OSError as error:
         raise UserError(
-            f"the run folder {run_dir} cannot be written ({error}); choose another by run_dir="
+            f"the run folder {run_dir} cannot be written ({error}); make room, or choose another by run_dir="
         ) from error
 
 
-def _resumed(cfg: DictConfig, overrides: Iterable[str]) -> DictConfig:
-    """The configuration of the run to resume, with what the command line names anew."""
-    content = read_checkpoint(resolve_run(cfg.resume))
-    saved = OmegaConf.create(content["cyclegan_audio"]["composed"])
-    OmegaConf.set_struct(saved, True)
-    changes = [
-        change
-        for change in HydraConfig.get().overrides.task
-        if not change.startswith(("resume=", "run_dir="))
-    ]
-    groups = [
-        change for change in changes if OmegaConf.is_dict(OmegaConf.select(saved, change.split("=")[0]))
-    ]
-    try:
-        if groups:
-            raise UserError(
-                f"{groups[0]} names a whole group; with resume= change single values, as n_epochs=50"
-            )
-        saved.merge_with_dotlist(changes)
-    except OmegaConfBaseException as error:
-        raise UserError(f"with resume= only values that the run has can be changed ({error})") from error
-    saved.resume = cfg.resume
-    return saved
+def _write_config(cfg: DictConfig, run_dir: Path) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    part = run_dir / f"{CONFIG}.part"
+    OmegaConf.save(cfg, part, resolve=True)
+    os.replace(part, run_dir / CONFIG)
 
 
-def _keep_run_folder(arguments: list[str]) -> list[str]:
-    """Have `resume=RUN` go on in RUN's own folder."""
-    runs = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
-    if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
-        return arguments
-    checkpoint = resolve_run(runs[-1])
-    if checkpoint.parent.name != FOLDER:
-        raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
-    return [*arguments, f"run_dir={checkpoint.parent.parent}"]
-
-
-@hydra_main("train", before=_keep_run_folder)
+@hydra_main("train", before=keep_run_folder, verbatim=VERBATIM)
 def main(cfg: DictConfig) -> None:
     """The command: `cfg` is `conf/train.yaml` with the command line's overrides."""
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
-    if cfg.resume is not None:
-        cfg = _resumed(cfg, HydraConfig.get().overrides.task)
+    hydra = HydraConfig.get()
+    run_dir = Path(hydra.runtime.output_dir)
     try:
+        if cfg.resume is not None:
+            cfg = resumed_config(cfg.resume, hydra.overrides.task)
         train(cfg, run_dir)
-    except Exception:
+    except BaseException:
         _remove_empty(run_dir)
         raise
 
@@ -180,11 +154,11 @@ def main(cfg: DictConfig) -> None:
 def _remove_empty(run_dir: Path) -> None:
     """Remove the run's folder, and those above it below the working directory, as far as they are empty."""
     here = Path.cwd()
-    for folder in (run_dir, *run_dir.parents):
-        if folder == here or here not in folder.parents:
-            break
-        with suppress(OSError):  # not empty
+    for folder in (run_dir, *(parent for parent in run_dir.parents if here in parent.parents)):
+        try:
             folder.rmdir()
+        except OSError:  # not empty
+            break
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 INT16_SCALE = 32767.0
 SPLITS = ("train", "val", "test", "paired")
 
@@ -32,6 +32,7 @@ COLUMNS = {
     "start_s": "float64",
     "duration_s": "float64",
     "track": "string",  # what a split keeps together: a source file, or a block of time in one
+    "content": "string",  # SHA-256 of the source file's bytes
     "array": "string",  # the file name, without suffix, of the source file's arrays
     "index": "int32",  # row in these arrays
     "score": "string",  # null, or the name that links paired clips
@@ -54,6 +55,7 @@ class Clip:
     start_s: float
     duration_s: float
     track: str
+    content: str
     array: str
     index: int
     score: str | None
@@ -152,7 +154,7 @@ class Corpus:
         if missing:
             raise UserError(
                 f"the corpus {self.folder} has no genre {' or '.join(map(repr, missing))}, it has "
-                f"{', '.join(self.genres)}; choose two of these (genre_pair.a=, genre_pair.b=) or prepare it"
+                f"{', '.join(self.genres)}; choose two of these, or prepare what is missing"
             )
 
 

@@ -15,7 +15,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.sampler import Draw, UnpairedSampler, fixed_pairs
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +75,11 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         corpus: folder of the corpus.
         genre_a: domain A.
         genre_b: domain B.
+        frame_multiple: frames are padded by reflection to a multiple of it, as the generators need.
         mel: refuse a corpus with another mel; None takes the corpus's own.
         batch_size: pairs in a batch.
         num_workers: processes that load; the pairs do not depend on it.
         crop_frames: frames of a random cut in time for training; None takes whole clips.
-        frame_multiple: frames are padded by reflection to a multiple of it.
         val_pairs: fixed pairs for validation, fewer where there are not as many clips.
         cache_mb: mels are kept normalised in memory up to this size in 2^20 bytes.
         seed: of pairs, order and crops.
@@ -94,16 +94,22 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         genre_a: str,
         genre_b: str,
         *,
+        frame_multiple: int,
         mel: MelSettings | Mapping[str, Any] | None = None,
         batch_size: int = 1,
         num_workers: int = 0,
         crop_frames: int | None = None,
-        frame_multiple: int = 4,
         val_pairs: int = 8,
         cache_mb: float = 1024,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_number("data.batch_size", batch_size, low=1, whole=True)
+        require_number("data.num_workers", num_workers, low=0, whole=True)
+        require_number("data.val_pairs", val_pairs, low=1, whole=True)
+        require_number("data.cache_mb", cache_mb, low=0)
+        if crop_frames is not None:
+            require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
         self.folder, self.required_mel = corpus, mel
         self.genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -195,7 +201,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         for genre in self.genres:
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
-        if self.crop_frames is not None and not self.frame_multiple <= self.crop_frames <= corpus.clip_frames:
+        if self.crop_frames is not None and self.crop_frames > corpus.clip_frames:
             raise UserError(
                 f"data.crop_frames={self.crop_frames} does not fit clips of {corpus.clip_frames} frames; "
                 f"choose {self.frame_multiple} to {corpus.clip_frames}, or null for whole clips"

@@ -40,7 +40,7 @@ def _row(record: TrackRecord, clip: Row, clip_s: float) -> Row:
     values = (
         dict.fromkeys(COLUMNS)
         | clip
-        | {key: getattr(record, key) for key in ("genre", "source", "score", "array")}
+        | {key: getattr(record, key) for key in ("genre", "source", "score", "array", "content")}
     )
     kept = not clip["reason"]
     identity = {

@@ -9,8 +9,8 @@ from cyclegan_audio.evaluation.section import Section, Table, picture
 from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.figures import loss_curves
 from cyclegan_audio.metrics.trends import RULE, LossTrend, loss_trend
+from cyclegan_audio.models.run_folder import LOSSES
 
-FILE = "losses.csv"
 NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
 OPPONENTS = "Adversarial and discriminator losses pull against each other, so that these need not fall."
 
@@ -40,15 +40,15 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
 def losses_section(evaluated: Evaluated) -> Section:
     """Curves and a row a loss."""
     section = Section("losses", "Training losses")
-    path = evaluated.run_folder / FILE if evaluated.run_folder else None
+    path = evaluated.run_folder / LOSSES if evaluated.run_folder else None
     if path is None or not path.is_file():
         section.paragraphs.append(
-            f"No {FILE} lies beside this checkpoint, so that there are no curves to show."
+            f"No {LOSSES} lies beside this checkpoint, so that there are no curves to show."
         )
         return section
     batches, losses = read_losses(path)
     if not losses:
-        section.paragraphs.append(f"{FILE} is empty: the run ended before its first row.")
+        section.paragraphs.append(f"{LOSSES} is empty: the run ended before its first row.")
         return section
     trends = {name: loss_trend(values) for name, values in losses.items()}
     exploded = [name for name, trend in trends.items() if trend.exploded]

@@ -5,7 +5,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
 
 FORMAT = 1
 CARD = "pair.json"
@@ -34,6 +35,7 @@ class TranslationPair:
         window_frames: frames of a training clip.
         config: the plain configuration of the run.
         batches: training batches seen.
+        training_spans: the music of the training clips (`cyclegan_audio.data.seen`); empty where not known.
     """
 
     genres: tuple[str, str]
@@ -43,6 +45,7 @@ class TranslationPair:
     window_frames: int
     config: dict[str, Any]
     batches: int = 0
+    training_spans: dict[str, list[list[float]]] = field(default_factory=dict)
 
     @property
     def frame_multiple(self) -> int:
@@ -73,10 +76,10 @@ def resolve_run(run: str | Path, checkpoint: str | Path | None = None) -> Path:
         return path
     if checkpoint is not None:
         raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run")
-    if (path / "checkpoints" / "last.ckpt").is_file():
-        return path / "checkpoints" / "last.ckpt"
+    if (path / CHECKPOINTS / LAST).is_file():
+        return path / CHECKPOINTS / LAST
     if path.is_dir():
-        raise UserError(f"{path} has no checkpoints/last.ckpt; name the folder that training printed")
+        raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
     if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():
         return SHIPPED / path.name
     shipped = ", ".join(sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD}")))
@@ -92,6 +95,7 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         UserError: the file is damaged or of another kind.
     """
     try:
+        _require_whole(path)
         content = torch.load(path, map_location=device, weights_only=True)
         if content["cyclegan_audio"]["format"] != FORMAT:
             raise UserError(
@@ -106,6 +110,18 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     return content
 
 
+def _require_whole(path: Path) -> None:
+    """Check every part of a checkpoint against its checksum, which `torch.load` does not.
+
+    Raises:
+        ValueError: a part has changed.
+        zipfile.BadZipFile: not a checkpoint, or cut off.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise ValueError(f"the part {broken} does not match its checksum")
+
+
 def load_pair(
     run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
 ) -> TranslationPair:
@@ -115,20 +131,18 @@ def load_pair(
         UserError: there is no such run, or its checkpoint is damaged.
     """
     path = resolve_run(run, checkpoint)
-    if path.is_dir():
-        card, weights = _read_shipped(path, device)
-    else:
-        content = read_checkpoint(path, device)
-        card = content["cyclegan_audio"]
-        state = content["state_dict"]
-        weights = {
-            name: {
-                key.removeprefix(f"{name}."): value
-                for key, value in state.items()
-                if key.startswith(f"{name}.")
-            }
-            for name in ("gen_ab", "gen_ba")
-        }
+    card, weights = _read_shipped(path, device) if path.is_dir() else _read_trained(path, device)
+    try:
+        return _pair(card, weights, path, device)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"{path} does not describe a whole pair ({error!r}); it is damaged, use another checkpoint"
+        ) from error
+
+
+def _pair(
+    card: Mapping[str, Any], weights: dict[str, dict[str, Tensor]], path: Path, device: str | torch.device
+) -> TranslationPair:
     generators = {name: _build(card["config"]["model"]["generator"], weights[name], path) for name in weights}
     return TranslationPair(
         genres=(card["genres"][0], card["genres"][1]),
@@ -138,11 +152,16 @@ def load_pair(
         window_frames=card["window_frames"],
         config=card["config"],
         batches=card["batches"],
+        training_spans=card.get("training_spans", {}),
     )
 
 
 def make_card(
-    genres: tuple[str, str], mel: MelSettings, window_frames: int, config: Mapping[str, Any]
+    genres: tuple[str, str],
+    mel: MelSettings,
+    window_frames: int,
+    config: Mapping[str, Any],
+    training_spans: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The plain description that makes a checkpoint usable alone."""
     return {
@@ -151,6 +170,7 @@ def make_card(
         "mel": mel.to_dict(),
         "window_frames": window_frames,
         "config": dict(config),
+        "training_spans": dict(training_spans),
     }
 
 
@@ -163,12 +183,26 @@ def ship_pair(pair: TranslationPair, folder: Path) -> None:
         weights = {key: value.half().contiguous() for key, value in getattr(pair, name).state_dict().items()}
         save_file(weights, folder / f"{name}.tmp")
         os.replace(folder / f"{name}.tmp", folder / f"{name}.safetensors")
-    card = make_card(
-        pair.genres, pair.mel, pair.window_frames, {"model": {"generator": pair.config["model"]["generator"]}}
-    )
+    config = {"model": {"generator": pair.config["model"]["generator"]}}
+    card = make_card(pair.genres, pair.mel, pair.window_frames, config, pair.training_spans)
     card["batches"] = pair.batches
     (folder / f"{CARD}.tmp").write_text(json.dumps(card, indent=1) + "\n")
     os.replace(folder / f"{CARD}.tmp", folder / CARD)
+
+
+def _read_trained(
+    path: Path, device: str | torch.device
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """The card of a training checkpoint, and the weights of its generators."""
+    content = read_checkpoint(path, device)
+    state = content.get("state_dict", {})
+    weights = {
+        name: {
+            key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")
+        }
+        for name in ("gen_ab", "gen_ba")
+    }
+    return content["cyclegan_audio"], weights
 
 
 def _read_shipped(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses import (
     adversarial_loss,
@@ -74,7 +75,10 @@ class CycleGAN(pl.LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         generators = [*self.gen_ab.parameters(), *self.gen_ba.parameters()]
         discriminators = [*self.disc_a.parameters(), *self.disc_b.parameters()]
-        optimizers = [self.make_optimizer(generators), self.make_optimizer(discriminators)]
+        try:
+            optimizers = [self.make_optimizer(generators), self.make_optimizer(discriminators)]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"model.optimizer cannot be made from these settings ({error})") from error
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.errors import UserError, require_number
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class LinearDecay:
     max_minutes: float | None = None
 
     def __post_init__(self) -> None:
-        if self.n_epochs < 0 or self.n_epochs_decay < 0 or self.total_epochs < 1:
-            raise UserError(
-                "n_epochs and n_epochs_decay must not be negative and give at least one epoch together"
-            )
-        if self.max_minutes is not None and self.max_minutes <= 0:
-            raise UserError(f"max_minutes={self.max_minutes} must be above 0 (null: no limit)")
+        require_number("n_epochs", self.n_epochs, low=0, whole=True)
+        require_number("n_epochs_decay", self.n_epochs_decay, low=0, whole=True)
+        if self.total_epochs < 1:
+            raise UserError("n_epochs and n_epochs_decay must give at least one epoch together")
+        if self.max_minutes is not None:
+            require_number("max_minutes", self.max_minutes, low=0)
+        if self.max_minutes == 0:
+            raise UserError("max_minutes=0 leaves no time; give more, or null for no limit")
 
     @property
     def total_epochs(self) -> int:

@@ -1,37 +1,58 @@
 """Checkpoints: the last one and every k epochs, whole or not at all, and a stop that loses nothing."""
 
 import os
+import shlex
 import signal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
+from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
 
-FOLDER = "checkpoints"
-LAST = "last.ckpt"
+
+def resume_command(run_dir: str | Path) -> str:
+    """What goes on with a run, for a shell."""
+    return f"python -m cyclegan_audio.train {shlex.quote(f'resume={run_dir}')}"
 
 
 class Checkpoints(pl.Callback):
     """Writes `checkpoints/last.ckpt` after each epoch and `epoch_0010.ckpt` after every `every_epochs`.
 
     Ctrl-C (or SIGTERM) lets the batch in hand end, writes `last.ckpt` and stops; a second one stops at once.
+
+    Attributes:
+        stop_asked: whether somebody wants the run, and the sweep that it is part of, to end.
+
+    Raises:
+        UserError: the losses are not finite, or the folder cannot be written; the checkpoint before stays.
     """
 
     def __init__(self, run_dir: str, every_epochs: int = 10) -> None:
+        require_number("callbacks.checkpoints.every_epochs", every_epochs, low=1, whole=True)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.stop_asked = False
         self.handlers: dict[signal.Signals, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        (self.run_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+        (self.run_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             self.handlers[number] = signal.signal(number, self._ask_to_stop)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._restore_handlers()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._restore_handlers()
+
+    def _restore_handlers(self) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}
@@ -42,22 +63,36 @@ class Checkpoints(pl.Callback):
         self.stop_asked = True
         print("\nstopping after this batch; once more stops at once and may lose up to an epoch")
 
-    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: CycleGAN, *args: Any) -> None:  # type: ignore[override]
         # Here, and not at a batch's end, Lightning's counters agree with what has been trained.
         if self.stop_asked:
-            self.save(trainer, LAST)
-            print(f"stopped; go on with: python -m cyclegan_audio.train resume={self.run_dir}")
+            self.save(trainer, pl_module, LAST)
+            print(f"stopped; go on with: {resume_command(self.run_dir)}")
             raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
         done = trainer.current_epoch + 1
         if done % self.every_epochs == 0:
-            self.save(trainer, f"epoch_{done:04d}.ckpt")
-        self.save(trainer, LAST)
+            self.save(trainer, pl_module, f"epoch_{done:04d}.ckpt")
+        self.save(trainer, pl_module, LAST)
 
-    def save(self, trainer: pl.Trainer, name: str) -> None:
+    def save(self, trainer: pl.Trainer, module: CycleGAN, name: str) -> None:
         """Write `name` beside the others under a temporary name, then rename it."""
-        target = self.run_dir / FOLDER / name
+        if broken := [term for term, loss in module.losses.items() if not torch.isfinite(loss)]:
+            raise UserError(
+                f"training broke down: {', '.join(broken)} not finite at batch {module.batches}; go on from "
+                "the last checkpoint with precision=32-true or a smaller learning rate"
+            )
+        target = self.run_dir / CHECKPOINTS / name
         part = target.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        os.replace(part, target)
+        try:
+            trainer.save_checkpoint(part)
+            os.replace(part, target)
+        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
+            said = str(error).splitlines()[0]
+            raise UserError(
+                f"the checkpoint {target} cannot be written ({said}); make room, then: "
+                f"{resume_command(self.run_dir)}"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)

@@ -13,25 +13,26 @@ from cyclegan_audio.audio.files import write
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.figures.spectrograms import cycle_grid
 from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.vocoders import make_vocoder
+from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 
 class Previews(pl.Callback):
     """After every `every_epochs` and at the end: a grid a direction in `grids/`, and audio in `audio/`.
 
     The clips are the first `clips` validation clips of each genre, the same all the time. Audio comes from
-    `vocoder`, with the clip's own audio as its source where the corpus has it.
+    `vocoder`, with the clip's own audio as its source where the corpus has it, else from Griffin-Lim.
     """
 
-    def __init__(self, run_dir: str, every_epochs: int = 5, clips: int = 3, vocoder: str = "hybrid") -> None:
+    def __init__(self, run_dir: str, vocoder: Vocoder, every_epochs: int = 5, clips: int = 3) -> None:
+        require_number("callbacks.previews.every_epochs", every_epochs, low=1, whole=True)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.clips = clips
-        self.vocoder = make_vocoder(vocoder)
+        self.vocoder = vocoder
         self.from_mel_alone = make_vocoder("griffin_lim")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]

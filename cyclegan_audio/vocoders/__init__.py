@@ -2,23 +2,30 @@
 
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from cyclegan_audio.config import CONF_DIR, build
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder
 from cyclegan_audio.vocoders.griffin_lim import GriffinLim
 from cyclegan_audio.vocoders.hybrid import Hybrid
 from cyclegan_audio.vocoders.mask import Mask
 
-__all__ = ["VOCODERS", "GriffinLim", "Hybrid", "Mask", "Vocoder", "make_vocoder"]
+__all__ = ["DEFAULT", "VOCODERS", "GriffinLim", "Hybrid", "Mask", "Vocoder", "make_vocoder"]
 
-VOCODERS: dict[str, type[Vocoder]] = {"griffin_lim": GriffinLim, "mask": Mask, "hybrid": Hybrid}
+_FOLDER = CONF_DIR / "vocoder"
+VOCODERS = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+DEFAULT = "hybrid"
 
 
 def make_vocoder(name: str, **numbers: Any) -> Vocoder:
-    """The vocoder of this name, with its default numbers but for those given.
+    """The vocoder of this name in `conf/vocoder`, with the numbers that stand there but for those given.
 
     Raises:
         UserError: there is no such vocoder.
     """
     if name not in VOCODERS:
         raise UserError(f"unknown vocoder {name!r}; use one of {', '.join(VOCODERS)}")
-    return VOCODERS[name](**numbers)
+    config = OmegaConf.load(_FOLDER / f"{name}.yaml")
+    assert isinstance(config, DictConfig)
+    return build(f"vocoder {name}", config, **numbers)

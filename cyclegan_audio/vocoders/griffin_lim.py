@@ -20,10 +20,10 @@ class GriffinLim:
         seed: of the first, random phase.
     """
 
-    iterations: int = 32
-    magnitude_iterations: int = 30
-    momentum: float = 0.99
-    seed: int = 0
+    iterations: int
+    magnitude_iterations: int
+    momentum: float
+    seed: int
 
     @torch.no_grad()
     def __call__(

@@ -30,15 +30,15 @@ class Hybrid:
         seed: of the noise.
     """
 
-    rounds: int = 16
-    momentum: float = 0.5
-    max_cut_db: float = 60.0
-    max_boost_db: float = 30.0
-    min_lack: float = 0.05
-    fill_iterations: int = 8
-    magnitude_iterations: int = 30
-    tonal_below_hz: float = 300.0
-    seed: int = 0
+    rounds: int
+    momentum: float
+    max_cut_db: float
+    max_boost_db: float
+    min_lack: float
+    fill_iterations: int
+    magnitude_iterations: int
+    tonal_below_hz: float
+    seed: int
 
     @torch.no_grad()
     def __call__(

@@ -26,8 +26,8 @@ class Mask:
         max_boost_db: the strongest amplification.
     """
 
-    max_cut_db: float = 60.0
-    max_boost_db: float = 40.0
+    max_cut_db: float
+    max_boost_db: float
 
     @torch.no_grad()
     def __call__(

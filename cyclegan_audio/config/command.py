@@ -1,50 +1,35 @@
-"""Where the configuration lies, and how a command that Hydra configures starts and fails."""
+"""How a command that Hydra configures starts and fails."""
 
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
 
 import hydra
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from cyclegan_audio.config.building import CONF_DIR
+from cyclegan_audio.config.overrides import quote_values
 from cyclegan_audio.errors import STOPPED, UserError
 
 Job = Callable[[DictConfig], None]
 
 
-def _conf_dir() -> Path:
-    """`conf/` beside the package in a checkout; inside the package where a wheel put it."""
-    package = Path(__file__).resolve().parent
-    checkout = package.parent / "conf"
-    return checkout if (checkout / "train.yaml").is_file() else package / "conf"
-
-
-CONF_DIR = _conf_dir()
-
-
-def slug(text: str) -> str:
-    """`text` as a safe part of a file name: lower case, everything but letters, digits and dashes as `_`."""
-    return re.sub(r"[^a-z0-9-]+", "_", text.lower()).strip("_") or "_"
-
-
-OmegaConf.register_new_resolver("slug", slug, replace=True)
-
-
 def hydra_main(
-    config_name: str, before: Callable[[list[str]], list[str]] | None = None
+    config_name: str,
+    before: Callable[[list[str]], list[str]] | None = None,
+    verbatim: Collection[str] = (),
 ) -> Callable[[Job], Callable[[], None]]:
     """Decorate a job: Hydra reads the command line, a `UserError` is shown as one line with exit code 1.
 
     Args:
         config_name: the file in `conf/` that the command reads, without suffix.
         before: may rewrite the arguments (without the program's name) before Hydra sees them.
+        verbatim: keys whose values are paths or names, taken as they are.
     """
 
     def decorate(job: Job) -> Callable[[], None]:
@@ -59,7 +44,7 @@ def hydra_main(
                 reporter.run(cfg)
 
             try:
-                sys.argv[1:] = before(arguments) if before else arguments
+                sys.argv[1:] = quote_values(before(arguments) if before else arguments, verbatim)
                 with _environment("HYDRA_FULL_ERROR", "1"):  # have Hydra raise, so that this function reports
                     start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
                     start(reported)()
@@ -139,9 +124,3 @@ def _environment(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-def compose(config_name: str, overrides: list[str] | None = None) -> DictConfig:
-    """The configuration that a command would see, for scripts and tests."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        return hydra.compose(config_name, overrides=overrides or [])

@@ -1,0 +1,76 @@
+"""Overrides of the command line: paths taken verbatim, and changes to the configuration of an earlier run."""
+
+from collections.abc import Collection, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cyclegan_audio.config.building import CONF_DIR
+from cyclegan_audio.errors import UserError
+
+MULTIRUN = ("-m", "--multirun")
+_HYDRAS_OWN = ("", "null", "???")
+
+
+def quote_values(arguments: Sequence[str], keys: Collection[str]) -> list[str]:
+    """Quote the values of `keys` in `KEY=VALUE`: brackets, commas and signs in paths and names are no grammar.
+
+    What is quoted already, `null`, an interpolation (`${...}`) and the lists of a multirun stay as they are.
+    """
+    if any(argument in MULTIRUN for argument in arguments):
+        return list(arguments)
+    return [_quoted(argument, keys) for argument in arguments]
+
+
+def _quoted(argument: str, keys: Collection[str]) -> str:
+    key, equals, value = argument.partition("=")
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if key not in keys or not equals or value in _HYDRAS_OWN or "${" in value or is_quoted:
+        return argument
+    return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
+def change_run(saved: DictConfig, overrides: Sequence[str], groups: Collection[str]) -> None:
+    """Apply the command line's `overrides` to the configuration of an earlier run, in place.
+
+    Args:
+        saved: composed before, interpolations not resolved.
+        overrides: single values (`n_epochs=50`), or a choice in one of `groups` (`logger=none`).
+        groups: groups of `conf/` that may be chosen anew.
+
+    Raises:
+        UserError: another group is chosen anew, or the run has no such value.
+    """
+    OmegaConf.set_struct(saved, True)
+    try:
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            _apply(saved, override, groups)
+    except (OmegaConfBaseException, HydraException) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"with resume= only values that the run has can be changed ({said})") from error
+
+
+def _apply(saved: DictConfig, override: Override, groups: Collection[str]) -> None:
+    key = override.key_or_group
+    if override.is_delete() or override.is_sweep_override():
+        raise UserError(f"{override.input_line}: with resume= name one value for {key}")
+    if not (CONF_DIR / key).is_dir():
+        OmegaConf.update(saved, key, override.value(), merge=False, force_add=override.is_add())
+        return
+    choice = CONF_DIR / key / f"{override.value()}.yaml"
+    if key not in groups:
+        raise UserError(
+            f"{override.input_line} names a whole group; with resume= change single values, as n_epochs=50"
+        )
+    if not choice.is_file():
+        raise UserError(f"there is no {override.input_line}; choose one of {', '.join(_choices(key))}")
+    OmegaConf.set_struct(saved, False)
+    saved[key] = OmegaConf.load(choice)
+    OmegaConf.set_struct(saved, True)
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))

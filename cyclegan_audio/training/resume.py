@@ -1,0 +1,94 @@
+"""Going on with a run: its folder, its configuration, and its place in the data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cyclegan_audio.config.overrides import change_run
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.data.seen import Spans, join_spans
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
+from cyclegan_audio.models.run_folder import CHECKPOINTS
+
+GROUPS = ("callbacks", "logger", "trainer", "vocoder")  # may be chosen anew; the others say what is learnt
+NETWORKS = ("generator", "discriminator")
+
+
+def keep_run_folder(arguments: list[str]) -> list[str]:
+    """Have `resume=RUN` go on in RUN's own folder.
+
+    Raises:
+        UserError: there is no such run, or it is a checkpoint outside of a run's folder.
+    """
+    runs = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
+    if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
+        return arguments
+    checkpoint = resolve_run(runs[-1])
+    if checkpoint.parent.name != CHECKPOINTS:
+        raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
+    return [*arguments, f"run_dir={checkpoint.parent.parent}"]
+
+
+def resumed_config(run: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of the RUN to resume, with what the command line names anew.
+
+    Raises:
+        UserError: no such run, a value that it does not have, other networks, or a corpus that is gone.
+    """
+    card = read_checkpoint(resolve_run(run))["cyclegan_audio"]
+    try:
+        saved = OmegaConf.create(card["composed"])
+    except KeyError as error:
+        raise UserError(f"{run} does not keep its configuration and cannot be resumed; train anew") from error
+    assert isinstance(saved, DictConfig)
+    before = {part: OmegaConf.to_container(saved.model[part]) for part in NETWORKS}
+    changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
+    change_run(saved, changes, GROUPS)
+    for part in NETWORKS:
+        if OmegaConf.to_container(saved.model[part]) != before[part]:
+            raise UserError(
+                f"resume= goes on with the same networks; leave out model.{part}.*, or train anew"
+            )
+    if not Path(saved.corpus).is_dir():
+        raise UserError(
+            f"the corpus {saved.corpus} of this run is not there; say where it lies by corpus=FOLDER"
+        )
+    saved.resume = run
+    return saved
+
+
+def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans) -> Spans:
+    """Let the data go on in the epoch and at the batch where the checkpoint was written.
+
+    Args:
+        checkpoint: of the run.
+        data: set up.
+        spans: the training clips of the corpus as it is now.
+
+    Returns:
+        The times of all clips that the run has been and will be trained on.
+
+    Raises:
+        UserError: other genres or another mel.
+    """
+    content = read_checkpoint(checkpoint)
+    card = content["cyclegan_audio"]
+    if tuple(card["genres"]) != data.genres:
+        raise UserError(f"{checkpoint} was trained on {card['genres']}, not on {list(data.genres)}")
+    type(data.mel).from_dict(card["mel"]).require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
+    progress = content["loops"]["fit_loop"]
+    data.set_epoch(progress["epoch_progress"]["current"]["completed"])
+    data.start_at(
+        progress["epoch_loop.batch_progress"]["current"]["completed"] if _is_mid_epoch(progress) else 0
+    )
+    if spans != card["training_spans"]:
+        print("warning: the training clips of the corpus have changed since this run began")
+    return join_spans(card["training_spans"], spans)
+
+
+def _is_mid_epoch(progress: dict[str, Any]) -> bool:
+    epochs = progress["epoch_progress"]["current"]
+    return bool(epochs["started"] > epochs["processed"])
