@@ -47,6 +47,8 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
         build(cfg.model)
     elif group == "logger":
         assert ("_target_" in cfg.logger) == (name != "none")
+    elif group == "data":
+        instantiate(cfg.data, frame_multiple=4)
     elif group != "genre_pair":
         build(cfg[group])
 

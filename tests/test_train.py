@@ -76,7 +76,7 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     def stop_at_eleven(self, trainer, module, *args):
         if module.batches == 11:
             self._ask_to_stop(2, None)
-        at_start(self, trainer)
+        at_start(self, trainer, module, *args)
 
     monkeypatch.setattr(Checkpoints, "on_train_batch_start", stop_at_eleven)
     code, shown = run(*small, "logger=none", "run_dir=broken")

@@ -16,7 +16,7 @@ _HYDRAS_OWN = ("", "null", "???")
 
 
 def quote_values(arguments: Sequence[str], keys: Collection[str]) -> list[str]:
-    """Quote the values of `keys` in `KEY=VALUE`: brackets, commas and signs in paths and names are no grammar.
+    """Quote the values of `keys` in `KEY=VALUE`: brackets, commas and signs in names are no grammar.
 
     What is quoted already, `null`, an interpolation (`${...}`) and the lists of a multirun stay as they are.
     """

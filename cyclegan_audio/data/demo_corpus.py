@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
-from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.config import CONF_DIR, slug
 from cyclegan_audio.data.corpus import read_settings
 from cyclegan_audio.data.sources import FolderSource, SourceFile
 from cyclegan_audio.data.writer import prepare_corpus, settings_from
@@ -49,26 +49,30 @@ class DemoSource:
         return {"kind": "demo", **self.numbers}
 
 
-def ensure_demo_corpus(folder: str | Path = "data/demo", **numbers: int | float) -> Path:
-    """The corpus of the demo songs in `folder`/corpus, made where it is not there yet (with `mel=hifi`).
+def ensure_demo_corpus(
+    folder: str | Path = "data/demo", mel: DictConfig | None = None, **numbers: int | float
+) -> Path:
+    """The corpus of the demo songs in `folder`, made where it is not there yet.
 
     Args:
-        folder: songs go to `folder`/songs.
+        folder: songs go to `folder`/songs, their corpus to `folder`/corpus.
+        mel: a choice of `conf/mel`; other ones than the default of `prepare` get a corpus of their own.
         numbers: what differs from `conf/source/demo.yaml`: seed, songs_per_genre, paired_scores, seconds.
 
     Raises:
         UserError: the folder cannot be written, or holds demo songs of other numbers.
     """
-    folder = Path(folder)
-    print(f"no corpus is named: using the demo songs (corpus={folder / 'corpus'})", flush=True)
-    cfg = OmegaConf.load(CONF_DIR / "prepare.yaml")
+    cfg = OmegaConf.load(CONF_DIR / "prepare.yaml")  # not composed: Hydra may be at work already
     assert isinstance(cfg, DictConfig)
-    cfg.mel = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
+    usual = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
+    cfg.mel = mel or usual
     cfg.source = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
-    cfg.source.update(numbers, folder=str(folder / "songs"))
+    cfg.source.update(numbers, folder=str(Path(folder) / "songs"))
+    corpus = Path(folder) / ("corpus" if cfg.mel.name == usual.name else f"corpus_{slug(cfg.mel.name)}")
+    print(f"no corpus is named: using the demo songs (corpus={corpus})", flush=True)
     source = instantiate(cfg.source)
-    there = read_settings(folder / "corpus")
-    is_done = there is not None and (folder / "corpus" / "manifest.parquet").is_file()
+    there = read_settings(corpus)
+    is_done = there is not None and (corpus / "manifest.parquet").is_file()
     if not is_done or there is None or there["source"] != source.describe():
-        prepare_corpus(source, folder / "corpus", settings_from(cfg))
-    return folder / "corpus"
+        prepare_corpus(source, corpus, settings_from(cfg))
+    return corpus

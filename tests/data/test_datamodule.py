@@ -142,7 +142,7 @@ def test_scaling_per_clip_keeps_each_range(tmp_path, settings, paper):
 
 def test_configuration_builds_it(corpus, hifi):
     overrides = [f"corpus={corpus.folder}", "mel=hifi", "data.batch_size=2"]
-    data = instantiate(compose("train", overrides).data)
+    data = instantiate(compose("train", overrides).data, frame_multiple=4)
     assert data.genres == ("lofi", "trap")
     assert data.mel == hifi
     assert data.batch_size == 2

@@ -74,7 +74,7 @@ def make_run(
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
         }
-        card = make_card(("dull", "bright"), mel, 344, config)
+        card = make_card(("dull", "bright"), mel, 344, config, training_spans={})
         run = tmp_path_factory.mktemp("runs") / name
         (run / "checkpoints").mkdir(parents=True)
         torch.save(

@@ -17,7 +17,11 @@ def checkpoint(tiny_model, tmp_path):
     )
     mel = instantiate(compose("train", ["mel=hifi"]).mel)
     model.card = make_card(
-        ("lofi", "rnb"), mel, 344, {"model": OmegaConf.to_container(cfg.model, resolve=True)}
+        ("lofi", "rnb"),
+        mel,
+        344,
+        {"model": OmegaConf.to_container(cfg.model, resolve=True)},
+        training_spans={},
     )
     content = {"state_dict": model.state_dict()}
     model.on_save_checkpoint(content)
