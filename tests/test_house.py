@@ -12,7 +12,7 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"config", "devices"},
     {"audio"},
     {"models", "data"},
-    {"vocoders", "metrics", "figures"},
+    {"vocoders", "metrics", "figures", "pages"},
     {"training"},
     {"translation"},
     {"evaluation"},

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from cyclegan_audio.data.corpus import Clip
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.section import Listening, Section, sound
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.pages import Listening, Section, sound
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 PLAYED = 2

@@ -1,6 +1,5 @@
 """Translations of the paired clips against their ground truth, beside the baselines."""
 
-from cyclegan_audio.evaluation.section import Section, Table
 from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.evaluation.verdict import CRITERIA, RHYTHM_NAME
 from cyclegan_audio.metrics.intervals import Estimate
@@ -11,6 +10,7 @@ from cyclegan_audio.metrics.paired import (
     UNTOUCHED,
     PairedScores,
 )
+from cyclegan_audio.pages import Section, Table
 
 NAMES = {MODEL: "translation", UNTOUCHED: "untouched input", MATCHED_MEAN: "input with matched mean spectrum"}
 HOW = (

@@ -1,8 +1,8 @@
 """The paper's figures 1.2 to 1.8 from this run."""
 
-from cyclegan_audio.evaluation.section import Picture, Section, picture
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.figures import cycle_grid
+from cyclegan_audio.pages import Picture, Section, picture
 
 SHOWN = 3
 HOW = (

@@ -1,9 +1,9 @@
 """Cycle and identity error of held-out clips."""
 
-from cyclegan_audio.evaluation.section import Section, Table
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, Example
 from cyclegan_audio.metrics.intervals import Estimate, estimate
 from cyclegan_audio.metrics.paired import mean_abs_db
+from cyclegan_audio.pages import Section, Table
 
 HOW = (
     "Cycle: a held-out clip translated there and back, against itself. Identity: a clip through the "

@@ -1,19 +1,17 @@
 """The report on disk: one self-contained HTML page and the same numbers as JSON."""
 
-import base64
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.section import Section
+from cyclegan_audio import pages
+from cyclegan_audio.pages import Section
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
-TEMPLATE = "report.html.j2"
+WHAT = "the report"
 
 
 def require_writable(folder: Path) -> None:
@@ -22,15 +20,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         UserError: it cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{JSON_FILE}.{os.getpid()}.part"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written to {folder} ({error.strerror}); choose another by --out"
-        ) from error
+    pages.require_writable(folder, WHAT, "choose another by --out")
 
 
 def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
@@ -43,42 +33,10 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
     numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
     texts = {
         JSON_FILE: json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n",
-        HTML_FILE: render(title, verdict, sections),
+        HTML_FILE: pages.render(title, verdict, sections),
     }
-    parts = {folder / name: folder / f".{name}.{os.getpid()}.part" for name in texts}
-    try:
-        for path, part in parts.items():
-            part.write_text(texts[path.name], encoding="utf-8")
-        for path, part in parts.items():
-            os.replace(part, path)
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written to {folder} ({error.strerror}); make room there"
-        ) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+    pages.write_whole(folder, texts, WHAT)
     return folder / HTML_FILE
-
-
-def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
-    """The page as text, with everything that it shows and plays inside it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cyclegan_audio.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
-
-
-def data_uri(content: bytes, media_type: str) -> str:
-    """Bytes as a link that holds them."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _finite(value: Any) -> Any:

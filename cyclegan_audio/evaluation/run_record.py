@@ -7,8 +7,8 @@ from datetime import datetime
 import torch
 
 import cyclegan_audio
-from cyclegan_audio.evaluation.section import Section, Table
 from cyclegan_audio.evaluation.translations import Evaluated
+from cyclegan_audio.pages import Section, Table
 
 
 def run_section(evaluated: Evaluated) -> Section:

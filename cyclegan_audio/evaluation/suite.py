@@ -10,9 +10,9 @@ from cyclegan_audio.evaluation.paired import paired_section
 from cyclegan_audio.evaluation.pictures import pictures_section
 from cyclegan_audio.evaluation.reconstruction import reconstruction_section
 from cyclegan_audio.evaluation.run_record import run_section
-from cyclegan_audio.evaluation.section import Section
 from cyclegan_audio.evaluation.training_losses import losses_section
 from cyclegan_audio.evaluation.translations import Evaluated
+from cyclegan_audio.pages import Section
 
 SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
     paired_section,

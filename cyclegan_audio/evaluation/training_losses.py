@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.section import Section, Table, picture
 from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.figures import loss_curves
 from cyclegan_audio.metrics.trends import RULE, LossTrend, loss_trend
 from cyclegan_audio.models.run_folder import LOSSES
+from cyclegan_audio.pages import Section, Table, picture
 
 NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
 OPPONENTS = "Adversarial and discriminator losses pull against each other, so that these need not fall."

@@ -11,11 +11,11 @@ import torch
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.report import write_report
-from cyclegan_audio.evaluation.section import Section, Table, sound
 from cyclegan_audio.evaluation.training_losses import read_losses
 from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.paired import MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
+from cyclegan_audio.pages import Section, Table, sound
 
 
 def sure(mean: float) -> Estimate:

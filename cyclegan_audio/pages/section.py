@@ -1,4 +1,4 @@
-"""What a part of the report is made of; plain values that know nothing of HTML."""
+"""What a part of a page is made of; plain values that know nothing of HTML."""
 
 import dataclasses
 import io
@@ -50,7 +50,7 @@ class Listening:
 
 @dataclasses.dataclass
 class Section:
-    """One part of the report: what a reader sees, and `numbers` (JSON values) under `name` in report.json."""
+    """One part of a page: what a reader sees, and `numbers` (JSON values) for a report to keep."""
 
     name: str
     title: str

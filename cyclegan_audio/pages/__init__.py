@@ -1,0 +1,17 @@
+"""Self-contained HTML pages made of sections; they know nothing of what they show."""
+
+from cyclegan_audio.pages.page import render, require_writable, write_whole
+from cyclegan_audio.pages.section import Listening, Picture, Section, Sound, Table, picture, sound
+
+__all__ = [
+    "Listening",
+    "Picture",
+    "Section",
+    "Sound",
+    "Table",
+    "picture",
+    "render",
+    "require_writable",
+    "sound",
+    "write_whole",
+]

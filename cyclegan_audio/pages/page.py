@@ -1,0 +1,67 @@
+"""Sections to one self-contained HTML page, and pages to disk."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.pages.section import Section
+
+TEMPLATE = "page.html.j2"
+
+
+def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
+    """The page as text, with everything that it shows and plays inside it; the verdict stands first."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("cyclegan_audio.pages", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    return environment.get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Bytes as a link that holds them."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def require_writable(folder: Path, what: str, mend: str) -> None:
+    """Make the folder of `what`, so that a wrong path shows before the work is done.
+
+    Raises:
+        UserError: it cannot be made or written; `mend` says what to do.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{what} cannot be written to {folder} ({error.strerror}); {mend}") from error
+
+
+def write_whole(folder: Path, texts: Mapping[str, str], what: str) -> None:
+    """Write files (name to text) into `folder`, each whole or not at all, the renames last.
+
+    Raises:
+        UserError: the folder cannot be written; `what` names the whole.
+    """
+    parts = {folder / name: folder / f".{name}.{os.getpid()}.part" for name in texts}
+    try:
+        for path, part in parts.items():
+            part.write_text(texts[path.name], encoding="utf-8")
+        for path, part in parts.items():
+            os.replace(part, path)
+    except OSError as error:
+        raise UserError(
+            f"{what} cannot be written to {folder} ({error.strerror}); make room there"
+        ) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
