@@ -12,11 +12,12 @@ from rich.table import Table
 
 from cyclegan_audio.config import hydra_main
 from cyclegan_audio.data.corpus import SPLITS
-from cyclegan_audio.data.sources import FolderSource, Source
+from cyclegan_audio.data.sources import GenreFolders, Source
 from cyclegan_audio.data.writer import prepare_corpus, settings_from
 from cyclegan_audio.errors import UserError
 
 OPTION = "--genre"
+PATHS = ("corpus", "source.file", "source.folder", "source.paired")
 
 
 def genres_to_override(arguments: list[str]) -> list[str]:
@@ -62,14 +63,16 @@ def make_source(cfg: DictConfig) -> Source:
     """
     source = instantiate(cfg.source, _convert_="all")
     for value in cfg.genre_folders:
-        if not isinstance(source, FolderSource):
-            raise UserError(f"{OPTION} goes with source=folders only; leave out one of the two")
+        if not isinstance(source, GenreFolders):
+            raise UserError(
+                f"{OPTION} goes with source=folders, mixes or pictures only; leave out one of the two"
+            )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
         source.genres[name] = Path(folder)
     return source
 
 
-@hydra_main("prepare", before=genres_to_override)
+@hydra_main("prepare", before=genres_to_override, verbatim=PATHS)
 def main(cfg: DictConfig) -> None:
     """Prepare, and show what came of it."""
     source = make_source(cfg)

@@ -60,7 +60,7 @@ class Clip:
     index: int
     score: str | None
     split: str
-    level_db: float
+    level_db: float | None  # null where there is no audio
     min_db: float
     max_db: float
 

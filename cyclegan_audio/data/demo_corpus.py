@@ -23,6 +23,8 @@ class DemoSource:
         numbers: seed, songs_per_genre, paired_scores and seconds of `make_demo_songs`.
     """
 
+    split_by = "track"
+
     def __init__(self, folder: str | Path, **numbers: Any) -> None:
         self.folder = Path(folder)
         self.numbers = numbers

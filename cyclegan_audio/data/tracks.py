@@ -17,7 +17,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import FORMAT_VERSION, INT16_SCALE
 from cyclegan_audio.data.screening import ScreeningRules, level_db
-from cyclegan_audio.data.sources import SourceFile
+from cyclegan_audio.data.sources import MelFile, SourceFile
 from cyclegan_audio.errors import UserError
 
 # UserError for what is known to be wrong with a file; the others are FFmpeg's for rarer damage.
@@ -68,18 +68,38 @@ class TrackMaker:
             OSError: the corpus cannot be written.
         """
         try:
-            content = _sha256(file.path)
+            content = file.digest()
         except OSError as error:
             return self._dropped(file, "", f"cannot be read ({error.strerror})")
         path = self.folder / "tracks" / f"{self._array(file, content)}.json"
         if path.is_file():
             record = TrackRecord(**json.loads(path.read_text(encoding="utf-8")))
-            if self._is_whole(record, with_audio):
+            if self._is_whole(record, with_audio and not isinstance(file, MelFile)):
                 return record
-        record = self._process(file, content, with_audio)
+        if isinstance(file, MelFile):
+            record = self._take_mels(file, content)
+        else:
+            record = self._process(file, content, with_audio)
         text = json.dumps(dataclasses.asdict(record), indent=0)
         write_atomic(path, lambda handle: handle.write(text.encode()))
         return record
+
+    def _take_mels(self, file: MelFile, content: str) -> TrackRecord:
+        """Music that comes as mels: no screening by ear, no audio."""
+        clips: list[dict[str, Any]] = []
+        mels: list[Tensor] = []
+        n_frames = self.mel.n_frames(round(self.clip_s * self.mel.sample_rate))
+        for start_s, mel, reason in file.mels(self.mel, n_frames):
+            row: dict[str, Any] = {"start_s": start_s, "reason": reason, "index": -1, "level_db": None}
+            if mel is not None:
+                row |= {"index": len(mels), "min_db": float(mel.min()), "max_db": float(mel.max())}
+                mels.append(mel)
+            clips.append(row)
+        array = self._array(file, content)
+        if mels:
+            _save(self.folder / "mels" / f"{array}.npy", torch.stack(mels).numpy())
+        duration_s = max((clip["start_s"] + self.clip_s for clip in clips), default=0.0)
+        return TrackRecord(array, file.genre, file.source, file.score, content, duration_s, "", clips)
 
     def _is_whole(self, record: TrackRecord, with_audio: bool) -> bool:
         kinds = ("mels", "audio") if with_audio else ("mels",)
@@ -155,8 +175,3 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 def _to_int16(waveform: Tensor) -> np.ndarray:
     return (waveform.clamp(-1, 1) * INT16_SCALE).round().to(torch.int16).numpy()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

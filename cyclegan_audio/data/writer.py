@@ -20,7 +20,7 @@ from rich.progress import track as progress
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import COLUMNS, FORMAT_VERSION, read_manifest, read_settings
-from cyclegan_audio.data.rows import MIN_TRACKS, Row, genres_in_blocks, manifest_rows
+from cyclegan_audio.data.rows import MIN_TRACKS, Row, few_tracks, manifest_rows, split_kinds
 from cyclegan_audio.data.screening import ScreeningRules
 from cyclegan_audio.data.sources import Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
@@ -74,29 +74,31 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
         for part in ("mels", "audio", "tracks"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         _write_json(folder / "corpus.json", _describe(source, source_files, settings))
-        records = _make_tracks(folder, source_files, settings)
+        records = _make_tracks(folder, source_files, settings, source.split_by)
         if empty := _empty_genre(records):
             if is_new:
                 shutil.rmtree(folder)
             raise UserError(empty)
-        rows = manifest_rows(records, settings.clip_s, settings.split)
+        rows = manifest_rows(records, settings.clip_s, settings.split, source.split_by)
         _write_manifest(folder, rows)
         _remove_stale(folder, rows, records, settings)
     except OSError as error:
         raise UserError(
             f"cannot write the corpus {folder} ({error.strerror or error}); choose another folder"
         ) from error
-    _warn(records)
+    _warn(records, settings.split, source.split_by)
     return rows
 
 
-def _make_tracks(folder: Path, source_files: list[SourceFile], settings: CorpusSettings) -> list[TrackRecord]:
+def _make_tracks(
+    folder: Path, source_files: list[SourceFile], settings: CorpusSettings, split_by: str
+) -> list[TrackRecord]:
     maker = TrackMaker(folder, settings.mel, settings.clip_s, settings.screening)
     records = _in_parallel(maker, source_files, settings.audio == "all", settings.workers)
     if settings.audio == "heldout":
         held_out = {
             row["array"]
-            for row in manifest_rows(records, settings.clip_s, settings.split)
+            for row in manifest_rows(records, settings.clip_s, settings.split, split_by)
             if row["split"] not in ("train", "")
         }
         wanted = [
@@ -138,16 +140,23 @@ def _empty_genre(records: list[TrackRecord]) -> str:
     return ""
 
 
-def _warn(records: list[TrackRecord]) -> None:
+def _warn(records: list[TrackRecord], split: SplitSettings, split_by: str) -> None:
     for record in records:
         if record.reason:
             log.warning("warning: %s: %s is left out: %s", record.genre, record.source, record.reason)
-    for genre in sorted(genres_in_blocks(records)):
+    kinds = split_kinds(records, split, split_by)
+    for genre in sorted(few_tracks(records)):
+        if kinds[genre] == "block" and split_by != "block":
+            log.warning(
+                "warning: %s has fewer than %d different tracks: blocks of time stand for tracks, so "
+                "training and test share recordings; give more files for honest scores",
+                genre,
+                MIN_TRACKS,
+            )
+    if "random" in kinds.values():
         log.warning(
-            "warning: %s has fewer than %d different tracks: blocks of time stand for tracks, so training "
-            "and test share recordings; give more files for honest scores",
-            genre,
-            MIN_TRACKS,
+            "warning: split.by=random puts clips of one song into training and test, so scores are too good; "
+            "it is there to repeat the paper"
         )
 
 

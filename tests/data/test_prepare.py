@@ -90,7 +90,7 @@ def test_table_counts_by_genre_and_reason():
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
         (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),
-        (["--genre", "lofi=lofi", "source=demo", "corpus=out"], "source=folders only"),
+        (["--genre", "lofi=lofi", "source=demo", "corpus=out"], "source=folders, mixes or pictures"),
         (
             ["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "audio=some"],
             "audio=some is unknown",
