@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, one_line_errors
 from cyclegan_audio.evaluation.report import require_writable, write_report
@@ -57,12 +58,16 @@ def evaluate(
     pair = load_pair(run, choose_device(device), checkpoint)
     opened = _open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
+    pairs = [pair, second] if second else [pair]
+    left_out = 0
+    for one in pairs:
+        opened, n_seen = without_seen(opened, one.training_spans)
+        left_out += n_seen
     run_folder = _run_folder(path)
     folder = (
         Path(out) if out is not None else (run_folder or Path("runs") / f"shipped_{path.name}") / "report"
     )
     require_writable(folder)
-    pairs = [pair, second] if second else [pair]
     start = time.perf_counter()
     with _progress(sum(_n_clips(one, opened, clips) for one in pairs)) as on_clip:
         ways = [
@@ -70,7 +75,7 @@ def evaluate(
             for one in pairs
         ]
     evaluated = Evaluated(str(run), path, run_folder, pair, opened, ways[0], vocoder)
-    evaluated.seconds = time.perf_counter() - start
+    evaluated.seconds, evaluated.left_out = time.perf_counter() - start, left_out
     if second:
         evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
     return _report(evaluated, folder)

@@ -46,6 +46,7 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
         )
     _choose_arithmetic(cfg)
     model = build("model", cfg.model)
+    model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
     data = build("data", cfg.data, frame_multiple=model.gen_ab.frame_multiple)
     data.setup("fit")
     spans = training_spans(clip for clips in data.clips("train") for clip in clips)
@@ -57,8 +58,8 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)
     model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
     with _folder_errors(run_dir):
-        _write_config(cfg, run_dir)
         trainer = _trainer(cfg, model, plain)
+        _write_config(cfg, run_dir)
         print(
             f"{' and '.join(data.genres)} from {cfg.corpus}; run folder {run_dir}; precision {cfg.precision}"
         )

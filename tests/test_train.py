@@ -1,11 +1,15 @@
 import csv
+import shutil
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from cyclegan_audio import train as command
+from cyclegan_audio.errors import STOPPED
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.training.checkpoints import Checkpoints
 
@@ -97,6 +101,61 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     assert rows(Path("broken"))[-1]["cycle_a"] == rows(Path("whole"))[-1]["cycle_a"]
 
 
+def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):
+    at_end = Checkpoints.on_train_epoch_end
+
+    def stop_at_the_end(self, trainer, module):
+        self._ask_to_stop(2, None)
+        at_end(self, trainer, module)
+
+    monkeypatch.setattr(Checkpoints, "on_train_epoch_end", stop_at_the_end)
+    once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "hydra.sweep.dir=sweep")
+    code, _ = run("-m", *once, "model.loss_weights.identity=0,5")
+    assert code == STOPPED
+    assert [path.name for path in Path("sweep").glob("*_*")] == ["0_low_high"]
+    assert load_pair("sweep/0_low_high").batches == 8
+
+
+def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp_path):
+    """A relative corpus and run folder with brackets, commas and `&`; resumed from elsewhere."""
+    odd = "Lofi [2018] & more, a=b"
+    shutil.copytree(corpus, odd)
+    code, shown = run(
+        *small, f"corpus={odd}", f"run_dir=runs {odd}", "n_epochs=1", "n_epochs_decay=0", "logger=none"
+    )
+    assert code == 0, shown
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, shown = run(f"resume=../runs {odd}", "n_epochs=2")
+    assert code == 0, shown
+    assert load_pair(f"../runs {odd}").batches == 16
+    assert list(Path().iterdir()) == []
+
+
+def test_resume_may_choose_loggers_and_previews_anew(run, small):
+    assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
+    code, shown = run("resume=out", "n_epochs=2", "vocoder=mask", "callbacks.previews.every_epochs=1")
+    assert code == 0, shown
+    assert (Path("out") / "audio" / "epoch_0002_low_to_high_0_fake.wav").is_file()
+    assert "Mask" in (Path("out") / "config.yaml").read_text()
+
+
+def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
+    shutil.copytree(corpus, "corpus")
+    own = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
+    assert run(*own, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
+    before = load_pair("out").training_spans
+    path = Path("corpus/manifest.parquet")
+    table = pq.read_table(path)
+    moved = ["train" if split == "test" else split for split in table["split"].to_pylist()]
+    pq.write_table(table.set_column(table.column_names.index("split"), "split", pa.array(moved)), path)
+    code, shown = run("resume=out", "n_epochs=2")
+    assert code == 0, shown
+    assert "the training clips of the corpus have changed" in shown
+    after = load_pair("out").training_spans
+    assert set(before) < set(after)
+
+
 def test_resume_with_more_epochs(run, small):
     assert run(*small, "logger=none", "run_dir=out")[0] == 0
     first = load_pair("out").batches
@@ -137,6 +196,12 @@ def test_multirun_gives_each_job_its_folder(run, small):
         (["precision=8"], "choose one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
+        (["n_epochs=1.5"], "n_epochs=1.5 is not a whole number"),
+        (["data.batch_size=0"], "data.batch_size=0"),
+        (["max_minutes=soon"], "max_minutes=soon"),
+        (["model.optimizer.lr=fast"], "model.optimizer"),
+        (["callbacks.checkpoints.every_epochs=0"], "every_epochs=0"),
+        (["seed=-1"], "seed=-1"),
         (["no_such_key=1"], "no_such_key"),
         (["genre_pair=lofi_polka"], "lofi_polka"),
     ],

@@ -9,6 +9,7 @@ tracks/<array>.json   what `prepare` found in the source file, so that it need n
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Corpus:
         self.mel = MelSettings.from_dict(settings["mel"])
         self.clip_s = float(settings["clip"]["seconds"])
         self.genres = tuple(sorted({clip.genre for clip in clips}))
+        self._settings = settings
         self._clips = clips
 
     @classmethod
@@ -115,6 +117,15 @@ class Corpus:
     def clip_frames(self) -> int:
         """Frames of a clip's mel, F."""
         return self.mel.n_frames(self.clip_samples)
+
+    @property
+    def n_clips(self) -> int:
+        """Kept clips of all genres and splits."""
+        return len(self._clips)
+
+    def only(self, wanted: Callable[[Clip], bool]) -> "Corpus":
+        """The same corpus with the wanted clips alone."""
+        return Corpus(self.folder, self._settings, [clip for clip in self._clips if wanted(clip)])
 
     def clips(self, genre: str, split: str) -> list[Clip]:
         """The clips of a genre in a split (train, val, test, paired), sorted by source and start."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from cyclegan_audio.data.corpus import Clip
+from cyclegan_audio.data.corpus import Clip, Corpus
 
 Spans = dict[str, list[list[float]]]
 
@@ -29,3 +29,13 @@ def is_seen(clip: Clip, spans: Mapping[str, Iterable[Iterable[float]]]) -> bool:
     """Whether any part of the clip lies in `spans`."""
     end_s = clip.start_s + clip.duration_s
     return any(start < end_s and clip.start_s < end for start, end in spans.get(clip.content, ()))
+
+
+def without_seen(corpus: Corpus, spans: Mapping[str, Iterable[Iterable[float]]]) -> tuple[Corpus, int]:
+    """The corpus without clips outside of training that lie in `spans`, and how many these are.
+
+    Files that were added, removed or renamed after a run may have moved clips that it was trained on to
+    another split.
+    """
+    kept = corpus.only(lambda clip: clip.split == "train" or not is_seen(clip, spans))
+    return kept, corpus.n_clips - kept.n_clips

@@ -17,8 +17,8 @@ HOW = (
     "Each clip is compared with the same score played by the target genre's band: mean |dB| over mel "
     f"bands and frames. Levels below the audible floor ({AUDIBLE_RANGE_DB:g} dB under a full-scale sine in "
     "the same band) count as the floor. The matched mean moves each band by the difference of the two "
-    "genres' mean spectra over training clips; it never sees the pair. In brackets: 95 % bootstrap "
-    "intervals, redrawing whole scores."
+    "genres' mean spectra over training clips; it never sees the pair. In brackets: 95 % "
+    "intervals over whole scores (Student's t)."
 )
 FLATTER = (
     "From {name} the rhythm error is lower but its correlation with the ground truth is not higher than "

@@ -8,8 +8,8 @@ from cyclegan_audio.pages import Section, Table
 HOW = (
     "Cycle: a held-out clip translated there and back, against itself. Identity: a clip through the "
     "generator of its own genre, against itself. Mean |dB| over all bands and frames; for scale, the last "
-    "column compares each clip with the next one of the same genre. In brackets: 95 % bootstrap "
-    "intervals, redrawing whole tracks (clips where a genre has only one)."
+    "column compares each clip with the next one of the same genre. In brackets: 95 % "
+    "intervals over whole tracks, or clips where a genre has only one (Student's t)."
 )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import torch
 
 import cyclegan_audio
+from cyclegan_audio.config import slug
 from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.pages import Section, Table
 
@@ -21,6 +22,7 @@ def run_section(evaluated: Evaluated) -> Section:
         "batches trained": pair.batches,
         "corpus": str(evaluated.corpus.folder),
         "held-out clips": _counted(evaluated),
+        "left out, as trained on": _left_out(evaluated),
         "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, step "
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
@@ -32,7 +34,7 @@ def run_section(evaluated: Evaluated) -> Section:
         "translating took": f"{evaluated.seconds:.0f} s",
     }
     rows = [[key, str(value)] for key, value in record.items()]
-    numbers = {key.replace(" ", "_").replace("-", "_"): value for key, value in record.items()}
+    numbers = {slug(key).replace("-", "_"): value for key, value in record.items()}
     numbers["mel"] = mel.to_dict()
     return Section("run", "What was run", tables=[Table("", [], rows)], numbers=numbers)
 
@@ -42,6 +44,12 @@ def _counted(evaluated: Evaluated) -> str:
         f"{len(direction.examples)} of {direction.source} and {len(direction.paired)} paired"
         for direction in evaluated.directions
     )
+
+
+def _left_out(evaluated: Evaluated) -> str:
+    if not evaluated.pair.training_spans:
+        return "not known: this checkpoint does not keep what it was trained on"
+    return f"{evaluated.left_out} clips of the other splits"
 
 
 def _machine(generator: torch.nn.Module) -> str:

@@ -88,6 +88,7 @@ class Evaluated:
         second_run: the RUN that was trained without identity loss, None without one.
         without_identity: the same clips by that run.
         seconds: what translating took.
+        left_out: clips outside of the training split that are not used, since a run was trained on them.
     """
 
     run: str
@@ -100,6 +101,7 @@ class Evaluated:
     second_run: str | None = None
     without_identity: list[Direction] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    left_out: int = 0
 
     @property
     def mel(self) -> MelSettings:
@@ -154,8 +156,8 @@ def held_out(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:
     clips = corpus.clips(genre, "test")
     if not clips:
         raise UserError(
-            f"{corpus.folder} holds no held-out clips of {genre} (split test); prepare it from more tracks "
-            f"of {genre}"
+            f"{corpus.folder} holds no clips of {genre} to test on that this run has not been trained on; "
+            f"prepare it from more tracks of {genre}"
         )
     return spread(clips, n_clips)
 

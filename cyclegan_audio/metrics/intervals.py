@@ -1,4 +1,4 @@
-"""A mean with its spread: standard deviation and bootstrap interval over groups (tracks, scores)."""
+"""A mean with its spread: standard deviation and interval over groups (tracks, scores)."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-ROUNDS = 2000
 LEVEL = 0.95
 
 
@@ -18,7 +17,7 @@ class Estimate:
     Attributes:
         mean: over all values.
         sd: standard deviation of the values (n - 1), NaN for one value.
-        low, high: 95 % bootstrap interval of the mean over groups, NaN where there is only one group.
+        low, high: 95 % interval of the mean over groups, NaN where there is only one group.
         n: how many values.
         groups: how many groups (tracks, scores) they come from.
     """
@@ -45,15 +44,17 @@ class Estimate:
         return f"{self.mean:.2f}{interval}"
 
 
-def estimate(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> Estimate:
-    """The mean of `values` with a percentile bootstrap interval that redraws whole groups.
+def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate:
+    """The mean of `values` with an interval by Student's t over whole groups.
 
-    Clips of one track resemble each other, so that clips drawn singly would make the interval too narrow.
+    Clips of one track resemble each other, so that clips taken singly would make the interval too narrow; so
+    the error is estimated from the groups' sums, with as many degrees of freedom as groups less one (Cameron
+    and Miller 2015, "A practitioner's guide to cluster-robust inference", II.C and VI.A). A bootstrap over
+    groups cannot reach beyond the groups there are: with five it covers the truth 84 times in a hundred.
 
     Args:
         values: one number a clip, at least one.
         groups: which track or score each value comes from.
-        seed: of the bootstrap's generator.
 
     Raises:
         ValueError: there are no values, or not one group for each.
@@ -63,13 +64,16 @@ def estimate(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> E
             f"{len(values)} values with {len(groups)} groups; give at least one, and one group each"
         )
     data = np.asarray(values, dtype=float)
+    mean = float(data.mean())
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.bincount(member, weights=data, minlength=len(names))
-    counts = np.bincount(member, minlength=len(names))
+    n_groups = len(names)
     low = high = math.nan
-    if len(names) > 1:
-        drawn = np.random.default_rng(seed).integers(len(names), size=(ROUNDS, len(names)))
-        means = sums[drawn].sum(1) / counts[drawn].sum(1)
-        low, high = (float(q) for q in np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    if n_groups > 1:
+        from scipy.special import stdtrit
+
+        deviations = np.bincount(member, weights=data - mean, minlength=n_groups)
+        error = math.sqrt(n_groups / (n_groups - 1) * float(deviations @ deviations)) / len(data)
+        reach = float(stdtrit(n_groups - 1, (1 + LEVEL) / 2)) * error
+        low, high = mean - reach, mean + reach
     sd = float(data.std(ddof=1)) if len(data) > 1 else math.nan
-    return Estimate(float(data.mean()), sd, low, high, len(data), len(names))
+    return Estimate(mean, sd, low, high, len(data), n_groups)

@@ -14,6 +14,7 @@ from cyclegan_audio.audio.files import write
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.seen import Spans
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.models.checkpoint import make_card
@@ -66,7 +67,12 @@ def make_run(
 ) -> Callable[..., Path]:
     """Makes a run folder with untrained generators, their configuration and ten rows of losses."""
 
-    def make(name: str = "run", identity: float = 5.0, mel: MelSettings = small_mel) -> Path:
+    def make(
+        name: str = "run",
+        identity: float = 5.0,
+        mel: MelSettings = small_mel,
+        training_spans: Spans | None = None,
+    ) -> Path:
         torch.manual_seed(0)
         generator = ResnetGenerator(n_filters=4, n_blocks=1).state_dict()
         state = {f"{key}.{k}": value for key in ("gen_ab", "gen_ba") for k, value in generator.items()}
@@ -74,7 +80,7 @@ def make_run(
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
         }
-        card = make_card(("dull", "bright"), mel, 344, config, training_spans={})
+        card = make_card(("dull", "bright"), mel, 344, config, training_spans or {})
         run = tmp_path_factory.mktemp("runs") / name
         (run / "checkpoints").mkdir(parents=True)
         torch.save(

@@ -17,6 +17,7 @@ from matplotlib.image import imread
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluate import evaluate, main
 
@@ -122,8 +123,18 @@ def test_no_held_out_clips(make_run: MakeRun, corpus: Corpus, monkeypatch: pytes
     monkeypatch.setattr(
         Corpus, "clips", lambda self, genre, split: [] if split == "test" else clips(genre, split)
     )
-    with pytest.raises(UserError, match="no held-out clips of dull"):
+    with pytest.raises(UserError, match="no clips of dull to test on"):
         evaluate(make_run())
+
+
+def test_clips_that_the_run_was_trained_on_are_not_held_out(make_run: MakeRun, corpus: Corpus) -> None:
+    test = corpus.clips("dull", "test")
+    run = make_run("seen", training_spans=training_spans(test[:1]))
+    numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
+    assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
+    assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
+    with pytest.raises(UserError, match="no clips of dull to test on"):
+        evaluate(make_run("all", training_spans=training_spans(test)))
 
 
 def test_moved_corpus_is_named_on_the_command_line(

@@ -85,9 +85,9 @@ def test_inaudible_differences_do_not_count(mel: MelSettings) -> None:
 
 def test_errors_and_gains_by_hand(mel: MelSettings) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
-    triples = [(base, base + 3, base + 4), (base, base + 2, base + 4)]
+    triples = [(base, base + 3, base + 4), (base, base + 2, base + 4)] * 2
     means = (torch.zeros(mel.n_mels), torch.full((mel.n_mels,), 2.5))
-    scores = score_pairs(triples, ["s1", "s2"], means, mel)
+    scores = score_pairs(triples, ["s1", "s2", "s3", "s4"], means, mel)
     errors = {name: value.mean for name, value in scores.error_db.items()}
     assert errors == pytest.approx({MODEL: 1.5, UNTOUCHED: 4.0, MATCHED_MEAN: 1.5})
     assert scores.gain_db[UNTOUCHED].mean == pytest.approx(2.5)

@@ -59,15 +59,27 @@ def test_genre_that_the_pair_lacks(checkpoint):
         load_pair(checkpoint[0]).generator("jazz")
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "foreign", "bytes", "stateless"])
 def test_damaged_checkpoint(checkpoint, damage):
     path, _ = checkpoint
     whole = path.read_bytes()
     if damage == "foreign":
         torch.save({"weights": torch.ones(2)}, path)
+    elif damage == "stateless":
+        content = torch.load(path, weights_only=True)
+        torch.save({"cyclegan_audio": content["cyclegan_audio"]}, path)
     else:
-        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"not a checkpoint"}[damage])
-    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        middle = len(whole) // 2
+        changed = whole[:middle] + bytes(byte ^ 255 for byte in whole[middle : middle + 24])
+        path.write_bytes(
+            {
+                "cut": whole[:middle],
+                "empty": b"",
+                "text": b"not a checkpoint",
+                "bytes": changed + whole[middle + 24 :],
+            }[damage]
+        )
+    with pytest.raises(UserError, match=r"cannot be read as a checkpoint|damaged|does not fit"):
         load_pair(path)
 
 
