@@ -18,12 +18,12 @@ from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.models.checkpoint import make_card, resolve_run
+from cyclegan_audio.models.checkpoint import make_card
 from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.training.checkpoints import Checkpoints, resume_command
 from cyclegan_audio.training.probe import choose_precision, choose_threads
-from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up
+from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up, to_resume
 
 VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
@@ -52,7 +52,7 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     spans = training_spans(clip for clips in data.clips("train") for clip in clips)
     checkpoint = None
     if cfg.resume is not None:
-        checkpoint = resolve_run(cfg.resume)
+        checkpoint = to_resume(cfg.resume)
         spans = take_up(checkpoint, data, spans)
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)

@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pydoc import locate
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
+from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 
 FORMAT = 1
 CARD = "pair.json"
@@ -65,8 +65,15 @@ class TranslationPair:
         return self.gen_ab if to == self.genres[1] else self.gen_ba
 
 
-def resolve_run(run: str | Path, checkpoint: str | Path | None = None) -> Path:
-    """The file or folder behind a RUN: a checkpoint, a run folder (its last), a shipped pair's name.
+def resolve_run(
+    run: str | Path, checkpoint: str | Path | None = None, prefer: Sequence[str] = (BEST, LAST)
+) -> Path:
+    """The file or folder behind a RUN: a checkpoint, a run folder (its best, else its last), a shipped pair.
+
+    Args:
+        run: path or name.
+        checkpoint: taken in place of the run's own choice.
+        prefer: names of a run folder's checkpoints, the first that is there counts.
 
     Raises:
         UserError: there is nothing of the kind.
@@ -76,8 +83,9 @@ def resolve_run(run: str | Path, checkpoint: str | Path | None = None) -> Path:
         return path
     if checkpoint is not None:
         raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run")
-    if (path / CHECKPOINTS / LAST).is_file():
-        return path / CHECKPOINTS / LAST
+    for name in prefer:
+        if (path / CHECKPOINTS / name).is_file():
+            return path / CHECKPOINTS / name
     if path.is_dir():
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
     if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
+from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses import (
     adversarial_loss,
@@ -36,8 +38,11 @@ class CycleGAN(pl.LightningModule):
         schedule: of the learning rate.
         pool_size: past fakes that the discriminators see again.
         seed: of the pools' draws.
+        engine: how a step is computed.
 
     Attributes:
+        engine: how a step is computed, settled for the device once training begins.
+        guard: counts the updates that were skipped because something was not finite.
         losses: the last step's losses by name, unweighted, detached.
         batches: training batches seen in the whole run.
         elapsed_s: seconds of training in the whole run, resumed parts included.
@@ -53,9 +58,13 @@ class CycleGAN(pl.LightningModule):
         schedule: LinearDecay,
         pool_size: int = 50,
         seed: int = 0,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.engine = (engine or Engine()).on(torch.device("cpu"))
+        self.wanted_engine = engine or Engine()
+        self.guard = Guard()
         self.gen_ab, self.gen_ba = generator(), generator()
         self.disc_a, self.disc_b = discriminator(), discriminator()
         self.pool_a, self.pool_b = ImagePool(pool_size, seed), ImagePool(pool_size, seed + 1)
@@ -72,11 +81,34 @@ class CycleGAN(pl.LightningModule):
         """Translate (B, 1, M, F) to B, or to A."""
         return self.gen_ab(mel) if to_b else self.gen_ba(mel)
 
+    def setup(self, stage: str) -> None:
+        """Settle and prepare how a step is computed, before Lightning moves the networks to the device."""
+        trainer = self.trainer
+        device = trainer.strategy.root_device
+        self.engine = self.wanted_engine.on(device, str(trainer.precision), trainer.world_size)
+        self.engine.prepare((self.gen_ab, self.gen_ba, self.disc_a, self.disc_b))
+        self.compute: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
+        if self.engine.cuda_graphs:
+            parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
+            self.compute = {
+                name: GraphedPhase(phase, parameters[name], lambda: tuple(self.loss_weights.items()))
+                for name, phase in self.compute.items()
+            }
+
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """What the first optimiser learns."""
+        return [*self.gen_ab.parameters(), *self.gen_ba.parameters()]
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """What the second optimiser learns."""
+        return [*self.disc_a.parameters(), *self.disc_b.parameters()]
+
     def configure_optimizers(self) -> list[Optimizer]:
-        generators = [*self.gen_ab.parameters(), *self.gen_ba.parameters()]
-        discriminators = [*self.disc_a.parameters(), *self.disc_b.parameters()]
         try:
-            optimizers = [self.make_optimizer(generators), self.make_optimizer(discriminators)]
+            optimizers = [
+                self.engine.optimizer(self.make_optimizer, parameters)
+                for parameters in (self.generator_parameters(), self.discriminator_parameters())
+            ]
         except (TypeError, ValueError) as error:
             raise UserError(f"model.optimizer cannot be made from these settings ({error})") from error
         for optimizer in optimizers:
@@ -87,11 +119,13 @@ class CycleGAN(pl.LightningModule):
     def translate_batch(self, batch: Batch) -> dict[str, Tensor]:
         """`fake_*`, `rec_*` and, where the identity loss has a weight, `idt_*`, each (B, 1, M, F)."""
         real_a, real_b = batch["real_a"], batch["real_b"]
-        out = {"fake_b": self.gen_ab(real_a), "fake_a": self.gen_ba(real_b)}
-        out |= {"rec_a": self.gen_ba(out["fake_b"]), "rec_b": self.gen_ab(out["fake_a"])}
         if self.loss_weights["identity"] > 0:
-            out |= {"idt_a": self.gen_ba(real_a), "idt_b": self.gen_ab(real_b)}
-        return out
+            fake_b, idt_b = self.engine.apply(self.gen_ab, real_a, real_b)
+            fake_a, idt_a = self.engine.apply(self.gen_ba, real_b, real_a)
+            out = {"fake_b": fake_b, "fake_a": fake_a, "idt_a": idt_a, "idt_b": idt_b}
+        else:
+            out = {"fake_b": self.gen_ab(real_a), "fake_a": self.gen_ba(real_b)}
+        return out | {"rec_a": self.gen_ba(out["fake_b"]), "rec_b": self.gen_ab(out["fake_a"])}
 
     def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
         """The generators' losses, unweighted, as `<term>_<direction or domain>`."""
@@ -112,28 +146,50 @@ class CycleGAN(pl.LightningModule):
         """Half the sum of the real and the fake part, for each domain (Zhu et al. 2017, appendix 7.1)."""
 
         def judge(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-            return 0.5 * (adversarial_loss(disc(real), True) + adversarial_loss(disc(fake.detach()), False))
+            score_real, score_fake = self.engine.apply(disc, real, fake.detach())
+            return 0.5 * (adversarial_loss(score_real, True) + adversarial_loss(score_fake, False))
 
         return {
             "disc_a": judge(self.disc_a, batch["real_a"], fake_a),
             "disc_b": judge(self.disc_b, batch["real_b"], fake_b),
         }
 
+    def generator_phase(self, batch: Batch) -> dict[str, Tensor]:
+        """From `real_a` and `real_b`: the generators' losses with their gradients, `fake_a` and `fake_b`."""
+        out = self.translate_batch(batch)
+        losses = self.generator_losses(batch, out)
+        losses = {"gen_total": weighted_sum(losses, self.loss_weights), **losses}
+        self._differentiate(losses["gen_total"], self.generator_parameters())
+        return {
+            name: x.detach()
+            for name, x in {**losses, "fake_a": out["fake_a"], "fake_b": out["fake_b"]}.items()
+        }
+
+    def discriminator_phase(self, batch: Batch) -> dict[str, Tensor]:
+        """From the reals and the pools' fakes: the discriminators' losses with their gradients."""
+        losses = self.discriminator_losses(batch, batch["fake_a"], batch["fake_b"])
+        self._differentiate(sum(losses.values()), self.discriminator_parameters())
+        return {name: loss.detach() for name, loss in losses.items()}
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
+        reals = {"real_a": batch["real_a"], "real_b": batch["real_b"]}
+        self.guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
-            out = self.translate_batch(batch)
-            gen_losses = self.generator_losses(batch, out)
-            total = weighted_sum(gen_losses, self.loss_weights)
-            self._step(opt_gen, total)
+            gen = self.compute["gen"](reals)
+            self.guard.step(opt_gen, gen["gen_total"])
+        fakes = {"fake_a": self.pool_a(gen["fake_a"]), "fake_b": self.pool_b(gen["fake_b"])}
         with self.toggled_optimizer(opt_disc):
-            disc_losses = self.discriminator_losses(
-                batch, self.pool_a(out["fake_a"]), self.pool_b(out["fake_b"])
-            )
-            self._step(opt_disc, disc_losses["disc_a"] + disc_losses["disc_b"])
-        losses = {"gen_total": total, **gen_losses, **disc_losses}
-        self.losses = {name: loss.detach() for name, loss in losses.items()}
+            disc = self.compute["disc"]({**reals, **fakes})
+            self.guard.step(opt_disc, torch.stack(list(disc.values())).sum())
+        self.guard.end()
+        self.losses = {name: x for name, x in {**gen, **disc}.items() if name not in fakes}
         self._tick()
+
+    def _differentiate(self, loss: Any, parameters: list[nn.Parameter]) -> None:
+        for parameter in parameters:
+            parameter.grad = None
+        self.manual_backward(loss)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -141,11 +197,6 @@ class CycleGAN(pl.LightningModule):
         self.batches += 1
         if self.schedule.is_over(self.elapsed_s):
             self.trainer.should_stop = True
-
-    def _step(self, optimizer: Any, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
 
     @torch.no_grad()
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -168,8 +219,10 @@ class CycleGAN(pl.LightningModule):
                 group["lr"] = group["initial_lr"] * factor
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["cyclegan_audio"] = {**self.card, "batches": self.batches, "elapsed_s": self.elapsed_s}
+        counts = {"batches": self.batches, "elapsed_s": self.elapsed_s, "guard": self.guard.state()}
+        checkpoint["cyclegan_audio"] = {**self.card, **counts}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         mine = checkpoint["cyclegan_audio"]
         self.batches, self.elapsed_s = mine["batches"], mine["elapsed_s"]
+        self.guard.restore(mine.get("guard", {}))

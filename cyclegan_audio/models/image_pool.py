@@ -26,8 +26,11 @@ class ImagePool(nn.Module):
         self.draws = torch.Generator().manual_seed(seed)
 
     def forward(self, fakes: Tensor) -> Tensor:
-        """Fakes (B, C, M, F) in, as many out, each either itself or a past one; detached."""
-        fakes = fakes.detach()
+        """Fakes (B, C, M, F) in, as many out, each either itself or a past one; detached.
+
+        What is not finite becomes 0, so that one broken batch does not come back later.
+        """
+        fakes = fakes.detach().nan_to_num(0.0, 0.0, 0.0)
         if self.size == 0:
             return fakes
         if self.stored is None or self.stored.shape[1:] != fakes.shape[1:]:

@@ -1,7 +1,8 @@
 """The names of what lies in a run's folder."""
 
 CHECKPOINTS = "checkpoints"  # a folder
-LAST = "last.ckpt"
+BEST = "best.ckpt"  # by held-out clips; what a run is used by
+LAST = "last.ckpt"  # what training goes on from
 CONFIG = "config.yaml"
 LOSSES = "losses.csv"
 VALIDATION = "validation.csv"

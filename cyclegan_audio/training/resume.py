@@ -11,10 +11,25 @@ from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
-from cyclegan_audio.models.run_folder import CHECKPOINTS
+from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
 
-GROUPS = ("callbacks", "logger", "trainer", "vocoder")  # may be chosen anew; the others say what is learnt
+GROUPS = (
+    "callbacks",
+    "engine",
+    "logger",
+    "trainer",
+    "vocoder",
+)  # may be chosen anew; the others say what is learnt
 NETWORKS = ("generator", "discriminator")
+
+
+def to_resume(run: str) -> Path:
+    """The checkpoint that RUN goes on from: its last, never its best.
+
+    Raises:
+        UserError: there is none.
+    """
+    return resolve_run(run, prefer=(LAST,))
 
 
 def keep_run_folder(arguments: list[str]) -> list[str]:
@@ -26,7 +41,7 @@ def keep_run_folder(arguments: list[str]) -> list[str]:
     runs = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
     if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
         return arguments
-    checkpoint = resolve_run(runs[-1])
+    checkpoint = to_resume(runs[-1])
     if checkpoint.parent.name != CHECKPOINTS:
         raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
     return [*arguments, f"run_dir={checkpoint.parent.parent}"]
@@ -38,7 +53,7 @@ def resumed_config(run: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         UserError: no such run, a value that it does not have, other networks, or a corpus that is gone.
     """
-    card = read_checkpoint(resolve_run(run))["cyclegan_audio"]
+    card = read_checkpoint(to_resume(run))["cyclegan_audio"]
     try:
         saved = OmegaConf.create(card["composed"])
     except KeyError as error:

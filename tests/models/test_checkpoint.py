@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, make_card, resolve_run, ship_pair
+from cyclegan_audio.training.resume import to_resume
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def test_pair_comes_back_from_a_run_folder_and_from_a_file(checkpoint):
         with torch.no_grad():
             assert torch.equal(pair.generator("rnb")(mel), model.gen_ab(mel))
             assert torch.equal(pair.generator("lofi")(mel), model.gen_ba(mel))
+
+
+def test_a_run_is_its_best_checkpoint_else_its_last_unless_one_is_named(checkpoint):
+    last, _ = checkpoint
+    run = last.parent.parent
+    assert resolve_run(run) == last
+    best = last.with_name("best.ckpt")
+    best.write_bytes(last.read_bytes())
+    assert resolve_run(run) == best
+    assert resolve_run(run, checkpoint=last) == last
+    assert to_resume(str(run)) == last
 
 
 def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):

@@ -1,9 +1,12 @@
+import copy
+
 import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
+from cyclegan_audio.models.engine import Engine
 from cyclegan_audio.models.losses import weighted_sum
 
 
@@ -71,11 +74,14 @@ def test_identity_weight_zero_leaves_its_pass_out(tiny_model, weight, passes):
     assert ("identity_a" in losses) == (weight > 0)
 
 
-def fit(model, n_batches: int = 1, **trainer):
+def fit(model, n_batches: int = 1, break_batch: int | None = None, leave_out: int | None = None, **trainer):
     torch.manual_seed(1)
     mels = [
         {"real_a": torch.rand(1, 32, 32) - 0.8, "real_b": torch.rand(1, 32, 32)} for _ in range(n_batches)
     ]
+    if break_batch is not None:
+        mels[break_batch]["real_a"][0, 3, 4] = torch.nan
+    mels = [mel for place, mel in enumerate(mels) if place != leave_out]
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     Trainer(
         max_epochs=model.schedule.total_epochs,
@@ -95,11 +101,11 @@ def test_each_step_leaves_the_other_networks_untouched(tiny_model, monkeypatch):
     model = tiny_model("n_epochs=1", "n_epochs_decay=0")
     snapshots = []
 
-    def spy(optimizer, loss, step=model._step):
+    def spy(optimizer, loss, step=model.guard.step):
         step(optimizer, loss)
         snapshots.append((state(model.gen_ab, model.gen_ba), state(model.disc_a, model.disc_b)))
 
-    monkeypatch.setattr(model, "_step", spy)
+    monkeypatch.setattr(model.guard, "step", spy)
     snapshots.append((state(model.gen_ab, model.gen_ba), state(model.disc_a, model.disc_b)))
     fit(model)
     start, after_gen, after_disc = snapshots
@@ -113,6 +119,63 @@ def test_each_step_leaves_the_other_networks_untouched(tiny_model, monkeypatch):
     assert all(equal(start[1], after_gen[1]))
     assert all(equal(after_gen[0], after_disc[0]))
     assert not any(equal(after_gen[1], after_disc[1])[::2])
+
+
+def phases(model, precise: bool, **engine) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
+    """Losses and gradients of both phases on one batch of two."""
+    model = copy.deepcopy(model).double() if precise else copy.deepcopy(model)
+    model.engine = Engine(**engine).on(torch.device("cpu"))
+    model.engine.prepare((model.gen_ab, model.gen_ba, model.disc_a, model.disc_b))
+    model.manual_backward = lambda loss: loss.backward()
+    mels = torch.rand(2, 2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    real_a, real_b = mels.double() if precise else mels
+    gen = model.generator_phase({"real_a": real_a, "real_b": real_b})
+    fakes = {"fake_a": gen.pop("fake_a"), "fake_b": gen.pop("fake_b")}
+    generators = [p.grad.clone() for p in model.generator_parameters()]
+    disc = model.discriminator_phase({"real_a": real_a, "real_b": real_b, **fakes})
+    return {**gen, **disc}, [*generators, *(p.grad for p in model.discriminator_parameters())]
+
+
+WAYS = [
+    {},
+    {"joint_forwards": True},
+    {"channels_last": True},
+    {"joint_forwards": True, "channels_last": True},
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "+".join(way) or "plain")
+def test_losses_and_gradients_equal_float64_however_computed(tiny_model, way):
+    model = tiny_model()
+    exact_losses, exact = phases(model, precise=True)
+    losses, gradients = phases(model, precise=False, **way)
+    for name, loss in losses.items():
+        assert float(loss) == pytest.approx(float(exact_losses[name]), rel=2e-6)
+    scale = torch.cat([g.flatten() for g in exact]).abs().max()
+    for mine, wanted in zip(gradients, exact, strict=True):
+        torch.testing.assert_close(mine.double(), wanted, rtol=1e-3, atol=2e-5 * float(scale))
+
+
+def test_a_fused_optimiser_learns_the_same(tiny_model):
+    plain, fused = (
+        fit(tiny_model("n_epochs=1", "n_epochs_decay=0", f"engine.fused_optimizer={way}"))
+        for way in (False, True)
+    )
+    assert all(group["fused"] for o in fused.trainer.optimizers for group in o.param_groups)
+    for mine, wanted in zip(state(fused), state(plain), strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_what_is_not_finite_changes_nothing_and_is_counted(tiny_model, fused):
+    """The second of three batches holds a value that is not a number."""
+    overrides = ("n_epochs=1", "n_epochs_decay=0", f"engine.fused_optimizer={fused}")
+    broken = fit(tiny_model(*overrides), n_batches=3, break_batch=1)
+    whole = fit(tiny_model(*overrides), n_batches=3, leave_out=1)
+    assert (int(broken.guard.skipped), int(broken.guard.in_a_row)) == (1, 0)
+    for mine, wanted in zip(state(broken), state(whole), strict=True):
+        assert torch.equal(mine, wanted)
+    assert all(stored.isfinite().all() for stored in (broken.pool_a.stored, broken.pool_b.stored))
 
 
 def test_learning_rate_falls_to_the_last_epoch(tiny_model):
