@@ -37,18 +37,23 @@ class ResnetGenerator(nn.Module):
         n_filters: channels of the first layer (64 in the paper).
         n_blocks: residual blocks (9 in the paper).
         n_channels: channels of input and output (1 for mels, 3 for pictures).
+        resize_up: double by nearest neighbour and a 3 x 3 convolution; the transposed one draws checkerboards
+            (Odena et al. 2016).
     """
 
     frame_multiple = FRAME_MULTIPLE
 
-    def __init__(self, n_filters: int = 64, n_blocks: int = 9, n_channels: int = 1) -> None:
+    def __init__(
+        self, n_filters: int = 64, n_blocks: int = 9, n_channels: int = 1, resize_up: bool = False
+    ) -> None:
         super().__init__()
+        up = _resize_up if resize_up else _up
         self.head = nn.Sequential(
             nn.ReflectionPad2d(3), nn.Conv2d(n_channels, n_filters, 7), InstanceNorm(), nn.ReLU(inplace=True)
         )
         self.down = nn.Sequential(*_down(n_filters), *_down(2 * n_filters))
         self.blocks = nn.Sequential(*(ResnetBlock(4 * n_filters) for _ in range(n_blocks)))
-        self.up = nn.Sequential(*_up(4 * n_filters), *_up(2 * n_filters))
+        self.up = nn.Sequential(*up(4 * n_filters), *up(2 * n_filters))
         self.tail = nn.Sequential(nn.ReflectionPad2d(3), RowConv2d(n_filters, n_channels, 7), nn.Tanh())
         self.apply(init_weights)
 
@@ -68,6 +73,12 @@ def _down(n_channels: int) -> list[nn.Module]:
 def _up(n_channels: int) -> list[nn.Module]:
     conv = nn.ConvTranspose2d(n_channels, n_channels // 2, 3, stride=2, padding=1, output_padding=1)
     return [conv, InstanceNorm(), nn.ReLU(inplace=True)]
+
+
+def _resize_up(n_channels: int) -> list[nn.Module]:
+    double = nn.Upsample(scale_factor=2, mode="nearest")
+    conv = nn.Conv2d(n_channels, n_channels // 2, 3)
+    return [double, nn.ReflectionPad2d(1), conv, InstanceNorm(), nn.ReLU(inplace=True)]
 
 
 def init_weights(module: nn.Module) -> None:

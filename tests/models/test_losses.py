@@ -4,7 +4,7 @@ import torch
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses import adversarial_loss, check_weights, reconstruction_loss, weighted_sum
-from cyclegan_audio.models.schedule import LinearDecay
+from cyclegan_audio.models.schedule import Constant, CosineDecay, LinearDecay
 
 
 def test_least_squares_by_hand():
@@ -80,6 +80,21 @@ def test_schedule_by_the_clock():
     assert schedule.factor(98, 0) == pytest.approx(2 / 51)  # the epochs bind where they come first
     assert schedule.is_over(600)
     assert not schedule.is_over(599)
+
+
+def test_cosine_and_constant_by_hand():
+    factors = [CosineDecay(1, 3).factor(epoch) for epoch in range(4)]
+    # three quarters of a half turn: cos 45 degrees, 90, 135
+    assert factors == pytest.approx([1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2])
+    assert CosineDecay(50, 50, max_minutes=10).factor(0, 450) == pytest.approx(0.5)
+    assert [Constant(1, 3).factor(epoch) for epoch in range(4)] == [1, 1, 1, 1]
+    assert Constant(50, 50, max_minutes=10).factor(0, 590) == 1
+
+
+def test_progress_by_epochs_or_by_the_clock():
+    assert LinearDecay(4, 4).progress(2.0, 1e9) == 0.25
+    assert LinearDecay(4, 4, max_minutes=10).progress(2.0, 300) == 0.5
+    assert LinearDecay(4, 4, max_minutes=10).progress(9.0, 0) == 1
 
 
 @pytest.mark.parametrize("numbers", [(0, 0, None), (-1, 5, None), (5, 5, 0)])
