@@ -1,0 +1,77 @@
+"""Faults that one sees or hears at once: lattices, seams, clicks, silence that became noise."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PERIODS = (2, 4)  # frames or bands: two up-samplings by two
+NEIGHBOURS = (4, 12)  # spectral lines beside a lattice's own, compared with it
+SILENT_DB = 50.0  # under the clip's loudest frame
+CLICK_RATIO = 10.0  # of a second difference to those around it
+CLICK_NEAR_S, CLICK_AROUND_S = 0.0002, 0.003
+CLICK_FLOOR = 2e-3  # full scale; smaller steps are not heard
+SEAM_FRAMES = 2  # around a border
+
+
+def checkerboard_db(mels_db: Tensor) -> Tensor:
+    """(N,): the strongest lattice of (N, M, F) at the periods that transposed convolutions leave.
+
+    Energy of the spectral lines at periods of 2 and 4 frames (bands) over that of lines nearby, along each
+    axis, in dB: about 0 for music, as nothing in it keeps to the frame grid (Odena et al. 2016).
+    """
+    found = [_lattice_db(mels_db), _lattice_db(mels_db.transpose(1, 2))]
+    return torch.stack(found).amax(0)
+
+
+def _lattice_db(mels_db: Tensor) -> Tensor:
+    """The lattice along the last axis."""
+    n = mels_db.shape[2] - mels_db.shape[2] % max(PERIODS)
+    x = mels_db[..., :n].double()
+    x = (x - x.mean(2, keepdim=True)) * torch.hann_window(n, dtype=torch.float64, device=x.device)
+    power = torch.fft.rfft(x).abs().square().mean(1)
+    near, far = NEIGHBOURS
+    ratios = []
+    for period in PERIODS:
+        line = n // period
+        around = [k for k in range(line - far, line + far + 1) if abs(k - line) >= near and 0 < k <= n // 2]
+        own = power[:, max(line - 1, 0) : line + 2].mean(1)
+        ratios.append(own / power[:, around].mean(1).clamp_min(1e-12))
+    return 10 * torch.stack(ratios).amax(0).clamp_min(1e-6).log10()
+
+
+def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
+    """(N,): how much louder the frames became that are 50 dB under the source's loudest; NaN without any."""
+    before, after = (
+        10 * torch.pow(10.0, x.double() / 10).sum(1).clamp_min(1e-30).log10() for x in (source_db, fake_db)
+    )
+    silent = before < before.amax(1, keepdim=True) - SILENT_DB
+    count = silent.sum(1)
+    return ((after - before) * silent).sum(1) / count.where(count > 0, torch.nan)
+
+
+def clicks_per_s(waveforms: Tensor, sample_rate: int) -> Tensor:
+    """(N,): isolated steps a second in (N, T): a second difference far above all that surround it."""
+    step = F.pad(waveforms.diff(dim=1).diff(dim=1).abs(), (1, 1))[:, None]
+    near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_NEAR_S, CLICK_AROUND_S))
+
+    def total(reach: int) -> Tensor:
+        return F.avg_pool1d(step, 2 * reach + 1, 1, reach) * (2 * reach + 1)
+
+    usual = (total(around) - total(near)) / (2 * (around - near))
+    top = F.max_pool1d(step, 2 * around + 1, 1, around)
+    clicks = (step >= top) & (step > CLICK_RATIO * usual) & (step > CLICK_FLOOR)
+    return clicks[:, 0].sum(1) * sample_rate / waveforms.shape[1]
+
+
+def seam_db(change_db: Tensor, borders: list[int]) -> float:
+    """How much more a change (M, F) in dB moves from frame to frame at `borders` than elsewhere, in dB.
+
+    0 where windows meet unheard; NaN without a border inside.
+    """
+    movement = change_db.diff(dim=1).abs().mean(0)
+    at = torch.zeros(len(movement), dtype=torch.bool)
+    for border in borders:
+        at[max(border - SEAM_FRAMES, 0) : border + SEAM_FRAMES] = True
+    if not at.any() or at.all():
+        return float("nan")
+    return float(20 * (movement[at].mean() / movement[~at].mean().clamp_min(1e-9)).clamp_min(1e-9).log10())

@@ -1,0 +1,148 @@
+"""Frechet and kernel distances between sets of clips, in embeddings of our own."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.metrics.intervals import Estimate
+from cyclegan_audio.metrics.jackknife import jackknife
+
+COMPONENTS = 16
+ENOUGH_CLIPS = 150
+ENOUGH_TRACKS = 8
+FRECHET, KERNEL = "frechet", "kernel"
+COARSE_BANDS = 16
+FASTER_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # borders of the modulation bands
+
+
+class Passed(nn.Module):
+    """Hands embeddings that are there already to torchmetrics; `num_features` is what it asks for."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """(N, num_features) as it is."""
+        return embedded
+
+
+class Principal(nn.Module):
+    """Any features (N, D) of clips, standardised and turned to their principal components.
+
+    Few dimensions, so that covariances can be estimated from the clips that there are. Fitted on training
+    clips of both genres together, without telling which is which.
+
+    Args:
+        features: (M, F) clips stacked (N, M, F) in dB to (N, D).
+        fit_db: clips to fit on.
+        components: how many to keep.
+    """
+
+    mean: Tensor
+    weights: Tensor
+
+    def __init__(
+        self, features: Callable[[Tensor], Tensor], fit_db: Tensor, components: int = COMPONENTS
+    ) -> None:
+        super().__init__()
+        self.features = features
+        fit = features(fit_db).double()
+        spread = fit.std(0).clamp_min(1e-6 * float(fit.abs().max()) + 1e-12)
+        _, size, axes = torch.linalg.svd((fit - fit.mean(0)) / spread, full_matrices=False)
+        kept = int((size > 1e-6 * size[0]).sum())
+        self.num_features = min(components, kept)
+        self.register_buffer("mean", fit.mean(0))
+        scale = (
+            size[0] / len(fit) ** 0.5
+        )  # the first component's spread becomes 1, the others keep their share
+        self.register_buffer("weights", axes[: self.num_features].T / spread[:, None] / scale)
+
+    def forward(self, mels_db: Tensor) -> Tensor:
+        """(N, M, F) in dB to (N, num_features)."""
+        return (self.features(mels_db).double() - self.mean) @ self.weights
+
+
+def band_statistics(mels_db: Tensor, frame_s: float) -> Tensor:
+    """Features that no one trained (N, D): level, spread, movement and rhythm of 16 coarse bands.
+
+    Mean and standard deviation over time, mean |difference| from frame to frame, and in two halves of the
+    spectrum the share of movement by modulation frequency.
+    """
+    floor = mels_db.amax((1, 2), keepdim=True) - 80.0
+    clipped = mels_db.maximum(floor) - floor
+    coarse = nn.functional.adaptive_avg_pool1d(clipped.transpose(1, 2), COARSE_BANDS).transpose(1, 2)
+    coarse = coarse - coarse.mean((1, 2), keepdim=True)  # how loud a clip is is no matter of genre
+    detail = (clipped[..., 1:] - clipped[..., :-1]).abs().mean(2)
+    detail = nn.functional.adaptive_avg_pool1d(detail[:, None], COARSE_BANDS)[:, 0]
+    halves = nn.functional.adaptive_avg_pool1d(coarse.transpose(1, 2), 2).transpose(1, 2)
+    power = torch.fft.rfft(halves - halves.mean(2, keepdim=True)).abs().square()
+    hz = torch.fft.rfftfreq(coarse.shape[2], frame_s).to(power)
+    borders = [*FASTER_HZ, float("inf")]
+    rhythm = [power[..., (hz >= low) & (hz < high)].sum(2) for low, high in pairwise(borders)]
+    share = torch.stack(rhythm, 2) / power[..., 1:].sum(2, keepdim=True).clamp_min(1e-9)
+    return torch.cat([coarse.mean(2), coarse.std(2), detail, share.flatten(1)], 1)
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """Between Gaussians with the moments of (N, D) and (K, D), by torchmetrics; too large for few clips."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    distance = FrechetInceptionDistance(feature=Passed(a.shape[1]))
+    distance.update(a, real=True)
+    distance.update(b, real=False)
+    return float(distance.compute())
+
+
+def kernel_distance(a: Tensor, b: Tensor) -> float:
+    """Unbiased squared MMD between (N, D) and (K, D) with torchmetrics' cubic kernel (Binkowski 2018, eq. 4).
+
+    Equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; the sizes may differ here.
+    """
+    from torchmetrics.image.kid import poly_kernel
+
+    def within(x: Tensor) -> Tensor:
+        kernel = poly_kernel(x, x)
+        return (kernel.sum() - kernel.diagonal().sum()) / (len(x) * (len(x) - 1))
+
+    return float(within(a) + within(b) - 2 * poly_kernel(a, b).mean())
+
+
+DISTANCES = {FRECHET: frechet_distance, KERNEL: kernel_distance}
+
+
+def distances_to(
+    reference: Tensor,
+    reference_tracks: Sequence[str],
+    candidates: dict[str, Tensor],
+    tracks: Sequence[str],
+) -> dict[str, dict[str, Estimate]]:
+    """Distances of several candidates of the same clips to a reference, without bias, by kind and candidate.
+
+    Args:
+        reference: (K, D) embeddings of real clips of the target genre.
+        reference_tracks: their tracks.
+        candidates: name to (N, D): what was made of the same N clips.
+        tracks: tracks of the N clips.
+    """
+    names = list(candidates)
+
+    def statistic(rows: list[np.ndarray]) -> np.ndarray:
+        real = reference[rows[1]]
+        return np.array([d(candidates[name][rows[0]], real) for d in DISTANCES.values() for name in names])
+
+    values = iter(jackknife(statistic, [tracks, reference_tracks]))
+    return {kind: {name: next(values) for name in names} for kind in DISTANCES}
+
+
+def too_few(n_clips: int, n_tracks: int) -> str:
+    """A warning where distances rest on few clips; empty where there are enough."""
+    if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:
+        return ""
+    return (
+        f"only {n_clips} clips of {n_tracks} tracks, where distances want {ENOUGH_CLIPS} clips of "
+        f"{ENOUGH_TRACKS} tracks or more"
+    )

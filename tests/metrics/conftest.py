@@ -1,0 +1,57 @@
+"""Music made of clicks and tones, of which everything is known."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+
+SECONDS = 4.0
+
+
+@pytest.fixture(scope="session", params=["hifi", "paper"])
+def any_mel(request: pytest.FixtureRequest) -> MelSettings:
+    """Each mel definition that ships."""
+    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
+
+
+@pytest.fixture(scope="session")
+def hifi() -> MelSettings:
+    """The default mel."""
+    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")))
+
+
+def noise_bursts(times_s: Sequence[float], rate: int, level: float = 0.3, seed: int = 0) -> Tensor:
+    """(T,) bursts of white noise that die away in some 10 ms."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(int(SECONDS * rate)) / rate
+    since = np.full(len(time_s), np.inf)
+    for start in times_s:
+        since = np.where(time_s >= start, time_s - start, since)
+    return torch.from_numpy(level * rng.standard_normal(len(time_s)) * np.exp(-100 * since)).float()
+
+
+def tones(notes: Sequence[tuple[float, float, float]], rate: int) -> Tensor:
+    """(T,) sum of (start_s, end_s, hz), each with three overtones."""
+    time_s = np.arange(int(SECONDS * rate)) / rate
+    out = np.zeros(len(time_s))
+    for start, end, hz in notes:
+        on = (time_s >= start) & (time_s < end)
+        fade = np.minimum(1, np.minimum(time_s - start, end - time_s) / 0.01) * on
+        out += 0.1 * fade * sum(np.sin(2 * np.pi * hz * k * time_s) / k for k in (1, 2, 3, 4))
+    return torch.from_numpy(out).float()
+
+
+@pytest.fixture(scope="session")
+def bursts() -> Callable[..., Tensor]:
+    return noise_bursts
+
+
+@pytest.fixture(scope="session")
+def melody() -> Callable[..., Tensor]:
+    return tones

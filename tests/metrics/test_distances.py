@@ -1,0 +1,108 @@
+"""Distances and their intervals: nothing between equal sets however few, and torchmetrics' own values."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from cyclegan_audio.metrics.distances import (
+    FRECHET,
+    KERNEL,
+    Passed,
+    Principal,
+    band_statistics,
+    distances_to,
+    frechet_distance,
+    kernel_distance,
+    too_few,
+)
+from cyclegan_audio.metrics.jackknife import MAX_GROUPS, jackknife
+
+
+def drawn(
+    rng: np.random.Generator, n_tracks: int, clips: int, shift: float = 0.0
+) -> tuple[Tensor, list[str]]:
+    """(N, 4) embeddings, clips of a track alike, and their tracks."""
+    tracks = np.repeat(np.arange(n_tracks), clips)
+    values = rng.normal(shift, 0.7, (n_tracks, 4))[tracks] + rng.normal(0, 0.7, (len(tracks), 4))
+    return torch.from_numpy(values), tracks.astype(str).tolist()
+
+
+def test_kernel_distance_is_torchmetrics_own() -> None:
+    rng = np.random.default_rng(0)
+    a, b = drawn(rng, 20, 1)[0], drawn(rng, 20, 1, shift=1.0)[0]
+    metric = KernelInceptionDistance(feature=Passed(4), subsets=1, subset_size=20)
+    metric.update(a, real=True)
+    metric.update(b, real=False)
+    assert kernel_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
+
+
+def test_frechet_distance_of_shifted_sets_by_hand() -> None:
+    a = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert frechet_distance(a, a + torch.tensor([1.0, 2.0, 0.0])) == pytest.approx(5.0, abs=1e-4)
+
+
+def test_the_same_music_is_at_no_distance_and_intervals_hold() -> None:
+    """12 tracks a set: without bias, and within the intervals about as often as they say."""
+    rng = np.random.default_rng(0)
+    plain, hits = [], {FRECHET: 0, KERNEL: 0}
+    found: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
+    rounds = 40
+    for _ in range(rounds):
+        (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3)
+        plain.append(frechet_distance(a, b))
+        for kind, values in distances_to(b, others, {"same": a}, tracks).items():
+            found[kind].append(values["same"].mean)
+            hits[kind] += values["same"].low <= 0 <= values["same"].high
+    assert abs(np.mean(found[FRECHET])) < 0.25 * np.mean(plain)
+    assert abs(np.mean(found[KERNEL])) < 0.1
+    assert all(0.85 * rounds <= n for n in hits.values())
+
+
+def test_other_music_is_far_and_the_interval_says_so() -> None:
+    rng = np.random.default_rng(1)
+    (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3, shift=2.0)
+    for values in distances_to(b, others, {"other": a, "shifted": a + 2}, tracks).values():
+        assert values["other"].low > 0
+        assert values["shifted"].mean < 0.2 * values["other"].mean
+        assert (values["other"].n, values["other"].groups) == (36, 12)
+
+
+def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> None:
+    values = np.array([1.0, 2.0, 6.0])
+    result = jackknife(lambda rows: np.array([values[rows[0]].mean()]), [["a", "b", "c"]])[0]
+    assert result.mean == pytest.approx(3.0)
+    assert result.high - result.mean == pytest.approx(4.302653 * np.sqrt(7 / 3), rel=1e-6)
+    many = np.random.default_rng(0).normal(0, 1, 400)
+    calls = []
+    jackknife(
+        lambda rows: (calls.append(1), np.array([many[rows[0]].mean()]))[1], [[str(i) for i in range(400)]]
+    )
+    assert len(calls) == MAX_GROUPS + 1
+
+
+def test_principal_components_of_band_statistics() -> None:
+    clips = torch.randn(30, 32, 64, generator=torch.Generator().manual_seed(0)) * 5 - 40
+    embed = Principal(lambda mels_db: band_statistics(mels_db, 0.02), clips, components=8)
+    embedded = embed(clips)
+    assert embedded.shape == (30, embed.num_features) == (30, 8)
+    covariance = torch.cov(embedded.T)
+    assert covariance[0, 0].item() == pytest.approx(1, rel=0.1)
+    assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
+    torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # loudness is no genre
+
+
+def test_band_statistics_see_tone_rhythm_and_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(8, 32, 344, generator=generator).cumsum(2) / 3 - 40
+    base = band_statistics(clips, 0.0116)
+    shuffled = clips[..., torch.randperm(344, generator=generator)]
+    tilted = clips + torch.linspace(-10, 10, 32)[:, None]
+    for other in (shuffled, tilted, clips + 4 * torch.randn(clips.shape, generator=generator)):
+        assert (band_statistics(other, 0.0116) - base).abs().max() > 0.5
+
+
+def test_few_clips_are_said() -> None:
+    assert too_few(150, 8) == ""
+    assert "16 clips of 2 tracks" in too_few(16, 2)
