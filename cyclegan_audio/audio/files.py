@@ -7,13 +7,14 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio
 from torch import Tensor
 
+from cyclegan_audio.audio.resampling import resample
 from cyclegan_audio.errors import UserError
 
 AUDIO_SUFFIXES = (
@@ -24,14 +25,10 @@ AUDIO_SUFFIXES = (
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
 _MAX_BAD_PACKETS = 0.02  # share of packets that may be damaged before the whole file counts as damaged
 _BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
-_RESAMPLE_BLOCK_S = 20
-# The filter of librosa's "kaiser_best": 64 zero crossings, flat to 0.94 of the lower Nyquist frequency.
-_KAISER_BEST = {
-    "lowpass_filter_width": 64,
-    "rolloff": 0.9475937167399596,
-    "resampling_method": "sinc_interp_kaiser",
-    "beta": 14.769656459379492,
-}
+# av.FFmpegError is an OSError or a ValueError, for rarer damage one of the others.
+_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError)
+_STREAM_BLOCK = 1 << 16  # samples
+_MIN_RATE, _MAX_RATE = 1_000, 1_000_000  # Hz; beyond, the header is damaged
 
 
 def find_audio(folder: str | Path) -> list[Path]:
@@ -65,37 +62,80 @@ def decode(path: str | Path, *, sample_rate: int | None = None, mono: bool = Fal
     Raises:
         UserError: the file is missing, holds no audio, or is damaged.
     """
+    blocks, rate = [], 0
+    for block in stream(path):
+        rate = block.rate
+        blocks.append(block.samples.mean(0, keepdim=True) if mono else block.samples)
+    waveform = torch.cat(blocks, 1)
+    return resample(waveform, rate, sample_rate or rate), sample_rate or rate
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a file: `samples` (C, n) float32, its rate, and the name of its codec."""
+
+    samples: Tensor
+    rate: int
+    codec: str
+
+
+def stream(path: str | Path) -> Iterator[Block]:
+    """Decode the first audio stream of any file that FFmpeg reads, in blocks of bounded size, never empty.
+
+    A few damaged packets are left out, as players do.
+
+    Raises:
+        UserError: the file is missing, holds no audio, or is damaged (only then is this known at the end).
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist or is not a file; check the path")
     try:
-        waveform, rate = _decode(path, mono)
-    except (OSError, ValueError) as error:  # av.FFmpegError is one or the other
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path} cannot be read as audio ({reason}); give another file") from error
-    return resample(waveform, rate, sample_rate or rate), sample_rate or rate
+        yield from _blocks(path)
+    except _UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        said = " ".join(reason.split())
+        raise UserError(f"{path} cannot be read as audio ({said}); give another file") from error
 
 
-def _decode(path: Path, mono: bool) -> tuple[Tensor, int]:
+def _blocks(path: Path) -> Iterator[Block]:
     import av
 
-    blocks: list[np.ndarray] = []
     with av.open(str(path), metadata_errors="ignore") as container:
         if not container.streams.audio:
             raise ValueError("it has no audio stream")
         stream = container.streams.audio[0]
+        codec = stream.codec_context.name
         to_float = av.AudioResampler(format="flt")  # planar frames of 8 channels and more crash PyAV 18
-        rate = 0
+        parts: list[np.ndarray] = []
+        form: tuple[int, int] | None = None
+        length = 0
         for frame in _frames(container, stream):
-            if rate and frame.sample_rate != rate:
-                raise ValueError("its sample rate changes on the way")
-            rate = frame.sample_rate
+            form = _form(frame, form)
             for converted in to_float.resample(frame):
-                block = converted.to_ndarray().reshape(-1, converted.layout.nb_channels).T
-                blocks.append(block.mean(0, keepdims=True, dtype=np.float32) if mono else block)
-    if not blocks:
-        raise ValueError("it holds no samples")
-    return torch.from_numpy(np.concatenate(blocks, axis=1)), rate
+                parts.append(converted.to_ndarray().reshape(-1, form[1]))
+                length += len(parts[-1])
+            if length >= _STREAM_BLOCK:
+                yield Block(_joined(parts), form[0], codec)
+                parts, length = [], 0
+        if not form:
+            raise ValueError("it holds no samples")
+        if length:
+            yield Block(_joined(parts), form[0], codec)
+
+
+def _form(frame, before: tuple[int, int] | None) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+    """Sample rate and channel count of a frame, the same in all of a file."""
+    form = (frame.sample_rate, frame.layout.nb_channels)
+    if before not in (None, form):
+        raise ValueError("its sample rate or channel count changes on the way")
+    if not _MIN_RATE <= form[0] <= _MAX_RATE:
+        raise ValueError(f"its sample rate of {form[0]} Hz is not one of music")
+    return form
+
+
+def _joined(parts: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.concatenate(parts).T))
 
 
 def _frames(container, stream) -> Iterator:  # type: ignore[no-untyped-def]  # av has no stubs
@@ -117,30 +157,6 @@ def _frames(container, stream) -> Iterator:  # type: ignore[no-untyped-def]  # a
         yield from frames
     if bad > max(1, packets * _MAX_BAD_PACKETS):
         raise ValueError(f"{bad} of {packets} packets are damaged")
-
-
-def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Resample (..., T) to (..., ceil(T to_rate / from_rate)) by a Kaiser-windowed sinc.
-
-    Equal rates change nothing. Long waveforms go in blocks with the filter's reach on both sides, which
-    changes no value and bounds memory.
-    """
-    if from_rate == to_rate:
-        return waveform
-    divisor = np.gcd(from_rate, to_rate)
-    step_in, step_out = int(from_rate // divisor), int(to_rate // divisor)
-    reach = 80 * max(step_in, step_out) // step_out + step_in  # over 64 zero crossings of the lower rate
-    margin = -(-reach // step_in)  # in whole periods of the two rates
-    block = max(1, _RESAMPLE_BLOCK_S * from_rate // step_in)
-    length = -(-waveform.shape[-1] * step_out // step_in)
-    out = waveform.new_empty(*waveform.shape[:-1], length)
-    for start in range(0, -(-waveform.shape[-1] // step_in), block):
-        before = min(margin, start)
-        piece = waveform[..., (start - before) * step_in : (start + block + margin) * step_in]
-        done = torchaudio.functional.resample(piece, step_in, step_out, **_KAISER_BEST)
-        place = slice(start * step_out, min((start + block) * step_out, length))
-        out[..., place] = done[..., before * step_out :][..., : place.stop - place.start]
-    return out
 
 
 def to_mono(waveform: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class Clip:
     index: int
     score: str | None
     split: str
-    level_db: float | None  # null where there is no audio
+    level_db: float | None  # None where there is no audio
     min_db: float
     max_db: float
 

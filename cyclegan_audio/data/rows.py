@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclegan_audio.data.corpus import COLUMNS
 from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits, draw
-from cyclegan_audio.data.tracks import TrackRecord
+from cyclegan_audio.data.tracks import TrackRecord, clip_id
 
 MIN_TRACKS = 3  # one each for training, validation and test
 MIN_BLOCKS = 10
@@ -74,14 +74,14 @@ def few_tracks(records: list[TrackRecord]) -> set[str]:
 def _row(record: TrackRecord, clip: Row, clip_s: float, dropped: Mapping[str, str]) -> Row:
     columns = {key: clip.get(key) for key in COLUMNS}
     values = {key: getattr(record, key) for key in ("genre", "source", "score", "array", "content")}
-    clip_id = f"{record.array}-{round(clip['start_s'] * 1000):09d}"
+    name = clip_id(record.array, clip["start_s"])
     identity = {
-        "clip_id": clip_id,
+        "clip_id": name,
         "duration_s": clip.get("duration_s", clip_s) if record.clips else record.duration_s,
         "track": record.array,
     }
     row = columns | values | identity | {"index": clip.get("index", -1), "kept": True, "split": ""}
-    if reason := clip["reason"] or dropped.get(clip_id, ""):
+    if reason := clip["reason"] or dropped.get(name, ""):
         _drop(row, reason)
     else:
         row["reason"] = ""

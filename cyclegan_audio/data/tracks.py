@@ -1,27 +1,26 @@
-"""One source file to its arrays and its record: decode, cut, screen, mel."""
+"""One source file to its arrays and its record: decode, cut, screen, mel, in one pass of flat memory."""
 
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio import files
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
+from cyclegan_audio.data.arrays import RowWriter, holds_rows, write_atomic
 from cyclegan_audio.data.corpus import FORMAT_VERSION, INT16_SCALE
-from cyclegan_audio.data.screening import ScreeningRules, level_db
+from cyclegan_audio.data.pieces import ClipSettings, FileFacts, Piece, PieceStream
+from cyclegan_audio.data.screening import Features, ScreeningRules
 from cyclegan_audio.data.sources import MelFile, SourceFile
 from cyclegan_audio.errors import UserError
 
-# UserError for what is known to be wrong with a file; the others are FFmpeg's for rarer damage.
-_UNREADABLE = (UserError, LookupError, EOFError, RuntimeError)
 SHORT = "shorter than a clip"
 
 
@@ -34,7 +33,10 @@ class TrackRecord:
         content: SHA-256 of the file's bytes, "" where they cannot be read.
         duration_s: length of the whole file, 0 where it cannot be read.
         reason: why the file gives no clip at all, or "".
-        clips: a dict a clip with start_s, reason ("" where kept), index, level_db, min_db, max_db.
+        clips: a dict a clip with start_s, duration_s, reason ("" where kept), index (its row in the arrays,
+            -1 without one), min_db, max_db, and the features that the screening records.
+        facts: sample_rate, channels and codec of the file.
+        rows: rows of its arrays.
     """
 
     array: str
@@ -45,6 +47,8 @@ class TrackRecord:
     duration_s: float
     reason: str
     clips: list[dict[str, Any]]
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rows: int = 0
 
     @property
     def has_arrays(self) -> bool:
@@ -58,8 +62,19 @@ class TrackMaker:
 
     folder: Path
     mel: MelSettings
-    clip_s: float
+    clip: ClipSettings
     rules: ScreeningRules
+
+    def find(self, file: SourceFile, with_audio: bool) -> TrackRecord | None:
+        """The record of a file that is done already, whole and undamaged."""
+        try:
+            content = file.digest()
+        except OSError as error:
+            return self._dropped(file, "", f"cannot be read ({error.strerror})")
+        except UserError as error:
+            return self._dropped(file, "", _said(error, file))
+        record = read_record(self._record_path(file, content))
+        return record if record and self._is_whole(record, with_audio, file) else None
 
     def make(self, file: SourceFile, with_audio: bool) -> TrackRecord:
         """The record of `file`, read from the corpus where it is done already.
@@ -67,110 +82,137 @@ class TrackMaker:
         Raises:
             OSError: the corpus cannot be written.
         """
+        if (done := self.find(file, with_audio)) is not None:
+            return done
+        content = file.digest()
+        torch.set_num_threads(1)  # files go in parallel; one thread each also keeps every bit the same
         try:
-            content = file.digest()
-        except OSError as error:
-            return self._dropped(file, "", f"cannot be read ({error.strerror})")
-        path = self.folder / "tracks" / f"{self._array(file, content)}.json"
-        if path.is_file():
-            record = TrackRecord(**json.loads(path.read_text(encoding="utf-8")))
-            if self._is_whole(record, with_audio and not isinstance(file, MelFile)):
-                return record
-        if isinstance(file, MelFile):
-            record = self._take_mels(file, content)
-        else:
             record = self._process(file, content, with_audio)
+        except UserError as error:
+            record = self._dropped(file, content, _said(error, file))
         text = json.dumps(dataclasses.asdict(record), indent=0)
-        write_atomic(path, lambda handle: handle.write(text.encode()))
+        write_atomic(self._record_path(file, content), lambda handle: handle.write(text.encode()))
         return record
 
-    def _take_mels(self, file: MelFile, content: str) -> TrackRecord:
-        """Music that comes as mels: no screening by ear, no audio."""
-        clips: list[dict[str, Any]] = []
-        mels: list[Tensor] = []
-        n_frames = self.mel.n_frames(round(self.clip_s * self.mel.sample_rate))
-        for start_s, mel, reason in file.mels(self.mel, n_frames):
-            row: dict[str, Any] = {"start_s": start_s, "reason": reason, "index": -1, "level_db": None}
-            if mel is not None:
-                row |= {"index": len(mels), "min_db": float(mel.min()), "max_db": float(mel.max())}
-                mels.append(mel)
-            clips.append(row)
-        array = self._array(file, content)
-        if mels:
-            _save(self.folder / "mels" / f"{array}.npy", torch.stack(mels).numpy())
-        duration_s = max((clip["start_s"] + self.clip_s for clip in clips), default=0.0)
-        return TrackRecord(array, file.genre, file.source, file.score, content, duration_s, "", clips)
+    def _record_path(self, file: SourceFile, content: str) -> Path:
+        return self.folder / "tracks" / f"{self._array(file, content)}.json"
 
-    def _is_whole(self, record: TrackRecord, with_audio: bool) -> bool:
-        kinds = ("mels", "audio") if with_audio else ("mels",)
-        return not record.has_arrays or all(
-            (self.folder / k / f"{record.array}.npy").is_file() for k in kinds
-        )
+    def _is_whole(self, record: TrackRecord, with_audio: bool, file: SourceFile) -> bool:
+        kinds = ["mels"] + ["audio"] * (with_audio and not isinstance(file, MelFile))
+        paths = [self.folder / kind / f"{record.array}.npy" for kind in kinds]
+        return not record.rows or all(holds_rows(path, record.rows) for path in paths)
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
-        torch.set_num_threads(1)  # files go in parallel; one thread each also keeps every bit the same
-        rate = self.mel.sample_rate
-        try:
-            waveform, _ = files.decode(file.path, sample_rate=rate, mono=True)
-        except _UNREADABLE as error:
-            reason = str(error).partition("; ")[0].removeprefix(f"{file.path} ")
-            return self._dropped(file, content, reason or type(error).__name__)
-        n_samples = round(self.clip_s * rate)
-        duration_s = waveform.shape[-1] / rate
-        n_clips = waveform.shape[-1] // n_samples
-        if not n_clips:
-            return self._dropped(file, content, SHORT, duration_s)
-        pieces = waveform[0, : n_clips * n_samples].view(n_clips, n_samples)
-        clips, mels = self._screen(pieces)
-        array = self._array(file, content)
-        if mels:
-            _save(self.folder / "mels" / f"{array}.npy", torch.stack(mels).numpy())
-            if with_audio:
-                kept = torch.tensor([not clip["reason"] for clip in clips])
-                _save(self.folder / "audio" / f"{array}.npy", _to_int16(pieces[kept]))
-        return TrackRecord(array, file.genre, file.source, file.score, content, duration_s, "", clips)
+        """Stream the file through screening into its arrays.
 
-    def _screen(self, pieces: Tensor) -> tuple[list[dict[str, Any]], list[Tensor]]:
-        """Clips (N, T) to their rows and the mels (M, F) of those kept."""
+        Raises:
+            UserError: the file cannot be read.
+        """
+        array = self._array(file, content)
+        facts = FileFacts()
+        stream: Iterable[Piece | tuple[float, str]]
+        if isinstance(file, MelFile):
+            stream = self._mel_pieces(file, facts)
+        else:
+            stream = PieceStream(file.path, self.clip, self.mel)
+        with ExitStack() as stack:
+            mels = stack.enter_context(RowWriter(self.folder / "mels" / f"{array}.npy"))
+            audio = stack.enter_context(RowWriter(self.folder / "audio" / f"{array}.npy"))
+            clips = self._screen(stream, mels, audio if with_audio else None)
+            mels.commit()
+            audio.commit()
+        facts = stream.facts if isinstance(stream, PieceStream) else facts
+        if not clips:
+            return self._dropped(file, content, SHORT, facts)
+        return dataclasses.replace(self._dropped(file, content, "", facts), clips=clips, rows=mels.rows)
+
+    def _screen(
+        self, stream: Iterable[Piece | tuple[float, str]], mels: RowWriter, audio: RowWriter | None
+    ) -> list[dict[str, Any]]:
+        """Pieces to the rows of the record; those not dropped are written, with their audio where wanted."""
         clips: list[dict[str, Any]] = []
-        mels: list[Tensor] = []
-        for number, piece in enumerate(pieces):
-            level = level_db(piece)
-            reason = self.rules.reason(level)
-            row: dict[str, Any] = {"start_s": number * self.clip_s, "reason": reason, "index": -1}
-            row |= {"level_db": None if np.isnan(level) else level, "min_db": None, "max_db": None}
+        features: list[Features] = []
+        for piece in stream:
+            if not isinstance(piece, Piece):
+                start_s, reason = piece
+                clips.append({"start_s": start_s, "reason": reason, "index": -1})
+                features.append({})
+                continue
+            reason, found = self.rules.check_clip(piece)
+            row = {"start_s": piece.start_s, "duration_s": piece.duration_s, "reason": reason, "index": -1}
+            row |= {key: found[key] for key in self.rules.recorded if key in found}
             if not reason:
-                mel = self.mel.mel_db(piece[None])[0]
-                row |= {"index": len(mels), "min_db": float(mel.min()), "max_db": float(mel.max())}
-                mels.append(mel)
+                row |= {
+                    "index": mels.rows,
+                    "min_db": float(piece.mel_db.min()),
+                    "max_db": float(piece.mel_db.max()),
+                }
+                mels.append(piece.mel_db.numpy())
+                if audio is not None and piece.mono is not None:
+                    audio.append(_to_int16(piece.mono))
             clips.append(row)
-        return clips, mels
+            features.append(found)
+        later = self.rules.check_track([clip["start_s"] for clip in clips], features)
+        for clip, reason in zip(clips, later, strict=True):
+            clip["reason"] = clip["reason"] or reason
+        return clips
 
-    def _dropped(self, file: SourceFile, content: str, reason: str, duration_s: float = 0.0) -> TrackRecord:
-        array = self._array(file, content)
-        return TrackRecord(array, file.genre, file.source, file.score, content, duration_s, reason, [])
+    def _mel_pieces(self, file: MelFile, facts: FileFacts) -> Iterator[Piece | tuple[float, str]]:
+        """Music that comes as mels: clips without audio, or (start_s, reason) where one cannot be read."""
+        n_frames = self.mel.n_frames(round(self.clip.seconds * self.mel.sample_rate))
+        for start_s, mel, reason in file.mels(self.mel, n_frames):
+            facts.duration_s = max(facts.duration_s, start_s + self.clip.seconds)
+            if mel is None:
+                yield start_s, reason
+            else:
+                yield Piece(start_s, self.clip.seconds, None, 0, None, mel)
+
+    def _dropped(
+        self, file: SourceFile, content: str, reason: str, facts: FileFacts | None = None
+    ) -> TrackRecord:
+        known = (facts or FileFacts()).to_dict()
+        duration_s = known.pop("duration_s")
+        return TrackRecord(
+            self._array(file, content),
+            file.genre,
+            file.source,
+            file.score,
+            content,
+            duration_s,
+            reason,
+            [],
+            known,
+        )
 
     def _array(self, file: SourceFile, content: str) -> str:
         """A name that is safe on any file system and changes with everything that the arrays depend on."""
-        settings = [FORMAT_VERSION, self.mel.hash, self.clip_s, dataclasses.asdict(self.rules)]
+        settings = [
+            FORMAT_VERSION,
+            self.mel.hash,
+            dataclasses.asdict(self.clip),
+            dataclasses.asdict(self.rules),
+        ]
         identity = json.dumps([file.genre, file.source, file.score, content, settings])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return f"{slug(file.genre)[:20]}-{slug(Path(file.source).stem)[:40]}-{digest}"
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file in the same folder and rename it to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def clip_id(array: str, start_s: float) -> str:
+    """The name of a clip in its corpus."""
+    return f"{array}-{round(start_s * 1000):09d}"
+
+
+def read_record(path: Path) -> TrackRecord | None:
+    """The record, or None where there is none or it is damaged."""
     try:
-        with temporary.open("wb") as handle:
-            write(handle)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return TrackRecord(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    write_atomic(path, lambda handle: np.save(handle, array))
+def _said(error: UserError, file: SourceFile) -> str:
+    """What is wrong with a file, without its path and without advice."""
+    return str(error).partition("; ")[0].removeprefix(f"{file.path} ")
 
 
 def _to_int16(waveform: Tensor) -> np.ndarray:

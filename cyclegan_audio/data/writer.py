@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track as progress
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import build
+from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.corpus import COLUMNS, FORMAT_VERSION, read_manifest, read_settings
+from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.rows import MIN_TRACKS, Row, few_tracks, manifest_rows, split_kinds
 from cyclegan_audio.data.screening import ScreeningRules
 from cyclegan_audio.data.sources import Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
-from cyclegan_audio.data.tracks import TrackMaker, TrackRecord, write_atomic
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
+from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class CorpusSettings:
     """Everything but the source and the folder. `audio`: all, heldout (all but training) or none."""
 
     mel: MelSettings
-    clip_s: float = 4.0
+    clip: ClipSettings = dataclasses.field(default_factory=ClipSettings)
     screening: ScreeningRules = dataclasses.field(default_factory=ScreeningRules)
     split: SplitSettings = dataclasses.field(default_factory=SplitSettings)
     audio: str = "all"
@@ -46,14 +48,16 @@ class CorpusSettings:
     def __post_init__(self) -> None:
         if self.audio not in AUDIO_CHOICES:
             raise UserError(f"audio={self.audio} is unknown; choose one of {', '.join(AUDIO_CHOICES)}")
-        if self.clip_s * self.mel.sample_rate < 2 * self.mel.n_fft:
-            raise UserError(f"clip.seconds={self.clip_s} is too short for the mel; give at least 0.1")
+        if self.workers is not None:
+            require_number("workers", self.workers, low=1, whole=True)
+        if self.clip.seconds * self.mel.sample_rate < 2 * self.mel.n_fft:
+            raise UserError(f"clip.seconds={self.clip.seconds} is too short for the mel; give at least 0.1")
 
 
 def settings_from(cfg: DictConfig) -> CorpusSettings:
     """The settings in a configuration composed from `conf/prepare.yaml`."""
-    parts = {key: instantiate(cfg[key]) for key in ("mel", "screening", "split")}
-    return CorpusSettings(**parts, clip_s=float(cfg.clip.seconds), audio=str(cfg.audio), workers=cfg.workers)
+    parts = {key: build(key, cfg[key]) for key in ("mel", "clip", "screening", "split")}
+    return CorpusSettings(**parts, audio=str(cfg.audio), workers=cfg.workers)
 
 
 def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings) -> list[Row]:
@@ -79,7 +83,7 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
             if is_new:
                 shutil.rmtree(folder)
             raise UserError(empty)
-        rows = manifest_rows(records, settings.clip_s, settings.split, source.split_by)
+        rows = _rows(records, settings, source.split_by)
         _write_manifest(folder, rows)
         _remove_stale(folder, rows, records, settings)
     except OSError as error:
@@ -93,19 +97,22 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
 def _make_tracks(
     folder: Path, source_files: list[SourceFile], settings: CorpusSettings, split_by: str
 ) -> list[TrackRecord]:
-    maker = TrackMaker(folder, settings.mel, settings.clip_s, settings.screening)
+    maker = TrackMaker(folder, settings.mel, settings.clip, settings.screening)
     records = _in_parallel(maker, source_files, settings.audio == "all", settings.workers)
     if settings.audio == "heldout":
         held_out = {
-            row["array"]
-            for row in manifest_rows(records, settings.clip_s, settings.split, split_by)
-            if row["split"] not in ("train", "")
+            row["array"] for row in _rows(records, settings, split_by) if row["split"] not in ("train", "")
         }
         wanted = [
             file for file, record in zip(source_files, records, strict=True) if record.array in held_out
         ]
         _in_parallel(maker, wanted, True, settings.workers)
     return records
+
+
+def _rows(records: list[TrackRecord], settings: CorpusSettings, split_by: str) -> list[Row]:
+    dropped = settings.screening.check_corpus(records)
+    return manifest_rows(records, settings.clip.seconds, settings.split, split_by, dropped)
 
 
 def _in_parallel(
@@ -171,9 +178,9 @@ def _require_same_settings(folder: Path, settings: CorpusSettings, genres: set[s
             )
         return
     settings.mel.require_same(MelSettings.from_dict(there["mel"]), "this command", f"the corpus {folder}")
-    if there["clip"]["seconds"] != settings.clip_s:
+    if there["clip"]["seconds"] != settings.clip.seconds:
         raise UserError(
-            f"this command has clip.seconds {settings.clip_s}, the corpus {folder} has "
+            f"this command has clip.seconds {settings.clip.seconds}, the corpus {folder} has "
             f"{there['clip']['seconds']}; use the same, or choose another corpus folder"
         )
     if (folder / "manifest.parquet").is_file() and (left := set(there["genres"]) - genres):
@@ -187,7 +194,7 @@ def _describe(source: Source, source_files: list[SourceFile], settings: CorpusSe
     return {
         "format_version": FORMAT_VERSION,
         "mel": settings.mel.to_dict(),
-        "clip": {"seconds": settings.clip_s},
+        "clip": dataclasses.asdict(settings.clip),
         "screening": dataclasses.asdict(settings.screening),
         "split": dataclasses.asdict(settings.split),
         "audio": settings.audio,

@@ -82,7 +82,7 @@ class Previews(pl.Callback):
                     logger.log_audio(f"audio/{stem[11:]}_{number}_{kind}", [str(path)])
 
     def _waveforms(self, corpus: Corpus, clip: Clip, row: dict[str, Tensor]) -> dict[str, Tensor]:
-        n_samples = round(clip.duration_s * corpus.mel.sample_rate)
+        n_samples = corpus.clip_samples
         try:
             source = corpus.audio(clip)[None]
         except UserError:  # a corpus without audio

@@ -6,7 +6,7 @@ import soundfile
 import torch
 import torchaudio
 
-from cyclegan_audio.audio import files
+from cyclegan_audio.audio import resampling
 from cyclegan_audio.audio.files import check_writable, decode, find_audio, resample, to_mono, write
 from cyclegan_audio.errors import UserError
 
@@ -62,8 +62,8 @@ def test_resampling_moves_a_sine_to_the_new_rate():
 @pytest.mark.parametrize(("from_rate", "to_rate"), [(8000, 11025), (11025, 8000), (8000, 4000)])
 def test_resampling_in_blocks_changes_nothing(from_rate, to_rate):
     noise = torch.randn(1, 45 * from_rate + 13, generator=torch.Generator().manual_seed(0))
-    whole = torchaudio.functional.resample(noise, from_rate, to_rate, **files._KAISER_BEST)
-    assert noise.shape[1] > 2 * files._RESAMPLE_BLOCK_S * from_rate
+    whole = torchaudio.functional.resample(noise, from_rate, to_rate, **resampling.KAISER_BEST)
+    assert noise.shape[1] > 2 * resampling._BLOCK_S * from_rate
     torch.testing.assert_close(resample(noise, from_rate, to_rate), whole, rtol=0, atol=1e-6)
 
 

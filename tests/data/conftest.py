@@ -7,6 +7,7 @@ from noise_songs import load_mel, write_genres, write_noise
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
 
@@ -24,7 +25,11 @@ def paper() -> MelSettings:
 @pytest.fixture(scope="session")
 def settings(hifi) -> Callable[..., CorpusSettings]:
     """Settings with clips of one second; takes what differs."""
-    return lambda **changes: CorpusSettings(**{"mel": hifi, "clip_s": 1.0, "workers": 2} | changes)
+
+    def make(clip_s: float = 1.0, **changes) -> CorpusSettings:
+        return CorpusSettings(**{"mel": hifi, "clip": ClipSettings(clip_s), "workers": 1} | changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

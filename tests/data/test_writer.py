@@ -34,13 +34,13 @@ def contents(folder: Path) -> dict[str, str]:
 def decoded(monkeypatch) -> list[str]:
     """Names of the files that are decoded from now on."""
     names: list[str] = []
-    decode = files.decode
+    stream = files.stream
 
-    def noted(path, **options):
+    def noted(path):
         names.append(Path(path).name)
-        return decode(path, **options)
+        return stream(path)
 
-    monkeypatch.setattr(files, "decode", noted)
+    monkeypatch.setattr(files, "stream", noted)
     return names
 
 
@@ -89,19 +89,19 @@ def test_changed_and_removed_files(tmp_path, settings, decoded):
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, settings, monkeypatch, decoded):
     source = FolderSource(write_genres(tmp_path))
-    noted = files.decode
+    noted = files.stream
 
-    def failing(path, **options):
+    def failing(path):
         if len(decoded) == 5:
             raise KeyboardInterrupt
-        return noted(path, **options)
+        return noted(path)
 
-    monkeypatch.setattr(files, "decode", failing)
+    monkeypatch.setattr(files, "stream", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare_corpus(source, tmp_path / "out", settings(workers=1))
     with pytest.raises(UserError, match="is not finished"):
         Corpus.open(tmp_path / "out")
-    monkeypatch.setattr(files, "decode", noted)
+    monkeypatch.setattr(files, "stream", noted)
     (tmp_path / "out" / "mels" / ".half.npy.1.tmp").write_bytes(b"left by a kill")
     prepare_corpus(source, tmp_path / "out", settings())
     assert len(decoded) == 8

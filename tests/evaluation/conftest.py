@@ -14,6 +14,7 @@ from cyclegan_audio.audio.files import write
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.seen import Spans
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
@@ -52,7 +53,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, small_mel: MelSettings) -> 
             rng = np.random.default_rng(100 + number)
             write_song(folder / "paired" / genre / f"score_{number}.wav", song(rng, rate, hats), rate)
     source = FolderSource({genre: folder / genre for genre in ("dull", "bright")}, folder / "paired")
-    prepare_corpus(source, folder / "corpus", CorpusSettings(small_mel, clip_s=SECONDS, audio="all"))
+    prepare_corpus(source, folder / "corpus", CorpusSettings(small_mel, ClipSettings(SECONDS), audio="all"))
     return Corpus.open(folder / "corpus")
 
 

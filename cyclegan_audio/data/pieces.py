@@ -1,0 +1,165 @@
+"""A file in a stream of pieces, one a clip: memory stays the same however long the file is."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio import files
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.resampling import Resampler
+from cyclegan_audio.audio.stretching import stretch
+from cyclegan_audio.errors import require_number
+
+Span = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSettings:
+    """How a file is cut.
+
+    Attributes:
+        seconds: length of a clip as stored.
+        overlap: share of a clip that it has in common with the next one.
+        skip_start_s: left out at the start of a file.
+        skip_end_s: left out at its end.
+    """
+
+    seconds: float = 4.0
+    overlap: float = 0.0
+    skip_start_s: float = 0.0
+    skip_end_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_number("clip.seconds", self.seconds, low=0)
+        require_number("clip.overlap", self.overlap, low=0, high=0.99)
+        for name in ("skip_start_s", "skip_end_s"):
+            require_number(f"clip.{name}", getattr(self, name), low=0)
+
+    def spans(self, path: Path) -> Iterable[Span]:
+        """Start and length in seconds of each clip, in the order of starts; may go on beyond the end.
+
+        Another way to cut is another answer here; clips of other length than `seconds` are stretched to it.
+        """
+        del path  # the same for every file
+        step_s = self.seconds * (1 - self.overlap)
+        return ((self.skip_start_s + number * step_s, self.seconds) for number in itertools.count())
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A clip as cut from its file, for screening.
+
+    Attributes:
+        start_s: where it begins in the file.
+        duration_s: its length there.
+        channels: (C, T_own) float32 at `rate`; None where only a mel is left of the music.
+        rate: the file's own sample rate; 0 without audio.
+        mono: (T,) the mean of all channels at the mel's sample rate, as stored, T the same for all clips of a
+            corpus; None without audio.
+        mel_db: (M, F) the mel in dB.
+    """
+
+    start_s: float
+    duration_s: float
+    channels: Tensor | None
+    rate: int
+    mono: Tensor | None
+    mel_db: Tensor
+
+
+@dataclasses.dataclass
+class FileFacts:
+    """What is known of a file once its stream has ended: of the first block, and how long it was."""
+
+    duration_s: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+    codec: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as kept in the record of a file."""
+        return dataclasses.asdict(self)
+
+
+class _Tape:
+    """The part of an endless waveform (..., T) that is still wanted; places count from its beginning."""
+
+    def __init__(self) -> None:
+        self.start = self.end = 0
+        self._blocks: list[Tensor] = []
+
+    def append(self, block: Tensor) -> None:
+        if block.shape[-1]:
+            self._blocks.append(block)
+            self.end += block.shape[-1]
+
+    def cut(self, start: int, stop: int) -> Tensor:
+        self._blocks = [torch.cat(self._blocks, -1)]
+        return self._blocks[0][..., start - self.start : stop - self.start].clone()
+
+    def forget(self, before: int) -> None:
+        while self._blocks and self.start + self._blocks[0].shape[-1] <= before:
+            self.start += self._blocks.pop(0).shape[-1]
+
+
+class PieceStream:
+    """Iterates over a file's pieces; `facts` is complete afterwards.
+
+    Raises:
+        UserError: while iterating, where the file cannot be read or is damaged.
+    """
+
+    def __init__(self, path: Path, clip: ClipSettings, mel: MelSettings) -> None:
+        self.path, self.clip, self.mel = path, clip, mel
+        self.facts = FileFacts()
+        self._own, self._mono = _Tape(), _Tape()
+
+    def __iter__(self) -> Iterator[Piece]:
+        spans = iter(self.clip.spans(self.path))
+        span = next(spans, None)
+        resampler = None
+        for block in files.stream(self.path):
+            resampler = resampler or self._begin(block)
+            self._own.append(block.samples)
+            self._mono.append(resampler.push(block.samples.mean(0)))
+            while span and self._is_there(span):
+                yield self._piece(span)
+                span = next(spans, None)
+            self._forget(span)
+        if resampler and (last := resampler.finish()) is not None:
+            self._mono.append(last)
+        self.facts.duration_s = self._own.end / self.facts.sample_rate
+        while span and self._is_there(span):
+            yield self._piece(span)
+            span = next(spans, None)
+
+    def _begin(self, block: files.Block) -> Resampler:
+        self.facts = FileFacts(0.0, block.rate, block.samples.shape[0], block.codec)
+        return Resampler(block.rate, self.mel.sample_rate)
+
+    def _place(self, span: Span) -> tuple[int, int]:
+        """First sample of the mono tape and the one after the last."""
+        start = round(span[0] * self.mel.sample_rate)
+        return start, start + round(span[1] * self.mel.sample_rate)
+
+    def _is_there(self, span: Span) -> bool:
+        return self._place(span)[1] + round(self.clip.skip_end_s * self.mel.sample_rate) <= self._mono.end
+
+    def _piece(self, span: Span) -> Piece:
+        rate = self.facts.sample_rate
+        n_samples = round(self.clip.seconds * self.mel.sample_rate)
+        mono = stretch(self._mono.cut(*self._place(span)), n_samples)
+        own_start = round(span[0] * rate)
+        channels = self._own.cut(own_start, own_start + round(span[1] * rate))
+        mel_db = self.mel.mel_db(mono[None])[0]
+        return Piece(*span, channels, rate, mono, mel_db)
+
+    def _forget(self, span: Span | None) -> None:
+        start_s = span[0] if span else float("inf")
+        self._own.forget(int(min(start_s * self.facts.sample_rate, self._own.end)))
+        self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.end)))

@@ -1,0 +1,82 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from cyclegan_audio.audio import files
+from cyclegan_audio.audio.resampling import Resampler, resample
+from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+
+RATE = 12_000  # not the mel's
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory):
+    """45 s of stereo noise."""
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, (45 * RATE + 17, 2))
+    soundfile.write(path, noise, RATE, subtype="FLOAT")
+    return path
+
+
+def test_pieces_are_the_parts_of_the_whole(song, hifi):
+    stream = PieceStream(song, ClipSettings(4.0, overlap=0.25, skip_start_s=1.5, skip_end_s=2.0), hifi)
+    pieces = list(stream)
+    assert [piece.start_s for piece in pieces] == [1.5 + 3 * number for number in range(13)]
+    own, rate = files.decode(song)
+    mono, _ = files.decode(song, sample_rate=hifi.sample_rate, mono=True)
+    assert stream.facts == type(stream.facts)(own.shape[1] / rate, RATE, 2, "pcm_f32le")
+    for piece in pieces:
+        start = round(piece.start_s * hifi.sample_rate)
+        assert torch.equal(piece.channels, own[:, round(piece.start_s * RATE) :][:, : 4 * RATE])
+        assert torch.equal(piece.mono, mono[0, start : start + 4 * hifi.sample_rate])
+        assert torch.equal(piece.mel_db, hifi.mel_db(piece.mono[None])[0])
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(8000, 11025), (44100, 48000), (44101, 48000)])
+def test_a_stream_is_resampled_as_the_whole_however_it_is_cut(from_rate, to_rate):
+    rng = np.random.default_rng(0)
+    noise = torch.from_numpy(rng.normal(0, 0.1, (1, 43 * from_rate + 5))).float()
+    resampler, done, place = Resampler(from_rate, to_rate), [], 0
+    for size in itertools.chain(rng.integers(1, 9 * from_rate, 5), itertools.repeat(from_rate)):
+        if place >= noise.shape[1]:
+            break
+        done.append(resampler.push(noise[:, place : place + size]))
+        place += size
+    done.append(resampler.finish())
+    assert torch.equal(torch.cat(done, -1), resample(noise, from_rate, to_rate))
+
+
+def test_memory_does_not_grow_with_the_file(song, hifi, monkeypatch):
+    held = []
+    stream = PieceStream(song, ClipSettings(1.0), hifi)
+    for _ in stream:
+        held.append(sum(block.shape[-1] for block in stream._mono._blocks))
+    assert len(held) == 45
+    assert max(held) < 26 * hifi.sample_rate  # the resampler's block, and no more
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars(ClipSettings):
+    """Clips of other lengths than the stored one."""
+
+    def spans(self, path):
+        return [(0.5, 1.2), (1.7, 0.8), (2.5, 1.0), (100.0, 1.0)]
+
+
+def test_clips_of_other_lengths_are_stretched_to_one(tmp_path, hifi):
+    time_s = np.arange(4 * RATE) / RATE
+    path = tmp_path / "sine.wav"
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 500 * time_s), RATE)
+    pieces = list(PieceStream(path, Bars(1.0), hifi))
+    assert [(piece.start_s, piece.duration_s) for piece in pieces] == [(0.5, 1.2), (1.7, 0.8), (2.5, 1.0)]
+    for piece in pieces:
+        assert piece.mono.shape == (hifi.sample_rate,)
+        assert piece.channels.shape == (1, round(piece.duration_s * RATE))
+        assert piece.mel_db.shape == (128, hifi.n_frames(hifi.sample_rate))
+        spectrum = torch.fft.rfft(piece.mono).abs()
+        assert int(spectrum.argmax()) == pytest.approx(500, abs=1)  # the pitch stays
+        assert piece.mono.square().mean().sqrt() == pytest.approx(0.354, abs=0.02)
