@@ -1,0 +1,49 @@
+"""What each mel band does over time, in a few numbers: features for a linear classifier and for distances."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.metrics.genre_net import standardise
+
+PERCENTILES = (0.1, 0.5, 0.9)
+MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
+BLOCK = 256  # clips at once: bounds memory
+NAMES = (
+    "mean",
+    "spread",
+    *(f"percentile {100 * p:g}" for p in PERCENTILES),
+    "mean step from frame to frame",
+    "spread of steps",
+    *(f"modulation {low:g}-{high:g} Hz" for low, high in pairwise(MODULATION_HZ)),
+)
+
+
+def band_statistics(mels_db: Tensor, frame_s: float) -> Tensor:
+    """Mels in dB (N, M, F) of any level to (N, len(NAMES), M).
+
+    Each clip is standardised first, so that neither level nor contrast counts. For each band: mean, standard
+    deviation and percentiles over time, mean and standard deviation of |steps| from frame to frame, and the
+    logarithm of the power of its modulation in octaves from 1 to 16 Hz.
+    """
+    return torch.cat([_of_block(block, frame_s) for block in mels_db.split(BLOCK)])
+
+
+def _of_block(mels_db: Tensor, frame_s: float) -> Tensor:
+    x = standardise(mels_db)
+    steps = x.diff(dim=2).abs()
+    levels = torch.quantile(x, torch.tensor(PERCENTILES), dim=2)
+    moments = [x.mean(2), x.std(2), *levels, steps.mean(2), steps.std(2)]
+    return torch.stack([*moments, *_modulation(x, frame_s)], 1)
+
+
+def _modulation(x: Tensor, frame_s: float) -> list[Tensor]:
+    n_frames = x.shape[2]
+    power = torch.fft.rfft(x - x.mean(2, keepdim=True)).abs().square() / n_frames
+    modulation_hz = torch.fft.rfftfreq(n_frames, frame_s)
+    bands = []
+    for low, high in pairwise(MODULATION_HZ):
+        inside = (modulation_hz >= low) & (modulation_hz < high)
+        bands.append((power[:, :, inside].sum(2) / n_frames + 1e-6).log())
+    return bands

@@ -1,0 +1,127 @@
+"""Logistic regression: its regularisation chosen by cross-validation over tracks, its weights as a module."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.metrics.band_statistics import NAMES, band_statistics
+from cyclegan_audio.metrics.genre_net import low_pass, random_cutoffs_hz
+
+INNER_FOLDS = 3
+INVERSE_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features
+MAX_ITERATIONS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearFit:
+    """Weights (D,) and bias of a logistic regression, and the C that cross-validation chose."""
+
+    weight: np.ndarray
+    bias: float
+    c: float
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(N, D) to (N,)."""
+        return features @ self.weight + self.bias
+
+
+def fit_logistic(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[str],
+    strengths: Sequence[float] = INVERSE_STRENGTHS,
+    solver: str = "lbfgs",
+    seed: int = 0,
+) -> LinearFit:
+    """Fit to features (N, D) and labels (N,) of 0 and 1.
+
+    Args:
+        groups: tracks; the inner folds that choose among `strengths` keep each whole.
+        strengths: values of C; the strongest regularisation wins a tie.
+        solver: of scikit-learn: `lbfgs`, or `saga`, the stochastic one.
+        seed: of folds and of the stochastic solver.
+    """
+    scores = [_inner_score(features, labels, np.asarray(groups), c, solver, seed) for c in strengths]
+    return _fit(features, labels, strengths[int(np.argmax(scores))], solver, seed)
+
+
+def _inner_score(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, c: float, solver: str, seed: int
+) -> float:
+    """Mean log likelihood of left-out tracks; 0 (so that the strongest C wins) where none can be left out."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_folds = min([INNER_FOLDS, *(len(set(groups[labels == label])) for label in (0, 1))])
+    if n_folds < 2:
+        return 0.0
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(features, labels, groups)
+    likelihood = 0.0
+    for train, test in folds:
+        logits = _fit(features[train], labels[train], c, solver, seed).logits(features[test])
+        likelihood -= float(np.logaddexp(0, np.where(labels[test] > 0, -logits, logits)).sum())
+    return likelihood / len(labels)
+
+
+def _fit(features: np.ndarray, labels: np.ndarray, c: float, solver: str, seed: int) -> LinearFit:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(
+        C=c, solver=solver, class_weight="balanced", max_iter=MAX_ITERATIONS, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds judge what it leaves
+        model.fit(features, labels)
+    return LinearFit(model.coef_[0], float(model.intercept_[0]), c)
+
+
+class LinearNet(nn.Module):
+    """Logistic regression on band statistics: mels in dB (N, M, F) to one logit (N,).
+
+    Args:
+        n_mels: M.
+        frame_s: seconds from frame to frame.
+    """
+
+    def __init__(self, n_mels: int, frame_s: float) -> None:
+        super().__init__()
+        size = len(NAMES) * n_mels
+        self.frame_s = frame_s
+        self.mean = nn.Buffer(torch.zeros(size))
+        self.scale = nn.Buffer(torch.ones(size))
+        self.weight = nn.Buffer(torch.zeros(size))
+        self.bias = nn.Buffer(torch.zeros(()))
+
+    def embed(self, mels_db: Tensor) -> Tensor:
+        """(N, M, F) to standardised band statistics (N, D): they know nothing of genre."""
+        return (band_statistics(mels_db, self.frame_s).flatten(1) - self.mean) / self.scale
+
+    def forward(self, mels_db: Tensor) -> Tensor:
+        """(N, M, F) to logits (N,)."""
+        return self.embed(mels_db) @ self.weight + self.bias
+
+
+def train_linear(
+    mels_db: Tensor, labels: Tensor, groups: Sequence[str], band_hz: Tensor, frame_s: float, seed: int = 0
+) -> LinearNet:
+    """Fit to mels (N, M, F) with labels (N,) of 0 and 1 and their tracks.
+
+    Each clip counts twice, as it is and without what lies above a random frequency, so that the verdict does
+    not hang on bandwidth.
+    """
+    net = LinearNet(mels_db.shape[1], frame_s)
+    random = torch.Generator().manual_seed(seed)
+    cutoff_hz = random_cutoffs_hz(len(mels_db), random)
+    both = (mels_db, low_pass(mels_db, band_hz, cutoff_hz))
+    statistics = torch.cat([band_statistics(m, frame_s).flatten(1) for m in both])
+    net.mean.copy_(statistics.mean(0))
+    net.scale.copy_(statistics.std(0, correction=0).clamp_min(1e-6))
+    features = ((statistics - net.mean) / net.scale).numpy()
+    fit = fit_logistic(features, labels.repeat(2).numpy(), [*groups, *groups], seed=seed)
+    net.weight.copy_(torch.from_numpy(fit.weight))
+    net.bias.fill_(fit.bias)
+    return net

@@ -1,0 +1,74 @@
+"""Balanced accuracy with its interval, and calibration."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cyclegan_audio.metrics.accuracy import balanced_accuracy, design_effect, fit_temperature, wilson
+
+
+def test_wilson_of_single_clips_by_hand() -> None:
+    right = np.array([1.0] * 9 + [0.0])
+    share, low, high = wilson(right, np.arange(10))
+    assert share == 0.9
+    assert (low, high) == (pytest.approx(0.5958, abs=1e-3), pytest.approx(0.9821, abs=1e-3))
+
+
+def test_each_class_counts_alike_whatever_its_size() -> None:
+    correct = [True] * 90 + [True, False]
+    value = balanced_accuracy(correct, [0] * 90 + [1, 1], [str(i) for i in range(92)])
+    assert value.mean == pytest.approx((1.0 + 0.5) / 2)
+    assert (value.n, value.groups) == (92, 92)
+
+
+def test_no_error_is_no_certainty() -> None:
+    few = balanced_accuracy([True] * 8, [0, 1] * 4, list("abcdefgh"))
+    many = balanced_accuracy([True] * 800, [0, 1] * 400, [str(i) for i in range(800)])
+    assert (few.mean, few.high) == (1.0, 1.0)
+    assert few.low < 0.8 < 0.98 < many.low < 1
+
+
+def test_errors_of_one_track_widen_the_interval() -> None:
+    tracks = np.repeat(np.arange(10), 10)
+    together = (tracks != 0).astype(float)
+    spread = np.tile([0.0] + [1.0] * 9, 10)
+    assert together.mean() == spread.mean()
+    assert design_effect(together, tracks) > 5
+    assert design_effect(spread, tracks) == 1
+    of = [balanced_accuracy(r > 0, [0] * 100, [str(t) for t in tracks]) for r in (together, spread)]
+    assert of[0].low < of[1].low - 0.05
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    tracks = np.repeat(np.arange(20), 10)
+    hits = 0
+    for _ in range(300):
+        share = rng.beta(9, 1, size=20)  # tracks differ: mean 0.9
+        value = balanced_accuracy(rng.random(200) < share[tracks], [0] * 200, [str(t) for t in tracks])
+        hits += value.low <= 0.9 <= value.high
+    assert 0.9 < hits / 300 <= 0.99
+
+
+def test_nothing_measured_is_nan() -> None:
+    value = balanced_accuracy([], [], [])
+    assert value.n == 0
+    assert math.isnan(value.mean)
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    random = torch.Generator().manual_seed(0)
+    honest = torch.randn(4000, generator=random) * 2
+    labels = (torch.rand(4000, generator=random) < torch.sigmoid(honest)).long()
+    assert fit_temperature(3 * honest, labels) == pytest.approx(3, rel=0.1)
+    assert fit_temperature(honest / 2, labels) == pytest.approx(0.5, rel=0.1)
+
+
+def test_few_clips_all_right_do_not_make_certain() -> None:
+    logits = torch.tensor([-4.0, -5.0, 4.0, 5.0])
+    labels = torch.tensor([0, 0, 1, 1])
+    sure = torch.sigmoid(logits / fit_temperature(logits, labels))
+    assert 0.6 < float(sure[2]) < 0.9  # Platt's target for two clips is 3/4
+    assert fit_temperature(logits[:2], labels[:2]) == 1.0
