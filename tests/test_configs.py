@@ -49,6 +49,10 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
         assert ("_target_" in cfg.logger) == (name != "none")
     elif group == "data":
         instantiate(cfg.data, frame_multiple=4)
+    elif group in ("generator", "discriminator", "schedule"):
+        build(cfg.model[group])
+    elif group == "adversarial":
+        build(cfg.model)
     elif group != "genre_pair":
         build(cfg[group])
 

@@ -13,25 +13,27 @@ from cyclegan_audio.models.draws import Draws
 class Adversarial(Protocol):
     """Scores of any shape to scalar losses in fp32; smaller is better for the network that is named."""
 
+    draws_numbers: bool  # whether it has a penalty, at places drawn at random
+
     def generator(self, fake: Tensor) -> Tensor:
         """The generator's loss, from the scores of its fakes."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss, from the scores of real and translated mels."""
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor | None:
-        """What is added to the discriminator's loss, from the mels (B, C, M, F) themselves, or None."""
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+        """What is added to the discriminator's loss, from the mels (B, C, M, F) themselves."""
 
 
-class NoPenalty:
-    """For losses that need none."""
+class _ScoresAlone:
+    draws_numbers = False
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor | None:
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """Nothing."""
-        return None
+        return real.new_zeros(())
 
 
-class LeastSquares(NoPenalty):
+class LeastSquares(_ScoresAlone):
     """(D - 1)^2 for real, D^2 for fakes (Mao et al. 2017); the discriminator's halved (Zhu et al. 2017)."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ class LeastSquares(NoPenalty):
         return 0.5 * (_distance(real, 1.0) + _distance(fake, 0.0))
 
 
-class Vanilla(NoPenalty):
+class Vanilla(_ScoresAlone):
     """Cross-entropy of scores as logits, not saturating (Goodfellow et al. 2014); halved too."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -55,7 +57,7 @@ class Vanilla(NoPenalty):
         return 0.5 * (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean())
 
 
-class Hinge(NoPenalty):
+class Hinge(_ScoresAlone):
     """Margins of one (Lim and Ye 2017); the discriminator's loss is halved as for the others."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -74,8 +76,10 @@ class WassersteinGP:
         weight: of the penalty (10 in the paper).
     """
 
+    draws_numbers = True
+
     def __init__(self, weight: float) -> None:
-        require_number("adversarial.weight", weight, low=0)
+        require_number("model.adversarial.loss.weight", weight, low=0)
         self.weight = weight
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -86,7 +90,7 @@ class WassersteinGP:
         """mean D(fake) - mean D(real)."""
         return fake.float().mean() - real.float().mean()
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor | None:
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """weight · mean (|gradient| - 1)^2 at a drawn place between real and fake, of the mean score."""
         share = draws.uniform((len(real), 1, 1, 1)).to(real)
         between = (share * real + (1 - share) * fake).detach()

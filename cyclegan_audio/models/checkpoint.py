@@ -18,6 +18,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 
 FORMAT = 1
+AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
 CARD = "pair.json"
 SHIPPED = Path(__file__).resolve().parent / "pretrained"
 DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
@@ -201,16 +202,18 @@ def ship_pair(pair: TranslationPair, folder: Path) -> None:
 def _read_trained(
     path: Path, device: str | torch.device
 ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
-    """The card of a training checkpoint, and the weights of its generators."""
+    """The card of a training checkpoint, and the weights of its generators: averages where they are kept."""
     content = read_checkpoint(path, device)
     state = content.get("state_dict", {})
     weights = {
-        name: {
-            key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")
-        }
+        name: _below(AVERAGED.format(name), state) or _below(f"{name}.", state)
         for name in ("gen_ab", "gen_ba")
     }
     return content["cyclegan_audio"], weights
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _read_shipped(

@@ -10,15 +10,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.average import GeneratorAverage
 from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
 from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses import (
-    adversarial_loss,
-    check_weights,
-    reconstruction_loss,
-    weighted_sum,
-)
+from cyclegan_audio.models.judging import Judging, falling
+from cyclegan_audio.models.losses import check_weights, reconstruction_loss, weighted_sum
 from cyclegan_audio.models.schedule import LinearDecay
 
 Batch = Mapping[str, Tensor]
@@ -33,12 +30,15 @@ class CycleGAN(pl.LightningModule):
     Args:
         generator: builds one generator.
         discriminator: builds one discriminator.
+        adversarial: turns scores into losses.
         loss_weights: of `adversarial`, `cycle` and `identity`; identity 0 leaves its forward pass out.
         optimizer: builds an optimiser from parameters.
         schedule: of the learning rate.
         pool_size: past fakes that the discriminators see again.
         seed: of the pools' draws.
         engine: how a step is computed.
+        identity_until: the share of the run at which the falling identity weight is 0; None keeps it.
+        average_decay: of the generators' moving average, which then translates; 0 keeps none.
 
     Attributes:
         engine: how a step is computed, settled for the device once training begins.
@@ -53,12 +53,15 @@ class CycleGAN(pl.LightningModule):
         self,
         generator: Callable[[], nn.Module],
         discriminator: Callable[[], nn.Module],
+        adversarial: Judging,
         loss_weights: Mapping[str, float],
         optimizer: Callable[..., Optimizer],
         schedule: LinearDecay,
         pool_size: int = 50,
         seed: int = 0,
         engine: Engine | None = None,
+        identity_until: float | None = None,
+        average_decay: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -67,8 +70,14 @@ class CycleGAN(pl.LightningModule):
         self.guard = Guard()
         self.gen_ab, self.gen_ba = generator(), generator()
         self.disc_a, self.disc_b = discriminator(), discriminator()
+        self.adversarial = adversarial
+        self.average: GeneratorAverage | None = None
+        if average_decay != 0:
+            self.average = GeneratorAverage(self.generators(), average_decay)
         self.pool_a, self.pool_b = ImagePool(pool_size, seed), ImagePool(pool_size, seed + 1)
         self.loss_weights = check_weights(loss_weights)
+        self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
+        falling(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
         self.schedule = schedule
         self.losses: dict[str, Tensor] = {}
@@ -77,9 +86,18 @@ class CycleGAN(pl.LightningModule):
         self.card: dict[str, Any] = {}
         self._clock = 0.0
 
+    def generators(self) -> dict[str, nn.Module]:
+        """The generators that learn, by name."""
+        return {"gen_ab": self.gen_ab, "gen_ba": self.gen_ba}
+
+    def translator(self, to_b: bool) -> nn.Module:
+        """The generator to use: with averaged weights where they are kept."""
+        name = "gen_ab" if to_b else "gen_ba"
+        return self.average[name] if self.average is not None else self.generators()[name]
+
     def forward(self, mel: Tensor, to_b: bool = True) -> Tensor:
         """Translate (B, 1, M, F) to B, or to A."""
-        return self.gen_ab(mel) if to_b else self.gen_ba(mel)
+        return self.translator(to_b)(mel)
 
     def setup(self, stage: str) -> None:
         """Settle and prepare how a step is computed, before Lightning moves the networks to the device."""
@@ -88,7 +106,7 @@ class CycleGAN(pl.LightningModule):
         self.engine = self.wanted_engine.on(device, str(trainer.precision), trainer.world_size)
         self.engine.prepare((self.gen_ab, self.gen_ba, self.disc_a, self.disc_b))
         self.compute: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        if self.engine.cuda_graphs:
+        if self.engine.cuda_graphs and not self.adversarial.draws_numbers:
             parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
             self.compute = {
                 name: GraphedPhase(phase, parameters[name], lambda: tuple(self.loss_weights.items()))
@@ -116,22 +134,28 @@ class CycleGAN(pl.LightningModule):
                 group["initial_lr"] = group["lr"]
         return optimizers
 
-    def translate_batch(self, batch: Batch) -> dict[str, Tensor]:
-        """`fake_*`, `rec_*` and, where the identity loss has a weight, `idt_*`, each (B, 1, M, F)."""
+    def translate_batch(self, batch: Batch, averaged: bool = False) -> dict[str, Tensor]:
+        """`fake_*`, `rec_*` and, where the identity loss has a weight, `idt_*`, each (B, 1, M, F).
+
+        `averaged`: by the generators to use, not by those that learn.
+        """
         real_a, real_b = batch["real_a"], batch["real_b"]
+        gen_ab, gen_ba = self.gen_ab, self.gen_ba
+        if averaged:
+            gen_ab, gen_ba = self.translator(to_b=True), self.translator(to_b=False)
         if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.engine.apply(self.gen_ab, real_a, real_b)
-            fake_a, idt_a = self.engine.apply(self.gen_ba, real_b, real_a)
+            fake_b, idt_b = self.engine.apply(gen_ab, real_a, real_b)
+            fake_a, idt_a = self.engine.apply(gen_ba, real_b, real_a)
             out = {"fake_b": fake_b, "fake_a": fake_a, "idt_a": idt_a, "idt_b": idt_b}
         else:
-            out = {"fake_b": self.gen_ab(real_a), "fake_a": self.gen_ba(real_b)}
-        return out | {"rec_a": self.gen_ba(out["fake_b"]), "rec_b": self.gen_ab(out["fake_a"])}
+            out = {"fake_b": gen_ab(real_a), "fake_a": gen_ba(real_b)}
+        return out | {"rec_a": gen_ba(out["fake_b"]), "rec_b": gen_ab(out["fake_a"])}
 
     def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
         """The generators' losses, unweighted, as `<term>_<direction or domain>`."""
         losses = {
-            "adversarial_ab": adversarial_loss(self.disc_b(out["fake_b"]), is_real=True),
-            "adversarial_ba": adversarial_loss(self.disc_a(out["fake_a"]), is_real=True),
+            "adversarial_ab": self.adversarial.generator(self.disc_b, out["fake_b"]),
+            "adversarial_ba": self.adversarial.generator(self.disc_a, out["fake_a"]),
             "cycle_a": reconstruction_loss(out["rec_a"], batch["real_a"]),
             "cycle_b": reconstruction_loss(out["rec_b"], batch["real_b"]),
         }
@@ -143,15 +167,11 @@ class CycleGAN(pl.LightningModule):
         return losses
 
     def discriminator_losses(self, batch: Batch, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """Half the sum of the real and the fake part, for each domain (Zhu et al. 2017, appendix 7.1)."""
-
-        def judge(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-            score_real, score_fake = self.engine.apply(disc, real, fake.detach())
-            return 0.5 * (adversarial_loss(score_real, True) + adversarial_loss(score_fake, False))
-
+        """Each discriminator's, for the reals of its domain and the fakes of it."""
+        judge, apply = self.adversarial.discriminator, self.engine.apply
         return {
-            "disc_a": judge(self.disc_a, batch["real_a"], fake_a),
-            "disc_b": judge(self.disc_b, batch["real_b"], fake_b),
+            "disc_a": judge(self.disc_a, batch["real_a"], fake_a, apply),
+            "disc_b": judge(self.disc_b, batch["real_b"], fake_b, apply),
         }
 
     def generator_phase(self, batch: Batch) -> dict[str, Tensor]:
@@ -178,6 +198,8 @@ class CycleGAN(pl.LightningModule):
         with self.toggled_optimizer(opt_gen):
             gen = self.compute["gen"](reals)
             self.guard.step(opt_gen, gen["gen_total"])
+        if self.average is not None:
+            self.average.update(self.generators())
         fakes = {"fake_a": self.pool_a(gen["fake_a"]), "fake_b": self.pool_b(gen["fake_b"])}
         with self.toggled_optimizer(opt_disc):
             disc = self.compute["disc"]({**reals, **fakes})
@@ -201,7 +223,7 @@ class CycleGAN(pl.LightningModule):
     @torch.no_grad()
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the cycle and identity error of held-out clips, in the scale of the mels ([-1, 1])."""
-        out = self.translate_batch(batch)
+        out = self.translate_batch(batch, averaged=True)
         for domain in ("a", "b"):
             real = batch[f"real_{domain}"]
             for term, name in (("cycle", "rec"), ("identity", "idt")):
@@ -213,6 +235,9 @@ class CycleGAN(pl.LightningModule):
         self._clock = time.monotonic()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        progress = self.schedule.progress(self.current_epoch, self.elapsed_s)
+        self.adversarial.progress = progress
+        self.loss_weights["identity"] = falling(self.identity_start, self.identity_until, progress)
         factor = self.schedule.factor(self.current_epoch, self.elapsed_s)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""The losses of CycleGAN, and their weighted sum."""
+"""What the generators lose by what they change, and the weighted sum of their losses."""
 
 from collections.abc import Mapping
 
@@ -8,12 +8,6 @@ from torch import Tensor
 from cyclegan_audio.errors import UserError
 
 TERMS = ("adversarial", "cycle", "identity")
-
-
-def adversarial_loss(score: Tensor, is_real: bool) -> Tensor:
-    """Least squares: mean (score - 1)^2 for real, mean score^2 for translated (Mao et al. 2017). Scalar."""
-    score = score.float()
-    return F.mse_loss(score, score.new_full((), float(is_real)).expand_as(score))
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:

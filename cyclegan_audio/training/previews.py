@@ -103,7 +103,7 @@ def translate_clip(module: CycleGAN, corpus: Corpus, clip: Clip, to_b: bool) -> 
     """One held-out clip in dB, each (M, F): real, fake, reconstruction, identity."""
     real_db = corpus.mel_db(clip)
     range_db = corpus.mel.range_db(real_db)
-    there, back = (module.gen_ab, module.gen_ba) if to_b else (module.gen_ba, module.gen_ab)
+    there, back = module.translator(to_b), module.translator(not to_b)
     fake_db = apply_generator(there, real_db, corpus.mel, range_db)
     return {
         "real": real_db,

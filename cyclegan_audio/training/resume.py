@@ -1,6 +1,7 @@
 """Going on with a run: its folder, its configuration, and its place in the data."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ GROUPS = (
     "trainer",
     "vocoder",
 )  # may be chosen anew; the others say what is learnt
-NETWORKS = ("generator", "discriminator")
+NETWORKS = ("generator", "discriminator", "average_decay")
 
 
 def to_resume(run: str) -> Path:
@@ -59,11 +60,11 @@ def resumed_config(run: str, overrides: Sequence[str]) -> DictConfig:
     except KeyError as error:
         raise UserError(f"{run} does not keep its configuration and cannot be resumed; train anew") from error
     assert isinstance(saved, DictConfig)
-    before = {part: OmegaConf.to_container(saved.model[part]) for part in NETWORKS}
+    before = {part: deepcopy(saved.model.get(part)) for part in NETWORKS}
     changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
     change_run(saved, changes, GROUPS)
     for part in NETWORKS:
-        if OmegaConf.to_container(saved.model[part]) != before[part]:
+        if saved.model.get(part) != before[part]:
             raise UserError(
                 f"resume= goes on with the same networks; leave out model.{part}.*, or train anew"
             )

@@ -54,6 +54,17 @@ def test_a_run_is_its_best_checkpoint_else_its_last_unless_one_is_named(checkpoi
     assert to_resume(str(run)) == last
 
 
+def test_averaged_weights_are_loaded_where_they_are_kept(checkpoint):
+    path, model = checkpoint
+    content = torch.load(path, weights_only=True)
+    averaged = {f"average.networks.gen_ab.module.{k}": 2 * v for k, v in model.gen_ab.state_dict().items()}
+    content["state_dict"] |= averaged
+    torch.save(content, path)
+    pair = load_pair(path)
+    assert torch.equal(pair.gen_ab.head[1].weight, 2 * model.gen_ab.head[1].weight)
+    assert torch.equal(pair.gen_ba.head[1].weight, model.gen_ba.head[1].weight)
+
+
 def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
     path, model = checkpoint
     ship_pair(load_pair(path), tmp_path / "small")

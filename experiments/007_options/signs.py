@@ -1,0 +1,163 @@
+"""Train tiny networks for 200 steps with and without each option, and print the sign that it should move.
+
+python experiments/007_options/signs.py [NAME ...]
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning import Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from cyclegan_audio.config import compose
+from cyclegan_audio.models.adversarial import r1_penalty
+from cyclegan_audio.models.cyclegan import CycleGAN
+
+STEPS, SIZE, CLIPS = 200, 32, 20
+TINY = (
+    "model=cyclegan_small", "model.generator.n_filters=4", "model.discriminator.n_filters=8",
+    "model.optimizer.lr=1e-3", f"n_epochs={STEPS // CLIPS // 2}", f"n_epochs_decay={STEPS // CLIPS // 2}",
+)  # fmt: skip
+
+
+def batches() -> list[dict[str, Tensor]]:
+    """Genre A: smooth and low; genre B: brighter above, with stripes of period 4 in time."""
+    draws = torch.Generator().manual_seed(1)
+    made = []
+    for _ in range(CLIPS):
+        a, b = (torch.rand(1, SIZE // 4, SIZE // 4, generator=draws) for _ in range(2))
+        a, b = (x.repeat_interleave(4, 1).repeat_interleave(4, 2) - 0.9 for x in (a, b))
+        b[:, SIZE // 2 :] += 0.5
+        b[:, :, ::4] += 0.3
+        made.append({"real_a": a, "real_b": b})
+    return made
+
+
+class Watched:
+    """A training of 200 steps: its model, losses by step, and what the averaged generator's output moved."""
+
+    def __init__(self, *overrides: str) -> None:
+        torch.manual_seed(0)
+        self.model: CycleGAN = instantiate(compose("train", [*TINY, *overrides]).model, _convert_="all")
+        self.losses: list[dict[str, float]] = []
+        self.outputs: list[Tensor] = []
+        self.probe = torch.stack([batch["real_a"] for batch in batches()[:2]])
+        self.model.on_train_batch_end = self._note  # type: ignore[method-assign]
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        Trainer(
+            max_epochs=STEPS // CLIPS,
+            accelerator="cpu",
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            **quiet,
+        ).fit(self.model, DataLoader(batches()))
+
+    def _note(self, *args: object) -> None:
+        self.losses.append({name: float(loss) for name, loss in self.model.losses.items()})
+        if len(self.losses) > STEPS - 20:
+            with torch.no_grad():
+                self.outputs.append(self.model(self.probe))
+
+    def mean(self, name: str, first: int = -50, last: int | None = None) -> float:
+        """Of a loss over the steps from `first` to `last`."""
+        values = [row[name] for row in self.losses[first:last] if name in row]
+        return sum(values) / len(values) if values else 0.0
+
+    def jitter(self) -> float:
+        """Mean absolute change of the translation from one of the last steps to the next."""
+        pairs = zip(self.outputs, self.outputs[1:], strict=False)
+        return sum(float((y - x).abs().mean()) for x, y in pairs) / (len(self.outputs) - 1)
+
+    def slope(self) -> float:
+        """Gradient of the discriminators' scores at real mels (R1, unweighted)."""
+        real = torch.stack([batch["real_b"] for batch in batches()])
+        return float(r1_penalty(self.model.disc_b, real).detach())
+
+    def separation(self) -> float:
+        """Score of real minus score of translated, in spreads of the scores."""
+        real = torch.stack([batch["real_b"] for batch in batches()])
+        with torch.no_grad():
+            fake = self.model.gen_ab(torch.stack([batch["real_a"] for batch in batches()]))
+            scores = [self.model.disc_b(x).flatten() for x in (real, fake)]
+        return float((scores[0].mean() - scores[1].mean()) / torch.cat(scores).std())
+
+    def gain(self) -> float:
+        """The largest spectral norm of a discriminator's convolution."""
+        self.model.disc_b.eval()
+        weights = [m.weight.detach() for m in self.model.disc_b.modules() if isinstance(m, torch.nn.Conv2d)]
+        return max(float(torch.linalg.matrix_norm(weight.flatten(1), 2)) for weight in weights)
+
+    def distance(self) -> float:
+        """How far the mean band profile of the translations to B is from that of B."""
+        with torch.no_grad():
+            fake = self.model(torch.stack([batch["real_a"] for batch in batches()]))
+        real = torch.stack([batch["real_b"] for batch in batches()])
+        return float((fake.mean((0, 1, 3)) - real.mean((0, 1, 3))).abs().mean())
+
+    def checkerboard(self) -> float:
+        """Share of energy at the two finest periods in what a flat input becomes."""
+        with torch.no_grad():
+            row = self.model.gen_ba(torch.full((1, 1, SIZE, 64), -0.4))[0, 0, :, 16:48].double()
+        spectrum = torch.fft.rfft(row).abs().square().sum(0)
+        return float((spectrum[8] + spectrum[16]) / spectrum[1:].sum())
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What an option should move: `measure` is smaller with it than without it."""
+
+    overrides: tuple[str, ...]
+    measure: Callable[[Watched], float]
+    without: tuple[str, ...] = ()
+
+
+def last_step(run: Watched) -> float:
+    """How much the translation moved in the last epoch."""
+    return run.jitter()
+
+
+SIGNS = {
+    "average_decay": Sign(("model.average_decay=0.98",), Watched.jitter),
+    "r1": Sign(("model.adversarial.r1_weight=10",), Watched.slope),
+    "spectral_norm": Sign(("model.discriminator.spectral_norm=true",), Watched.gain),
+    "noise": Sign(("model.adversarial.noise=1.0",), lambda run: -run.mean("disc_b", 0, 100)),
+    "resize_up": Sign(("model.generator.resize_up=true",), Watched.checkerboard),
+    "schedule_cosine": Sign(("schedule=cosine",), last_step, ("schedule=constant",)),
+    "schedule_linear": Sign(("schedule=linear",), last_step, ("schedule=constant",)),
+    "identity_until": Sign(
+        ("model.identity_until=0.5",), lambda run: run.mean("identity_a", -50), ("model.identity_until=null",)
+    ),
+    "pixel": Sign(  # blind to the stripes of B, which patches see
+        ("discriminator=pixel", "model.discriminator.n_filters=8"), Watched.separation
+    ),
+    "multi_scale": Sign(
+        ("discriminator=multi_scale",), lambda run: run.mean("disc_b") / run.mean("disc_b", 0, 20)
+    ),
+    "vanilla": Sign(("adversarial=vanilla",), Watched.distance, ("model.loss_weights.adversarial=0",)),
+    "hinge": Sign(("adversarial=hinge",), Watched.distance, ("model.loss_weights.adversarial=0",)),
+    "wgan_gp": Sign(("adversarial=wgan_gp",), Watched.distance, ("model.loss_weights.adversarial=0",)),
+    "lsgan": Sign(("adversarial=lsgan",), Watched.distance, ("model.loss_weights.adversarial=0",)),
+    "unet": Sign(
+        ("generator=unet", "model.generator.n_levels=3"),
+        Watched.distance,
+        ("model.loss_weights.adversarial=0",),
+    ),
+    "resnet_9": Sign(("generator=resnet_9",), Watched.distance, ("model.loss_weights.adversarial=0",)),
+}
+
+
+def measured(name: str) -> tuple[float, float]:
+    """The sign with the option and without it."""
+    sign = SIGNS[name]
+    return sign.measure(Watched(*sign.overrides)), sign.measure(Watched(*sign.without))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for option in sys.argv[1:] or SIGNS:
+        with_it, without_it = measured(option)
+        print(f"{option}: {with_it:.4g} with, {without_it:.4g} without", flush=True)
