@@ -1,10 +1,12 @@
 """Which unpaired clips meet in training: a function of seed and epoch alone."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
+
+T = TypeVar("T")
 
 
 class Draw(NamedTuple):
@@ -44,15 +46,19 @@ def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:
     return [Draw(int(order_a[i % n_a]), int(order_b[i % n_b])) for i in range(n_pairs)]
 
 
-class UnpairedSampler(Sampler[Draw]):
+class EpochSampler(Sampler[T]):
     """Serves one epoch of draws from the main process, so that the number of workers changes nothing.
 
     Lightning calls `set_epoch` before each epoch. `skip` draws are left out of the next epoch served, to go
     on in its middle; the length stays that of a whole epoch.
+
+    Args:
+        length: draws in an epoch.
+        draw: makes the draws of an epoch, counted from 0.
     """
 
-    def __init__(self, n_a: int, n_b: int, n_starts: int, seed: int) -> None:
-        self.n_a, self.n_b, self.n_starts, self.seed = n_a, n_b, n_starts, seed
+    def __init__(self, length: int, draw: Callable[[int], Sequence[T]]) -> None:
+        self.length, self.draw = length, draw
         self.epoch = 0
         self.skip = 0
 
@@ -61,8 +67,15 @@ class UnpairedSampler(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n_a
+        return self.length
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[T]:
         skip, self.skip = self.skip, 0
-        return iter(draw_epoch(self.n_a, self.n_b, self.n_starts, self.seed, self.epoch)[skip:])
+        return iter(self.draw(self.epoch)[skip:])
+
+
+class UnpairedSampler(EpochSampler[Draw]):
+    """Serves `draw_epoch`."""
+
+    def __init__(self, n_a: int, n_b: int, n_starts: int, seed: int) -> None:
+        super().__init__(n_a, lambda epoch: draw_epoch(n_a, n_b, n_starts, seed, epoch))

@@ -1,10 +1,7 @@
 """CycleGAN as a LightningModule: two generators, two discriminators, one optimiser for each kind."""
 
-import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -12,16 +9,16 @@ from torch.optim import Optimizer
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.average import GeneratorAverage
 from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
-from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.judging import Judging, falling
 from cyclegan_audio.models.losses import check_weights, reconstruction_loss, weighted_sum
+from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.models.schedule import LinearDecay
 
 Batch = Mapping[str, Tensor]
 
 
-class CycleGAN(pl.LightningModule):
+class CycleGAN(RunModule):
     """Translates mels between genre A and genre B without pairs (Zhu et al. 2017).
 
     `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` judges mels of A, `disc_b` mels of B. Batches hold
@@ -42,12 +39,15 @@ class CycleGAN(pl.LightningModule):
 
     Attributes:
         engine: how a step is computed, settled for the device once training begins.
-        guard: counts the updates that were skipped because something was not finite.
-        losses: the last step's losses by name, unweighted, detached.
-        batches: training batches seen in the whole run.
-        elapsed_s: seconds of training in the whole run, resumed parts included.
-        card: plain description (genres, mel settings, configuration) that goes into every checkpoint.
     """
+
+    command = "train"
+    loss_names = (
+        "gen_total", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", "identity_a", "identity_b",
+        "disc_a", "disc_b",
+    )  # fmt: skip
+    shown_losses = ("gen_total", "cycle_a", "cycle_b", "disc_a", "disc_b")
+    small_model = "model=cyclegan_small"
 
     def __init__(
         self,
@@ -63,11 +63,9 @@ class CycleGAN(pl.LightningModule):
         identity_until: float | None = None,
         average_decay: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
+        super().__init__(schedule)
         self.engine = (engine or Engine()).on(torch.device("cpu"))
         self.wanted_engine = engine or Engine()
-        self.guard = Guard()
         self.gen_ab, self.gen_ba = generator(), generator()
         self.disc_a, self.disc_b = discriminator(), discriminator()
         self.adversarial = adversarial
@@ -79,12 +77,6 @@ class CycleGAN(pl.LightningModule):
         self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
         falling(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
-        self.schedule = schedule
-        self.losses: dict[str, Tensor] = {}
-        self.batches = 0
-        self.elapsed_s = 0.0
-        self.card: dict[str, Any] = {}
-        self._clock = 0.0
 
     def generators(self) -> dict[str, nn.Module]:
         """The generators that learn, by name."""
@@ -179,7 +171,7 @@ class CycleGAN(pl.LightningModule):
         out = self.translate_batch(batch)
         losses = self.generator_losses(batch, out)
         losses = {"gen_total": weighted_sum(losses, self.loss_weights), **losses}
-        self._differentiate(losses["gen_total"], self.generator_parameters())
+        self.differentiate(losses["gen_total"], self.generator_parameters())
         return {
             name: x.detach()
             for name, x in {**losses, "fake_a": out["fake_a"], "fake_b": out["fake_b"]}.items()
@@ -188,7 +180,7 @@ class CycleGAN(pl.LightningModule):
     def discriminator_phase(self, batch: Batch) -> dict[str, Tensor]:
         """From the reals and the pools' fakes: the discriminators' losses with their gradients."""
         losses = self.discriminator_losses(batch, batch["fake_a"], batch["fake_b"])
-        self._differentiate(sum(losses.values()), self.discriminator_parameters())
+        self.differentiate(sum(losses.values()), self.discriminator_parameters())
         return {name: loss.detach() for name, loss in losses.items()}
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -206,19 +198,7 @@ class CycleGAN(pl.LightningModule):
             self.guard.step(opt_disc, torch.stack(list(disc.values())).sum())
         self.guard.end()
         self.losses = {name: x for name, x in {**gen, **disc}.items() if name not in fakes}
-        self._tick()
-
-    def _differentiate(self, loss: Any, parameters: list[nn.Parameter]) -> None:
-        for parameter in parameters:
-            parameter.grad = None
-        self.manual_backward(loss)
-
-    def _tick(self) -> None:
-        now = time.monotonic()
-        self.elapsed_s, self._clock = self.elapsed_s + now - self._clock, now
-        self.batches += 1
-        if self.schedule.is_over(self.elapsed_s):
-            self.trainer.should_stop = True
+        self.tick()
 
     @torch.no_grad()
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -231,23 +211,8 @@ class CycleGAN(pl.LightningModule):
                     error = reconstruction_loss(out[f"{name}_{domain}"], real)
                     self.log(f"val/{term}_{domain}", error, batch_size=len(real))
 
-    def on_train_start(self) -> None:
-        self._clock = time.monotonic()
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         progress = self.schedule.progress(self.current_epoch, self.elapsed_s)
         self.adversarial.progress = progress
         self.loss_weights["identity"] = falling(self.identity_start, self.identity_until, progress)
-        factor = self.schedule.factor(self.current_epoch, self.elapsed_s)
-        for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        counts = {"batches": self.batches, "elapsed_s": self.elapsed_s, "guard": self.guard.state()}
-        checkpoint["cyclegan_audio"] = {**self.card, **counts}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        mine = checkpoint["cyclegan_audio"]
-        self.batches, self.elapsed_s = mine["batches"], mine["elapsed_s"]
-        self.guard.restore(mine.get("guard", {}))
+        super().on_train_batch_start(batch, batch_idx)

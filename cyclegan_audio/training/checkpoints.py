@@ -11,13 +11,13 @@ import pytorch_lightning as pl
 import torch
 
 from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
+from cyclegan_audio.models.run_module import RunModule
 
 
-def resume_command(run_dir: str | Path) -> str:
-    """What goes on with a run, for a shell."""
-    return f"python -m cyclegan_audio.train {shlex.quote(f'resume={run_dir}')}"
+def resume_command(run_dir: str | Path, command: str = "train") -> str:
+    """What goes on with a run of `command`, for a shell."""
+    return f"python -m cyclegan_audio.{command} {shlex.quote(f'resume={run_dir}')}"
 
 
 class Checkpoints(pl.Callback):
@@ -63,20 +63,20 @@ class Checkpoints(pl.Callback):
         self.stop_asked = True
         print("\nstopping after this batch; once more stops at once and may lose up to an epoch")
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: CycleGAN, *args: Any) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         # Here, and not at a batch's end, Lightning's counters agree with what has been trained.
         if self.stop_asked:
             self.save(trainer, pl_module, LAST)
-            print(f"stopped; go on with: {resume_command(self.run_dir)}")
+            print(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
             raise KeyboardInterrupt
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         done = trainer.current_epoch + 1
         if done % self.every_epochs == 0:
             self.save(trainer, pl_module, f"epoch_{done:04d}.ckpt")
         self.save(trainer, pl_module, LAST)
 
-    def save(self, trainer: pl.Trainer, module: CycleGAN, name: str) -> None:
+    def save(self, trainer: pl.Trainer, module: RunModule, name: str) -> None:
         """Write `name` beside the others under a temporary name, then rename it."""
         if broken := [term for term, loss in module.losses.items() if not torch.isfinite(loss)]:
             raise UserError(
@@ -92,7 +92,7 @@ class Checkpoints(pl.Callback):
             said = str(error).splitlines()[0]
             raise UserError(
                 f"the checkpoint {target} cannot be written ({said}); make room, then: "
-                f"{resume_command(self.run_dir)}"
+                f"{resume_command(self.run_dir, module.command)}"
             ) from error
         finally:
             part.unlink(missing_ok=True)

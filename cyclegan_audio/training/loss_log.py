@@ -12,12 +12,9 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.run_module import RunModule
 
-COLUMNS = (
-    "batch", "epoch", "elapsed_s", "lr", "gen_total", "adversarial_ab", "adversarial_ba", "cycle_a",
-    "cycle_b", "identity_a", "identity_b", "disc_a", "disc_b",
-)  # fmt: skip
+PLACE = ("batch", "epoch", "elapsed_s", "lr")  # the columns before the losses
 FILE = "losses.csv"
 
 
@@ -36,13 +33,13 @@ class LossLog(pl.Callback):
         self.sums: dict[str, Tensor] = {}
         self.count = 0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         rows = []
         if pl_module.batches and self.file.is_file():
             with self.file.open(newline="") as file:
                 rows = [row for row in csv.DictReader(file) if int(row["batch"]) <= pl_module.batches]
         with self.file.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, (*PLACE, *pl_module.loss_names))
             writer.writeheader()
             writer.writerows(rows)
 
@@ -52,18 +49,18 @@ class LossLog(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.sums, self.count = state_dict["sums"], state_dict["count"]
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: CycleGAN, *args: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         for name, loss in pl_module.losses.items():
             self.sums[name] = self.sums[name].to(loss) + loss if name in self.sums else loss.clone()
         self.count += 1
         if self.count >= self.every_batches:
             self._flush(trainer, pl_module)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         if self.count:
             self._flush(trainer, pl_module)
 
-    def _flush(self, trainer: pl.Trainer, module: CycleGAN) -> None:
+    def _flush(self, trainer: pl.Trainer, module: RunModule) -> None:
         values = (torch.stack(list(self.sums.values())).float() / self.count).tolist()
         means = dict(zip(self.sums, values, strict=True))
         self.sums, self.count = {}, 0
@@ -71,7 +68,7 @@ class LossLog(pl.Callback):
         place = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": lr}
         row = {**place, "elapsed_s": round(module.elapsed_s, 2), **means}
         with self.file.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+            csv.DictWriter(file, (*PLACE, *module.loss_names)).writerow(row)
         grouped = {f"{name.rsplit('_', 1)[0]}/{name}": value for name, value in means.items()}
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -88,10 +85,9 @@ class LossLog(pl.Callback):
 class LossBar(TQDMProgressBar):
     """Lightning's bar with the last step's losses."""
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, str]:  # type: ignore[override]
-        losses = getattr(pl_module, "losses", {})
-        shown = ("gen_total", "cycle_a", "cycle_b", "disc_a", "disc_b")
-        return {name: f"{float(losses[name]):.3f}" for name in shown if name in losses}
+    def get_metrics(self, trainer: pl.Trainer, pl_module: RunModule) -> dict[str, str]:  # type: ignore[override]
+        losses = pl_module.losses
+        return {name: f"{float(losses[name]):.3f}" for name in pl_module.shown_losses if name in losses}
 
 
 class Estimate(pl.Callback):
@@ -102,7 +98,7 @@ class Estimate(pl.Callback):
         self.long_hours = long_hours
         self.start: tuple[int, float] | None = None
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: CycleGAN, *args: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         if self.start is None:  # the first batch warms up
             self.start = (pl_module.batches, pl_module.elapsed_s)
             return
@@ -110,7 +106,7 @@ class Estimate(pl.Callback):
         if done == self.after_batches:
             print("\n" + self.text(trainer, pl_module, seconds / done))
 
-    def text(self, trainer: pl.Trainer, module: CycleGAN, step_s: float) -> str:
+    def text(self, trainer: pl.Trainer, module: RunModule, step_s: float) -> str:
         """The sentence for a run whose batches take `step_s` seconds."""
         left = step_s * max(
             0.0, int(trainer.num_training_batches) * module.schedule.total_epochs - module.batches
@@ -122,7 +118,7 @@ class Estimate(pl.Callback):
         text = f"{step_s:.2f} s a batch: training ends in about {_duration(left)}, at {end:%H:%M on %d %B}"
         if left > 3600 * self.long_hours and module.device.type == "cpu":
             text += (
-                "\nThat is long for a CPU: model=cyclegan_small is ten times faster; max_minutes=60 ends it"
+                f"\nThat is long for a CPU: {module.small_model} is ten times faster; max_minutes=60 ends it"
             )
         return text
 

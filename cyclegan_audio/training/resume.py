@@ -1,9 +1,9 @@
 """Going on with a run: its folder, its configuration, and its place in the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -48,8 +48,13 @@ def keep_run_folder(arguments: list[str]) -> list[str]:
     return [*arguments, f"run_dir={checkpoint.parent.parent}"]
 
 
-def resumed_config(run: str, overrides: Sequence[str]) -> DictConfig:
+def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] = NETWORKS) -> DictConfig:
     """The configuration of the RUN to resume, with what the command line names anew.
+
+    Args:
+        run: as a command takes it.
+        overrides: of the command line.
+        networks: parts of `model` that cannot be changed.
 
     Raises:
         UserError: no such run, a value that it does not have, other networks, or a corpus that is gone.
@@ -60,10 +65,10 @@ def resumed_config(run: str, overrides: Sequence[str]) -> DictConfig:
     except KeyError as error:
         raise UserError(f"{run} does not keep its configuration and cannot be resumed; train anew") from error
     assert isinstance(saved, DictConfig)
-    before = {part: deepcopy(saved.model.get(part)) for part in NETWORKS}
+    before = {part: deepcopy(saved.model.get(part)) for part in networks}
     changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
     change_run(saved, changes, GROUPS)
-    for part in NETWORKS:
+    for part in networks:
         if saved.model.get(part) != before[part]:
             raise UserError(
                 f"resume= goes on with the same networks; leave out model.{part}.*, or train anew"
@@ -95,14 +100,29 @@ def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans) -> Span
     if tuple(card["genres"]) != data.genres:
         raise UserError(f"{checkpoint} was trained on {card['genres']}, not on {list(data.genres)}")
     type(data.mel).from_dict(card["mel"]).require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
+    place_data(content, data)
+    if spans != card["training_spans"]:
+        print("warning: the training clips of the corpus have changed since this run began")
+    return join_spans(card["training_spans"], spans)
+
+
+class PlacedData(Protocol):
+    """A data module that can go on anywhere."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, that comes next."""
+
+    def start_at(self, batches_done: int) -> None:
+        """Leave out that many of its batches."""
+
+
+def place_data(content: Mapping[str, Any], data: PlacedData) -> None:
+    """Let the data go on where the checkpoint with this content was written."""
     progress = content["loops"]["fit_loop"]
     data.set_epoch(progress["epoch_progress"]["current"]["completed"])
     data.start_at(
         progress["epoch_loop.batch_progress"]["current"]["completed"] if _is_mid_epoch(progress) else 0
     )
-    if spans != card["training_spans"]:
-        print("warning: the training clips of the corpus have changed since this run began")
-    return join_spans(card["training_spans"], spans)
 
 
 def _is_mid_epoch(progress: dict[str, Any]) -> bool:

@@ -49,6 +49,7 @@ class Translator:
         self.mel = pair.mel
         self.device = torch.device(device)
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
+        self.vocoder.check(self.mel)
         self.window = math.ceil(pair.window_frames / pair.frame_multiple) * pair.frame_multiple
 
     @classmethod

@@ -12,6 +12,13 @@ from cyclegan_audio.audio.mel import MelSettings
 class Vocoder(Protocol):
     """A way from a mel back to a waveform."""
 
+    def check(self, mel: MelSettings) -> None:
+        """Before any work: refuse mel settings that this vocoder was not made for, load what it needs.
+
+        Raises:
+            UserError: it was made for others, or its weights cannot be loaded.
+        """
+
     def __call__(
         self,
         target_db: Tensor,
@@ -74,3 +81,27 @@ def mel_to_magnitude(target: Tensor, mel: MelSettings, iterations: int) -> Tenso
     for _ in range(iterations):
         magnitude = magnitude * mel_correction(target, magnitude, mel)
     return magnitude
+
+
+def mel_consistent(
+    spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int, rounds: int, momentum: float
+) -> Tensor:
+    """The waveform (B, n_samples) that rounds of mel consistency make of `spectrum`; its phase moves too.
+
+    A round corrects the magnitudes by `mel_correction` and goes to a waveform and back.
+
+    Args:
+        spectrum: complex STFT (B, K, F).
+        target: the mel to reach (B, n_mels, F), linear.
+        mel: owner of the STFT.
+        n_samples: length of the waveform.
+        rounds: how many; 0 only corrects the magnitudes once.
+        momentum: how far a round goes beyond its own result, in the direction it went.
+    """
+    previous = spectrum
+    for _ in range(rounds):
+        corrected = spectrum * mel_correction(target, spectrum.abs(), mel)
+        consistent = mel.stft(mel.istft(corrected, n_samples))
+        spectrum = consistent + momentum * (consistent - previous)
+        previous = consistent
+    return mel.istft(spectrum * mel_correction(target, spectrum.abs(), mel), n_samples)

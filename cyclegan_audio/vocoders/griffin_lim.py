@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import mel_to_magnitude
+from cyclegan_audio.vocoders.base import Vocoder, mel_to_magnitude
 
 
 @dataclasses.dataclass(frozen=True)
-class GriffinLim:
+class GriffinLim(Vocoder):
     """Mel to |STFT| by non-negative updates, then fast Griffin-Lim from random phase.
 
     Args:

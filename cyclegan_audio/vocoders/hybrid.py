@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import mel_correction, mel_to_magnitude
+from cyclegan_audio.vocoders.base import Vocoder, mel_consistent, mel_to_magnitude
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
 from cyclegan_audio.vocoders.mask import mask_gain
 
 
 @dataclasses.dataclass(frozen=True)
-class Hybrid:
+class Hybrid(Vocoder):
     """The masked source, what it lacks filled in, then rounds of mel consistency.
 
     What is shared with the source keeps its phase. What the source lacks (a hi-hat, an 808) is made by a
@@ -59,13 +59,7 @@ class Hybrid:
         spectrum = spectrum * mask_gain(source_db, target_db, mel, self.max_cut_db, self.max_boost_db)
         target = mel.db_to_mel(target_db)
         spectrum = self._fill(spectrum, target, mel, n_samples)
-        previous = spectrum
-        for _ in range(self.rounds):
-            corrected = spectrum * mel_correction(target, spectrum.abs(), mel)
-            consistent = mel.stft(mel.istft(corrected, n_samples))
-            spectrum = consistent + self.momentum * (consistent - previous)
-            previous = consistent
-        return mel.istft(spectrum * mel_correction(target, spectrum.abs(), mel), n_samples)
+        return mel_consistent(spectrum, target, mel, n_samples, self.rounds, self.momentum)
 
     def _fill(self, spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int) -> Tensor:
         """The spectrum (B, K, F) with what it lacks of `target` (B, n_mels, F), linear, added."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import spread
+from cyclegan_audio.vocoders.base import Vocoder, spread
 
 
 def mask_gain(
@@ -18,7 +18,7 @@ def mask_gain(
 
 
 @dataclasses.dataclass(frozen=True)
-class Mask:
+class Mask(Vocoder):
     """The gain target / source, limited, on the source's STFT, with its phase: clean, but adds nothing new.
 
     Args:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.generator import ResnetGenerator
 from cyclegan_audio.models.schedule import LinearDecay
 from cyclegan_audio.training import probe
@@ -25,6 +26,9 @@ def module(batches: int = 0, max_minutes: float | None = None, **losses: float):
         schedule=LinearDecay(1, 1, max_minutes),
         device=torch.device("cpu"),
         losses={name: torch.tensor(value) for name, value in losses.items()},
+        loss_names=CycleGAN.loss_names,
+        shown_losses=CycleGAN.shown_losses,
+        small_model=CycleGAN.small_model,
     )
 
 

@@ -65,6 +65,8 @@ def test_an_unknown_vocoder_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match="unknown vocoder 'magic'; use one of griffin_lim, hybrid, mask"):
         make_vocoder("magic")
     assert make_vocoder("hybrid", rounds=3).rounds == 3
+    with pytest.raises(UserError, match="hybrid has no checkpoint"):
+        make_vocoder("hybrid=runs/a")
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)

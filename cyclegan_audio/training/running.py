@@ -1,0 +1,146 @@
+"""What every training command does around its fit: trainer, folder, configuration, a clean end."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from cyclegan_audio.config import build
+from cyclegan_audio.devices import choose_device
+from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.models.run_module import RunModule
+from cyclegan_audio.training.checkpoints import Checkpoints, resume_command
+from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
+
+
+def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
+    """Seed everything; refuse a folder that holds a run already where it is not this one that goes on.
+
+    Raises:
+        UserError: the seed is no number, or the folder holds a run.
+    """
+    quieten_lightning()
+    require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
+    pl.seed_everything(cfg.seed, verbose=False)
+    cfg.run_dir = str(run_dir)
+    if cfg.resume is None and (run_dir / CHECKPOINTS / LAST).exists():
+        raise UserError(
+            f"{run_dir} holds a run already; go on by {resume_command(run_dir, command)}, "
+            "or choose another run_dir="
+        )
+
+
+def carry_out(
+    cfg: DictConfig,
+    model: RunModule,
+    data: pl.LightningDataModule,
+    checkpoint: Path | None,
+    plain: dict[str, Any],
+    what: str,
+) -> None:
+    """Train in the run's folder, from `checkpoint` on where there is one, and say so.
+
+    Raises:
+        UserError: the folder cannot be written, or training broke down.
+        KeyboardInterrupt: the run was stopped; its checkpoint is written.
+    """
+    run_dir = Path(cfg.run_dir)
+    with folder_errors(run_dir):
+        trainer = make_trainer(cfg, model, plain)
+        write_config(cfg, run_dir)
+        print(f"{what}; run folder {run_dir}; precision {cfg.precision}")
+        fit(trainer, model, data, checkpoint)
+    print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
+    if was_stopped(trainer):
+        raise KeyboardInterrupt  # the other jobs of a sweep end too
+
+
+def was_stopped(trainer: pl.Trainer) -> bool:
+    """Whether somebody asked for the end of the run when its last batch was done."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(isinstance(callback, Checkpoints) and callback.stop_asked for callback in callbacks)
+
+
+def choose_arithmetic(cfg: DictConfig, generator: Build) -> None:
+    """Settle `auto` in `threads` and `precision`; the configuration keeps the choice, for resuming."""
+    accelerator = str(cfg.trainer.accelerator)
+    if accelerator == "gpu":  # Lightning's name for whichever there is
+        accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
+    device = choose_device(accelerator)
+    if device.type == "cpu":
+        cfg.threads = choose_threads(cfg.threads, generator)
+        torch.set_num_threads(cfg.threads)
+    cfg.precision = choose_precision(cfg.precision, device, generator)
+
+
+def make_trainer(cfg: DictConfig, model: RunModule, plain: dict[str, Any]) -> pl.Trainer:
+    """The trainer that `cfg` describes, with its callbacks and logger."""
+    return build(
+        "trainer",
+        cfg.trainer,
+        precision=cfg.precision,
+        max_epochs=model.schedule.total_epochs,
+        callbacks=[build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()],
+        logger=build("logger", cfg.logger)(config=plain) if cfg.get("logger") else False,
+        default_root_dir=cfg.run_dir,
+    )
+
+
+def fit(trainer: pl.Trainer, model: RunModule, data: pl.LightningDataModule, checkpoint: Path | None) -> None:
+    """Train; Ctrl-C comes out as KeyboardInterrupt once the checkpoint is written."""
+    try:
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:
+        if trainer.interrupted:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if any(type(logger).__name__ == "WandbLogger" for logger in trainer.loggers):
+            import wandb
+
+            wandb.finish()  # so that the next job of a sweep starts its own
+
+
+def quieten_lightning() -> None:
+    """Leave out what Lightning says about hardware that is not there and about its own internals."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`")
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
+    warnings.filterwarnings("ignore", ".*does not have many workers")
+
+
+@contextmanager
+def folder_errors(run_dir: Path) -> Iterator[None]:
+    """Errors of the file system within the block become one line about the run's folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the run folder {run_dir} cannot be written ({error}); make room, or choose another by run_dir="
+        ) from error
+
+
+def write_config(cfg: DictConfig, run_dir: Path) -> None:
+    """Keep `cfg` in the run's folder, which is made."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    part = run_dir / f"{CONFIG}.part"
+    OmegaConf.save(cfg, part, resolve=True)
+    os.replace(part, run_dir / CONFIG)
+
+
+def remove_empty(run_dir: Path) -> None:
+    """Remove the run's folder, and those above it below the working directory, as far as they are empty."""
+    here = Path.cwd()
+    for folder in (run_dir, *(parent for parent in run_dir.parents if here in parent.parents)):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty
+            break
