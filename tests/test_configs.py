@@ -10,11 +10,13 @@ from cyclegan_audio.config import CONF_DIR, compose, slug
 
 COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 CHOICES = sorted(path.relative_to(CONF_DIR) for path in CONF_DIR.glob("*/*.yaml"))
-PREPARE_GROUPS = {"source"}
+COMMAND_OF_GROUP = {"source": "prepare", "vocoder_model": "vocoder"}
 
 
 def command_of(choice: Path) -> str:
-    return "prepare" if choice.parent.name in PREPARE_GROUPS else "train"
+    if choice == Path("callbacks/vocoder.yaml"):
+        return "vocoder"
+    return COMMAND_OF_GROUP.get(choice.parent.name, "train")
 
 
 def build(node: DictConfig) -> None:
@@ -41,9 +43,9 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
     if group == "vocoder":
         build(OmegaConf.load(CONF_DIR / choice))
         return
-    overrides = [f"{group}={name}"] + ([f"run_dir={tmp_path}"] if command == "train" else [])
+    overrides = [f"{group}={name}"] + ([f"run_dir={tmp_path}"] if command != "prepare" else [])
     cfg = compose(command, overrides)
-    if group == "experiment":
+    if group in ("experiment", "adversarial"):
         build(cfg.model)
     elif group == "logger":
         assert ("_target_" in cfg.logger) == (name != "none")
@@ -51,8 +53,9 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
         instantiate(cfg.data, frame_multiple=4)
     elif group in ("generator", "discriminator", "schedule"):
         build(cfg.model[group])
-    elif group == "adversarial":
-        build(cfg.model)
+    elif group == "vocoder_model":
+        instantiate(cfg.model, _convert_="all", mel=instantiate(compose("prepare").mel))
+        instantiate(cfg.data, _convert_="all", corpus="corpus")
     elif group != "genre_pair":
         build(cfg[group])
 

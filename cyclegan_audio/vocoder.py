@@ -1,0 +1,86 @@
+"""Train a vocoder on a corpus's audio: `python -m cyclegan_audio.vocoder corpus=data/mine`."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import build, hydra_main
+from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.data.seen import Spans, training_spans
+from cyclegan_audio.models.checkpoint import FORMAT, read_checkpoint
+from cyclegan_audio.training.resume import keep_run_folder, place_data, resumed_config, to_resume
+from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
+from cyclegan_audio.vocoders.neural.gan import VocoderGAN
+
+VERBATIM = ("corpus", "run_dir", "resume")
+NETWORKS = ("network", "periods", "fft_sizes")
+
+
+class Probed(nn.Module):
+    """The backbone as the probe of threads and precision feeds it: (B, 1, M, F)."""
+
+    def __init__(self, mel: MelSettings, config: DictConfig) -> None:
+        super().__init__()
+        self.network = build("model.network", config)(mel=mel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.head(self.network.backbone(x[:, 0]))
+
+
+def train_vocoder(cfg: DictConfig, run_dir: Path) -> Path:
+    """Train as `cfg` says, leaving everything in `run_dir`; returns it.
+
+    Raises:
+        UserError: the configuration, the corpus or the run to resume is not right.
+        KeyboardInterrupt: the run was stopped; its checkpoint is written.
+    """
+    begin(cfg, run_dir, VocoderGAN.command)
+    cfg.corpus = str(Path(cfg.corpus or ensure_demo_corpus()).absolute())
+    data = build("data", cfg.data)
+    data.setup("fit")
+    choose_arithmetic(cfg, lambda: Probed(data.mel, cfg.model.network))
+    model = build("model", cfg.model, mel=data.mel)
+    model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
+    checkpoint = None
+    if cfg.resume is not None:
+        checkpoint = to_resume(cfg.resume)
+        content = read_checkpoint(checkpoint)
+        made_for = MelSettings.from_dict(content["cyclegan_audio"]["mel"])
+        made_for.require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
+        place_data(content, data)
+    model.card = vocoder_card(cfg, data.mel, training_spans(data.clips("train")))
+    carry_out(cfg, model, data, checkpoint, model.card["config"], f"a vocoder from {cfg.corpus}")
+    return run_dir
+
+
+def vocoder_card(cfg: DictConfig, mel: MelSettings, spans: Spans) -> dict[str, Any]:
+    """The plain description that makes a vocoder's checkpoint usable alone."""
+    return {
+        "format": FORMAT,
+        "mel": mel.to_dict(),
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "composed": OmegaConf.to_yaml(cfg),
+        "training_spans": spans,
+    }
+
+
+@hydra_main("vocoder", before=keep_run_folder, verbatim=VERBATIM)
+def main(cfg: DictConfig) -> None:
+    """The command: `cfg` is `conf/vocoder.yaml` with the command line's overrides."""
+    hydra = HydraConfig.get()
+    run_dir = Path(hydra.runtime.output_dir)
+    try:
+        if cfg.resume is not None:
+            cfg = resumed_config(cfg.resume, hydra.overrides.task, NETWORKS)
+        train_vocoder(cfg, run_dir)
+    except BaseException:
+        remove_empty(run_dir)
+        raise
+
+
+if __name__ == "__main__":
+    main()
