@@ -15,6 +15,7 @@ from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, one_line_errors
 from cyclegan_audio.evaluation.report import require_writable, write_report
+from cyclegan_audio.evaluation.sayings import sayings
 from cyclegan_audio.evaluation.suite import SECTIONS
 from cyclegan_audio.evaluation.translations import (
     Evaluated,
@@ -27,6 +28,8 @@ from cyclegan_audio.models.checkpoint import SHIPPED, TranslationPair, load_pair
 from cyclegan_audio.models.run_folder import CHECKPOINTS
 from cyclegan_audio.vocoders import DEFAULT, VOCODERS
 
+CLIPS = 150  # a genre: what distances want
+
 
 def evaluate(
     run: str | Path,
@@ -34,7 +37,7 @@ def evaluate(
     corpus: str | Path | None = None,
     without_identity: str | Path | None = None,
     vocoder: str = DEFAULT,
-    clips: int = 24,
+    clips: int = CLIPS,
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     device: str = "auto",
@@ -83,7 +86,8 @@ def evaluate(
 
 def _report(evaluated: Evaluated, folder: Path) -> Path:
     sections = [make(evaluated) for make in SECTIONS]
-    line = verdict(evaluated.paired_scores)
+    words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
+    line = " ".join(words if evaluated.paired_scores else reversed(words))
     a, b = evaluated.pair.genres
     page = write_report(folder, f"{a} and {b}: {Path(evaluated.run).name}", line, sections)
     print(f"{line}\nreport: {page}")
@@ -170,7 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--vocoder", choices=VOCODERS, default=DEFAULT, help="the way back to sound")
     parser.add_argument(
-        "--clips", metavar="N", type=_positive, default=24, help="held-out clips a genre (default: 24)"
+        "--clips",
+        metavar="N",
+        type=_positive,
+        default=CLIPS,
+        help=f"held-out clips a genre (default: {CLIPS})",
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the report (default: RUN/report)")
     parser.add_argument("--checkpoint", metavar="CKPT", help="use this checkpoint of the run")

@@ -1,6 +1,7 @@
 """What many tests share: few threads (small tensors are slower with many), and a small model."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cyclegan_audio.audio.files import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import prepare_corpus, settings_from
+from cyclegan_audio.metrics import judge
 from cyclegan_audio.models.cyclegan import CycleGAN
 
 torch.set_num_threads(1)
@@ -39,6 +41,15 @@ def tiny_model() -> Callable[..., CycleGAN]:
         return instantiate(compose("train", [*TINY, *overrides]).model, _convert_="all")
 
     return build
+
+
+@pytest.fixture(scope="module")
+def quick_judges() -> Iterator[None]:
+    """Judges of genre train for eight small batches only."""
+    settings = dataclasses.replace(judge.SETTINGS, epochs=1, min_batches=8, batch_size=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "SETTINGS", settings)
+        yield
 
 
 def write_music(folder: Path, genre: str, n_tracks: int, seconds: float = 4.5, seed: int = 0) -> None:

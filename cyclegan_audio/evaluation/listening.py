@@ -1,17 +1,23 @@
 """Held-out clips to hear: source, translation, and the ground truth where there is one."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from cyclegan_audio.data.corpus import Clip
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.clip_table import clip_scores
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.pages import Listening, Section, sound
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 PLAYED = 2
 HOW = (
-    "Translated clips come back to sound by the vocoder {vocoder}; the source through the vocoder alone "
+    "The best and the worst held-out clips by their score (harmonic mean of the judge's probability and the "
+    "correlation of onset strength with the input), and some with a ground truth. Translated clips come "
+    "back to sound by the vocoder {vocoder}; the source through the vocoder alone "
     "tells its share in what one hears from the model's."
 )
 
@@ -21,8 +27,8 @@ def listening_section(evaluated: Evaluated) -> Section:
     section = Section("audio", "What it sounds like", [HOW.format(vocoder=evaluated.vocoder)])
     vocoder = make_vocoder(evaluated.vocoder)
     try:
-        for direction in evaluated.directions:
-            section.listening += _of_direction(direction, evaluated, vocoder)
+        for direction, measured in zip(evaluated.directions, evaluated.measured, strict=True):
+            section.listening += _of_direction(direction, clip_scores(measured), evaluated, vocoder)
     except UserError as error:
         section.paragraphs = [f"No audio to play: {error}."]
         section.listening = []
@@ -30,20 +36,34 @@ def listening_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def _of_direction(direction: Direction, evaluated: Evaluated, vocoder: Vocoder) -> list[Listening]:
+def _of_direction(
+    direction: Direction, scores: np.ndarray, evaluated: Evaluated, vocoder: Vocoder
+) -> list[Listening]:
     groups = []
     for pair in spread(direction.paired, PLAYED):
-        group = _play(direction, pair.clip, pair.real_db, pair.fake_db, evaluated, vocoder)
+        made = {f"translated ({direction.target})": pair.fake_db}
+        group = _play(str(direction), pair.clip, pair.real_db, made, evaluated, vocoder)
         truth = evaluated.corpus.audio(pair.truth)
         group.sounds.append(sound(f"ground truth ({direction.target})", truth, evaluated.mel.sample_rate))
         groups.append(group)
-    for example in spread(direction.examples, PLAYED):
-        groups.append(_play(direction, example.clip, example.real_db, example.fake_db, evaluated, vocoder))
+    order = scores.argsort()[::-1]
+    chosen = [("best", row) for row in order[:PLAYED]]
+    chosen += [("worst", row) for row in order[max(PLAYED, len(order) - PLAYED) :]]
+    for name, row in chosen:
+        example = direction.examples[row]
+        made = {f"translated ({direction.target})": example.fake_db, "there and back": example.rec_db}
+        title = f"{direction}, {name} (score {scores[row]:.2f})"
+        groups.append(_play(title, example.clip, example.real_db, made, evaluated, vocoder))
     return groups
 
 
 def _play(
-    direction: Direction, clip: Clip, real_db: Tensor, fake_db: Tensor, evaluated: Evaluated, vocoder: Vocoder
+    title: str,
+    clip: Clip,
+    real_db: Tensor,
+    made: Mapping[str, Tensor],
+    evaluated: Evaluated,
+    vocoder: Vocoder,
 ) -> Listening:
     mel = evaluated.mel
     source = evaluated.corpus.audio(clip)
@@ -53,8 +73,8 @@ def _play(
         return vocoder(mel_db[None], mel, len(source), source[None], real_db[None])[0]
 
     sounds = [
-        sound(f"source ({direction.source})", source, mel.sample_rate),
+        sound(f"source ({clip.genre})", source, mel.sample_rate),
         sound("source through the vocoder", voiced(real_db), mel.sample_rate),
-        sound(f"translated ({direction.target})", voiced(fake_db), mel.sample_rate),
+        *(sound(label, voiced(mel_db), mel.sample_rate) for label, mel_db in made.items()),
     ]
-    return Listening(f"{direction}: {clip.score or clip.source} at {clip.start_s:g} s", sounds)
+    return Listening(f"{title}: {clip.score or clip.source} at {clip.start_s:g} s", sounds)

@@ -43,4 +43,6 @@ def _finite(value: Any) -> Any:
     """JSON has no NaN: None stands for it."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,8 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.measured import Judges, Measured, Mels, make_judges, measure
+from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.metrics.paired import PairedScores, score_pairs
 from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.checkpoint import TranslationPair
@@ -107,6 +109,37 @@ class Evaluated:
     def mel(self) -> MelSettings:
         """The settings of pair and corpus alike."""
         return self.pair.mel
+
+    @cached_property
+    def training(self) -> dict[str, tuple[list[Clip], Tensor]]:
+        """Training clips of each genre (at most 400, spread evenly) with their mels (N, M, F) in dB."""
+        clips = {genre: spread(self.corpus.clips(genre, "train"), MEAN_CLIPS) for genre in self.pair.genres}
+        return {
+            genre: (own, torch.stack([self.corpus.mel_db(clip) for clip in own]))
+            for genre, own in clips.items()
+        }
+
+    @cached_property
+    def judges(self) -> Judges:
+        """Judges of genre and embeddings, from training clips."""
+        return make_judges(
+            self.corpus, self.pair.genres, torch.cat([mels_db for _, mels_db in self.training.values()])
+        )
+
+    @cached_property
+    def measured(self) -> list[Measured]:
+        """Every candidate's scores, A to B, then B to A."""
+        real = [
+            ([example.clip for example in way.examples], torch.stack([e.real_db for e in way.examples]))
+            for way in self.directions
+        ]
+        out = []
+        for way, (clips, real_db), target in zip(self.directions, real, reversed(real), strict=True):
+            fake_db = torch.stack([example.fake_db for example in way.examples])
+            vocoded = vocode_some(self.vocoder, self.corpus, clips, real_db, fake_db)
+            mels = Mels(clips, real_db, fake_db, *target)
+            out.append(measure(way.source, way.target, mels, self.training, self.judges, vocoded, self.mel))
+        return out
 
     @cached_property
     def paired_scores(self) -> dict[str, PairedScores]:

@@ -1,5 +1,7 @@
 """Faults that one sees or hears at once: lattices, seams, clicks, silence that became noise."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,8 +28,8 @@ def checkerboard_db(mels_db: Tensor) -> Tensor:
 def _lattice_db(mels_db: Tensor) -> Tensor:
     """The lattice along the last axis."""
     n = mels_db.shape[2] - mels_db.shape[2] % max(PERIODS)
-    x = mels_db[..., :n].double()
-    x = (x - x.mean(2, keepdim=True)) * torch.hann_window(n, dtype=torch.float64, device=x.device)
+    x = mels_db[..., :n].float()
+    x = (x - x.mean(2, keepdim=True)) * torch.hann_window(n, device=x.device)
     power = torch.fft.rfft(x).abs().square().mean(1)
     near, far = NEIGHBOURS
     ratios = []
@@ -42,7 +44,8 @@ def _lattice_db(mels_db: Tensor) -> Tensor:
 def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
     """(N,): how much louder the frames became that are 50 dB under the source's loudest; NaN without any."""
     before, after = (
-        10 * torch.pow(10.0, x.double() / 10).sum(1).clamp_min(1e-30).log10() for x in (source_db, fake_db)
+        10 * torch.exp(x.float() * (math.log(10) / 10)).sum(1).clamp_min(1e-30).log10()
+        for x in (source_db, fake_db)
     )
     silent = before < before.amax(1, keepdim=True) - SILENT_DB
     count = silent.sum(1)

@@ -1,7 +1,6 @@
 """Frechet and kernel distances between sets of clips, in embeddings of our own."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,11 +10,11 @@ from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.jackknife import jackknife
 
 COMPONENTS = 16
+REACH = 5.0  # spreads of the first component; further out nothing counts more (the kernel is cubic)
 ENOUGH_CLIPS = 150
+LEAST_CLIPS = 4
 ENOUGH_TRACKS = 8
 FRECHET, KERNEL = "frechet", "kernel"
-COARSE_BANDS = 16
-FASTER_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # borders of the modulation bands
 
 
 class Passed(nn.Module):
@@ -63,28 +62,7 @@ class Principal(nn.Module):
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) in dB to (N, num_features)."""
-        return (self.features(mels_db).double() - self.mean) @ self.weights
-
-
-def band_statistics(mels_db: Tensor, frame_s: float) -> Tensor:
-    """Features that no one trained (N, D): level, spread, movement and rhythm of 16 coarse bands.
-
-    Mean and standard deviation over time, mean |difference| from frame to frame, and in two halves of the
-    spectrum the share of movement by modulation frequency.
-    """
-    floor = mels_db.amax((1, 2), keepdim=True) - 80.0
-    clipped = mels_db.maximum(floor) - floor
-    coarse = nn.functional.adaptive_avg_pool1d(clipped.transpose(1, 2), COARSE_BANDS).transpose(1, 2)
-    coarse = coarse - coarse.mean((1, 2), keepdim=True)  # how loud a clip is is no matter of genre
-    detail = (clipped[..., 1:] - clipped[..., :-1]).abs().mean(2)
-    detail = nn.functional.adaptive_avg_pool1d(detail[:, None], COARSE_BANDS)[:, 0]
-    halves = nn.functional.adaptive_avg_pool1d(coarse.transpose(1, 2), 2).transpose(1, 2)
-    power = torch.fft.rfft(halves - halves.mean(2, keepdim=True)).abs().square()
-    hz = torch.fft.rfftfreq(coarse.shape[2], frame_s).to(power)
-    borders = [*FASTER_HZ, float("inf")]
-    rhythm = [power[..., (hz >= low) & (hz < high)].sum(2) for low, high in pairwise(borders)]
-    share = torch.stack(rhythm, 2) / power[..., 1:].sum(2, keepdim=True).clamp_min(1e-9)
-    return torch.cat([coarse.mean(2), coarse.std(2), detail, share.flatten(1)], 1)
+        return ((self.features(mels_db).double() - self.mean) @ self.weights).clamp(-REACH, REACH)
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -139,10 +117,13 @@ def distances_to(
 
 
 def too_few(n_clips: int, n_tracks: int) -> str:
-    """A warning where distances rest on few clips; empty where there are enough."""
+    """A warning where distances rest on few clips, or there are none; empty where there are enough."""
+    if n_clips < LEAST_CLIPS:
+        return f"There are no distances: {n_clips} clips are too few, at least {LEAST_CLIPS} are needed."
     if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:
         return ""
     return (
-        f"only {n_clips} clips of {n_tracks} tracks, where distances want {ENOUGH_CLIPS} clips of "
-        f"{ENOUGH_TRACKS} tracks or more"
+        f"The distances are rough: {n_clips} clips of {n_tracks} tracks, where they want {ENOUGH_CLIPS} "
+        f"clips of "
+        f"{ENOUGH_TRACKS} tracks or more."
     )

@@ -22,7 +22,7 @@ def jackknife(statistic: Statistic, samples: Sequence[Sequence[str]]) -> list[Es
     Args:
         statistic: takes the rows to use of each sample, gives one or several values.
         samples: which track each row of each sample comes from. Where a sample has over 40 tracks they are
-            left out several at once; where it has one, rows stand for tracks.
+            left out several at once; where it has one, or all rows but one are of one, rows stand for tracks.
 
     Returns:
         An `Estimate` a value; n counts the rows and groups the tracks of the first sample, sd is NaN.
@@ -60,7 +60,7 @@ def _quantile(degrees: float) -> float:
 def _groups(sample: Sequence[str]) -> tuple[np.ndarray, int]:
     """Which group each row belongs to: its track, several tracks, or itself where there is only one track."""
     names, member = np.unique(np.asarray(sample), return_inverse=True)
-    if len(names) < 2:
+    if len(names) < 2 or np.bincount(member).max() > len(sample) - 2:
         member, names = np.arange(len(sample)), np.asarray(sample)
     n_groups = min(len(names), MAX_GROUPS)
     return member * n_groups // len(names), n_groups

@@ -25,6 +25,11 @@ SECONDS = 4.0
 GENERATOR = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_long_training(quick_judges: None) -> None:
+    """Reports train judges of genre; not for long here."""
+
+
 @pytest.fixture(scope="session")
 def small_mel() -> MelSettings:
     """The default mel at half its sample rate, so that it is fast."""

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.figures import cycle_grid, loss_curves
+from cyclegan_audio.figures.standing import probability_histogram, standing_figure
 
 
 @pytest.fixture
@@ -113,3 +114,21 @@ def test_loss_curves_refuse_what_they_cannot_draw() -> None:
         loss_curves({})
     with pytest.raises(ValueError, match="2 values at 1 places"):
         loss_curves({"cycle_a": [1.0, 2.0]}, [1])
+
+
+def test_standing_shows_values_between_floor_and_ceiling() -> None:
+    figure = standing_figure({"onsets": (0.5, 0.4, 0.6), "far off": (9.0, 8.0, 10.0)}, "a to b")
+    ax = figure.axes[0]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([50, 160])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["onsets", "far off"]
+    with pytest.raises(ValueError, match="at least one"):
+        standing_figure({})
+
+
+def test_histogram_shows_shares_of_each_group() -> None:
+    figure = probability_histogram({"real": [0.01, 0.02], "made": [0.99] * 3 + [0.5]}, "t", "p")
+    heights = [patch.get_data().values for patch in figure.axes[0].patches]
+    assert [float(h.sum()) for h in heights] == pytest.approx([100, 100])
+    assert heights[1][-1] == pytest.approx(75)
+    with pytest.raises(ValueError, match="values"):
+        probability_histogram({"real": []}, "t", "p")

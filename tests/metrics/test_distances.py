@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.distances import (
     FRECHET,
     KERNEL,
     Passed,
     Principal,
-    band_statistics,
     distances_to,
     frechet_distance,
     kernel_distance,
@@ -83,26 +83,20 @@ def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> No
 
 
 def test_principal_components_of_band_statistics() -> None:
-    clips = torch.randn(30, 32, 64, generator=torch.Generator().manual_seed(0)) * 5 - 40
-    embed = Principal(lambda mels_db: band_statistics(mels_db, 0.02), clips, components=8)
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(30, 32, 64, generator=generator).cumsum(2) - 40
+    embed = Principal(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
     embedded = embed(clips)
     assert embedded.shape == (30, embed.num_features) == (30, 8)
     covariance = torch.cov(embedded.T)
     assert covariance[0, 0].item() == pytest.approx(1, rel=0.1)
     assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
     torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # loudness is no genre
-
-
-def test_band_statistics_see_tone_rhythm_and_order() -> None:
-    generator = torch.Generator().manual_seed(0)
-    clips = torch.randn(8, 32, 344, generator=generator).cumsum(2) / 3 - 40
-    base = band_statistics(clips, 0.0116)
-    shuffled = clips[..., torch.randperm(344, generator=generator)]
-    tilted = clips + torch.linspace(-10, 10, 32)[:, None]
-    for other in (shuffled, tilted, clips + 4 * torch.randn(clips.shape, generator=generator)):
-        assert (band_statistics(other, 0.0116) - base).abs().max() > 0.5
+    shuffled = clips[..., torch.randperm(64, generator=generator)]
+    assert kernel_distance(embed(shuffled), embedded) > 1
 
 
 def test_few_clips_are_said() -> None:
     assert too_few(150, 8) == ""
-    assert "16 clips of 2 tracks" in too_few(16, 2)
+    assert "rough: 16 clips of 2 tracks" in too_few(16, 2)
+    assert "3 clips are too few" in too_few(3, 2)

@@ -1,0 +1,237 @@
+"""One direction measured: every candidate's scores by clip, distances to the target, what is missing."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.measures import (
+    HEARD,
+    MATCHED,
+    MODEL,
+    NEAREST,
+    OTHER,
+    REAL,
+    UNTOUCHED,
+    VOCODER,
+)
+from cyclegan_audio.evaluation.vocoded import Vocoded
+from cyclegan_audio.metrics.band_statistics import band_statistics
+from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
+from cyclegan_audio.metrics.clip_scores import Scores, fault_scores, genre_scores, piece_scores
+from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
+from cyclegan_audio.metrics.intervals import Estimate, estimate
+from cyclegan_audio.metrics.judge import Judge
+
+STATISTICS, JUDGE = "band statistics", "judge"
+SHARE = 0.5  # of the judge's probability: above it a clip is called target
+
+
+@dataclasses.dataclass(frozen=True)
+class Judges:
+    """What tells genres apart and embeds clips; made once for both directions.
+
+    Attributes:
+        judge, linear: None where they could not be trained.
+        statistics: an embedding that nobody taught genres.
+        embedding: the judge's, None without a judge.
+        missing: why there is no judge; empty where there is one.
+    """
+
+    judge: Judge | None
+    linear: Judge | None
+    statistics: Principal
+    embedding: Principal | None
+    missing: str = ""
+
+    @property
+    def embeddings(self) -> dict[str, Principal]:
+        """By name."""
+        both = {STATISTICS: self.statistics, JUDGE: self.embedding}
+        return {name: embedding for name, embedding in both.items() if embedding is not None}
+
+    def scores(self, mels_db: Tensor, target: str) -> Scores:
+        """`judge`, `judge_probability` and `linear` of clips (N, M, F), as far as there are judges."""
+        out = {}
+        if self.judge is not None:
+            out["judge_probability"] = probability(self.judge, mels_db, target)
+            out["judge"] = (out["judge_probability"] > SHARE).astype(float)
+        if self.linear is not None:
+            out["linear"] = (probability(self.linear, mels_db, target) > SHARE).astype(float)
+        return out
+
+
+def probability(judge: Judge, mels_db: Tensor, genre: str) -> np.ndarray:
+    """(N,) the judge's probability of `genre`."""
+    second = judge.probability(mels_db).double().cpu().numpy()
+    return second if genre == judge.genres[1] else 1 - second
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Scores of one direction.
+
+    Attributes:
+        source, target: genres.
+        clips: the held-out clips that were translated.
+        scores: candidate to measure to (N,) numbers; those of the vocoder are NaN where it was not tried.
+        real_clips, real: held-out clips of the target genre, and their scores.
+        distances: embedding to kind to candidate (and `real_target`) to estimate.
+        missing: sentences on what could not be measured and why.
+    """
+
+    source: str
+    target: str
+    clips: list[Clip]
+    scores: dict[str, Scores]
+    real_clips: list[Clip]
+    real: Scores
+    distances: dict[str, dict[str, dict[str, Estimate]]]
+    missing: list[str]
+
+    def estimate(self, candidate: str, measure: str) -> Estimate | None:
+        """Mean with interval over tracks; None where nothing was measured."""
+        real = candidate == REAL
+        values = (self.real if real else self.scores.get(candidate, {})).get(measure)
+        return None if values is None else by_track(values, self.real_clips if real else self.clips)
+
+
+def by_track(values: np.ndarray, clips: Sequence[Clip]) -> Estimate | None:
+    """The mean of what is not NaN, its interval over tracks, or over clips where there is one track only."""
+    known = [(float(v), clip) for v, clip in zip(values, clips, strict=True) if not math.isnan(v)]
+    if not known:
+        return None
+    groups = [clip.track for _, clip in known]
+    if len(set(groups)) < 2:
+        groups = [clip.clip_id for _, clip in known]
+    return estimate([value for value, _ in known], groups)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mels:
+    """The clips of one direction with their mels (N, M, F) in dB.
+
+    Attributes:
+        clips, real_db, fake_db: held-out clips of the source, before and after.
+        target_clips, target_db: held-out clips of the target genre.
+    """
+
+    clips: list[Clip]
+    real_db: Tensor
+    fake_db: Tensor
+    target_clips: list[Clip]
+    target_db: Tensor
+
+
+@torch.inference_mode()
+def measure(
+    source: str,
+    target: str,
+    mels: Mels,
+    training: dict[str, tuple[list[Clip], Tensor]],
+    judges: Judges,
+    vocoded: Vocoded,
+    mel: MelSettings,
+) -> Measured:
+    """Score every candidate.
+
+    Args:
+        source, target: genres.
+        mels: the clips.
+        training: training clips of each genre and their mels, for baselines and as reference of distances.
+        judges: see there.
+        vocoded: mels of what the vocoder makes of some of the clips.
+        mel: the definition of the mels.
+    """
+    reference_db, real_db = training[target][1], mels.real_db
+    moments = {genre: BandMoments.of(mels_db) for genre, (_, mels_db) in training.items()}
+    made = {
+        MODEL: mels.fake_db,
+        UNTOUCHED: real_db,
+        MATCHED: matched_moments(real_db, moments[source], moments[target]),
+        NEAREST: reference_db[nearest(real_db, reference_db)],
+    }
+    scores = {name: _scores(real_db, mels_db, target, judges, mel) for name, mels_db in made.items()}
+    scores[OTHER] = piece_scores(real_db, real_db[another(mels.clips)], mel)
+    for name, mels_db in ((VOCODER, vocoded.source_db), (HEARD, vocoded.fake_db)):
+        if mels_db is not None:
+            some = _scores(real_db[vocoded.rows], mels_db, target, judges, mel)
+            scores[name] = _widened(some, vocoded.rows, len(mels.clips))
+    for name, faults in vocoded.faults.items():
+        scores[name] |= _widened(faults, vocoded.rows, len(mels.clips))
+    real = genre_scores(mels.target_db, mel) | judges.scores(mels.target_db, target)
+    real |= {"checkerboard_db": fault_scores(mels.target_db, mels.target_db)["checkerboard_db"]}
+    n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
+    distances = {
+        name: _distances(embed, training[target], made, mels)
+        for name, embed in judges.embeddings.items()
+        if n_clips >= LEAST_CLIPS
+    }
+    missing = [text for text in (judges.missing, vocoded.missing) if text]
+    n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
+    missing += [text] if (text := too_few(n_clips, n_tracks)) else []
+    return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing)
+
+
+def _distances(
+    embed: Principal, reference: tuple[list[Clip], Tensor], made: dict[str, Tensor], mels: Mels
+) -> dict[str, dict[str, Estimate]]:
+    """Distances to the reference by kind and candidate, `real_target` among them."""
+    clips, reference_db = reference
+    fixed = embed(reference_db), [clip.track for clip in clips]
+    embedded = {key: embed(mels_db) for key, mels_db in made.items()}
+    out = distances_to(*fixed, embedded, [clip.track for clip in mels.clips])
+    tracks = [clip.track for clip in mels.target_clips]
+    for kind, values in distances_to(*fixed, {REAL: embed(mels.target_db)}, tracks).items():
+        out[kind] |= values
+    return out
+
+
+def _scores(real_db: Tensor, made_db: Tensor, target: str, judges: Judges, mel: MelSettings) -> Scores:
+    return (
+        judges.scores(made_db, target)
+        | genre_scores(made_db, mel)
+        | piece_scores(real_db, made_db, mel)
+        | fault_scores(real_db, made_db)
+    )
+
+
+def another(clips: Sequence[Clip]) -> list[int]:
+    """For each clip the row of one from another track, where there is any."""
+    half = max(len(clips) // 2, 1)
+    rows = []
+    for i, clip in enumerate(clips):
+        order = [(i + half + step) % len(clips) for step in range(len(clips))]
+        rows.append(next((j for j in order if clips[j].track != clip.track), order[0]))
+    return rows
+
+
+def _widened(scores: Scores, rows: Sequence[int], count: int) -> Scores:
+    """Scores of some rows as scores of all, NaN elsewhere."""
+    out = {name: np.full(count, np.nan) for name in scores}
+    for name, values in scores.items():
+        out[name][list(rows)] = values
+    return out
+
+
+def _tracks(clips: Sequence[Clip]) -> int:
+    return len({clip.track for clip in clips})
+
+
+def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:
+    """Judges of the corpus, and embeddings fitted on training clips (N, M, F) of both genres."""
+    from cyclegan_audio.metrics.judge import judge_for, linear_judge_for
+
+    frame_s = corpus.mel.frame_s
+    statistics = Principal(lambda mels_db: band_statistics(mels_db, frame_s).flatten(1), training_db)
+    try:
+        judge, linear = judge_for(corpus, genres), linear_judge_for(corpus, genres)
+    except UserError as error:
+        return Judges(None, None, statistics, None, f"There is no judge of genre: {error}.")
+    return Judges(judge, linear, statistics, Principal(judge.embed, training_db))

@@ -1,0 +1,77 @@
+"""What is measured of a translation, in the order of the report: names, units, and between which two ends."""
+
+import dataclasses
+
+MODEL, UNTOUCHED, MATCHED, NEAREST = "model", "untouched", "matched_moments", "nearest"
+VOCODER, HEARD = "vocoder", "heard"
+OTHER, REAL = "other_piece", "real_target"
+CANDIDATES = {
+    MODEL: "translation",
+    UNTOUCHED: "input untouched",
+    MATCHED: "equaliser",
+    NEAREST: "nearest real clip",
+    VOCODER: "vocoder alone",
+    HEARD: "translation as heard",
+}
+GENRE, PIECE, SOUND = "genre", "piece", "sound"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One number a clip.
+
+    Attributes:
+        name: key in report.json.
+        label: for readers; may hold {target}.
+        group: genre, piece or sound.
+        unit: for readers.
+        floor, ceiling: whose values mark the two ends: a candidate, `other_piece` (another clip of the source
+            genre in the translation's place) or `real_target` (held-out clips of the target genre).
+        scale: what a value is multiplied by to be shown.
+        digits: after the point.
+    """
+
+    name: str
+    label: str
+    group: str
+    unit: str = ""
+    floor: str = UNTOUCHED
+    ceiling: str = REAL
+    scale: float = 1.0
+    digits: int = 2
+
+    def shown(self, value: float) -> str:
+        """The number as readers see it; a dash for NaN."""
+        return "-" if value != value else f"{value * self.scale:.{self.digits}f}"
+
+
+def _share(name: str, label: str, group: str, floor: str = UNTOUCHED, ceiling: str = REAL) -> Measure:
+    return Measure(name, label, group, "%", floor, ceiling, scale=100.0, digits=0)
+
+
+def _likeness(name: str, label: str) -> Measure:
+    return Measure(name, label, PIECE, floor=OTHER, ceiling=UNTOUCHED)
+
+
+MEASURES = (
+    _share("judge", "called {target} by the judge", GENRE),
+    _share("judge_probability", "judge's probability of {target}", GENRE),
+    _share("linear", "called {target} by the linear judge", GENRE),
+    Measure("hats_per_s", "onsets above 6 kHz", GENRE, "/s"),
+    _share("roll_share", "of their intervals as short as in rolls", GENRE),
+    Measure("bandwidth_khz", "bandwidth", GENRE, "kHz", digits=1),
+    Measure("roll_off_khz", "roll-off (95 % of the energy)", GENRE, "kHz", digits=2),
+    Measure("top_end_db", "energy above 6 kHz", GENRE, "dB", digits=1),
+    _likeness("onset_correlation", "onset strength, correlation"),
+    _likeness("onset_f1", "onsets, F1 within 50 ms"),
+    _share("tempo", "same tempo, or twice or half", PIECE, OTHER, UNTOUCHED),
+    _likeness("beat_f1", "beats, F1 within 70 ms"),
+    _likeness("chroma", "harmony, similarity of chroma"),
+    _likeness("bass", "bass line, correlation below 250 Hz"),
+    _share("filter_share", "of the change that a fixed filter explains", PIECE, MATCHED, NEAREST),
+    Measure("checkerboard_db", "lattice at the up-sampling period", SOUND, "dB", digits=1),
+    Measure("silence_gain_db", "silent passages louder by", SOUND, "dB", digits=1),
+    Measure("clicks_per_s", "clicks", SOUND, "/s"),
+    Measure("vocoder_error_db", "vocoder's error against its mel", SOUND, "dB"),
+)
+BY_NAME = {measure.name: measure for measure in MEASURES}

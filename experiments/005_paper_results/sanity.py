@@ -1,0 +1,187 @@
+"""Does each metric move the right way? Clips made better and worse: python sanity.py CORPUS lofi rnb trap
+
+CORPUS is a corpus of demo songs with a paired set: the same scores played by each band.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.evaluation.measured import Judges, make_judges, probability
+from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
+from cyclegan_audio.metrics.clip_scores import fault_scores, genre_scores, piece_scores
+from cyclegan_audio.metrics.distances import Principal, distances_to
+
+SEED = 0
+NOISE_DB = 40.0  # under the clip's loudest point
+CUT_HZ = 4000.0
+PIECES = 16  # that a clip is cut into and shuffled
+TRAINING = 400
+
+
+def noisy(mels_db: Tensor) -> Tensor:
+    """With noise at a flat level in every band."""
+    drawn = 6 * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(SEED))
+    return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - NOISE_DB + drawn)
+
+
+def low_passed(mels_db: Tensor, mel: MelSettings) -> Tensor:
+    """Without what lies above 4 kHz."""
+    return torch.where((mel.band_hz < CUT_HZ)[:, None], mels_db, mels_db.amin((1, 2), keepdim=True))
+
+
+def shuffled(mels_db: Tensor) -> Tensor:
+    """Cut into pieces of a quarter of a second in another order."""
+    whole = mels_db[..., : mels_db.shape[2] // PIECES * PIECES].unflatten(2, (PIECES, -1))
+    order = torch.randperm(PIECES, generator=torch.Generator().manual_seed(SEED))
+    return F.pad(whole[:, :, order].flatten(2), (0, mels_db.shape[2] % PIECES), mode="replicate")
+
+
+def equalised(mels_db: Tensor) -> Tensor:
+    """Tilted by 24 dB from the lowest band to the highest."""
+    return mels_db + torch.linspace(12, -12, mels_db.shape[1])[:, None]
+
+
+class RandomNet(nn.Module):
+    """Convolutions with fixed random weights: the other embedding that nobody taught genres."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(SEED)
+        sizes = (1, 16, 32, 64)
+        self.layers = nn.Sequential(
+            *(
+                layer
+                for a, b in pairwise(sizes)
+                for layer in (nn.Conv2d(a, b, 3, stride=2, padding=1), nn.ReLU())
+            )
+        ).requires_grad_(False)
+
+    def forward(self, mels_db: Tensor) -> Tensor:
+        """(N, M, F) to (N, 128): mean and spread of each channel."""
+        x = (mels_db - mels_db.mean((1, 2), keepdim=True)) / mels_db.std((1, 2), keepdim=True)
+        out = torch.cat([self.layers(block[:, None]).flatten(2) for block in x.split(64)])
+        return torch.cat([out.mean(2), out.std(2)], 1)
+
+
+def table(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Print rows of numbers as Markdown."""
+    columns = list(next(iter(rows.values())))
+    print(f"\n{title}\n\n| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for name, values in rows.items():
+        print(f"| {name} | {' | '.join(f'{values[c]:.2f}' for c in columns)} |")
+
+
+def genre_table(
+    cases: Mapping[str, Tensor],
+    tracks: list[str],
+    reference: tuple[Tensor, list[str]],
+    judges: Judges,
+    target: str,
+    mel: MelSettings,
+) -> None:
+    """Every case in a translation's place: distances to the target in three embeddings, judges, tone."""
+    both = torch.cat([reference[0], cases["source untouched"]])
+    embeddings = {**judges.embeddings, "random CNN": Principal(RandomNet(), both)}
+    found = {
+        name: distances_to(embed(reference[0]), reference[1], {k: embed(v) for k, v in cases.items()}, tracks)
+        for name, embed in embeddings.items()
+    }
+    rows = {}
+    for case, mels_db in cases.items():
+        rows[case] = {
+            f"{kind}, {name}": kinds[kind][case].mean for name, kinds in found.items() for kind in kinds
+        }
+        if judges.judge is not None and judges.linear is not None:
+            rows[case]["judge"] = float(probability(judges.judge, mels_db, target).mean())
+            rows[case]["linear"] = float(probability(judges.linear, mels_db, target).mean())
+        rows[case] |= {name: float(values.mean()) for name, values in genre_scores(mels_db, mel).items()}
+    table("Does the genre move", rows)
+
+
+def piece_table(source_db: Tensor, cases: Mapping[str, Tensor], mel: MelSettings) -> None:
+    """Every case against the source."""
+    rows = {
+        case: {name: float(v.mean()) for name, v in piece_scores(source_db, mels_db, mel).items()}
+        for case, mels_db in cases.items()
+    }
+    table("Does the piece stay", rows)
+
+
+def fault_table(corpus: Corpus, genre: str, source_db: Tensor) -> None:
+    """Faults put in on purpose."""
+    mel = corpus.mel
+    place = torch.arange(source_db.shape[2])
+    lattice = 3 * torch.cos(torch.pi / 2 * place)
+    quiet = source_db.clone()
+    quiet[..., : quiet.shape[2] // 3] -= 70
+    faults: dict[str, Callable[[], float]] = {
+        "lattice, clean": lambda: float(fault_scores(source_db, source_db)["checkerboard_db"].mean()),
+        "lattice of 3 dB": lambda: float(
+            fault_scores(source_db, source_db + lattice)["checkerboard_db"].mean()
+        ),
+        "silence kept": lambda: float(fault_scores(quiet, quiet)["silence_gain_db"].mean()),
+        "silence filled with noise": lambda: float(
+            fault_scores(quiet, quiet.maximum(quiet.amax((1, 2), True) - 60))["silence_gain_db"].mean()
+        ),
+        "seam, clean": lambda: seam_db(source_db[0] - equalised(source_db)[0] + noisy(source_db)[0], [172]),
+        "seam of 6 dB": lambda: seam_db(noisy(source_db)[0] - source_db[0] + 6 * (place >= 172), [172]),
+    }
+    sounds = torch.stack([corpus.audio(clip) for clip in corpus.clips(genre, "paired")[:16]])
+    clicked = sounds.clone()
+    clicked[:, torch.arange(1, 9) * 20011] += 0.2
+    faults["clicks, clean (/s)"] = lambda: float(clicks_per_s(sounds, mel.sample_rate).mean())
+    faults["clicks, 2/s added"] = lambda: float(clicks_per_s(clicked, mel.sample_rate).mean())
+    table("Does it sound whole", {name: {"value": value()} for name, value in faults.items()})
+
+
+def main() -> None:
+    """Make the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus")
+    parser.add_argument("genres", nargs=3, metavar="GENRE", help="source, target, and a third genre")
+    options = parser.parse_args()
+    corpus = Corpus.open(options.corpus)
+    source, target, third = options.genres
+    mel = corpus.mel
+    pairs = corpus.paired(source, target)
+    source_db, target_db = (torch.stack([corpus.mel_db(pair[i]) for pair in pairs]) for i in (0, 1))
+    third_db = torch.stack([corpus.mel_db(pair[1]) for pair in corpus.paired(source, third)])
+    tracks = [str(clip.score) for clip, _ in pairs]
+    training = {g: corpus.clips(g, "train")[:TRAINING] for g in sorted((source, target))}
+    mels = {g: torch.stack([corpus.mel_db(clip) for clip in clips]) for g, clips in training.items()}
+    judges = make_judges(corpus, tuple(sorted((source, target))), torch.cat(list(mels.values())))  # type: ignore[arg-type]
+    genre_cases = {
+        "source untouched": source_db,
+        "half way to the same score by the target's band": (source_db + target_db) / 2,
+        "the same score by the target's band": target_db,
+        "that, with noise": noisy(target_db),
+        "that, low-passed at 4 kHz": low_passed(target_db, mel),
+        "that, shuffled in time": shuffled(target_db),
+        f"the same score by the band of {third}": third_db,
+    }
+    reference = mels[target], [clip.track for clip in training[target]]
+    half = len(pairs) // 2
+    piece_cases = {
+        "source itself": source_db,
+        "source, tilted by 24 dB": equalised(source_db),
+        "source, with noise": noisy(source_db),
+        "source, low-passed at 4 kHz": low_passed(source_db, mel),
+        "the same score by the target's band": target_db,
+        "source, shuffled in time": shuffled(source_db),
+        "another piece of the source's genre": source_db.roll(half, 0),
+    }
+    print(f"{len(pairs)} clips of {len(set(tracks))} scores, {source} to {target}")
+    genre_table(genre_cases, tracks, reference, judges, target, mel)
+    piece_table(source_db, piece_cases, mel)
+    fault_table(corpus, source, source_db)
+
+
+if __name__ == "__main__":
+    main()
