@@ -87,7 +87,7 @@ def evaluate(
 def _report(evaluated: Evaluated, folder: Path) -> Path:
     sections = [make(evaluated) for make in SECTIONS]
     words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
-    line = " ".join(words if evaluated.paired_scores else reversed(words))
+    line = "\n".join(words if evaluated.paired_scores else reversed(words))
     a, b = evaluated.pair.genres
     page = write_report(folder, f"{a} and {b}: {Path(evaluated.run).name}", line, sections)
     print(f"{line}\nreport: {page}")

@@ -163,10 +163,11 @@ def measure(
         if mels_db is not None:
             some = _scores(real_db[vocoded.rows], mels_db, target, judges, mel)
             scores[name] = _widened(some, vocoded.rows, len(mels.clips))
-    for name, faults in vocoded.faults.items():
-        scores[name] |= _widened(faults, vocoded.rows, len(mels.clips))
+    for name, found in vocoded.faults.items():
+        scores[name] |= _widened(found, vocoded.rows, len(mels.clips))
     real = genre_scores(mels.target_db, mel) | judges.scores(mels.target_db, target)
-    real |= {"checkerboard_db": fault_scores(mels.target_db, mels.target_db)["checkerboard_db"]}
+    faults = fault_scores(mels.target_db, mels.target_db)
+    real |= {name: faults[name] for name in ("checkerboard_db", "quiet_db")}
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
         name: _distances(embed, training[target], made, mels)

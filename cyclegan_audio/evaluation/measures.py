@@ -70,6 +70,7 @@ MEASURES = (
     _likeness("bass", "bass line, correlation below 250 Hz"),
     _share("filter_share", "of the change that a fixed filter explains", PIECE, MATCHED, NEAREST),
     Measure("checkerboard_db", "lattice at the up-sampling period", SOUND, "dB", digits=1),
+    Measure("quiet_db", "quietest passages, under the loudest", SOUND, "dB", digits=1),
     Measure("silence_gain_db", "silent passages louder by", SOUND, "dB", digits=1),
     Measure("clicks_per_s", "clicks", SOUND, "/s"),
     Measure("vocoder_error_db", "vocoder's error against its mel", SOUND, "dB"),

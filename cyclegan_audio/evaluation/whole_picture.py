@@ -88,11 +88,11 @@ def _percent(accuracy: Estimate) -> str:
 
 
 def _bar(measured: Measured, measure: Measure) -> tuple[float, float, float] | None:
-    """Position of the translation with its interval."""
+    """Position of the translation with its interval; None where the two ends cannot be told apart."""
     value, floor, ceiling = (
         measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
     )
-    if measure.group == SOUND or not (value and floor and ceiling):
+    if measure.group == SOUND or not (value and floor and ceiling) or floor.meets(ceiling):
         return None
     places = [position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high)]
     if places[0] is None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 PERIODS = (2, 4)  # frames or bands: two up-samplings by two
 NEIGHBOURS = (4, 12)  # spectral lines beside a lattice's own, compared with it
+QUIETEST = 0.05
 SILENT_DB = 50.0  # under the clip's loudest frame
 CLICK_RATIO = 10.0  # of a second difference to those around it
 CLICK_NEAR_S, CLICK_AROUND_S = 0.0002, 0.003
@@ -41,12 +42,21 @@ def _lattice_db(mels_db: Tensor) -> Tensor:
     return 10 * torch.stack(ratios).amax(0).clamp_min(1e-6).log10()
 
 
+def frame_levels_db(mels_db: Tensor) -> Tensor:
+    """(N, F): energy of all bands of each frame."""
+    energy = torch.exp(mels_db.float() * (math.log(10) / 10)).sum(1)
+    return 10 * energy.clamp_min(1e-30).log10()
+
+
+def quiet_db(mels_db: Tensor) -> Tensor:
+    """(N,): level of the quietest 5 % of frames beside that of the loudest."""
+    levels = frame_levels_db(mels_db)
+    return levels.quantile(QUIETEST, dim=1) - levels.amax(1)
+
+
 def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
     """(N,): how much louder the frames became that are 50 dB under the source's loudest; NaN without any."""
-    before, after = (
-        10 * torch.exp(x.float() * (math.log(10) / 10)).sum(1).clamp_min(1e-30).log10()
-        for x in (source_db, fake_db)
-    )
+    before, after = frame_levels_db(source_db), frame_levels_db(fake_db)
     silent = before < before.amax(1, keepdim=True) - SILENT_DB
     count = silent.sum(1)
     return ((after - before) * silent).sum(1) / count.where(count > 0, torch.nan)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.metrics import onsets
-from cyclegan_audio.metrics.artefacts import checkerboard_db, silence_gain_db
+from cyclegan_audio.metrics.artefacts import checkerboard_db, quiet_db, silence_gain_db
 from cyclegan_audio.metrics.pitch import bass_similarity, chroma_similarity
 from cyclegan_audio.metrics.tone import bandwidth_hz, filter_share, roll_off_hz, top_end_db
 
@@ -64,11 +64,12 @@ def piece_scores(source_db: Tensor, made_db: Tensor, mel: MelSettings) -> Scores
 
 
 def fault_scores(source_db: Tensor, made_db: Tensor) -> Scores:
-    """`checkerboard_db` and `silence_gain_db`."""
+    """`checkerboard_db`, `quiet_db` and `silence_gain_db`."""
 
     def of(real: Tensor, made: Tensor) -> Scores:
         return {
             "checkerboard_db": _numbers(checkerboard_db(made)),
+            "quiet_db": _numbers(quiet_db(made)),
             "silence_gain_db": _numbers(silence_gain_db(real, made)),
         }
 

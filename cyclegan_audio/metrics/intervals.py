@@ -34,6 +34,10 @@ class Estimate:
         """The whole interval lies above zero; never so with a single group."""
         return self.low > 0
 
+    def meets(self, other: "Estimate") -> bool:
+        """Whether the two intervals overlap; one that is not known overlaps all."""
+        return not (self.low > other.high or other.low > self.high)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
         values = dataclasses.asdict(self)

@@ -47,7 +47,8 @@ GOOD = {
     "model__judge": 0.9, "untouched__judge": 0.05, "model__onset_f1": 0.8, "model__chroma": 0.7,
     "model__bass": 0.3, "model__hats_per_s": 6.0, "untouched__hats_per_s": 3.0, "model__top_end_db": -35.0,
     "real__top_end_db": -30.0, "model__filter_share": 0.5, "model__checkerboard_db": 1.0,
-    "untouched__checkerboard_db": 0.5,
+    "untouched__checkerboard_db": 0.5, "model__quiet_db": -60.0, "untouched__quiet_db": -65.0,
+    "real__quiet_db": -60.0,
 }  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def test_what_is_good_and_what_is_not_is_said() -> None:
 def test_faults_are_said() -> None:
     bad = GOOD | {
         "model__judge": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0, "model__filter_share": 0.95,
-        "model__checkerboard_db": 9.0, "model__silence_gain_db": 20.0, "heard__vocoder_error_db": 5.0,
+        "model__checkerboard_db": 9.0, "model__quiet_db": -40.0, "heard__vocoder_error_db": 5.0,
     }  # fmt: skip
     line = sayings([measured(**bad)])
     assert "the genre moves in part" in line
@@ -78,7 +79,10 @@ def test_faults_are_said() -> None:
 
 
 def test_without_a_judge_distances_speak() -> None:
-    assert "no judge of genre; the kernel distance falls by 75 %" in sayings([measured(model__onset_f1=0.9)])
+    quiet = {"model__quiet_db": -60.0, "untouched__quiet_db": -60.0}
+    assert "no judge of genre; the kernel distance falls by 75 %" in sayings(
+        [measured(model__onset_f1=0.9, **quiet)]
+    )
 
 
 def test_position_between_floor_and_ceiling() -> None:

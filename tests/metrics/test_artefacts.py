@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.metrics.artefacts import checkerboard_db, clicks_per_s, seam_db, silence_gain_db
+from cyclegan_audio.metrics.artefacts import checkerboard_db, clicks_per_s, quiet_db, seam_db, silence_gain_db
 
 Sound = Callable[..., Tensor]
 
@@ -40,6 +40,13 @@ def test_silence_that_became_noise(any_mel: MelSettings, melody: Sound) -> None:
     assert silence_gain_db(mel_db, mel_db).item() == 0
     assert 10 < silence_gain_db(mel_db, noisy).item() <= 20
     assert math.isnan(silence_gain_db(torch.zeros(1, 8, 10), torch.zeros(1, 8, 10)).item())
+
+
+def test_quietest_passages_under_the_loudest() -> None:
+    mel_db = torch.zeros(1, 4, 100)
+    mel_db[..., 90:] = -30
+    assert quiet_db(mel_db).item() == pytest.approx(-30, abs=1e-3)
+    assert quiet_db(mel_db + 12).item() == pytest.approx(-30, abs=1e-3)
 
 
 def test_clicks_are_counted_drums_are_not(hifi: MelSettings, bursts: Sound, melody: Sound) -> None:

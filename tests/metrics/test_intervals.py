@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cyclegan_audio.metrics.intervals import estimate
+from cyclegan_audio.metrics.intervals import Estimate, estimate
 
 
 def test_mean_and_spread_by_hand() -> None:
@@ -41,6 +41,14 @@ def test_clips_of_one_track_do_not_count_as_many() -> None:
     grouped = estimate(values, tracks)
     single = estimate(values, [str(i) for i in range(100)])
     assert grouped.high - grouped.low > 2 * (single.high - single.low)
+
+
+def test_intervals_meet_or_not() -> None:
+    a, b, c = Estimate(1, 0, 0, 2, 4, 4), Estimate(2, 0, 1.5, 3, 4, 4), Estimate(5, 0, 4, 6, 4, 4)
+    assert a.meets(b)
+    assert not a.meets(c)
+    assert not c.meets(a)
+    assert a.meets(Estimate(9, 0, math.nan, math.nan, 1, 1))
 
 
 def test_one_group_gives_no_interval() -> None:
