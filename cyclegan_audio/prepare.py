@@ -12,8 +12,9 @@ from rich.table import Table
 
 from cyclegan_audio.config import hydra_main
 from cyclegan_audio.data.corpus import SPLITS
+from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import GenreFolders, Source
-from cyclegan_audio.data.writer import prepare_corpus, settings_from
+from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.errors import UserError
 
 OPTION = "--genre"
@@ -79,8 +80,21 @@ def main(cfg: DictConfig) -> None:
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("no folder is named for the corpus; add corpus=FOLDER")
-    rows = prepare_corpus(source, folder, settings_from(cfg))
+    settings = settings_from(cfg)
     console = Console()
+    if cfg.shard is not None:
+        n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
+        console.print(
+            f"shard {cfg.shard} of {cfg.num_shards} done, {n_files} files; when all are, run prepare with "
+            f"merge=true num_shards={cfg.num_shards}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    if cfg.merge:
+        rows = merge_shards(source, folder, settings, cfg.num_shards)
+    else:
+        rows = prepare_corpus(source, folder, settings)
     console.print(clip_table(rows), split_table(rows))
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     console.print(

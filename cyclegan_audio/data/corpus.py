@@ -104,9 +104,21 @@ class Corpus:
             )
         fields = [field.name for field in dataclasses.fields(Clip)]
         rows = read_manifest(folder)
-        return cls(
-            folder, settings, [Clip(**{key: row[key] for key in fields}) for row in rows if row["kept"]]
-        )
+        clips = [Clip(**{key: row[key] for key in fields}) for row in rows if row["kept"]]
+        corpus = cls(folder, settings, clips)
+        corpus._require_whole()
+        return corpus
+
+    def _require_whole(self) -> None:
+        """Refuse missing and truncated mels by the size of their files."""
+        clip_bytes = self.mel.n_mels * self.clip_frames * np.dtype(np.float32).itemsize
+        n_rows: dict[str, int] = {}
+        for clip in self._clips:
+            n_rows[clip.array] = max(n_rows.get(clip.array, 0), clip.index + 1)
+        for array, rows in n_rows.items():
+            path = self.folder / "mels" / f"{array}.npy"
+            if not path.is_file() or path.stat().st_size < rows * clip_bytes:
+                raise UserError(f"{path} is missing or damaged; run prepare again")
 
     @property
     def clip_samples(self) -> int:

@@ -2,8 +2,9 @@
 
 The paper's pictures: matplotlib `imshow` in the colour map jet, low bands below, a clip's minimum to its
 maximum, axes of 496 x 369.6 pixels cut to 496 x 369, enlarged with matplotlib's Hanning kernel. So a picture
-is rows @ levels @ columns.T with two known matrices, and least squares undo it; what is left over says whether
-it was drawn in this way (published ones: half a grey level RMS; seven times that with a frame more or fewer).
+is rows @ levels @ columns.T with two known matrices, and least squares undo it; what is left over tells
+whether it was drawn in this way (published ones: half a grey level RMS; seven times that with a frame more or
+fewer).
 """
 
 from functools import lru_cache

@@ -73,8 +73,8 @@ class TrackMaker:
             return self._dropped(file, "", f"cannot be read ({error.strerror})")
         except UserError as error:
             return self._dropped(file, "", _said(error, file))
-        record = read_record(self._record_path(file, content))
-        return record if record and self._is_whole(record, with_audio, file) else None
+        record = read_record(self.folder / "tracks" / f"{self._array(file, content)}.json")
+        return record if record and is_whole(self.folder, record, with_audio) else None
 
     def make(self, file: SourceFile, with_audio: bool) -> TrackRecord:
         """The record of `file`, read from the corpus where it is done already.
@@ -90,17 +90,17 @@ class TrackMaker:
             record = self._process(file, content, with_audio)
         except UserError as error:
             record = self._dropped(file, content, _said(error, file))
+        return self._keep(record)
+
+    def give_up(self, file: SourceFile, reason: str) -> TrackRecord:
+        """The record of a file that cannot even be tried."""
+        return self._keep(self._dropped(file, file.digest(), reason))
+
+    def _keep(self, record: TrackRecord) -> TrackRecord:
         text = json.dumps(dataclasses.asdict(record), indent=0)
-        write_atomic(self._record_path(file, content), lambda handle: handle.write(text.encode()))
+        path = self.folder / "tracks" / f"{record.array}.json"
+        write_atomic(path, lambda handle: handle.write(text.encode()))
         return record
-
-    def _record_path(self, file: SourceFile, content: str) -> Path:
-        return self.folder / "tracks" / f"{self._array(file, content)}.json"
-
-    def _is_whole(self, record: TrackRecord, with_audio: bool, file: SourceFile) -> bool:
-        kinds = ["mels"] + ["audio"] * (with_audio and not isinstance(file, MelFile))
-        paths = [self.folder / kind / f"{record.array}.npy" for kind in kinds]
-        return not record.rows or all(holds_rows(path, record.rows) for path in paths)
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
         """Stream the file through screening into its arrays.
@@ -208,6 +208,12 @@ def read_record(path: Path) -> TrackRecord | None:
         return TrackRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def is_whole(folder: Path, record: TrackRecord, with_audio: bool) -> bool:
+    """Whether the record's arrays are there in their full length; what came as mels has no audio."""
+    parts = ["mels"] + ["audio"] * (with_audio and bool(record.facts.get("sample_rate")))
+    return not record.rows or all(holds_rows(folder / p / f"{record.array}.npy", record.rows) for p in parts)
 
 
 def _said(error: UserError, file: SourceFile) -> str:

@@ -1,32 +1,32 @@
 """Source files to a corpus on disk: what is done already stays, and the manifest comes last."""
 
 import dataclasses
+import hashlib
 import json
 import logging
-import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import track as progress
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build
+from cyclegan_audio.data.agreement import require_same_settings
 from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.corpus import COLUMNS, FORMAT_VERSION, read_manifest, read_settings
 from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.rows import MIN_TRACKS, Row, few_tracks, manifest_rows, split_kinds
 from cyclegan_audio.data.screening import ScreeningRules
+from cyclegan_audio.data.shards import FOLDER as SHARDS
+from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
 from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
+from cyclegan_audio.data.working import make_tracks
 from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,13 @@ class CorpusSettings:
         if self.clip.seconds * self.mel.sample_rate < 2 * self.mel.n_fft:
             raise UserError(f"clip.seconds={self.clip.seconds} is too short for the mel; give at least 0.1")
 
+    @property
+    def key(self) -> str:
+        """A hash of all that the arrays depend on beside their files."""
+        parts = [FORMAT_VERSION, self.mel.hash, dataclasses.asdict(self.clip)]
+        values = json.dumps([*parts, dataclasses.asdict(self.screening)])
+        return hashlib.sha256(values.encode()).hexdigest()
+
 
 def settings_from(cfg: DictConfig) -> CorpusSettings:
     """The settings in a configuration composed from `conf/prepare.yaml`."""
@@ -73,66 +80,95 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
     folder = Path(folder)
     is_new = read_settings(folder) is None  # there is nothing, or an empty folder
     source_files = source.files()
-    _require_same_settings(folder, settings, {file.genre for file in source_files})
-    try:
-        for part in ("mels", "audio", "tracks"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        _write_json(folder / "corpus.json", _describe(source, source_files, settings))
+    with _writing(folder):
+        _begin(folder, source, settings, {file.genre for file in source_files})
         records = _make_tracks(folder, source_files, settings, source.split_by)
-        if empty := _empty_genre(records):
-            if is_new:
-                shutil.rmtree(folder)
-            raise UserError(empty)
-        rows = _rows(records, settings, source.split_by)
-        _write_manifest(folder, rows)
-        _remove_stale(folder, rows, records, settings)
+        if is_new and _empty_genre(records):
+            shutil.rmtree(folder)
+        return _finish(folder, source, settings, records)
+
+
+def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, shard: Shard) -> int:
+    """Do one share of the files, without a manifest; returns how many. See `prepare_corpus`."""
+    folder = Path(folder)
+    source_files = source.files()
+    with _writing(folder):
+        _begin(folder, source, settings, {file.genre for file in source_files})
+        share = shard.share(source_files)
+        records = make_tracks(_maker(folder, settings), share, settings.audio != "none", settings.workers)
+        shard.write(folder, settings.key, records)
+    return len(records)
+
+
+def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, count: int) -> list[Row]:
+    """Make the corpus of all shards, without their source files; returns the rows of the manifest.
+
+    Raises:
+        UserError: a shard is missing, damaged or of other settings; and as `prepare_corpus`.
+    """
+    folder = Path(folder)
+    if read_settings(folder) is None:
+        raise UserError(f"{folder} holds no shards; run prepare shard=N num_shards={count} first")
+    with _writing(folder):
+        records = Shard.merge(folder, count, settings.key, settings.audio != "none")
+        require_same_settings(
+            folder, settings.mel, settings.clip.seconds, {record.genre for record in records}
+        )
+        rows = _finish(folder, source, settings, records)
+    return rows
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(
-            f"cannot write the corpus {folder} ({error.strerror or error}); choose another folder"
+            f"cannot write the corpus {folder} ({error.strerror or error}); make room, or take another folder"
         ) from error
+
+
+def _begin(folder: Path, source: Source, settings: CorpusSettings, genres: set[str]) -> None:
+    require_same_settings(folder, settings.mel, settings.clip.seconds, genres)
+    for part in ("mels", "audio", "tracks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    if not (folder / "corpus.json").is_file():  # an older one stays until the new one is whole
+        _write_json(folder / "corpus.json", _describe(source, genres, settings))
+
+
+def _finish(folder: Path, source: Source, settings: CorpusSettings, records: list[TrackRecord]) -> list[Row]:
+    """From here on the corpus is one: description, manifest, and nothing that belongs to neither."""
+    if empty := _empty_genre(records):
+        raise UserError(empty)
+    rows = _rows(records, settings, source.split_by)
+    _write_json(folder / "corpus.json", _describe(source, {record.genre for record in records}, settings))
+    _write_manifest(folder, rows)
+    _remove_stale(folder, rows, records, settings)
     _warn(records, settings.split, source.split_by)
     return rows
+
+
+def _maker(folder: Path, settings: CorpusSettings) -> TrackMaker:
+    return TrackMaker(folder, settings.mel, settings.clip, settings.screening)
 
 
 def _make_tracks(
     folder: Path, source_files: list[SourceFile], settings: CorpusSettings, split_by: str
 ) -> list[TrackRecord]:
-    maker = TrackMaker(folder, settings.mel, settings.clip, settings.screening)
-    records = _in_parallel(maker, source_files, settings.audio == "all", settings.workers)
+    maker = _maker(folder, settings)
+    records = make_tracks(maker, source_files, settings.audio == "all", settings.workers)
     if settings.audio == "heldout":
-        held_out = {
-            row["array"] for row in _rows(records, settings, split_by) if row["split"] not in ("train", "")
-        }
-        wanted = [
-            file for file, record in zip(source_files, records, strict=True) if record.array in held_out
-        ]
-        _in_parallel(maker, wanted, True, settings.workers)
+        rows = _rows(records, settings, split_by)
+        held_out = {row["array"] for row in rows if row["split"] not in ("train", "")}
+        files = zip(source_files, records, strict=True)
+        wanted = [file for file, record in files if record.array in held_out]
+        make_tracks(maker, wanted, True, settings.workers)
     return records
 
 
 def _rows(records: list[TrackRecord], settings: CorpusSettings, split_by: str) -> list[Row]:
     dropped = settings.screening.check_corpus(records)
     return manifest_rows(records, settings.clip.seconds, settings.split, split_by, dropped)
-
-
-def _in_parallel(
-    maker: TrackMaker, source_files: list[SourceFile], with_audio: bool, workers: int | None
-) -> list[TrackRecord]:
-    """Records in the order of the files. Threads: decoding and torch leave the interpreter's lock."""
-    n_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers or _n_cores())
-    try:
-        results: Iterable[TrackRecord] = pool.map(lambda file: maker.make(file, with_audio), source_files)
-        bar = Console(stderr=True)
-        return list(progress(results, "prepare", len(source_files), console=bar, transient=True))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(n_threads)
-
-
-def _n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _empty_genre(records: list[TrackRecord]) -> str:
@@ -167,30 +203,7 @@ def _warn(records: list[TrackRecord], split: SplitSettings, split_by: str) -> No
         )
 
 
-def _require_same_settings(folder: Path, settings: CorpusSettings, genres: set[str]) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"corpus={folder} is a file; choose another folder")
-    there = read_settings(folder)
-    if there is None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(
-                f"the folder {folder} is not empty and no corpus; choose another one for the corpus"
-            )
-        return
-    settings.mel.require_same(MelSettings.from_dict(there["mel"]), "this command", f"the corpus {folder}")
-    if there["clip"]["seconds"] != settings.clip.seconds:
-        raise UserError(
-            f"this command has clip.seconds {settings.clip.seconds}, the corpus {folder} has "
-            f"{there['clip']['seconds']}; use the same, or choose another corpus folder"
-        )
-    if (folder / "manifest.parquet").is_file() and (left := set(there["genres"]) - genres):
-        raise UserError(
-            f"the corpus {folder} also has {', '.join(sorted(left))}; name all its genres again, "
-            "or choose another corpus folder"
-        )
-
-
-def _describe(source: Source, source_files: list[SourceFile], settings: CorpusSettings) -> dict[str, Any]:
+def _describe(source: Source, genres: set[str], settings: CorpusSettings) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "mel": settings.mel.to_dict(),
@@ -198,7 +211,7 @@ def _describe(source: Source, source_files: list[SourceFile], settings: CorpusSe
         "screening": dataclasses.asdict(settings.screening),
         "split": dataclasses.asdict(settings.split),
         "audio": settings.audio,
-        "genres": sorted({file.genre for file in source_files}),
+        "genres": sorted(genres),
         "source": source.describe(),
     }
 
@@ -233,4 +246,5 @@ def _remove_stale(
     for part, names in wanted.items():
         for path in (folder / part).iterdir():
             if path.stem not in names and path.suffix in (".npy", ".json", ".tmp"):
-                path.unlink()
+                path.unlink(missing_ok=True)
+    shutil.rmtree(folder / SHARDS, ignore_errors=True)
