@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m cyclegan_audio.translate", description=__doc__)
-    made.add_argument("run", help="run folder, .ckpt file, or 'demo' (the pair that ships with the package)")
+    made.add_argument(
+        "run", help="run folder, .ckpt or exported .onnx file, or 'demo' (ships with the package)"
+    )
     made.add_argument("inputs", nargs="+", metavar="input", help="audio files of any format, or folders")
     made.add_argument("output", help="audio file; a folder where there are several inputs or a folder")
     made.add_argument("--to", required=True, metavar="GENRE", help="one of the pair's two genres")
-    made.add_argument("--vocoder", default="hybrid", help="hybrid (default), mask or griffin_lim")
+    made.add_argument(
+        "--vocoder",
+        default="hybrid",
+        help="hybrid (default), mask, griffin_lim, neural=RUN or pretrained=FOLDER",
+    )
     made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
     made.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     made.add_argument("--suffix", default=".wav", help="format of files in an output folder (default .wav)")

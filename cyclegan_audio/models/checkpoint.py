@@ -134,12 +134,16 @@ def _require_whole(path: Path) -> None:
 def load_pair(
     run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
 ) -> TranslationPair:
-    """The generators of a RUN (see `resolve_run`), ready to translate.
+    """The generators of a RUN (see `resolve_run`), or of an exported ONNX file, ready to translate.
 
     Raises:
         UserError: there is no such run, or its checkpoint is damaged.
     """
     path = resolve_run(run, checkpoint)
+    if path.suffix == ".onnx":
+        from cyclegan_audio.models.exported import load_exported
+
+        return load_exported(path)
     card, weights = _read_shipped(path, device) if path.is_dir() else _read_trained(path, device)
     try:
         return _pair(card, weights, path, device)

@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from cyclegan_audio import export, translate
+from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models import exported
+from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
+from cyclegan_audio.models.generator import ResnetGenerator
+from tests.vocoders.test_vocoders import chords, preset
+
+WITHOUT_TORCH = """
+import json, sys
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+card = json.loads(session.get_modelmeta().custom_metadata_map["pair.json"])
+mel = numpy.load(sys.argv[2])
+numpy.save(sys.argv[3], session.run(["fake_b"], {"mel": mel})[0])
+print(json.dumps([card["genres"], card["mel"]["sample_rate"], "torch" in sys.modules]))
+"""
+
+
+@pytest.fixture(scope="module")
+def pair() -> TranslationPair:
+    torch.manual_seed(0)
+    networks = [ResnetGenerator(4, 1).eval() for _ in range(2)]
+    for parameter in (p for network in networks for p in network.parameters()):
+        torch.nn.init.normal_(parameter, std=0.2)  # so that the two differ, and from their input
+    return TranslationPair(
+        ("lofi", "trap"), preset("hifi"), *networks, window_frames=88, config={}, batches=7
+    )
+
+
+@pytest.fixture(scope="module")
+def onnx_file(pair, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "folder" / "pair.onnx"
+    assert exported.export_pair(pair, path) < 1e-3
+    assert [file.name for file in path.parent.iterdir()] == ["pair.onnx"]
+    return path
+
+
+@pytest.mark.parametrize(("batch", "frames"), [(1, 44), (3, 128)])
+def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, frames):
+    mel = torch.rand(batch, 1, 128, frames) * 2 - 1
+    np.save(tmp_path / "mel.npy", mel.numpy())
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, onnx_file, tmp_path / "mel.npy", tmp_path / "fake.npy"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [["lofi", "trap"], 44100, False]
+    with torch.no_grad():
+        expected = pair.gen_ab(mel)
+    torch.testing.assert_close(torch.from_numpy(np.load(tmp_path / "fake.npy")), expected, rtol=0, atol=1e-3)
+    assert (expected - mel).abs().mean() > 0.1
+
+
+def test_an_exported_pair_is_a_pair(pair, onnx_file):
+    loaded = load_pair(onnx_file)
+    assert (loaded.genres, loaded.mel, loaded.batches) == (pair.genres, pair.mel, 7)
+    assert (loaded.window_frames, loaded.frame_multiple) == (88, 4)
+    mel = torch.rand(1, 1, 128, 60) * 2 - 1
+    with torch.no_grad():
+        for to in pair.genres:
+            torch.testing.assert_close(loaded.generator(to)(mel), pair.generator(to)(mel), rtol=0, atol=1e-3)
+
+
+def test_torch_export_keeps_the_length_open(pair, tmp_path):
+    path = tmp_path / "pair.pt2"
+    assert exported.export_pair(pair, path, to="lofi") < 1e-3
+    card = {"pair.json": ""}
+    program = torch.export.load(path, extra_files=card).module()
+    assert json.loads(card["pair.json"])["outputs"] == ["fake_a"]
+    mel = torch.rand(1, 1, 128, 64) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(program(mel)[0], pair.gen_ba(mel), rtol=0, atol=1e-3)
+
+
+def test_translate_uses_an_exported_file(onnx_file, tmp_path):
+    write(tmp_path / "song.wav", chords(preset("hifi"), 1.0), 44100)
+    translate.main([str(onnx_file), str(tmp_path / "song.wav"), str(tmp_path / "out.wav"), "--to", "trap"])
+    out, _ = decode(tmp_path / "out.wav")
+    source, _ = decode(tmp_path / "song.wav")
+    assert out.shape == source.shape
+    assert (out - source).abs().max() > 0.01
+
+
+def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_path, capsys):
+    monkeypatch.setattr("cyclegan_audio.models.checkpoint.load_pair", lambda *arguments: pair)
+    out = tmp_path / "one.onnx"
+    export.main(["run", str(out), "--to", "trap"])
+    assert "largest difference" in capsys.readouterr().out
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="toward the other genre only"):
+        load_pair(out).generator("lofi")(torch.zeros(1, 1, 128, 16))
+    with pytest.raises(SystemExit):
+        export.main(["run", str(out)])
+    assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
+
+
+def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"use \.onnx or \.pt2"):
+        exported.export_pair(pair, tmp_path / "pair.tflite")
+    with pytest.raises(UserError, match="does not know the genre 'jazz'"):
+        exported.export_pair(pair, tmp_path / "pair.onnx", to="jazz")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError, match="cannot be read as ONNX"):
+        load_pair(tmp_path / "bad.onnx")
+    monkeypatch.setattr(exported, "_difference", lambda *arguments: float("nan"))
+    with pytest.raises(UserError, match="differs from the model"):
+        exported.export_pair(pair, tmp_path / "pair.pt2", to="trap")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.onnx"]
