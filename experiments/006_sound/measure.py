@@ -1,0 +1,139 @@
+"""Round trips from audio to mel to audio by any vocoder, and the same with the mel of another piece.
+
+python experiments/006_sound/measure.py SONGS ... --mel hifi --vocoders griffin_lim hybrid --out FOLDER
+python experiments/006_sound/measure.py SONGS --targets SCORES --mel hifi --vocoders hybrid mask --out FOLDER
+
+Without --targets a vocoder gets the mel alone. With it, it gets the mel of the file of the same name below
+that folder, and the song as source: the target's own sound is the truth. A row a vocoder, medians over clips.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from cyclegan_audio.audio.files import decode, find_audio, write
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.metrics.artefacts import clicks_per_s
+from cyclegan_audio.metrics.onsets import TOLERANCE_S, f1, novelty, onsets
+from cyclegan_audio.vocoders import Vocoder, make_vocoder
+
+COLUMNS = ("mel distance dB", "spectral error", "onset F1", "clicks added /s", "x real time, one core")
+FFT_SIZES = (512, 1024, 2048, 4096)
+
+
+def spectral_error(made: Tensor, truth: Tensor) -> float:
+    """Mean over FFT sizes of ||S - S'|| / ||S|| of magnitudes (Yamamoto et al. 2020, eq. 4)."""
+    errors = []
+    for n_fft in FFT_SIZES:
+        window = torch.hann_window(n_fft)
+        a, b = (
+            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() for x in (truth, made)
+        )
+        errors.append(float((a - b).norm() / a.norm().clamp_min(1e-9)))
+    return sum(errors) / len(errors)
+
+
+def measures(made: Tensor, truth: Tensor, mel: MelSettings, cpu_s: float) -> tuple[float, ...]:
+    """The numbers of COLUMNS for one clip (T,)."""
+    made_db, truth_db = mel.mel_db(made[None]), mel.mel_db(truth[None])
+    found, true = (onsets(novelty(db, mel), mel.frame_s)[0] for db in (made_db, truth_db))
+    clicks = [float(clicks_per_s(x[None], mel.sample_rate)) for x in (made, truth)]
+    return (
+        float((made_db - truth_db).abs().mean()),
+        spectral_error(made, truth),
+        f1(found, true, TOLERANCE_S),
+        clicks[0] - clicks[1],
+        len(made) / mel.sample_rate / cpu_s,
+    )
+
+
+def clips(path: Path, mel: MelSettings, seconds: float, count: int) -> list[Tensor]:
+    """`count` clips (T,) of whole frames, spread evenly over the song, mono."""
+    song = decode(path, sample_rate=mel.sample_rate, mono=True)[0][0]
+    length = int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length
+    if len(song) < length:
+        return []
+    starts = torch.linspace(0, len(song) - length, count + 2)[1:-1].long()
+    return [song[start : start + length] for start in starts.tolist()]
+
+
+def pairs(options: argparse.Namespace, mel: MelSettings) -> list[tuple[Path, Tensor | None, Tensor]]:
+    """(file, source or None, truth) of every clip."""
+    found: list[tuple[Path, Tensor | None, Tensor]] = []
+    files = [path for name in options.songs for path in ([name] if name.is_file() else find_audio(name))]
+    for path in files[: options.files]:
+        own = clips(path, mel, options.seconds, options.clips)
+        if options.targets is None:
+            found += [(path, None, truth) for truth in own]
+        else:
+            truths = clips(options.targets / path.name, mel, options.seconds, options.clips)
+            found += [(path, source, truth) for source, truth in zip(own, truths, strict=True)]
+    return found
+
+
+def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSettings) -> tuple[Tensor, float]:
+    """What the vocoder makes of the truth's mel, and the CPU seconds that it took."""
+    target_db = mel.mel_db(truth[None])
+    source_db = None if source is None else mel.mel_db(source[None])
+    start = time.process_time()
+    made = vocoder(target_db, mel, len(truth), None if source is None else source[None], source_db)[0]
+    return made, time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("songs", nargs="+", type=Path)
+    parser.add_argument("--targets", type=Path)
+    parser.add_argument("--mel", nargs="+", default=["hifi", "paper"])
+    parser.add_argument("--vocoders", nargs="+", required=True, help="NAME or NAME:KEY=VALUE,KEY=VALUE")
+    parser.add_argument("--files", type=int, default=8)
+    parser.add_argument("--clips", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    print(
+        "| mel | vocoder | " + " | ".join(COLUMNS) + " | clips |\n|" + "---|" * (len(COLUMNS) + 3), flush=True
+    )
+    with open(options.out / "rows.csv", "w", newline="") as file, torch.inference_mode():
+        table = csv.writer(file)
+        table.writerow(["mel", "vocoder", "file", *COLUMNS])
+        for preset in options.mel:
+            mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
+            trials = pairs(options, mel)
+            for spec in options.vocoders:
+                rows = []
+                for number, (path, source, truth) in enumerate(trials):
+                    made, cpu_s = run(vocoder_of(spec), source, truth, mel)
+                    rows.append(measures(made, truth, mel, cpu_s))
+                    table.writerow([preset, spec, path.name, *rows[-1]])
+                    if number < 2:
+                        write(
+                            options.out / f"{preset}_{spec.split(':')[0]}_{path.stem}.wav",
+                            made,
+                            mel.sample_rate,
+                        )
+                middle = (f"{median(column):.2f}" for column in zip(*rows, strict=True))
+                print(f"| {preset} | {spec} | " + " | ".join(middle) + f" | {len(rows)} |", flush=True)
+
+
+def vocoder_of(spec: str) -> Vocoder:
+    """`hybrid` or `hybrid:rounds=4,seed=1`."""
+    name, _, numbers = spec.partition(":")
+    values = dict(part.split("=") for part in numbers.split(",") if part)
+    return make_vocoder(
+        name, **OmegaConf.create({key: OmegaConf.create(f"v: {value}").v for key, value in values.items()})
+    )
+
+
+if __name__ == "__main__":
+    main()
