@@ -28,8 +28,8 @@ demo: setup ## prepare, train, translate and evaluate on songs made here: 6 minu
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
 	rm -rf $(DEMO)
 	$(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
-	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb
-	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb --overwrite
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi --overwrite
 	$(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 	@echo "translated songs: $(CURDIR)/$(DEMO)/translated"
 	@echo "report:           $(CURDIR)/$(DEMO)/report/report.html"

@@ -1,19 +1,26 @@
-"""Translate audio files: `python -m cyclegan_audio.translate RUN song.mp3 out.wav --to trap`."""
+"""Translate audio files: `python -m cyclegan_audio.translate RUN song.mp3 out.wav --to trap`.
+
+`translate RUN - - --to trap` reads a WAV stream (or, with --raw, bare samples) from standard input and writes
+one to standard output, some seconds late.
+"""
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.errors import UserError, one_line_errors
+from cyclegan_audio.errors import UserError, one_line_errors, require_number
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from cyclegan_audio.translation.translator import Translator
+
+STREAM = "-"  # standard input or output
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,9 +29,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "run", help="run folder, .ckpt or exported .onnx file, or 'demo' (ships with the package)"
     )
-    made.add_argument("inputs", nargs="+", metavar="input", help="audio files of any format, or folders")
-    made.add_argument("output", help="audio file; a folder where there are several inputs or a folder")
+    made.add_argument(
+        "inputs", nargs="+", metavar="input", help="audio files of any format, or folders, or -"
+    )
+    made.add_argument("output", help="audio file; a folder where there are several inputs or a folder; or -")
     made.add_argument("--to", required=True, metavar="GENRE", help="one of the pair's two genres")
+    made.add_argument("--amount", type=float, default=1.0, help="0 (the source) to 1 (default): how much")
     made.add_argument(
         "--vocoder",
         default="hybrid",
@@ -33,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
     made.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     made.add_argument("--suffix", default=".wav", help="format of files in an output folder (default .wav)")
+    made.add_argument("--overwrite", action="store_true", help="make songs again that are there already")
+    made.add_argument("--raw", metavar="RATE:CHANNELS", help="samples of 16 bit from and to standard streams")
     made.add_argument("--debug", action="store_true", help="show stack traces")
     return made
 
@@ -43,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.debug:
         os.environ["HYDRA_FULL_ERROR"] = "1"
-    jobs = plan(options.inputs, options.output, options.suffix)
+    is_live = STREAM in (*options.inputs, options.output)
+    if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
+        raise UserError("a stream goes from - to -, alone; to use files, name both")
+    jobs = [] if is_live else plan(options.inputs, options.output, options.suffix, options.overwrite)
 
     from cyclegan_audio.translation.translator import Translator
 
@@ -51,18 +66,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.run, checkpoint=options.checkpoint, vocoder=options.vocoder, device=options.device
     )
     translator.pair.generator(options.to)  # an unknown genre is refused before any work
-    _translate_all(translator, jobs, options.to)
+    require_number("amount", options.amount, 0, 1)
+    if is_live:
+        _translate_stream(translator, options.to, options.amount, options.raw)
+    else:
+        _translate_all(translator, jobs, options.to, options.amount)
 
 
-def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav") -> list[tuple[Path, Path]]:
+def plan(
+    inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav", overwrite: bool = False
+) -> list[tuple[Path, Path]]:
     """Which file becomes which, everything about the paths checked before the work.
 
     One file goes to a file, or into a folder (`output` exists as one, or has no suffix); several, or a
-    folder, go into a folder and keep their names and their places below the folder given.
+    folder, go into a folder and keep their names and their places below the folder given. Results that are
+    there already are kept, and with several songs left out of the plan, unless `overwrite`.
 
     Raises:
         UserError: an input is missing or holds no audio, two results or an input and a result are the same
-            file, or the output cannot be written.
+            file, or the output is there already or cannot be written.
     """
     from cyclegan_audio.audio.files import AUDIO_SUFFIXES, check_writable
 
@@ -72,6 +94,7 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
     if several and (out.is_file() or out.suffix.lower() in AUDIO_SUFFIXES):
         raise UserError(f"several songs cannot become the one file {out}; give a folder as output")
     into_folder = several or out.is_dir() or not out.suffix
+    suffix = suffix if suffix.startswith(".") else f".{suffix}"
     jobs = [(path, (out / name).with_suffix(suffix) if into_folder else out) for path, name in found]
     taken: dict[Path, Path] = {path.resolve(): path for path, _ in jobs}
     for path, target in jobs:
@@ -80,7 +103,22 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
             raise UserError(f"{path} would be written over {other}; give another output or --suffix")
         check_writable(target)
         taken[target.resolve()] = target
-    return jobs
+    return jobs if overwrite else _without_done(jobs)
+
+
+def _without_done(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The jobs whose result is not there yet.
+
+    Raises:
+        UserError: all results are there.
+    """
+    left = [(source, target) for source, target in jobs if not target.exists()]
+    if not left:
+        there = jobs[0][1] if len(jobs) == 1 else f"all {len(jobs)} results"
+        raise UserError(f"{there} already there, kept as it is; --overwrite makes it again")
+    if len(left) < len(jobs):
+        print(f"{len(jobs) - len(left)} of {len(jobs)} songs are there already and kept (--overwrite)")
+    return left
 
 
 def _audio_below(path: Path) -> list[tuple[Path, Path]]:
@@ -97,11 +135,11 @@ def _audio_below(path: Path) -> list[tuple[Path, Path]]:
     return [(path, Path(path.name))]
 
 
-def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: str) -> None:
+def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: str, amount: float) -> None:
     """Do the jobs under a progress bar; a song that fails does not keep the others from being done.
 
     Raises:
-        UserError: a song failed; with several, how many and the first reason.
+        UserError: a song failed; with several, which ones.
     """
     from rich.progress import Progress
 
@@ -109,16 +147,19 @@ def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: 
     with Progress() as progress:
         task = progress.add_task(f"to {to}", total=len(jobs))
         for number, (source, target) in enumerate(jobs):
+            show = partial(_show, progress, task, number)
             try:
-                line = _translate_file(translator, source, target, to, partial(_show, progress, task, number))
-                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                line = _translate_file(translator, source, target, to, amount, show)
             except UserError as error:
-                failures.append(error)
+                failures.append((source, error))
+                line = f"{source}  failed: {error}"
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
             progress.update(task, completed=number + 1)
     if len(failures) == 1 and len(jobs) == 1:
-        raise failures[0]
+        raise failures[0][1]
     if failures:
-        raise UserError(f"{len(failures)} of {len(jobs)} songs failed, the others are done: {failures[0]}")
+        names = ", ".join(str(source) for source, _ in failures)
+        raise UserError(f"{len(failures)} of {len(jobs)} songs failed, the others are done: {names}")
 
 
 def _show(progress: "Progress", task: "TaskID", done: int, share: float) -> None:
@@ -126,16 +167,47 @@ def _show(progress: "Progress", task: "TaskID", done: int, share: float) -> None
 
 
 def _translate_file(
-    translator: "Translator", source: Path, target: Path, to: str, on_progress: Callable[[float], None]
+    translator: "Translator",
+    source: Path,
+    target: Path,
+    to: str,
+    amount: float,
+    on_progress: Callable[[float], None],
 ) -> str:
     """Translate one song; returns the line that says so."""
-    from cyclegan_audio.audio.files import decode, write
+    from cyclegan_audio.translation.song import translate_file
 
     start = time.perf_counter()
-    waveform, rate = decode(source)
-    write(target, translator(waveform, rate, to, on_progress), rate)
-    taken_s = time.perf_counter() - start
-    return f"{target}  ({waveform.shape[-1] / rate:.1f} s of music to {to} in {taken_s:.1f} s)"
+    seconds = translate_file(translator, source, target, to, on_progress, amount=amount)
+    return f"{target}  ({seconds:.1f} s of music to {to} in {time.perf_counter() - start:.1f} s)"
+
+
+def _translate_stream(translator: "Translator", to: str, amount: float, raw: str | None) -> None:
+    """Standard input to standard output until the input ends.
+
+    Raises:
+        UserError: the input is of another form or rate.
+    """
+    from cyclegan_audio.translation import live
+
+    source, out = sys.stdin.buffer, sys.stdout.buffer
+    rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
+    if rate != translator.mel.sample_rate:
+        raise UserError(
+            f"the stream has {rate} Hz, the model {translator.mel.sample_rate}; resample it (ffmpeg -ar)"
+        )
+    print(f"late by {live.latency_s(translator):.1f} s", file=sys.stderr, flush=True)
+    out.write(b"" if raw else live.wav_header(rate, channels))
+    for block in live.translate_live(translator, live.read_pcm(source, channels), channels, to, amount):
+        out.write(live.write_pcm(block))
+        out.flush()
+
+
+def _raw_form(raw: str) -> tuple[int, int]:
+    rate, _, channels = raw.partition(":")
+    if not (rate.isdigit() and channels.isdigit() and int(rate) and int(channels)):
+        raise UserError(f"--raw {raw} is not RATE:CHANNELS, such as 44100:2")
+    return int(rate), int(channels)
 
 
 if __name__ == "__main__":

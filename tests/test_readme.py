@@ -59,7 +59,7 @@ def test_command(line, place, tiny, monkeypatch, quick_judges):
         monkeypatch.setattr(module, "ensure_demo_corpus", functools.partial(ensure_demo_corpus, **FEW))
     module.main()  # a command that fails exits, and so fails the test
     if verb == "translate":
-        out, _ = soundfile.read(place / "out.wav", always_2d=True)
+        out, _ = soundfile.read(place / words[words.index("--to") - 1], always_2d=True)
         assert out.shape[1] == 2
         assert np.abs(out).max() > 0.01
     if verb == "evaluate":

@@ -3,10 +3,7 @@
 Waveforms are float32 on the CPU, (C, T), full scale at 1.
 """
 
-import os
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,8 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.resampling import resample
+from cyclegan_audio.audio.writing import check_writable as check_writable
+from cyclegan_audio.audio.writing import open_writer
 from cyclegan_audio.errors import UserError
 
 AUDIO_SUFFIXES = (
@@ -22,9 +21,7 @@ AUDIO_SUFFIXES = (
     ".webm", ".mka",
 )  # fmt: skip
 
-_SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
 _MAX_BAD_PACKETS = 0.02  # share of packets that may be damaged before the whole file counts as damaged
-_BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
 # av.FFmpegError is an OSError or a ValueError, for rarer damage one of the others.
 _UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError)
 _STREAM_BLOCK = 1 << 16  # samples
@@ -164,55 +161,8 @@ def to_mono(waveform: Tensor) -> Tensor:
     return waveform.mean(0)
 
 
-def check_writable(path: str | Path) -> None:
-    """Make sure, before any work, that `path` can be written as audio. Leaves nothing behind.
-
-    Raises:
-        UserError: unknown suffix, or the folder cannot be made or written.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _SUBTYPES:
-        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use {', '.join(_SUBTYPES)}")
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder; give a file name")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    trial = _temporary(folder / path.name)
-    try:
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
-
-
 def write(path: str | Path, waveform: Tensor, rate: int) -> None:
-    """Write (C, T) or (T,) as the format that the suffix names (.wav and .flac 16 bit, .mp3, .ogg).
-
-    Makes the folder. The file appears whole or not at all. Values beyond full scale are clipped.
-
-    Raises:
-        UserError: unknown suffix, folder not writable, or the format cannot hold this rate or channel count.
-    """
-    import soundfile
-
-    path = Path(path)
-    check_writable(path)
-    samples = torch.atleast_2d(waveform).detach().cpu().clamp(-1, 1).T
-    subtype = _SUBTYPES[path.suffix.lower()]
-    temporary = _temporary(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with soundfile.SoundFile(temporary, "w", rate, samples.shape[1], subtype) as file:
-            for block in samples.split(_BLOCK):
-                file.write(block.numpy())
-        os.replace(temporary, path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot write {path} ({reason}); choose another folder or format") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    """A name in the same folder that nobody else uses, hidden, with the suffix that settles the format."""
-    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    """Write (C, T) or (T,) in one go; see `open_writer`."""
+    samples = torch.atleast_2d(waveform)
+    with open_writer(path, rate, *samples.shape) as writer:
+        writer.write(samples)

@@ -1,49 +1,68 @@
 """Any music from one genre to another: mel, generator, vocoder, and the channels put together again."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.files import resample
-from cyclegan_audio.audio.windows import cut, join
+from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
-from cyclegan_audio.translation.channels import from_mid_and_sides, level, mid_and_sides, near_sound
-from cyclegan_audio.translation.chunks import in_chunks, long_mel_db
-from cyclegan_audio.vocoders import Vocoder, make_vocoder
-from cyclegan_audio.vocoders.mask import mask_gain
+from cyclegan_audio.models.norm import collect_statistics, fixed_statistics
+from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, has_norms
+from cyclegan_audio.translation.channels import from_mid_and_sides, limited, loudness_gain, mid_and_sides
+from cyclegan_audio.translation.passage import Passage, to_whole_frames
+from cyclegan_audio.translation.streams import MelStream
+from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, survey_channels
+from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
-BATCH_WINDOWS = 4
-MAX_CUT_DB = 60.0
-MAX_SIDE_BOOST_DB = 12.0
+BLOCK = 1 << 16  # samples handed on at once
+CHUNK_FRAMES = 1024  # whose sound is made at once
+Progress = Callable[[float], None]
+
+
+class Store(Protocol):
+    """Keeps blocks between the last two passes: a list, or a file."""
+
+    def append(self, block: Tensor, /) -> None: ...
+
+    def __iter__(self) -> Iterator[Tensor]: ...
 
 
 class Translator:
-    """Translates waveforms of any length, sample rate and channel count by a trained pair.
+    """Translates music of any length, sample rate and channel count by a trained pair, at bounded memory.
 
-    Time: the mel is cut into windows of the training length that overlap by a quarter; what the generator
-    changes in each is cross-faded, so a generator that changes nothing leaves the mel exactly as it was.
-    Frames of digital silence stay as they are, and samples further than an STFT window from any sound stay 0.
+    Passes: the first finds loudness and polarity; the second the levels and the instance-norm statistics of
+    the whole piece, so that no window is normalised otherwise than its neighbours; the third translates; the
+    last brings the result to the loudness of the input.
+
+    Time: the mel is cut into overlapping windows; what the generator changes in each is cross-faded, so a
+    generator that changes nothing leaves the mel exactly as it was. Frames of digital silence stay as they
+    are, and samples further than an STFT window from any sound stay 0.
 
     Channels: the mean of all channels (mid) is translated and re-made by the vocoder. What each channel has
     beside the mid (its side) is filtered by the gain target mel / source mel on its own STFT, at most 12 dB
-    up, and added: instruments keep their place, what is new stands in the middle, and the mean of the result
-    is the new mid.
+    up, and added: one decision for all channels. Instruments keep their place, what is new stands in the
+    middle, and the mean of the result is the new mid. A channel that would cancel the loudest in the mid is
+    turned round before and after.
 
     Rate: the work is done at the mel's sample rate; content above half of it is lost. The result has the rate
     and the length of the input.
 
-    Level: the result is brought to the RMS of the input (by 20 dB at most); peaks that then exceed 0.99 are
-    limited, all channels alike.
+    Level: the result is brought to the loudness (BS.1770) of the input, by 20 dB at most; peaks that then
+    exceed 0.99 are limited, all channels alike.
     """
 
     def __init__(
-        self, pair: TranslationPair, vocoder: str | Vocoder = "hybrid", device: str | torch.device = "cpu"
+        self, pair: TranslationPair, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
     ) -> None:
         self.pair = pair
         self.mel = pair.mel
@@ -51,6 +70,7 @@ class Translator:
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         self.vocoder.check(self.mel)
         self.window = math.ceil(pair.window_frames / pair.frame_multiple) * pair.frame_multiple
+        self.bf16 = has_fast_bf16(self.device)
 
     @classmethod
     def load(
@@ -58,7 +78,7 @@ class Translator:
         run: str | Path,
         *,
         checkpoint: str | Path | None = None,
-        vocoder: str | Vocoder = "hybrid",
+        vocoder: str | Vocoder = DEFAULT,
         device: str = "auto",
     ) -> "Translator":
         """The translator of a RUN: a run folder, a checkpoint, or `demo`, which ships with the package.
@@ -70,9 +90,14 @@ class Translator:
         made = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         return cls(load_pair(run, chosen, checkpoint), made, chosen)
 
-    @torch.no_grad()
     def __call__(
-        self, waveform: Tensor, sample_rate: int, to: str, on_progress: Callable[[float], None] | None = None
+        self,
+        waveform: Tensor,
+        sample_rate: int,
+        to: str,
+        on_progress: Progress | None = None,
+        *,
+        amount: float = 1.0,
     ) -> Tensor:
         """Translate (C, T) or (T,) float32 to genre `to`; the result has the same shape and rate.
 
@@ -81,29 +106,111 @@ class Translator:
             sample_rate: of the input and of the result, in Hz.
             to: one of the pair's genres; the other one is taken to be the input's.
             on_progress: called with the share of the work that is done.
+            amount: share of the change in dB, from 0 (the source's mel) to 1.
 
         Raises:
-            UserError: unknown genre, or samples that are not finite.
+            UserError: unknown genre, an amount out of range, or samples that are not finite.
         """
+        blocks = torch.atleast_2d(waveform).float().split(BLOCK, -1)
+        made = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
+        return torch.cat(list(made), -1).reshape(waveform.shape)
+
+    def translate(
+        self,
+        blocks: Blocks,
+        sample_rate: int,
+        to: str,
+        store: Store,
+        on_progress: Progress | None = None,
+        *,
+        amount: float = 1.0,
+    ) -> Iterator[Tensor]:
+        """The translation of a piece, block by block; see `__call__`.
+
+        Args:
+            blocks: gives the piece's blocks (C, n), as often as it is called.
+            sample_rate: of blocks and result, in Hz.
+            to: the genre wanted.
+            store: keeps the result until its loudness is known.
+            on_progress: called with the share of the work that is done.
+            amount: share of the change in dB.
+
+        Raises:
+            UserError: see `__call__`.
+        """
+        require_number("amount", amount, 0, 1)
         self.pair.generator(to)
-        if not torch.isfinite(waveform.sum()):
-            raise UserError("the audio has samples that are not finite numbers; mend or decode it again")
-        if not waveform.any():
-            return waveform.clone()
-        channels = torch.atleast_2d(waveform).float()
-        rate = self.mel.sample_rate  # `parts` is rebound on the way, so that long music is held only twice
-        parts = self._whole_frames(resample(mid_and_sides(channels), sample_rate, rate))
-        parts = self._translate_parts(parts, to, on_progress)
-        parts = resample(parts, rate, sample_rate)[:, : channels.shape[-1]]
-        out = from_mid_and_sides(parts)
-        out *= near_sound(channels, math.ceil(self.mel.n_fft * sample_rate / rate))
-        return level(out, channels).reshape(waveform.shape)
+        survey = survey_channels(blocks(), sample_rate)
+        if survey.is_silent:
+            yield from blocks()
+            return
+        survey = self.survey_mel(blocks(), sample_rate, to, survey)
+        meter, given = LoudnessMeter(sample_rate), 0
+        for made in self.stream(blocks(), sample_rate, to, survey, amount=amount):
+            meter.push(made)
+            store.append(made)
+            given += made.shape[1]
+            if on_progress:
+                on_progress(given / survey.n_samples)
+        yield from limited(store, loudness_gain(survey.lufs, meter.lufs()))
 
     @torch.no_grad()
-    def translate_mel(
-        self, mel_db: Tensor, to: str, on_progress: Callable[[float], None] | None = None
-    ) -> Tensor:
-        """Translate a mel (M, F) in dB to genre `to`, any number of frames.
+    def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:
+        """The survey with the range of levels and the instance-norm statistics of the whole piece."""
+        resampler, mels = Resampler(sample_rate, self.mel.sample_rate), MelStream(self.mel)
+        windows, taken = Windows(self.window, self.floor_db), 0
+        for block in blocks:
+            mid = resampler.push((block * survey.signs).mean(0))
+            taken += len(mid)
+            windows.push(mels.push(mid.to(self.device)))
+        left = resampler.finish()
+        left = torch.zeros(0) if left is None else left
+        windows.push(mels.push(to_whole_frames(left, taken, self.mel).to(self.device), last=True))
+        range_db = (self.mel.min_db, self.mel.max_db)
+        if self.mel.scaling == "clip" and windows.low_db < math.inf:
+            range_db = self.mel.range_db(torch.tensor([windows.low_db, windows.high_db]))
+        survey = replace(survey, range_db=range_db)
+        generator = self.pair.generator(to)
+        if not (windows.found and has_norms(generator)):  # one window holds all there is
+            return survey
+        change = self.change(to, survey)
+        with change.precision():
+            inputs = (change.scaled(window[None, None]) for window in windows.found)
+            return replace(survey, statistics=collect_statistics(generator, inputs))
+
+    @torch.no_grad()
+    def stream(
+        self,
+        blocks: Iterable[Tensor],
+        sample_rate: int,
+        to: str,
+        survey: Survey,
+        *,
+        amount: float = 1.0,
+        chunk_frames: int = CHUNK_FRAMES,
+    ) -> Iterator[Tensor]:
+        """The translation of blocks (C, n) before its level is set: blocks (C, m)."""
+        passage = Passage(self.change(to, survey, amount), self.vocoder, chunk_frames, self.device)
+        there = Resampler(sample_rate, self.mel.sample_rate)
+        back = Resampler(self.mel.sample_rate, sample_rate)
+        taken = given = 0
+        network, statistics = self.pair.generator(to), survey.statistics
+        with nullcontext() if statistics is None else fixed_statistics(network, statistics):
+            for block in finite(blocks, sample_rate):
+                taken += block.shape[1]
+                made = back.push(passage.push(there.push(mid_and_sides(block * survey.signs))))
+                given += made.shape[1]
+                yield from_mid_and_sides(made) * survey.signs
+            left = there.finish()
+            made = back.push(passage.finish(left, len(survey.signs)))
+            rest = [made, *([] if (last := back.finish()) is None else [last])]
+            parts = torch.cat(rest, 1)[:, : taken - given]
+            missing = taken - given - parts.shape[1]  # odd rates are taken as the nearest ratio
+            yield from_mid_and_sides(F.pad(parts, (0, missing))) * survey.signs
+
+    @torch.no_grad()
+    def translate_mel(self, mel_db: Tensor, to: str) -> Tensor:
+        """Translate a mel (M, F) in dB to genre `to`, each window by its own statistics.
 
         With `scaling: clip` the lowest and highest value of the whole piece, digital silence left out, become
         -1 and 1.
@@ -111,45 +218,19 @@ class Translator:
         Raises:
             UserError: unknown genre.
         """
-        generator = self.pair.generator(to)
-        floor_db = 20 * math.log10(self.mel.floor)
-        sounding = (mel_db > floor_db + 1e-3).any(0)
+        sounding = (mel_db > self.floor_db + 1e-3).any(0)
+        self.pair.generator(to)
         if not sounding.any():
             return mel_db.clone()
-        low, high = range_db = self.mel.range_db(mel_db[:, sounding])
-        windows = cut(self.mel.normalise(mel_db, range_db), self.window, self.window // 4)
-        changes = []
-        for batch in windows.split(BATCH_WINDOWS):
-            real = batch[:, None].to(self.device)
-            changes.append((generator(real) - real)[:, 0].to(mel_db))
-            if on_progress:
-                on_progress(sum(map(len, changes)) / len(windows))
-        change = join(torch.cat(changes), mel_db.shape[1], self.window // 4) * ((high - low) / 2)
-        return torch.where(sounding, (mel_db + change).clamp_min(floor_db), mel_db)
+        survey = Survey(0, 0.0, False, torch.ones(1, 1), self.mel.range_db(mel_db[:, sounding]))
+        change = self.change(to, survey)
+        return change.apply(mel_db, change.stream().push(mel_db.to(self.device), last=True).to(mel_db))
 
-    def _translate_parts(self, parts: Tensor, to: str, on_progress: Callable[[float], None] | None) -> Tensor:
-        """Mid and sides (C, T) at the mel's rate, translated."""
-        report = on_progress or (lambda share: None)
-        mel, n_frames = self.mel, parts.shape[-1] // self.mel.hop_length
-        source_db = long_mel_db(parts[0], mel)
-        target_db = self.translate_mel(source_db, to, lambda share: report(share / 2))
+    def change(self, to: str, survey: Survey, amount: float = 1.0) -> GeneratorChange:
+        """What the generator toward `to` changes in the mel of a piece."""
+        return GeneratorChange(self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16)
 
-        def vocode(start: int, stop: int) -> Tensor:
-            piece = parts[:, start * mel.hop_length : stop * mel.hop_length].to(self.device)
-            frames = slice(start, start + mel.n_frames(piece.shape[-1]))
-            source, target = (db[None, :, frames].to(self.device) for db in (source_db, target_db))
-            mid = self.vocoder(target, mel, piece.shape[-1], piece[:1], source)
-            report(0.5 + stop / n_frames / 2)
-            if len(piece) == 1:
-                return mid.cpu()
-            gain = mask_gain(source, target, mel, MAX_CUT_DB, MAX_SIDE_BOOST_DB)
-            sides = mel.istft(mel.stft(piece[1:]) * gain, piece.shape[-1])
-            return torch.cat([mid, sides]).cpu()
-
-        return in_chunks(vocode, n_frames, mel.hop_length)
-
-    def _whole_frames(self, waveform: Tensor) -> Tensor:
-        """Zeros after the end of (C, T) up to whole frames, at least one STFT window."""
-        hop = self.mel.hop_length
-        length = max(math.ceil(waveform.shape[-1] / hop), math.ceil(self.mel.n_fft / hop)) * hop
-        return F.pad(waveform, (0, length - waveform.shape[-1]))
+    @property
+    def floor_db(self) -> float:
+        """What digital silence is in the mel."""
+        return 20 * math.log10(self.mel.floor)

@@ -1,6 +1,10 @@
+import io
+import math
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -11,6 +15,8 @@ from cyclegan_audio.audio.files import decode, write
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import TranslationPair, ship_pair
+from cyclegan_audio.translation import live
+from cyclegan_audio.translation.song import Spool
 
 
 @pytest.fixture
@@ -126,7 +132,100 @@ def test_one_bad_song_does_not_keep_the_others(run, song, tmp_path, capsys):
     (song.parent / "bad.mp3").write_text("no song " * 50)
     message = refused(capsys, run, song.parent, tmp_path / "out", "--to", "trap", "--vocoder", "mask")
     assert "1 of 2 songs failed" in message
+    assert message.endswith("bad.mp3")
     assert [p.name for p in (tmp_path / "out").iterdir()] == [song.name]
+
+
+def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
+    out = tmp_path / "out"
+    write(out / song.name, torch.zeros(10), 8000)
+    before = (out / song.name).read_bytes()
+    command = (run, song, out, "--to", "trap", "--vocoder", "mask")
+    assert "kept as it is; --overwrite" in refused(capsys, *command)
+    write(song.with_name("b.wav"), torch.randn(1, 9000) * 0.1, 8000)
+    translate.main([str(word) for word in (run, song.parent, out, "--to", "trap", "--vocoder", "mask")])
+    assert "1 of 2 songs are there already" in capsys.readouterr().out
+    assert (out / song.name).read_bytes() == before
+    assert (out / "b.wav").exists()
+    translate.main([*(str(word) for word in command), "--overwrite"])
+    assert decode(out / song.name)[0].shape == (2, 30000)
+
+
+def test_a_suffix_needs_no_dot(run, song, tmp_path):
+    arguments = ["--to", "trap", "--vocoder", "mask", "--suffix", "mp3"]
+    translate.main([str(run), str(song), str(tmp_path / "out"), *arguments])
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["Song [1] & more.mp3"]
+
+
+def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
+    import soundfile
+
+    wave = np.zeros((20_000, 2), np.float32)
+    wave[8000:, 0] = math.nan
+    soundfile.write(tmp_path / "bad.wav", wave, 8000, subtype="FLOAT")
+    message = refused(capsys, run, tmp_path / "bad.wav", tmp_path / "new" / "out.wav", "--to", "trap")
+    assert "not finite numbers, first at 1.000 s" in message
+    assert not list(tmp_path.glob("new/*"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
+    target = tmp_path / f"a{suffix}"
+    write(target, torch.zeros(100), 44100)
+    before = target.read_bytes()
+    (tmp_path / "full").mkdir()
+    full = tmp_path / "full" / f"x{suffix}"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr("cyclegan_audio.audio.writing._temporary", lambda path: full)
+    monkeypatch.setattr("cyclegan_audio.audio.writing.check_writable", lambda path: None)
+    with pytest.raises(UserError, match="No space left"):
+        write(target, torch.randn(2, 300_000) * 0.1, 44100)
+    assert target.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [target.name]
+    assert list((tmp_path / "full").iterdir()) == []
+
+
+def test_a_full_disk_while_the_work_goes_on(tmp_path):
+    spool = Spool(tmp_path)
+    spool._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with pytest.raises(UserError, match=r"No space left.*make room"):
+        spool.append(torch.zeros(2, 10))
+    spool.close()
+
+
+def test_a_spool_gives_back_what_it_got(tmp_path):
+    spool = Spool(tmp_path)
+    blocks = [torch.randn(2, n) for n in (5, 1, 300)]
+    for block in blocks:
+        spool.append(block)
+    assert all(torch.equal(a, b) for a, b in zip(spool, blocks, strict=True))
+    assert spool.n_samples == 306
+    assert list(tmp_path.iterdir()) == []
+    spool.close()
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw):
+    samples = (np.random.default_rng(0).normal(0, 3000, (20_000, 2))).astype("<i2").tobytes()
+    header = b"" if raw else live.wav_header(44100, 2)
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(header + samples)))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+    options = ["--raw", "44100:2"] if raw else []
+    translate.main([str(run), "-", "-", "--to", "trap", "--vocoder", "mask", "--device", "cpu", *options])
+    assert out.getvalue()[: len(header)] == header
+    assert len(out.getvalue()) == len(header) + len(samples)
+    assert np.abs(np.frombuffer(out.getvalue()[len(header) :], "<i2")).mean() > 300
+
+
+def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
+    for data, words in ((b"no wave" * 9, "not a WAV"), (live.wav_header(8000, 1), "8000 Hz")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert words in refused(capsys, run, "-", "-", "--to", "trap")
+    assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
+    assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
+    assert "amount=2.0" in refused(capsys, run, song, "x.wav", "--to", "trap", "--amount", "2")
 
 
 def test_results_that_would_meet_are_refused(song):

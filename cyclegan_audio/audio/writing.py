@@ -1,0 +1,154 @@
+"""Files that are written block by block and appear whole or not at all (soundfile)."""
+
+import io
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cyclegan_audio.errors import UserError
+
+_SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
+_MAX_WAV_BYTES = 2**32 - 2**16  # of samples: the sizes in its header have 32 bits
+_BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
+
+
+def check_writable(path: str | Path) -> None:
+    """Make sure, before any work, that `path` can be written as audio. Leaves nothing behind.
+
+    Raises:
+        UserError: unknown suffix, or the folder cannot be made or written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _SUBTYPES:
+        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use {', '.join(_SUBTYPES)}")
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; give a file name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    trial = _temporary(folder / path.name)
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
+
+
+class Writer:
+    """Writes blocks to a file that appears whole, under its own name, or not at all; see `open_writer`.
+
+    Attributes:
+        path: the temporary file, in the folder of the target.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.path = _temporary(target)
+        self._suffix = target.suffix.lower()
+        self._disk: Any = None
+        self._file: Any = None
+
+    def open(self, rate: int, channels: int, n_samples: int, strings: Mapping[str, str]) -> None:
+        """Make the folder and the file; see `open_writer`."""
+        import soundfile
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._disk = _Disk(self.path, "w+b")
+        is_long = self._suffix == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
+        kind = "RF64" if is_long else self._suffix[1:].upper()
+        with self._disk.first():
+            subtype = _SUBTYPES[self._suffix]
+            self._file = soundfile.SoundFile(self._disk, "w", rate, channels, subtype, format=kind)
+            for name, value in strings.items():
+                setattr(self._file, name, value)
+
+    def write(self, waveform: Tensor) -> None:
+        """The next samples (C, n); values beyond full scale are clipped."""
+        for block in waveform.detach().cpu().clamp(-1, 1).T.split(_BLOCK):
+            with self._disk.first():
+                self._file.write(block.numpy())
+
+    def finish(self) -> None:
+        """Write what is left in memory; the file at `path` is whole then."""
+        with self._disk.first():
+            self._file.close()
+        self._disk.close()
+
+    def discard(self) -> None:
+        """Give up, or do nothing where the file has got its name."""
+        for file in (self._file, self._disk):
+            with suppress(OSError, RuntimeError):
+                if file is not None:
+                    file.close()
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+class _Disk(io.FileIO):
+    """A file that remembers the first error of a write, which libsndfile would not tell."""
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:  # type: ignore[no-untyped-def]
+        try:
+            written = super().write(data)
+            if written != len(data):
+                written += super().write(memoryview(data)[written:])  # says why the first was short
+            return written
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """What goes wrong within is told as the disk's own error, if there was one."""
+        try:
+            yield
+        except (RuntimeError, AssertionError):  # soundfile's, the latter of a short write
+            if self.error is None:
+                raise
+        if self.error is not None:
+            raise self.error
+
+
+@contextmanager
+def open_writer(
+    path: str | Path, rate: int, channels: int, n_samples: int = 0, strings: Mapping[str, str] | None = None
+) -> Iterator[Writer]:
+    """Write a file block by block, as the format that the suffix names (.wav and .flac 16 bit, .mp3, .ogg).
+
+    Makes the folder. The file is there when the block ends without an error.
+
+    Args:
+        path: the file.
+        rate: of the samples, in Hz.
+        channels: of the samples.
+        n_samples: how many will come, where known: a WAV file beyond 4 GiB becomes RF64.
+        strings: tags by libsndfile's names (title, artist...).
+
+    Raises:
+        UserError: unknown suffix, folder not writable, disk full, or the format cannot hold this rate or
+            channel count.
+    """
+    import soundfile
+
+    path = Path(path)
+    check_writable(path)
+    writer = Writer(path)
+    try:
+        writer.open(rate, channels, n_samples, strings or {})
+        yield writer
+        writer.finish()
+        os.replace(writer.path, path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+        raise UserError(f"cannot write {path} ({reason}); choose another folder or format") from error
+    finally:
+        writer.discard()
+
+
+def _temporary(path: Path) -> Path:
+    """A name in the same folder that nobody else uses, hidden, with the suffix that settles the format."""
+    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")

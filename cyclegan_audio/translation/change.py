@@ -1,0 +1,107 @@
+"""What a generator changes in the mel of a piece."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.norm import InstanceNorm
+from cyclegan_audio.translation.streams import WindowStream
+from cyclegan_audio.translation.survey import Survey
+
+OVERLAP = 4  # windows with statistics of their own share this part of a window,
+SHARED_OVERLAP = (
+    8  # those with the piece's statistics this one: they differ only by what lies beyond their ends
+)
+GPU_WINDOWS = 16  # at once; on a CPU one, which stays in its cache
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32: CUDA devices that have it, CPUs with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(False)
+    found = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def has_norms(generator: nn.Module) -> bool:
+    """Whether a generator has instance norms that take statistics from outside (an exported one has not)."""
+    return any(isinstance(module, InstanceNorm) for module in generator.modules())
+
+
+class GeneratorChange:
+    """The change in dB that a generator makes of the windows of a mel.
+
+    Args:
+        generator: (N, 1, M, window) in [-1, 1] to the same.
+        mel: the definition of the mel.
+        window: frames.
+        survey: of the piece; without a range, levels seen so far give it (`scaling: clip`).
+        amount: share of the change that is applied.
+        bf16: run the generator under bf16 autocast.
+    """
+
+    def __init__(
+        self, generator: nn.Module, mel: MelSettings, window: int, survey: Survey, amount: float, bf16: bool
+    ) -> None:
+        self.generator, self.mel, self.window = generator, mel, window
+        self.amount, self.bf16 = amount, bf16
+        self.shared = survey.statistics is not None
+        self._range_db = survey.range_db
+        self._found_db: tuple[float, float] | None = None
+        self._floor_db = 20 * math.log10(mel.floor)
+
+    def stream(self, batch: int | None = None) -> WindowStream:
+        """The change of an endless mel, (M, n) dB to (M, m) dB."""
+        overlap = self.window // (SHARED_OVERLAP if self.shared else OVERLAP)
+        return WindowStream(self, self.window, overlap, batch or 1)
+
+    def __call__(self, windows_db: Tensor) -> Tensor:
+        """(N, M, window) dB to the change in dB, the same shape.
+
+        Raises:
+            UserError: the generator gives values that are not finite.
+        """
+        self._widen(windows_db)
+        real = self.scaled(windows_db[:, None])
+        with self.precision():
+            fake = self.generator(real).float()
+        if not torch.isfinite(fake.sum()):
+            raise UserError("the model gives values that are not finite numbers; use another checkpoint")
+        low, high = self.range_db
+        return (fake - real)[:, 0] * ((high - low) / 2 * self.amount)
+
+    def apply(self, source_db: Tensor, change_db: Tensor) -> Tensor:
+        """The mel (M, F) with its change; digital silence stays."""
+        sounding = (source_db > self._floor_db + 1e-3).any(0)
+        return torch.where(sounding, (source_db + change_db).clamp_min(self._floor_db), source_db)
+
+    def scaled(self, mel_db: Tensor) -> Tensor:
+        """dB to [-1, 1]."""
+        return self.mel.normalise(mel_db, self.range_db)
+
+    @property
+    def range_db(self) -> tuple[float, float]:
+        """The levels that become -1 and 1."""
+        return self._range_db or self._found_db or (self.mel.min_db, self.mel.max_db)
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """bf16 where it is fast."""
+        device = next(self.generator.parameters(), torch.empty(0)).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def _widen(self, windows_db: Tensor) -> None:
+        """Follow the levels of a stream whose range nobody knows beforehand."""
+        if self._range_db is not None or self.mel.scaling == "fixed":
+            return
+        sounding = windows_db.transpose(1, 2)[(windows_db > self._floor_db + 1e-3).any(1)]
+        if len(sounding):
+            low, high = self.mel.range_db(sounding)
+            before = self._found_db or (low, high)
+            self._found_db = min(low, before[0]), max(high, before[1])

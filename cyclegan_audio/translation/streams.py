@@ -1,0 +1,184 @@
+"""Endless music, part by part: its mel, what the generator makes of it, and its sound, at bounded memory.
+
+Each stage takes parts by `push` (the last one with `last=True`) and returns what has become final; what a
+stage returns, joined, is what it would make of the whole, however the parts were cut.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
+
+MARGIN_FRAMES = 8  # beyond the reach of one STFT window
+FADE_FRAMES = 8
+
+
+class Tape:
+    """A row of values (..., n) that grows at its end and is forgotten at its start; places are absolute."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.stop = 0
+        self._held: Tensor | None = None
+
+    def append(self, values: Tensor) -> None:
+        """Values (..., n) that follow those here."""
+        if values.shape[-1]:
+            self._held = values if self._held is None else torch.cat([self._held, values], -1)
+            self.stop += values.shape[-1]
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """The values from place `start` to `stop`, as far as there are any."""
+        assert self._held is not None
+        assert start >= self.start
+        return self._held[..., start - self.start : max(stop - self.start, 0)]
+
+    def forget(self, before: int) -> None:
+        """Give up what lies before a place."""
+        if self._held is not None and before > self.start:
+            self._held = self._held[..., before - self.start :].clone()
+            self.start = before
+
+
+class MelStream:
+    """The mel in dB of a waveform of whole frames, as `mel.mel_db` gives it for the whole."""
+
+    def __init__(self, mel: MelSettings) -> None:
+        self.mel = mel
+        self._samples = Tape()
+        self._done = 0  # frames
+
+    def push(self, waveform: Tensor, last: bool = False) -> Tensor:
+        """(T,) to the frames (M, n) that are final now, often none."""
+        self._samples.append(waveform)
+        hop, frames = self.mel.hop_length, self._samples.stop // self.mel.hop_length
+        stop = frames if last else frames - MARGIN_FRAMES
+        if stop <= self._done:
+            return waveform.new_zeros(self.mel.n_mels, 0)
+        begin = max(self._done - MARGIN_FRAMES, 0)
+        piece = self._samples.between(begin * hop, self._samples.stop)
+        found = self.mel.mel_db(piece[None])[0, :, self._done - begin : None if last else stop - begin]
+        self._done = stop
+        self._samples.forget(max(stop - MARGIN_FRAMES, 0) * hop)
+        return found
+
+
+class WindowStream:
+    """A function of windows over an endless row of frames, cross-faded where windows meet.
+
+    The last window is filled by reflection.
+
+    Args:
+        function: windows (N, M, window) to the same shape.
+        window: frames.
+        overlap: frames that neighbours share, at most half a window.
+        batch: windows at once.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], window: int, overlap: int, batch: int) -> None:
+        if not 0 <= overlap <= window // 2:
+            raise ValueError(f"overlap {overlap} must be between 0 and half of the window {window}")
+        self.function = function
+        self.window, self.overlap, self.batch = window, overlap, batch
+        self._frames = Tape()
+        self._next = 0  # where the next window begins: all before it is final
+        self._tail: Tensor | None = None  # of the last window, to be faded out
+
+    def push(self, frames: Tensor, last: bool = False) -> Tensor:
+        """(M, n) to the frames (M, m) that are final now."""
+        self._frames.append(frames)
+        final, hop = self._next, self.window - self.overlap
+        done = [frames.new_zeros(frames.shape[0], 0)]
+        while count := self._ready(last):
+            windows = [self._window(self._next + number * hop) for number in range(count)]
+            done += [self._fade(made) for made in self.function(torch.stack(windows))]
+            self._next += count * hop
+            self._frames.forget(self._next - self.window)  # reflection at the end takes as much
+        if last and self._tail is not None:
+            done.append(self._tail)
+        return torch.cat(done, 1)[:, : self._frames.stop - final if last else None]
+
+    def _ready(self, last: bool) -> int:
+        """Windows to make now."""
+        hop = self.window - self.overlap
+        if last:
+            made = self._next // hop
+            return min(n_windows(self._frames.stop, self.window, self.overlap) - made, self.batch)
+        return self.batch if self._frames.stop - self._next >= self.window + (self.batch - 1) * hop else 0
+
+    def _window(self, start: int) -> Tensor:
+        """The frames of one window, (M, window)."""
+        stop = start + self.window
+        piece = self._frames.between(max(self._frames.start, start - self.window), stop)
+        return pad_reflect(piece, piece.shape[1] + max(stop - self._frames.stop, 0))[:, -self.window :]
+
+    def _fade(self, made: Tensor) -> Tensor:
+        """One hop of a window's result, its beginning faded in over the end of the one before."""
+        hop, head = self.window - self.overlap, made[:, : self.overlap]
+        if self._tail is not None:
+            head = torch.lerp(self._tail, head, fade_in(self.overlap, made))
+        self._tail = made[:, hop:]
+        return torch.cat([head, made[:, self.overlap : hop]], 1)
+
+
+class SoundStream:
+    """Sound of endless frames, chunk by chunk: context is thrown away, seams keep their power.
+
+    Args:
+        make: (C, n) samples and (..., F) values of their frames to (C, n) samples.
+        mel: owner of steps and frames.
+        chunk: frames made at once, more than two margins and a fade.
+    """
+
+    def __init__(self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int) -> None:
+        self.make, self.mel, self.chunk = make, mel, chunk
+        self._samples, self._frames = Tape(), Tape()
+        self._next = 0  # frame where the next chunk begins
+        self._tail: Tensor | None = None  # of the last chunk, to be faded out
+
+    def push(self, samples: Tensor, frames: Tensor, last: bool = False) -> Tensor:
+        """(C, T) and the next frames (..., n), which may lag behind, to the samples (C, m) that are final."""
+        self._samples.append(samples)
+        self._frames.append(frames)
+        total = self._samples.stop // self.mel.hop_length
+        done = [samples.new_zeros(samples.shape[0], 0)]
+        while self._next + self.chunk < (total if last else self._frames.stop):
+            done.append(self._sound(self._next + self.chunk, False))
+            self._next += self.chunk - 2 * MARGIN_FRAMES - FADE_FRAMES
+            self._samples.forget(self._next * self.mel.hop_length)
+            self._frames.forget(self._next)
+        if last:
+            done.append(self._sound(total, True))
+        return torch.cat(done, 1)
+
+    def _sound(self, stop: int, last: bool) -> Tensor:
+        hop = self.mel.hop_length
+        piece = self._samples.between(self._next * hop, stop * hop)
+        frames = self._frames.between(self._next, self._next + self.mel.n_frames(piece.shape[1]))
+        made = self.make(piece, frames)
+        margin, fade = MARGIN_FRAMES * hop, FADE_FRAMES * hop
+        head = made[:, :0]
+        if self._tail is not None:
+            head = cross_fade(self._tail, made[:, margin : margin + fade])
+            made = made[:, margin + fade :]
+        if last:
+            return torch.cat([head, made], 1)
+        self._tail = made[:, -margin - fade : -margin]
+        return torch.cat([head, made[:, : -margin - fade]], 1)
+
+
+def cross_fade(old: Tensor, new: Tensor) -> Tensor:
+    """Fade from `old` to `new`, both (C, T).
+
+    Weights that sum to 1, corrected for the correlation of the two, so that neither a continuing tone nor
+    fresh noise changes in power.
+    """
+    rise = fade_in(old.shape[-1], old)
+    fall = 1 - rise
+    energy = (old.square().sum(-1) * new.square().sum(-1)).sqrt().clamp_min(1e-12)
+    correlation = ((old * new).sum(-1) / energy).clamp(0, 1)[:, None]
+    power = rise.square() + fall.square() + 2 * correlation * rise * fall
+    return (old * fall + new * rise) / power.sqrt()

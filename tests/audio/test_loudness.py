@@ -1,0 +1,38 @@
+import math
+
+import pytest
+import torch
+import torchaudio
+
+from cyclegan_audio.audio.loudness import LoudnessMeter
+
+
+def lufs(waveform: torch.Tensor, rate: int, step: int = 10_000) -> float:
+    meter = LoudnessMeter(rate)
+    for part in waveform.split(step, 1):
+        meter.push(part)
+    return meter.lufs()
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_a_sine_has_the_loudness_of_the_standard(rate):
+    wave = torch.sin(997 * math.tau * torch.arange(3 * rate, dtype=torch.float64) / rate).float()[None]
+    assert lufs(wave, rate) == pytest.approx(-3.01, abs=0.05)  # BS.1770-4, annex 1
+    assert lufs(wave.expand(2, -1) / 10, rate) == pytest.approx(-20, abs=0.05)
+
+
+def test_music_with_pauses_is_as_loud_as_torchaudio_says():
+    generator = torch.Generator().manual_seed(0)
+    spectrum = torch.fft.rfft(torch.randn(2, 44100 * 6, generator=generator))
+    wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1).sqrt(), 44100 * 6)
+    wave[:, 60_000:120_000] *= 1e-3  # below the gates
+    expected = float(torchaudio.functional.loudness(wave, 44100))
+    assert lufs(wave, 44100) == pytest.approx(expected, abs=0.1)
+    assert lufs(wave, 44100, 999) == pytest.approx(lufs(wave, 44100), abs=1e-4)
+
+
+def test_silence_and_very_short_sounds():
+    assert lufs(torch.zeros(2, 50_000), 44100) == -math.inf
+    assert LoudnessMeter(44100).lufs() == -math.inf
+    assert lufs(torch.full((1, 100), 0.5), 44100) == pytest.approx(-6.7, abs=0.1)
+    assert -20 < lufs(torch.randn(1, 9000, generator=torch.Generator().manual_seed(0)) * 0.3, 44100) < 0

@@ -1,0 +1,105 @@
+"""Stages of endless music: cut anywhere, they give what the whole gives."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from cyclegan_audio.audio.windows import cut, join
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.translation.streams import (
+    FADE_FRAMES,
+    MARGIN_FRAMES,
+    MelStream,
+    SoundStream,
+    Tape,
+    WindowStream,
+    cross_fade,
+)
+
+
+def preset(name: str):
+    return instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml"))
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0)) * 0.1
+
+
+def pushed(stage, values: Tensor, step: int) -> Tensor:
+    """The values (..., T) through a stage in steps, the last ones and an empty end marked as such."""
+    parts = [stage.push(part) for part in values.split(step, -1)]
+    return torch.cat([*parts, stage.push(values[..., :0], last=True)], -1)
+
+
+def test_a_tape_forgets_its_beginning_and_keeps_its_places():
+    tape = Tape()
+    for start in range(0, 30, 3):
+        tape.append(torch.arange(start, start + 3)[None])
+        tape.forget(start - 4)
+    assert (tape.start, tape.stop) == (23, 30)
+    assert tape.between(25, 28).tolist() == [[25, 26, 27]]
+    assert tape.between(28, 99).tolist() == [[28, 29]]
+
+
+@pytest.mark.parametrize("name", ["hifi", "paper"])
+@pytest.mark.parametrize(("n_frames", "step"), [(4, 700), (60, 512), (61, 5000), (200, 70_000)])
+def test_the_mel_of_a_stream_is_that_of_the_whole(name, n_frames, step):
+    mel = preset(name)
+    wave = noise(n_frames * mel.hop_length)
+    got = pushed(MelStream(mel), wave, step)
+    torch.testing.assert_close(got, mel.mel_db(wave[None])[0], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_frames", [1, 7, 16, 17, 28, 29, 100])
+@pytest.mark.parametrize("step", [3, 16, 1000])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_windows_of_a_stream_are_those_of_the_whole(n_frames, step, batch):
+    ramp = torch.arange(16.0)  # a result that depends on the place in the window
+    frames = noise(2, n_frames)
+    got = pushed(WindowStream(lambda x: x + ramp, 16, 4, batch), frames, step)
+    torch.testing.assert_close(got, join(cut(frames, 16, 4) + ramp, n_frames, 4))
+
+
+def test_windows_refuse_to_overlap_by_more_than_half():
+    with pytest.raises(ValueError, match="overlap"):
+        WindowStream(lambda x: x, 10, 6, 1)
+
+
+@pytest.mark.parametrize("n_frames", [5, 40, 41, 64, 200])
+@pytest.mark.parametrize("step", [7, 64])
+def test_sound_joins_without_loss_and_without_its_margins(n_frames, step):
+    mel, chunk = preset("hifi"), 2 * MARGIN_FRAMES + FADE_FRAMES + 16
+    hop = mel.hop_length
+    wave, frames = noise(2, n_frames * hop), torch.arange(float(n_frames))[None]
+    seen = []
+
+    def make(piece: Tensor, given: Tensor) -> Tensor:
+        first, last = int(given[0, 0]), int(given[0, -1])
+        seen.append((first, last))
+        assert piece.shape[1] == given.shape[1] * hop
+        piece = piece.clone()
+        if first:
+            piece[:, : MARGIN_FRAMES * hop] = 99  # what lies at the edge of a chunk is not to be trusted
+        if last < n_frames - 1:
+            piece[:, -MARGIN_FRAMES * hop :] = 99
+        return piece
+
+    stage = SoundStream(make, mel, chunk)
+    parts = []
+    for start in range(0, n_frames, step):
+        late = frames[:, max(start - 9, 0) : max(min(start + step, n_frames) - 9, 0)]  # frames lag behind
+        parts.append(stage.push(wave[:, start * hop : (start + step) * hop], late))
+    parts.append(stage.push(wave[:, :0], frames[:, max(n_frames - 9, 0) :], last=True))
+    torch.testing.assert_close(torch.cat(parts, 1), wave, rtol=1e-5, atol=1e-6)
+    assert all(last - first < chunk for first, last in seen)
+
+
+def test_cross_fades_keep_power():
+    generator = torch.Generator().manual_seed(0)
+    old, new = torch.randn(2, 1, 40000, generator=generator)
+    torch.testing.assert_close(cross_fade(old, old), old)
+    faded = cross_fade(old, new).reshape(10, -1).square().mean(1)
+    torch.testing.assert_close(faded, torch.ones(10), rtol=0, atol=0.1)
+    assert cross_fade(torch.zeros(1, 8), torch.zeros(1, 8)).eq(0).all()
