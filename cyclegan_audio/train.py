@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import build, hydra_main
@@ -11,14 +12,17 @@ from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.checkpoint import make_card
 from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.run_folder import CONFIG
+from cyclegan_audio.training.jobs import job
+from cyclegan_audio.training.ranks import parents_run, require_shared_folder
 from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 
 VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
 
-def train(cfg: DictConfig, run_dir: Path) -> Path:
-    """Train as `cfg` says, leaving everything in `run_dir`; returns it.
+def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
+    """Train as `cfg` says, leaving everything in `run_dir`; returns the last held-out errors by name.
 
     Raises:
         UserError: the configuration, the corpus or the run to resume is not right.
@@ -39,19 +43,35 @@ def train(cfg: DictConfig, run_dir: Path) -> Path:
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)
     model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
-    carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
-    return run_dir
+    return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
 
 
-@hydra_main("train", before=keep_run_folder, verbatim=VERBATIM)
-def main(cfg: DictConfig) -> None:
-    """The command: `cfg` is `conf/train.yaml` with the command line's overrides."""
+def _arguments(arguments: list[str]) -> list[str]:
+    """The command line: of a further rank only the folder, where the first rank left the configuration."""
+    run_dir = parents_run()
+    return keep_run_folder(arguments) if run_dir is None else [f"run_dir={run_dir}"]
+
+
+@hydra_main("train", before=_arguments, verbatim=VERBATIM)
+def main(cfg: DictConfig) -> float | None:
+    """The command: `cfg` is `conf/train.yaml` with the command line's overrides.
+
+    Returns:
+        The sum of `objective`, for sweepers that search; None where a job of a sweep has failed.
+    """
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
     try:
+        if parents_run() is not None:
+            train(OmegaConf.load(run_dir / CONFIG), run_dir)  # type: ignore[arg-type]
+            return None
         if cfg.resume is not None:
             cfg = resumed_config(cfg.resume, hydra.overrides.task)
+        require_shared_folder(cfg, hydra.overrides.task)
+        if hydra.mode == RunMode.MULTIRUN:
+            return job(train, cfg, run_dir, hydra.overrides.task)
         train(cfg, run_dir)
+        return None
     except BaseException:
         remove_empty(run_dir)
         raise

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 import hydra
 from hydra.errors import CompactHydraException
@@ -16,7 +17,7 @@ from cyclegan_audio.config.building import CONF_DIR
 from cyclegan_audio.config.overrides import quote_values
 from cyclegan_audio.errors import STOPPED, UserError
 
-Job = Callable[[DictConfig], None]
+Job = Callable[[DictConfig], Any]
 
 
 def hydra_main(
@@ -40,8 +41,8 @@ def hydra_main(
             reporter = _Reporter(job, debug)
 
             @wraps(job)  # Hydra names the job after this function
-            def reported(cfg: DictConfig) -> None:
-                reporter.run(cfg)
+            def reported(cfg: DictConfig) -> Any:
+                return reporter.run(cfg)
 
             try:
                 sys.argv[1:] = quote_values(before(arguments) if before else arguments, verbatim)
@@ -71,14 +72,15 @@ class _Reporter:
         self.started = False
         self.failed = False
 
-    def run(self, cfg: DictConfig) -> None:
-        """The job; what the user can mend is shown and remembered, so that a sweep's other jobs still run."""
+    def run(self, cfg: DictConfig) -> Any:
+        """The job's value; errors of the user are shown and remembered, so that a sweep's others run."""
         self.started = True
         try:
-            self.job(cfg)
+            return self.job(cfg)
         except Exception as error:
             if not self.show(error):
                 raise
+        return None
 
     def show(self, error: Exception) -> bool:
         """Print the user's error behind `error`; False where there is none."""

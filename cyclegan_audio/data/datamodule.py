@@ -172,7 +172,9 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         self.sampler.skip = batches_done * self.batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches (B, 1, M, window_frames)."""
+        """Batches (B, 1, M, window_frames), of this process where several train together."""
+        if self.trainer is not None:
+            self.sampler.share(self.trainer.global_rank, self.trainer.world_size, self.batch_size)
         return self._loader(self.train_data, self.sampler, self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Batch]:

@@ -6,6 +6,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from torch.utils.data import Sampler
 
+from cyclegan_audio.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -50,7 +52,8 @@ class EpochSampler(Sampler[T]):
     """Serves one epoch of draws from the main process, so that the number of workers changes nothing.
 
     Lightning calls `set_epoch` before each epoch. `skip` draws are left out of the next epoch served, to go
-    on in its middle; the length stays that of a whole epoch.
+    on in its middle; the length stays that of a whole epoch. Where several processes share an epoch, each
+    batch of all together is cut into theirs, and draws that do not fill one are left out.
 
     Args:
         length: draws in an epoch.
@@ -61,17 +64,37 @@ class EpochSampler(Sampler[T]):
         self.length, self.draw = length, draw
         self.epoch = 0
         self.skip = 0
+        self.rank, self.n_ranks, self.batch_size = 0, 1, 1
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, that the next iteration serves."""
         self.epoch = epoch
 
+    def share(self, rank: int, n_ranks: int, batch_size: int) -> None:
+        """Serve only the batches of process `rank` of `n_ranks`, each of `batch_size` draws.
+
+        Raises:
+            UserError: an epoch has too few clips to give each process a batch.
+        """
+        self.rank, self.n_ranks, self.batch_size = rank, n_ranks, batch_size
+        if n_ranks > 1 and len(self) == 0:
+            raise UserError(
+                f"{self.length} clips do not give {n_ranks} processes a batch of {batch_size} each; "
+                "use fewer devices, a smaller data.batch_size or more music"
+            )
+
     def __len__(self) -> int:
-        return self.length
+        together = self.n_ranks * self.batch_size
+        return self.length if self.n_ranks == 1 else self.length // together * self.batch_size
 
     def __iter__(self) -> Iterator[T]:
         skip, self.skip = self.skip, 0
-        return iter(self.draw(self.epoch)[skip:])
+        draws = self.draw(self.epoch)
+        if self.n_ranks > 1:
+            whole = len(self) * self.n_ranks
+            own = (place // self.batch_size % self.n_ranks == self.rank for place in range(whole))
+            draws = [draw for draw, mine in zip(draws[:whole], own, strict=True) if mine]
+        return iter(draws[skip:])
 
 
 class UnpairedSampler(EpochSampler[Draw]):

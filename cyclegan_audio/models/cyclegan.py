@@ -1,6 +1,7 @@
 """CycleGAN as a LightningModule: two generators, two discriminators, one optimiser for each kind."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.judging import Judging, falling
 from cyclegan_audio.models.losses import check_weights, reconstruction_loss, weighted_sum
+from cyclegan_audio.models.rank_state import gathered, take_own
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.models.schedule import LinearDecay
 
@@ -77,6 +79,8 @@ class CycleGAN(RunModule):
         self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
         falling(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
+        self.seed = seed
+        self._ranks: list[dict[str, Any]] = []
 
     def generators(self) -> dict[str, nn.Module]:
         """The generators that learn, by name."""
@@ -96,6 +100,9 @@ class CycleGAN(RunModule):
         trainer = self.trainer
         device = trainer.strategy.root_device
         self.engine = self.wanted_engine.on(device, str(trainer.precision), trainer.world_size)
+        if trainer.world_size > 1:  # each process its pool
+            for place, pool in enumerate((self.pool_a, self.pool_b)):
+                pool.draws.manual_seed(self.seed + 2 * trainer.global_rank + place)
         self.engine.prepare((self.gen_ab, self.gen_ba, self.disc_a, self.disc_b))
         self.compute: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
         if self.engine.cuda_graphs and not self.adversarial.draws_numbers:
@@ -216,3 +223,20 @@ class CycleGAN(RunModule):
         self.adversarial.progress = progress
         self.loss_weights["identity"] = falling(self.identity_start, self.identity_until, progress)
         super().on_train_batch_start(batch, batch_idx)
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        take_own(self._own_state(), self._ranks)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["cyclegan_audio"]["ranks"] = gathered(self._own_state())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._ranks = checkpoint["cyclegan_audio"].get("ranks", [])
+
+    def _own_state(self) -> dict[str, nn.Module]:
+        """What each of several processes has for itself."""
+        draws = {"draws": self.adversarial.draws} if self.adversarial.draws_numbers else {}
+        return {"pool_a": self.pool_a, "pool_b": self.pool_b, **draws}

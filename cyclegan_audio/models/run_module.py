@@ -48,6 +48,8 @@ class RunModule(pl.LightningModule):
         now = time.monotonic()
         self.elapsed_s, self._clock = self.elapsed_s + now - self._clock, now
         self.batches += 1
+        if self.schedule.max_minutes is not None and self.trainer.world_size > 1:
+            self.elapsed_s = self.trainer.strategy.broadcast(self.elapsed_s)  # all stop together
         if self.schedule.is_over(self.elapsed_s):
             self.trainer.should_stop = True
 

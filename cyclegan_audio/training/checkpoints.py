@@ -65,6 +65,8 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         # Here, and not at a batch's end, Lightning's counters agree with what has been trained.
+        if trainer.world_size > 1:  # one is enough, and all must know
+            self.stop_asked = trainer.strategy.reduce_boolean_decision(self.stop_asked, all=False)
         if self.stop_asked:
             self.save(trainer, pl_module, LAST)
             print(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
@@ -87,7 +89,8 @@ class Checkpoints(pl.Callback):
         part = target.with_suffix(".part")
         try:
             trainer.save_checkpoint(part)
-            os.replace(part, target)
+            if trainer.is_global_zero:
+                os.replace(part, target)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
             said = str(error).splitlines()[0]
             raise UserError(
@@ -95,4 +98,5 @@ class Checkpoints(pl.Callback):
                 f"{resume_command(self.run_dir, module.command)}"
             ) from error
         finally:
-            part.unlink(missing_ok=True)
+            if trainer.is_global_zero:
+                part.unlink(missing_ok=True)

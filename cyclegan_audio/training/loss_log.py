@@ -34,6 +34,8 @@ class LossLog(pl.Callback):
         self.count = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
+        if not trainer.is_global_zero:
+            return
         rows = []
         if pl_module.batches and self.file.is_file():
             with self.file.open(newline="") as file:
@@ -61,14 +63,14 @@ class LossLog(pl.Callback):
             self._flush(trainer, pl_module)
 
     def _flush(self, trainer: pl.Trainer, module: RunModule) -> None:
-        values = (torch.stack(list(self.sums.values())).float() / self.count).tolist()
-        means = dict(zip(self.sums, values, strict=True))
+        means = self._means(trainer)
         self.sums, self.count = {}, 0
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         place = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": lr}
         row = {**place, "elapsed_s": round(module.elapsed_s, 2), **means}
-        with self.file.open("a", newline="") as file:
-            csv.DictWriter(file, (*PLACE, *module.loss_names)).writerow(row)
+        if trainer.is_global_zero:
+            with self.file.open("a", newline="") as file:
+                csv.DictWriter(file, (*PLACE, *module.loss_names)).writerow(row)
         grouped = {f"{name.rsplit('_', 1)[0]}/{name}": value for name, value in means.items()}
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -80,6 +82,13 @@ class LossLog(pl.Callback):
                 f"training broke down before batch {place['batch']}: {', '.join(broken)} not finite; go on "
                 "from the last checkpoint with precision=32-true or a smaller learning rate"
             )
+
+    def _means(self, trainer: pl.Trainer) -> dict[str, float]:
+        """Means since the last row, over all processes."""
+        means = torch.stack(list(self.sums.values())).float() / self.count
+        if trainer.world_size > 1:
+            means = trainer.strategy.reduce(means)
+        return dict(zip(self.sums, means.tolist(), strict=True))
 
 
 class LossBar(TQDMProgressBar):
@@ -103,7 +112,7 @@ class Estimate(pl.Callback):
             self.start = (pl_module.batches, pl_module.elapsed_s)
             return
         done, seconds = pl_module.batches - self.start[0], pl_module.elapsed_s - self.start[1]
-        if done == self.after_batches:
+        if done == self.after_batches and trainer.is_global_zero:
             print("\n" + self.text(trainer, pl_module, seconds / done))
 
     def text(self, trainer: pl.Trainer, module: RunModule, step_s: float) -> str:

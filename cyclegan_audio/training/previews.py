@@ -45,6 +45,8 @@ class Previews(pl.Callback):
 
     def show(self, trainer: pl.Trainer, module: CycleGAN, epoch: int) -> None:
         """Write and log the pictures and the audio of the epoch."""
+        if not trainer.is_global_zero:
+            return
         data = trainer.datamodule  # type: ignore[attr-defined]
         with torch.no_grad(), torch.random.fork_rng():
             for to_b, held_out in zip((True, False), data.clips("val"), strict=True):

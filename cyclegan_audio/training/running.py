@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.config import build
 from cyclegan_audio.devices import choose_device
@@ -19,6 +20,7 @@ from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.checkpoints import Checkpoints, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
+from cyclegan_audio.training.ranks import is_local_zero, rank_environment
 
 
 def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
@@ -31,7 +33,7 @@ def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
     require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
-    if cfg.resume is None and (run_dir / CHECKPOINTS / LAST).exists():
+    if cfg.resume is None and is_local_zero() and (run_dir / CHECKPOINTS / LAST).exists():
         raise UserError(
             f"{run_dir} holds a run already; go on by {resume_command(run_dir, command)}, "
             "or choose another run_dir="
@@ -45,8 +47,11 @@ def carry_out(
     checkpoint: Path | None,
     plain: dict[str, Any],
     what: str,
-) -> None:
+) -> dict[str, float]:
     """Train in the run's folder, from `checkpoint` on where there is one, and say so.
+
+    Returns:
+        The last errors of held-out clips by name.
 
     Raises:
         UserError: the folder cannot be written, or training broke down.
@@ -56,11 +61,15 @@ def carry_out(
     with folder_errors(run_dir):
         trainer = make_trainer(cfg, model, plain)
         write_config(cfg, run_dir)
-        print(f"{what}; run folder {run_dir}; precision {cfg.precision}")
-        fit(trainer, model, data, checkpoint)
-    print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
+        rank_zero_only(print)(f"{what}; run folder {run_dir}; precision {cfg.precision}")
+        with rank_environment(run_dir):
+            fit(trainer, model, data, checkpoint)
+    if trainer.is_global_zero:
+        print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
     if was_stopped(trainer):
         raise KeyboardInterrupt  # the other jobs of a sweep end too
+    held_out = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return {name: value for name, value in held_out.items() if name.startswith("val/")}
 
 
 def was_stopped(trainer: pl.Trainer) -> bool:
@@ -129,9 +138,11 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
 
 
 def write_config(cfg: DictConfig, run_dir: Path) -> None:
-    """Keep `cfg` in the run's folder, which is made."""
+    """Keep `cfg` in the run's folder, which is made; by the first process of a machine."""
+    if not is_local_zero():
+        return
     run_dir.mkdir(parents=True, exist_ok=True)
-    part = run_dir / f"{CONFIG}.part"
+    part = run_dir / f"{CONFIG}.{os.getpid()}.part"
     OmegaConf.save(cfg, part, resolve=True)
     os.replace(part, run_dir / CONFIG)
 

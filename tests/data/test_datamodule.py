@@ -178,3 +178,22 @@ def test_a_genre_without_training_clips_is_refused(corpus):
     corpus_without._clips = [c for c in corpus_without._clips if (c.genre, c.split) != ("trap", "train")]
     with pytest.raises(UserError, match="no training clips of trap"):
         data._require_fit(corpus_without)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_processes_cut_each_batch_of_all_together_among_them(corpus, batch_size):
+    together = make(corpus, batch_size=2 * batch_size)
+    halves = [make(corpus, batch_size=batch_size) for _ in range(2)]
+    for rank, half in enumerate(halves):
+        half.sampler.share(rank, 2, batch_size)
+    whole = [pairs([batch]) for batch in served(together, 3)]
+    parts = [[pairs([batch]) for batch in served(half, 3)] for half in halves]
+    assert [one + other for one, other in zip(*parts, strict=True)] == [
+        batch for batch in whole if len(batch) == 2 * batch_size
+    ]
+    assert len(halves[0].train_dataloader()) == len(parts[0])
+
+
+def test_more_processes_than_clips(corpus):
+    with pytest.raises(UserError, match="16 clips do not give 4 processes a batch of 5"):
+        make(corpus, batch_size=5).sampler.share(0, 4, 5)

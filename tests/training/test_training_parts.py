@@ -15,7 +15,12 @@ from cyclegan_audio.training.loss_log import Estimate, LossBar, LossLog
 def trainer(batches_an_epoch: int = 100):
     optimizer = SimpleNamespace(param_groups=[{"lr": 1e-4}])
     return SimpleNamespace(
-        num_training_batches=batches_an_epoch, optimizers=[optimizer], current_epoch=0, loggers=[]
+        num_training_batches=batches_an_epoch,
+        optimizers=[optimizer],
+        current_epoch=0,
+        loggers=[],
+        is_global_zero=True,
+        world_size=1,
     )
 
 

@@ -1,0 +1,56 @@
+"""Several processes that train one model: what tells them apart, and where a child finds its run."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch.distributed as dist
+from omegaconf import DictConfig
+
+from cyclegan_audio.errors import UserError
+
+RUN_DIR = "CYCLEGAN_AUDIO_RUN_DIR"  # set for the processes that a run starts
+LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def parents_run() -> Path | None:
+    """The run folder of the process that started this one as a further rank; None for others."""
+    folder = os.environ.get(RUN_DIR)
+    return Path(folder) if folder and not is_local_zero() else None
+
+
+def is_local_zero() -> bool:
+    """Whether this is the first process on its machine."""
+    return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
+
+
+def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """With several machines a run folder must be named: one that follows the clock differs between them.
+
+    Raises:
+        UserError: it is not named.
+    """
+    named = any(override.startswith(("run_dir=", "resume=")) for override in overrides)
+    if cfg.trainer.get("num_nodes", 1) > 1 and not named:
+        raise UserError("several machines need one run folder on a disk that all see; name it by run_dir=")
+
+
+@contextmanager
+def rank_environment(run_dir: Path) -> Iterator[None]:
+    """Tell further ranks their run folder; afterwards leave the environment and process group as they were.
+
+    Lightning leaves its variables behind, by which the next job of a sweep would take itself for a child.
+    """
+    before = {name: os.environ.get(name) for name in (RUN_DIR, *LIGHTNINGS)}
+    os.environ[RUN_DIR] = str(run_dir)
+    try:
+        yield
+    finally:
+        if dist.is_available() and dist.is_initialized() and before["WORLD_SIZE"] is None:
+            dist.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,93 @@
+import json
+import shlex
+from types import SimpleNamespace
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from cyclegan_audio.config import compose
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.training import jobs
+
+
+def config(**more):
+    return OmegaConf.create(
+        {"objective": ["val/x", "val/y"], "report": False, "trainer": {"devices": 1}, **more}
+    )
+
+
+def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path):
+    held_out = {"val/x": 1.0, "val/y": 0.25, "val/z": 9.0}
+    value = jobs.job(lambda cfg, folder: held_out, config(), tmp_path / "job", ["seed=1"])
+    assert value == 1.25
+    record = json.loads((tmp_path / "job" / "job.json").read_text())
+    assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
+    assert jobs.job(lambda cfg, folder: {}, config(), tmp_path / "job", []) is None
+
+
+@pytest.mark.parametrize("error", [UserError("mend me"), ZeroDivisionError("by zero")])
+def test_a_job_that_fails_does_not_end_the_sweep(tmp_path, capsys, error):
+    def train(cfg, folder):
+        assert json.loads((folder / "job.json").read_text())["state"] == "running"
+        raise error
+
+    assert jobs.job(train, config(), tmp_path / "job", []) is None
+    record = json.loads((tmp_path / "job" / "job.json").read_text())
+    assert (record["state"], record["error"]) == ("failed", str(error))
+    assert str(error) in capsys.readouterr().err
+
+
+def test_summary_names_what_failed_with_its_command(tmp_path, capsys):
+    for name, record in {
+        "0_a": {"overrides": [], "state": "done"},
+        "1_b": {"overrides": ["corpus='my music'", "seed=1"], "state": "failed", "error": "no room"},
+        "2_c": {"overrides": ["seed=2"], "state": "running"},
+    }.items():
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "job.json").write_text(json.dumps(record))
+    (tmp_path / "2_c" / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(SystemExit):
+        jobs.SweepSummary().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    first, failed, killed = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 of 3 jobs done")
+    assert "1_b (no room)" in failed
+    assert shlex.split(failed.split("again: ")[1])[3:] == [
+        "corpus='my music'", "seed=1", f"run_dir={tmp_path / '1_b'}",
+    ]  # fmt: skip
+    assert "killed" in killed
+    assert killed.endswith(f"resume={tmp_path / '2_c'}")
+
+
+def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
+    def clock(seconds):
+        first.__exit__(None, None, None)  # while the third job waits, the first one ends
+
+    first, second = jobs.own_gpu(tmp_path, 2), jobs.own_gpu(tmp_path, 2)
+    assert (first.__enter__(), second.__enter__()) == (0, 1)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=lambda seconds: seconds and clock(seconds)))
+    with jobs.own_gpu(tmp_path, 2) as third:
+        assert third == 0
+    with jobs.own_gpu(tmp_path, 1) as none:
+        assert none is None
+
+
+def test_the_ablation_is_the_papers():
+    cfg = compose("train", ["experiment=identity_ablation"])
+    assert cfg.report is True
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from cyclegan_audio.config import CONF_DIR
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        whole = hydra_compose("train", ["experiment=identity_ablation"], return_hydra_config=True)
+    params = [f"{key}={value}" for key, value in whole.hydra.sweeper.params.items()]
+    overrides = OverridesParser.create().parse_overrides(params)
+    jobs_in_all = 1
+    for override in overrides:
+        jobs_in_all *= len(list(override.sweep_iterator()))
+    assert jobs_in_all == 12
+    assert [override.key_or_group for override in overrides] == [
+        "genre_pair", "model.loss_weights.identity", "seed",
+    ]  # fmt: skip
