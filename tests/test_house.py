@@ -15,8 +15,8 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"vocoders", "metrics", "figures", "pages"},
     {"training"},
     {"translation"},
-    {"evaluation"},
-    {"prepare", "train", "vocoder", "translate", "evaluate", "export"},
+    {"evaluation", "feasibility"},
+    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "export"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_FILE_LINES = 260

@@ -1,10 +1,7 @@
 """The report on disk: one self-contained HTML page and the same numbers as JSON."""
 
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from cyclegan_audio import pages
 from cyclegan_audio.pages import Section
@@ -32,17 +29,8 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
     require_writable(folder)
     numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
     texts = {
-        JSON_FILE: json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n",
+        JSON_FILE: pages.as_json(numbers),
         HTML_FILE: pages.render(title, verdict, sections),
     }
     pages.write_whole(folder, texts, WHAT)
     return folder / HTML_FILE
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: None stands for it."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,10 +5,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_net import standardise
+from cyclegan_audio.metrics.genre_net import MODULATION_HZ, modulation_log_power, standardise
 
 PERCENTILES = (0.1, 0.5, 0.9)
-MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
 BLOCK = 256  # clips at once: bounds memory
 NAMES = (
     "mean",
@@ -35,15 +34,4 @@ def _of_block(mels_db: Tensor, frame_s: float) -> Tensor:
     steps = x.diff(dim=2).abs()
     levels = torch.quantile(x, torch.tensor(PERCENTILES), dim=2)
     moments = [x.mean(2), x.std(2), *levels, steps.mean(2), steps.std(2)]
-    return torch.stack([*moments, *_modulation(x, frame_s)], 1)
-
-
-def _modulation(x: Tensor, frame_s: float) -> list[Tensor]:
-    n_frames = x.shape[2]
-    power = torch.fft.rfft(x - x.mean(2, keepdim=True)).abs().square() / n_frames
-    modulation_hz = torch.fft.rfftfreq(n_frames, frame_s)
-    bands = []
-    for low, high in pairwise(MODULATION_HZ):
-        inside = (modulation_hz >= low) & (modulation_hz < high)
-        bands.append((power[:, :, inside].sum(2) / n_frames + 1e-6).log())
-    return bands
+    return torch.stack([*moments, *modulation_log_power(x, frame_s)], 1)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 FRAME_S = 0.02  # frames are averaged to about this length, so that both mel definitions cost alike
 CUTOFFS_HZ = (4000.0, 20000.0)  # training examples lose all above a random frequency of this range
+MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
 NORMALISED_LIMIT = 3.0  # standard deviations; deeper silence says nothing more
 
 
@@ -40,18 +42,18 @@ class NetSettings:
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     crop_share: float = 0.7
-    tilt_db: float = 6.0
-    noise_db: float = 4.0
-    floor_share: float = 0.4
+    tilt_db: float = 3.0
+    noise_db: float = 3.0
+    floor_share: float = 0.3
     seed: int = 0
 
 
 class GenreNet(nn.Module):
     """Mels in dB (N, M, F) of any level to one logit (N,), positive for the second genre.
 
-    Each clip is standardised over its bands and frames, so that level does not count. Mean and standard
-    deviation over time of strided convolutions, in each of their bands, and of the mel itself and of its
-    differences from frame to frame go together into one layer.
+    Each clip is standardised over its bands and frames, so that level does not count. What strided
+    convolutions give in each of their bands goes, as mean and standard deviation over time, into one layer,
+    beside the same of the mel itself and of its steps from frame to frame, and its modulation.
 
     Args:
         n_mels: M.
@@ -62,19 +64,21 @@ class GenreNet(nn.Module):
     def __init__(self, n_mels: int, frame_s: float, settings: NetSettings) -> None:
         super().__init__()
         self.pool = max(1, round(FRAME_S / frame_s))
+        self.frame_s = frame_s * self.pool
         layers: list[nn.Module] = []
         before, bands = 1, n_mels
         for index, channels in enumerate(settings.channels):
-            size = 5 if index == 0 else 3
+            size, stride = ((8, 5), (4, 2)) if index == 0 else ((3, 3), (2, 2))
+            padding = (2, 2) if index == 0 else (1, 1)
             layers += [
-                nn.Conv2d(before, channels, size, stride=2, padding=size // 2, bias=False),
+                nn.Conv2d(before, channels, size, stride, padding, bias=False),
                 nn.BatchNorm2d(channels),
                 nn.ReLU(),
             ]
-            before, bands = channels, -(-bands // 2)
+            before, bands = channels, -(-bands // stride[0])
         self.convolutions = nn.Sequential(*layers)
-        self.scale = nn.BatchNorm1d(4 * n_mels)
-        self.embedding = nn.Linear(2 * before * bands + 4 * n_mels, settings.embedding)
+        self.direct = nn.Sequential(nn.BatchNorm1d(8 * n_mels), nn.Dropout(settings.dropout))
+        self.embedding = nn.Linear(2 * before * bands + 8 * n_mels, settings.embedding)
         self.dropout = nn.Dropout(settings.dropout)
         self.last = nn.Linear(settings.embedding, 1)
 
@@ -82,13 +86,26 @@ class GenreNet(nn.Module):
         """(N, M, F) to (N, embedding)."""
         x = standardise(mels_db)
         x = F.avg_pool1d(x, self.pool) if self.pool > 1 else x
-        direct = self.scale(torch.cat([_moments(x), _moments(x.diff(dim=2).abs())], 1))
+        modulation = torch.cat(modulation_log_power(x, self.frame_s), 1)
+        direct = self.direct(torch.cat([_moments(x), _moments(x.diff(dim=2).abs()), modulation], 1))
         deep = _moments(self.convolutions(x[:, None].contiguous(memory_format=torch.channels_last)))
         return F.relu(self.embedding(torch.cat([deep, direct], 1)))
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to logits (N,)."""
         return self.last(self.dropout(self.embed(mels_db)))[:, 0]
+
+
+def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
+    """For each octave of modulation from 1 to 16 Hz, its power in each band: (N, M, F) to four of (N, M)."""
+    n_frames = x.shape[2]
+    power = torch.fft.rfft(x - x.mean(2, keepdim=True)).abs().square() / n_frames**2
+    modulation_hz = torch.fft.rfftfreq(n_frames, frame_s)
+    bands = []
+    for low, high in pairwise(MODULATION_HZ):
+        inside = (modulation_hz >= low) & (modulation_hz < high)
+        bands.append((power[:, :, inside].sum(2) + 1e-6).log())
+    return bands
 
 
 def _moments(x: Tensor) -> Tensor:
@@ -141,6 +158,15 @@ def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: tor
     return low_pass(x, band_hz, cutoff_hz)
 
 
+def _mix(examples: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mixup (Zhang et al. 2018, alpha 1) of standardised examples, half of them, and their labels."""
+    n = len(labels)
+    other = torch.randperm(n, generator=random)
+    share = torch.where(torch.rand(n, generator=random) < 0.5, torch.rand(n, generator=random), 1.0)
+    x, of_clip = standardise(examples), share[:, None, None]
+    return of_clip * x + (1 - of_clip) * x[other], share * labels + (1 - share) * labels[other]
+
+
 def train_net(
     mels_db: Tensor,
     labels: Tensor,
@@ -163,7 +189,8 @@ def train_net(
         random = torch.Generator().manual_seed(settings.seed)
         for done, rows in enumerate(draws, 1):
             examples = augment(mels_db[rows], band_hz, settings, random)
-            targets = labels[rows].float() * (1 - settings.label_smoothing) + settings.label_smoothing / 2
+            examples, mixed = _mix(examples, labels[rows].float(), random)
+            targets = mixed * (1 - settings.label_smoothing) + settings.label_smoothing / 2
             loss = F.binary_cross_entropy_with_logits(net(examples), targets)
             optimizer.zero_grad()
             loss.backward()

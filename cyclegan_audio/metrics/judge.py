@@ -31,7 +31,7 @@ from cyclegan_audio.metrics.linear import LinearNet, train_linear
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the code below: other versions do not take each other's judges from the disk
+VERSION = 2  # of the code below: other versions do not take each other's judges from the disk
 LOW_PASS_HZ = 6000.0
 BLOCK = 64
 FOLDER = "judges"

@@ -1,9 +1,12 @@
 """Sections to one self-contained HTML page, and pages to disk."""
 
 import base64
+import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.pages.section import Section
@@ -24,6 +27,19 @@ def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
     )
     environment.filters["data_uri"] = data_uri
     return environment.get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
+
+
+def as_json(numbers: Mapping[str, Any]) -> str:
+    """Plain values as JSON text, with null for NaN and infinity, which JSON has not."""
+    return json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def data_uri(content: bytes, media_type: str) -> str:
