@@ -41,6 +41,10 @@ COLUMNS = {
     "kept": "bool",
     "reason": "string",
     "level_db": "float64",
+    "loudness_lufs": "float64",  # of the mono mix; null without audio
+    "bandwidth_hz": "float64",  # where content ends
+    "codec": "string",  # of the file
+    "sample_rate": "int32",
     "min_db": "float64",  # of the mel; null where there is none
     "max_db": "float64",
 }

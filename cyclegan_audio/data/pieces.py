@@ -61,6 +61,7 @@ class Piece:
         rate: the file's own sample rate; 0 without audio.
         mono: (T,) the mean of all channels at the mel's sample rate, as stored, T the same for all clips of a
             corpus; None without audio.
+        mono_rate: the mel's sample rate.
         mel_db: (M, F) the mel in dB.
     """
 
@@ -69,6 +70,7 @@ class Piece:
     channels: Tensor | None
     rate: int
     mono: Tensor | None
+    mono_rate: int
     mel_db: Tensor
 
 
@@ -157,7 +159,7 @@ class PieceStream:
         own_start = round(span[0] * rate)
         channels = self._own.cut(own_start, own_start + round(span[1] * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
-        return Piece(*span, channels, rate, mono, mel_db)
+        return Piece(*span, channels, rate, mono, self.mel.sample_rate, mel_db)
 
     def _forget(self, span: Span | None) -> None:
         start_s = span[0] if span else float("inf")

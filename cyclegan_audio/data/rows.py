@@ -72,7 +72,7 @@ def few_tracks(records: list[TrackRecord]) -> set[str]:
 
 
 def _row(record: TrackRecord, clip: Row, clip_s: float, dropped: Mapping[str, str]) -> Row:
-    columns = {key: clip.get(key) for key in COLUMNS}
+    columns = {key: clip.get(key, record.facts.get(key)) for key in COLUMNS}
     values = {key: getattr(record, key) for key in ("genre", "source", "score", "array", "content")}
     name = clip_id(record.array, clip["start_s"])
     identity = {

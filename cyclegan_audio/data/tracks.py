@@ -55,6 +55,10 @@ class TrackRecord:
         """Whether any clip is kept."""
         return any(not clip["reason"] for clip in self.clips)
 
+    def clip_id(self, clip: dict[str, Any]) -> str:
+        """The name of one of its clips in the corpus."""
+        return clip_id(self.array, clip["start_s"])
+
 
 @dataclasses.dataclass(frozen=True)
 class TrackMaker:
@@ -165,7 +169,7 @@ class TrackMaker:
             if mel is None:
                 yield start_s, reason
             else:
-                yield Piece(start_s, self.clip.seconds, None, 0, None, mel)
+                yield Piece(start_s, self.clip.seconds, None, 0, None, self.mel.sample_rate, mel)
 
     def _dropped(
         self, file: SourceFile, content: str, reason: str, facts: FileFacts | None = None
@@ -190,7 +194,7 @@ class TrackMaker:
             FORMAT_VERSION,
             self.mel.hash,
             dataclasses.asdict(self.clip),
-            dataclasses.asdict(self.rules),
+            self.rules.of_files,
         ]
         identity = json.dumps([file.genre, file.source, file.score, content, settings])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]

@@ -1,0 +1,104 @@
+"""One short-time power spectrum of a clip, and all that the rules read off it."""
+
+import dataclasses
+import math
+from functools import cached_property, lru_cache
+
+import torch
+import torchaudio.functional as AF
+from torch import Tensor
+
+N_FFT = 2048
+HOP = 1024
+N_MFCC = 13
+MEL_BANDS = 40
+MEL_RANGE_HZ = (30.0, 16000.0)
+BLOCK_S, BLOCK_STEP_S = 0.4, 0.1  # of ITU-R BS.1770-4
+ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, OFFSET_LUFS = -70.0, -10.0, -0.691
+TINY = 1e-12
+IMPULSE = 1 << 14
+SMOOTHED_HZ = 300.0
+NEVER_DB = -110.0  # a mean power in a bin that no recording's noise floor goes below
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What is measured of a mono clip (T,) float at `rate`, at most once each.
+
+    Frames have 2048 samples, Hann, at steps of 1024; F of them.
+    """
+
+    mono: Tensor
+    rate: int
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Mean square of each bin's sine-like part, (1025, F); its sum over bins is the frame's power."""
+        window = _window()
+        mono = self.mono
+        if len(mono) < N_FFT:
+            mono = torch.nn.functional.pad(mono, (0, N_FFT - len(mono)))
+        spectrum = torch.stft(mono, N_FFT, HOP, window=window, center=False, return_complex=True)
+        square = torch.view_as_real(spectrum).square_().sum(-1)
+        return square.mul_(2.0 / (N_FFT * float(window.square().sum())))
+
+    @cached_property
+    def _bands(self) -> Tensor:
+        """Power in 40 mel bands, and K-weighted, (41, F)."""
+        return _filters(self.rate) @ self.power
+
+    @cached_property
+    def mel_db(self) -> Tensor:
+        """40 mel bands in dB, (40, F)."""
+        return 10 * (self._bands[:MEL_BANDS] + TINY).log10()
+
+    @cached_property
+    def loudness_lufs(self) -> float:
+        """Gated loudness after ITU-R BS.1770-4 of the mono clip; -70 where all of it is below the gate.
+
+        The weighting is applied to the power spectrum, at a sixth of the cost of filtering samples.
+        """
+        frames = self._bands[MEL_BANDS]
+        n_block = max(1, min(len(frames), round(BLOCK_S * self.rate / HOP)))
+        step = max(1, round(BLOCK_STEP_S * self.rate / HOP))
+        blocks = frames.unfold(0, n_block, step).mean(1)
+        loud = blocks[OFFSET_LUFS + 10 * (blocks + TINY).log10() > ABSOLUTE_GATE_LUFS]
+        if not len(loud):
+            return ABSOLUTE_GATE_LUFS
+        gate = 10 * math.log10(float(loud.mean())) + RELATIVE_GATE_LU
+        loud = loud[10 * loud.log10() > gate]
+        return OFFSET_LUFS + 10 * math.log10(float(loud.mean()))
+
+    def bandwidth_hz(self, range_db: float) -> float:
+        """Where content ends: the highest frequency within `range_db` of the loudest part of the spectrum.
+
+        Mean power over time, smoothed over 300 Hz; 0 for silence.
+        """
+        mean = self.power.mean(1)
+        width = max(1, round(SMOOTHED_HZ * N_FFT / self.rate)) | 1
+        smooth = torch.nn.functional.avg_pool1d(mean[None], width, 1, width // 2, count_include_pad=False)[0]
+        level = 10 * (smooth + TINY).log10()
+        above = (level > max(float(level.max()) - range_db, NEVER_DB)).nonzero()
+        return float(above[-1, 0]) * self.rate / N_FFT if len(above) else 0.0
+
+
+@lru_cache(maxsize=1)
+def _window() -> Tensor:
+    return torch.hann_window(N_FFT)
+
+
+@lru_cache(maxsize=4)
+def _filters(rate: int) -> Tensor:
+    """Both filter banks over the bins' power, (41, 1025)."""
+    low_hz, high_hz = MEL_RANGE_HZ
+    mel = AF.melscale_fbanks(N_FFT // 2 + 1, low_hz, min(high_hz, rate / 2), MEL_BANDS, rate).T
+    return torch.cat([mel, _k_weighting(rate)[None]]).contiguous()
+
+
+def _k_weighting(rate: int) -> Tensor:
+    """Power response of the two filters of BS.1770-4 at each bin, (1025,)."""
+    impulse = torch.zeros(IMPULSE, dtype=torch.float64)
+    impulse[0] = 0.5  # biquads of torchaudio clip at full scale
+    shelf = AF.treble_biquad(impulse, rate, 4.0, 1500.0, 2**-0.5)
+    response = torch.fft.rfft(AF.highpass_biquad(shelf, rate, 38.0, 0.5) * 2).abs().square()
+    return response[:: IMPULSE // N_FFT].float()

@@ -1,0 +1,103 @@
+"""Precision and recall of `screening.voice` on speech mixed into instrumentals.
+
+    python voice.py --music FOLDER... --speech NAME=FOLDER... --out probabilities.npz
+
+Each clip of music (4 s, at most `--clips` a folder, at most 8 a file) is tried alone and with a stretch of
+each kind of speech at each level: the speech's RMS against that of the music. Speech lasts 1.2 s or more.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio.functional as AF
+
+from cyclegan_audio.audio.files import decode, find_audio
+from cyclegan_audio.data.screening.analysis import Analysis
+from cyclegan_audio.data.screening.voice import RATE, STEP_S, voice_probabilities
+
+MUSIC_RATE = 44100
+CLIP_S = 4.0
+LEVELS_DB = (6, 0, -6, -12, -18)
+MIN_SPEECH_S = 1.2
+LEVEL_LUFS = -23.0
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--music", nargs="+", required=True, type=Path)
+    parser.add_argument("--speech", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--leave-out", default="Vocaloid")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    names = [value.partition("=")[0] for value in arguments.speech]
+    speech = {n: find_speech(Path(v.partition("=")[2])) for n, v in zip(names, arguments.speech, strict=True)}
+    found: dict[str, list[np.ndarray]] = {}
+    for folder in arguments.music:
+        for clip in music_clips(folder, arguments.clips, arguments.leave_out, rng):
+            found.setdefault(f"{folder.name} alone", []).append(probabilities(clip))
+            for name, paths in speech.items():
+                voice = a_voice(paths, rng)
+                for level_db in LEVELS_DB:
+                    mix = clip + voice * 10 ** (level_db / 20) * clip.square().mean().sqrt()
+                    found.setdefault(f"{name} {level_db:+d} dB", []).append(probabilities(mix))
+    arrays = {name: np.stack(values) for name, values in found.items()}
+    if arguments.out:
+        np.savez_compressed(arguments.out, **arrays)
+    show(arrays)
+
+
+def find_speech(folder: Path) -> list[Path]:
+    """Files of speech, G.722 included."""
+    return sorted([*find_audio(folder), *folder.rglob("*.g722")])
+
+
+def music_clips(folder: Path, n_clips: int, leave_out: str, rng: np.random.Generator) -> list[torch.Tensor]:
+    """Clips (T,) at 44.1 kHz, taken in turn from all files."""
+    n = round(CLIP_S * MUSIC_RATE)
+    by_file = []
+    for path in find_audio(folder):
+        if not (leave_out and leave_out in path.name):
+            waveform = decode(path, sample_rate=MUSIC_RATE, mono=True)[0][0]
+            starts = rng.permutation(len(waveform) // n)[:8]
+            by_file.append([waveform[s * n : (s + 1) * n] for s in starts])
+    in_turn = [clips[i] for i in range(8) for clips in by_file if i < len(clips)]
+    return [clip for clip in in_turn if clip.square().mean() > 1e-6][:n_clips]
+
+
+def a_voice(paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
+    """Speech of RMS 1 where it sounds, somewhere in a clip of silence (T,)."""
+    n = round(CLIP_S * MUSIC_RATE)
+    while True:
+        waveform = decode(paths[rng.integers(len(paths))], sample_rate=MUSIC_RATE, mono=True)[0][0][:n]
+        active = waveform.abs() > 0.1 * waveform.abs().max()
+        if active.any() and len(waveform) >= MIN_SPEECH_S * MUSIC_RATE:
+            break
+    clip = torch.zeros(n)
+    start = int(rng.integers(n - len(waveform) + 1))
+    clip[start : start + len(waveform)] = waveform / waveform[active].square().mean().sqrt()
+    return clip
+
+
+def probabilities(clip: torch.Tensor) -> np.ndarray:
+    """Probability of voice in each 32 ms, as the rule sees it."""
+    gain = 10 ** ((LEVEL_LUFS - Analysis(clip, MUSIC_RATE).loudness_lufs) / 20)
+    return voice_probabilities(AF.resample(clip[None] * gain, MUSIC_RATE, RATE))[0].numpy()
+
+
+def show(arrays: dict[str, np.ndarray]) -> None:
+    """Share of clips dropped at some settings of the rule."""
+    settings = [(p, s) for p in (0.5, 0.7, 0.9) for s in (0.2, 0.5, 1.0)]
+    print("share dropped".ljust(24), "n".rjust(4), *(f"p>{p} {s:g}s".rjust(10) for p, s in settings))
+    for name, values in arrays.items():
+        shares = [((values > p).sum(1) * STEP_S >= s).mean() for p, s in settings]
+        print(name.ljust(24), str(len(values)).rjust(4), *(f"{share:.2f}".rjust(10) for share in shares))
+
+
+if __name__ == "__main__":
+    main()

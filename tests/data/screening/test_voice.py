@@ -1,0 +1,67 @@
+"""The network equals the wheel's own model; music without voice passes."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+from cyclegan_audio.data.screening import Voice, voice
+from cyclegan_audio.errors import UserError
+
+needs_extra = pytest.mark.skipif(voice.model_file() is None, reason="the extra `voice` is not installed")
+
+
+def vowels(seconds: float = 4.0, rate: int = voice.RATE) -> torch.Tensor:
+    """A buzz near 120 Hz through two formants that jump five times a second, with pauses: close to speech."""
+    rng = np.random.default_rng(3)
+    t = np.arange(round(seconds * rate)) / rate
+    formants = rng.uniform((300, 900), (800, 2300), (int(seconds * 5) + 1, 2))[(t * 5).astype(int)]
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * t))) / rate
+    out = np.zeros_like(t)
+    for k in range(1, 30):
+        gain = sum(1 / (1 + ((k * 120 - formants[:, i]) / 90) ** 2) for i in range(2))
+        out += gain * np.sin(k * phase) / k**0.3
+    envelope = np.clip(np.sin(2 * np.pi * 2.5 * t) + 0.6, 0, 1)
+    return torch.from_numpy(0.1 * out * envelope / np.std(out)).float()
+
+
+@needs_extra
+def test_the_network_is_that_of_the_wheel():
+    threads = torch.get_num_threads()
+    model = torch.jit.load(voice.model_file(), map_location="cpu")
+    n = 62 * voice.STEP
+    for one in (vowels(2.0)[:n], 0.05 * torch.randn(n)):
+        model.reset_states()
+        streamed = torch.cat([model(chunk[None], voice.RATE)[0] for chunk in one.split(voice.STEP)])
+        assert torch.allclose(voice.voice_probabilities(one[None])[0], streamed, atol=1e-5)
+    assert voice.voice_probabilities(torch.zeros(2, n + 1)).shape == (2, 63)
+    assert torch.get_num_threads() == threads
+
+
+@needs_extra
+def test_voice_is_found_and_noise_and_tones_are_not():
+    rule = Voice(enabled=True)
+    assert rule.breaks(vowels(), voice.RATE, -20.0)
+    t = torch.arange(4 * 44_100) / 44_100
+    chord = sum(torch.sin(2 * torch.pi * hz * t) for hz in (220, 277, 330)) / 10
+    hats = torch.randn(len(t), generator=torch.Generator().manual_seed(0)) * ((t % 0.25) < 0.03) * 0.1
+    assert not rule.breaks(chord + hats, 44_100, -20.0)
+
+
+def test_both_ways_to_say_voice():
+    rule = Voice(enabled=False, mean_probability=0.1, probability=0.9, seconds=0.3)
+    quiet = torch.full((125,), 0.01)
+    assert not rule.is_voice(quiet)
+    assert rule.is_voice(torch.full((125,), 0.11))
+    surely = quiet.clone()
+    surely[:10] = 0.95
+    assert rule.is_voice(surely)
+    assert not rule.is_voice(torch.cat([surely[:9], quiet[9:]]))
+
+
+def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert Voice(enabled="auto").enabled is False
+    with pytest.raises(UserError, match=r"cyclegan_audio\[voice\]"):
+        Voice(enabled=True)
