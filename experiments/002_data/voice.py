@@ -1,6 +1,6 @@
 """Precision and recall of `screening.voice` on speech mixed into instrumentals.
 
-    python voice.py --music FOLDER... --speech NAME=FOLDER... --out probabilities.npz
+    python voice.py --music FOLDER... --speech NAME=FOLDER...
 
 Each clip of music (4 s, at most `--clips` a folder, at most 8 a file) is tried alone and with a stretch of
 each kind of speech at each level: the speech's RMS against that of the music. Speech lasts 1.2 s or more.
@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio.functional as AF
 
 from cyclegan_audio.audio.files import decode, find_audio
 from cyclegan_audio.data.screening.analysis import Analysis
-from cyclegan_audio.data.screening.voice import RATE, STEP_S, voice_probabilities
+from cyclegan_audio.data.screening.voice import mean_probability
 
 MUSIC_RATE = 44100
 CLIP_S = 4.0
 LEVELS_DB = (6, 0, -6, -12, -18)
 MIN_SPEECH_S = 1.2
 LEVEL_LUFS = -23.0
+THRESHOLDS = (0.02, 0.025, 0.03, 0.04, 0.06)
 
 
 def main() -> None:
@@ -31,25 +31,21 @@ def main() -> None:
     parser.add_argument("--speech", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--leave-out", default="Vocaloid")
-    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     names = [value.partition("=")[0] for value in arguments.speech]
     speech = {n: find_speech(Path(v.partition("=")[2])) for n, v in zip(names, arguments.speech, strict=True)}
-    found: dict[str, list[np.ndarray]] = {}
+    found: dict[str, list[float]] = {}
     for folder in arguments.music:
         for clip in music_clips(folder, arguments.clips, arguments.leave_out, rng):
-            found.setdefault(f"{folder.name} alone", []).append(probabilities(clip))
+            found.setdefault(f"alone: {folder.name}", []).append(measure(clip))
             for name, paths in speech.items():
                 voice = a_voice(paths, rng)
                 for level_db in LEVELS_DB:
                     mix = clip + voice * 10 ** (level_db / 20) * clip.square().mean().sqrt()
-                    found.setdefault(f"{name} {level_db:+d} dB", []).append(probabilities(mix))
-    arrays = {name: np.stack(values) for name, values in found.items()}
-    if arguments.out:
-        np.savez_compressed(arguments.out, **arrays)
-    show(arrays)
+                    found.setdefault(f"{name} {level_db:+d} dB", []).append(measure(mix))
+    show(found)
 
 
 def find_speech(folder: Path) -> list[Path]:
@@ -84,19 +80,18 @@ def a_voice(paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
     return clip
 
 
-def probabilities(clip: torch.Tensor) -> np.ndarray:
-    """Probability of voice in each 32 ms, as the rule sees it."""
-    gain = 10 ** ((LEVEL_LUFS - Analysis(clip, MUSIC_RATE).loudness_lufs) / 20)
-    return voice_probabilities(AF.resample(clip[None] * gain, MUSIC_RATE, RATE))[0].numpy()
+def measure(clip: torch.Tensor) -> float:
+    """What the rule compares with its threshold."""
+    gain_db = LEVEL_LUFS - Analysis(clip, MUSIC_RATE).loudness_lufs
+    return mean_probability(clip, MUSIC_RATE, gain_db)
 
 
-def show(arrays: dict[str, np.ndarray]) -> None:
-    """Share of clips dropped at some settings of the rule."""
-    settings = [(p, s) for p in (0.5, 0.7, 0.9) for s in (0.2, 0.5, 1.0)]
-    print("share dropped".ljust(24), "n".rjust(4), *(f"p>{p} {s:g}s".rjust(10) for p, s in settings))
-    for name, values in arrays.items():
-        shares = [((values > p).sum(1) * STEP_S >= s).mean() for p, s in settings]
-        print(name.ljust(24), str(len(values)).rjust(4), *(f"{share:.2f}".rjust(10) for share in shares))
+def show(found: dict[str, list[float]]) -> None:
+    """Share of clips dropped at some thresholds."""
+    print("share dropped at".ljust(24), "n".rjust(4), *(f"{limit:g}".rjust(7) for limit in THRESHOLDS))
+    for name, values in found.items():
+        shares = [np.mean(np.array(values) > threshold) for threshold in THRESHOLDS]
+        print(name.ljust(24), str(len(values)).rjust(4), *(f"{share:.3f}".rjust(7) for share in shares))
 
 
 if __name__ == "__main__":

@@ -115,7 +115,9 @@ def test_bad_files_are_rows_with_a_reason_and_a_warning(tmp_path, settings, capl
     write_noise(tmp_path / "lofi" / "short.flac", 0.4, seed=1)
     write_noise(tmp_path / "lofi" / "half silent.wav", 1.0, seed=2, rate=8000)
     sound, _ = soundfile.read(tmp_path / "lofi" / "half silent.wav")
-    soundfile.write(tmp_path / "lofi" / "half silent.wav", np.concatenate([sound, 0 * sound, sound]), 8000)
+    soundfile.write(
+        tmp_path / "lofi" / "half silent.wav", np.concatenate([sound, 0 * sound, sound[::-1]]), 8000
+    )
     rows = prepare_corpus(FolderSource(genres), tmp_path / "out", settings())
     by_source = {
         name: [row for row in rows if row["source"] == name] for name in {row["source"] for row in rows}

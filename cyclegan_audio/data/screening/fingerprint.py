@@ -48,7 +48,7 @@ def from_text(text: str) -> np.ndarray:
 
 
 def bit_errors(one: np.ndarray, other: np.ndarray, offset: int) -> tuple[float, float]:
-    """Share of differing bits where `other` is laid `offset` words later over `one`, and share of time in common.
+    """Share of differing bits with `other` laid `offset` words later over `one`, and share of time in common.
 
     Unrelated music differs in half of the bits.
     """

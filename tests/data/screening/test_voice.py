@@ -49,15 +49,16 @@ def test_voice_is_found_and_noise_and_tones_are_not():
     assert not rule.breaks(chord + hats, 44_100, -20.0)
 
 
-def test_both_ways_to_say_voice():
-    rule = Voice(enabled=False, mean_probability=0.1, probability=0.9, seconds=0.3)
-    quiet = torch.full((125,), 0.01)
-    assert not rule.is_voice(quiet)
-    assert rule.is_voice(torch.full((125,), 0.11))
-    surely = quiet.clone()
-    surely[:10] = 0.95
-    assert rule.is_voice(surely)
-    assert not rule.is_voice(torch.cat([surely[:9], quiet[9:]]))
+def test_what_stands_still_is_taken_away_and_the_level_stays():
+    t = torch.arange(4 * voice.RATE) / voice.RATE
+    drone = 0.1 * torch.sin(2 * torch.pi * 300 * t)
+    speech = vowels()
+    mix = drone + 0.3 * speech
+    rest = voice.without_standing(mix)
+    assert float(rest.square().mean()) == pytest.approx(float(mix.square().mean()), rel=1e-3)
+    tone = [float((x * torch.exp(600j * torch.pi * t)).mean().abs()) for x in (mix, rest)]
+    assert tone[1] < 0.5 * tone[0]
+    assert voice.without_standing(torch.zeros(voice.RATE)).abs().max() == 0
 
 
 def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
