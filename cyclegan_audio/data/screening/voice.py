@@ -55,7 +55,7 @@ class Voice:
 
     reason = "voice"
     enabled: bool | Literal["auto"] = "auto"
-    mean_probability: float = 0.03
+    mean_probability: float = 0.025
     level_lufs: float = -23.0
 
     def __post_init__(self) -> None:
