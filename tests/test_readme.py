@@ -22,6 +22,10 @@ SHORT_RUN = (
     "n_epochs=1", "n_epochs_decay=0", "data.crop_frames=32", "callbacks.previews.clips=1",
     "precision=32-true",
 )  # fmt: skip
+SHORT_VOCODER = (
+    "model.network.dim=16", "model.network.n_blocks=1", "model.periods=[7]", "model.fft_sizes=[256]",
+    "data.segment_frames=8", "n_epochs=1", "n_epochs_decay=0", "precision=32-true",
+)  # fmt: skip
 FEW = {"songs_per_genre": 3, "paired_scores": 1, "seconds": 8}
 
 
@@ -44,6 +48,8 @@ def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
         return [*arguments, "--clips", "2"]
     if verb == "train" and not any(argument.startswith("resume=") for argument in arguments):
         return [*(a for a in arguments if not a.startswith("model=")), *tiny, *SHORT_RUN]
+    if verb == "vocoder":
+        return [*arguments, *SHORT_VOCODER]
     return arguments
 
 

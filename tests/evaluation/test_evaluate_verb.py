@@ -130,6 +130,8 @@ def test_bad_input(make_run: MakeRun, corpus: Corpus, small_mel: MelSettings, tm
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--out"):
         evaluate(run, out=tmp_path / "file")
+    with pytest.raises(UserError, match="unknown vocoder 'magic'"):
+        evaluate(run, vocoder="magic", out=tmp_path / "out")
     with pytest.raises(UserError, match="no device 'abacus'"):
         evaluate(run, device="abacus")
     assert not (run / "report").exists()

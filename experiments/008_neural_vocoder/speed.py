@@ -1,0 +1,53 @@
+"""A generator pass, eager against exported: CPU time at one thread, medians of interleaved rounds; harm.
+
+python experiments/008_neural_vocoder/speed.py RUN
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.exported import OnnxGenerator, export_pair, open_session
+
+ROUNDS = 7
+FRAMES = 344
+
+torch.set_num_threads(1)
+pair = load_pair(sys.argv[1])
+mel = torch.rand(1, 1, pair.mel.n_mels, FRAMES, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def bf16(x: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return pair.gen_ab(x).float()
+
+
+with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+    plain, int8 = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
+    with torch.inference_mode(False):
+        export_pair(pair, plain, to=pair.genres[1])
+    quantize_dynamic(plain, int8, weight_type=QuantType.QUInt8)
+    ways = {"eager fp32": pair.gen_ab, "eager bf16": bf16}
+    for name, path in (("onnx fp32", plain), ("onnx int8", int8)):
+        ways[name] = OnnxGenerator(open_session(path), "fake_b", pair.frame_multiple)
+    truth = pair.gen_ab(mel)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(ROUNDS + 1):
+        for name, way in ways.items():
+            start = time.process_time()
+            out = way(mel)
+            if number:
+                taken[name].append(time.process_time() - start)
+    db = (pair.mel.max_db - pair.mel.min_db) / 2
+    print("| way | CPU ms a pass | spread | of eager fp32 | mean difference, dB |\n|---|---|---|---|---|")
+    for name, seconds in taken.items():
+        middle, base = statistics.median(seconds), statistics.median(taken["eager fp32"])
+        spread = (max(seconds) - min(seconds)) / middle
+        harm = float((ways[name](mel) - truth).abs().mean()) * db
+        print(f"| {name} | {1000 * middle:.0f} | {spread:.0%} | {middle / base:.2f} | {harm:.3f} |")
