@@ -1,0 +1,69 @@
+"""The time and memory that songs of growing length take.
+
+python experiments/006_sound/long_songs.py --minutes 1 10 --out FOLDER
+python experiments/006_sound/long_songs.py --minutes 600 --rate 8000 --vocoder mask --out FOLDER
+
+Each song is noise with a beat and a tone, translated by the demo pair in a process of its own, whose peak
+memory it is.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import soundfile
+import torch
+
+from cyclegan_audio.audio.writing import open_writer
+
+CHILD = """
+import resource, sys, time
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from cyclegan_audio import Translator
+from cyclegan_audio.translation.song import translate_file
+source, target, vocoder = sys.argv[1:]
+translator = Translator.load("demo", vocoder=vocoder, device="cpu")
+start = time.process_time()
+translate_file(translator, Path(source), Path(target), "rnb")
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def make_song(path: Path, minutes: float, rate: int) -> None:
+    """Stereo noise with two beats a second and a steady tone, a second at a time."""
+    time_s = torch.arange(rate) / rate
+    generator = torch.Generator().manual_seed(0)
+    with open_writer(path, rate, 2, round(minutes * 60) * rate) as writer:
+        for _ in range(round(minutes * 60)):
+            hits = torch.randn(2, rate, generator=generator) * torch.exp(-12 * (time_s % 0.5)) * 0.1
+            writer.write(hits + 0.1 * torch.sin(2 * torch.pi * 220 * time_s))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", nargs="+", type=float, required=True)
+    parser.add_argument("--rate", type=int, default=44100)
+    parser.add_argument("--vocoder", default="hybrid")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    print("| minutes | Hz | vocoder | CPU s | x real time, one core | peak memory MiB | same length |")
+    print("|" + "---|" * 7, flush=True)
+    for minutes in options.minutes:
+        source, target = options.out / "source.wav", options.out / "translated.wav"
+        make_song(source, minutes, options.rate)
+        command = [sys.executable, "-c", CHILD, str(source), str(target), options.vocoder]
+        cpu_s, memory = map(float, subprocess.check_output(command, text=True).split())
+        same = soundfile.info(source).frames == soundfile.info(target).frames
+        speed = minutes * 60 / cpu_s
+        numbers = (f"{cpu_s:.0f}", f"{speed:.1f}", f"{memory:.0f}", same)
+        row = (f"{minutes:g}", options.rate, options.vocoder, *numbers)
+        print("| " + " | ".join(map(str, row)) + " |", flush=True)
+        target.unlink()
+
+
+if __name__ == "__main__":
+    main()
