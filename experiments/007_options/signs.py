@@ -99,9 +99,11 @@ class Watched:
         return float((fake.mean((0, 1, 3)) - real.mean((0, 1, 3))).abs().mean())
 
     def checkerboard(self) -> float:
-        """Share of energy at the two finest periods in what a flat input becomes."""
+        """Share of energy at the periods of 4 and 2 frames in what a slow rise becomes."""
         with torch.no_grad():
-            row = self.model.gen_ba(torch.full((1, 1, SIZE, 64), -0.4))[0, 0, :, 16:48].double()
+            row = self.model.gen_ba(torch.linspace(-0.9, 0, 64).expand(1, 1, SIZE, 64))[
+                0, 0, :, 16:48
+            ].double()
         spectrum = torch.fft.rfft(row).abs().square().sum(0)
         return float((spectrum[8] + spectrum[16]) / spectrum[1:].sum())
 
@@ -123,7 +125,9 @@ def last_step(run: Watched) -> float:
 SIGNS = {
     "average_decay": Sign(("model.average_decay=0.98",), Watched.jitter),
     "r1": Sign(("model.adversarial.r1_weight=10",), Watched.slope),
-    "spectral_norm": Sign(("model.discriminator.spectral_norm=true",), Watched.gain),
+    "spectral_norm": Sign(  # every convolution's gain is held at 1
+        ("model.discriminator.spectral_norm=true",), lambda run: abs(run.gain() - 1)
+    ),
     "noise": Sign(("model.adversarial.noise=1.0",), lambda run: -run.mean("disc_b", 0, 100)),
     "resize_up": Sign(("model.generator.resize_up=true",), Watched.checkerboard),
     "schedule_cosine": Sign(("schedule=cosine",), last_step, ("schedule=constant",)),

@@ -1,0 +1,59 @@
+"""Errors of runs on held-out clips.
+
+python experiments/004_identity_ablation/measure.py CORPUS CLIPS RUN ...
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.windows import pad_to_multiple
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
+
+
+def mels(corpus: Corpus, genre: str, n_clips: int, multiple: int) -> list[Tensor]:
+    """Clips of the validation split, spread over it, each (1, 1, M, F) in [-1, 1]."""
+    clips = corpus.clips(genre, "val")
+    chosen = [clips[place * len(clips) // n_clips] for place in range(min(n_clips, len(clips)))]
+    scaled = [corpus.mel.normalise(db, corpus.mel.range_db(db)) for db in map(corpus.mel_db, chosen)]
+    return [pad_to_multiple(mel, multiple)[None, None] for mel in scaled]
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard error over clips."""
+    numbers = torch.tensor(values)
+    return f"{float(numbers.mean()):.4f} ({float(numbers.std() / len(values) ** 0.5):.4f})"
+
+
+@torch.inference_mode()
+def errors(pair: TranslationPair, real: dict[str, list[Tensor]]) -> dict[str, str]:
+    """Cycle and identity error (L1) by genre, and the distance of the mean band profile to the target."""
+    said = {}
+    for source, target in (pair.genres, pair.genres[::-1]):
+        there, back = pair.generator(target), pair.generator(source)
+        fakes = [there(x) for x in real[source]]
+        said[f"cycle {source}"] = spread(
+            [float((back(y) - x).abs().mean()) for x, y in zip(real[source], fakes, strict=True)]
+        )
+        said[f"identity {source}"] = spread([float((back(x) - x).abs().mean()) for x in real[source]])
+        profile = torch.cat(real[target]).mean((0, 1, 3))
+        for name, clips in (("untouched", real[source]), ("translated", fakes)):
+            distance = (torch.cat(clips).mean((0, 1, 3)) - profile).abs().mean()
+            said[f"profile {source} to {target}, {name}"] = f"{float(distance):.4f}"
+    return said
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    opened = Corpus.open(sys.argv[1])
+    for run in sys.argv[3:]:
+        loaded = load_pair(run)
+        held_out = {
+            genre: mels(opened, genre, int(sys.argv[2]), loaded.frame_multiple) for genre in loaded.genres
+        }
+        print(f"{Path(run).name}, {loaded.batches} batches")
+        for name, value in errors(loaded, held_out).items():
+            print(f"  {name}: {value}", flush=True)
