@@ -5,7 +5,7 @@ import torch
 from cyclegan_audio.data.corpus import Clip
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.measured import by_track
-from cyclegan_audio.evaluation.translations import Direction, Evaluated
+from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.metrics.artefacts import seam_db
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.pages import Section, Table
@@ -52,7 +52,7 @@ def seam_energy(way: Direction, evaluated: Evaluated) -> Estimate | None:
     translator = Translator(evaluated.pair, device=next(evaluated.pair.gen_ab.parameters()).device)
     hop = translator.window - translator.window // 4
     values, clips = [], []
-    for stretch in stretches([example.clip for example in way.examples])[:TRIED]:
+    for stretch in spread(stretches([example.clip for example in way.examples]), TRIED):
         sound = torch.cat([evaluated.corpus.audio(clip) for clip in stretch])
         mel_db = evaluated.mel.mel_db(sound[None])[0]
         change = translator.translate_mel(mel_db, way.target) - mel_db

@@ -146,11 +146,19 @@ def test_no_held_out_clips(make_run: MakeRun, corpus: Corpus, monkeypatch: pytes
         evaluate(make_run())
 
 
-def test_clips_that_the_run_was_trained_on_are_not_held_out(make_run: MakeRun, corpus: Corpus) -> None:
+def test_clips_that_the_run_was_trained_on_are_not_held_out(
+    make_run: MakeRun, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_judge(corpus: Corpus, genres: tuple[str, str]) -> None:
+        raise UserError("too little music to train a judge")
+
+    monkeypatch.setattr("cyclegan_audio.metrics.judge.judge_for", no_judge)
     test = corpus.clips("dull", "test")
     run = make_run("seen", training_spans=training_spans(test[:1]))
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
+    assert "no judge of genre" in numbers["verdict"]
+    assert "too little music to train a judge" in " ".join(numbers["measures"]["dull to bright"]["missing"])
     assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
     with pytest.raises(UserError, match="no clips of dull to test on"):
         evaluate(make_run("all", training_spans=training_spans(test)))
