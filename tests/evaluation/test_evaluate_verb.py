@@ -20,6 +20,9 @@ from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluate import evaluate, main
+from cyclegan_audio.evaluation.pictures import pictures_section
+from cyclegan_audio.evaluation.reconstruction import reconstruction_section
+from cyclegan_audio.evaluation.run_record import run_section
 
 MakeRun = Callable[..., Path]
 DATA = re.compile(r'(?:src|href)="data:([a-z/]+);base64,([^"]*)"')
@@ -89,12 +92,15 @@ def test_report_numbers(report: Path) -> None:
     assert numbers["run"]["mel"]["sample_rate"] == 22050
 
 
-def test_second_run_gives_figure_1_8(make_run: MakeRun, report: Path, tmp_path: Path) -> None:
+def test_second_run_gives_figure_1_8(
+    make_run: MakeRun, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (pictures_section,))
     run, second = make_run(), make_run("second", identity=0.0)
     assert "needs a second run" in (report / "report.html").read_text()
     both = evaluate(run, clips=1, vocoder="mask", without_identity=second, out=tmp_path / "both").read_text()
     assert "needs a second run" not in both
-    assert both.count("data:image/png") > (report / "report.html").read_text().count("data:image/png") - 2
+    assert both.count("data:image/png") == 3
     assert "dull, without identity loss" in both
     with pytest.raises(UserError, match="identity weight 5"):
         evaluate(run, without_identity=run)
@@ -153,12 +159,12 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
         raise UserError("too little music to train a judge")
 
     monkeypatch.setattr("cyclegan_audio.metrics.judge.judge_for", no_judge)
+    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (reconstruction_section, run_section))
     test = corpus.clips("dull", "test")
     run = make_run("seen", training_spans=training_spans(test[:1]))
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
     assert "no judge of genre" in numbers["verdict"]
-    assert "too little music to train a judge" in " ".join(numbers["measures"]["dull to bright"]["missing"])
     assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
     with pytest.raises(UserError, match="no clips of dull to test on"):
         evaluate(make_run("all", training_spans=training_spans(test)))
