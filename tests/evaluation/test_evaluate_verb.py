@@ -95,7 +95,7 @@ def test_report_numbers(report: Path) -> None:
 def test_second_run_gives_figure_1_8(
     make_run: MakeRun, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (pictures_section,))
+    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (pictures_section, reconstruction_section))
     run, second = make_run(), make_run("second", identity=0.0)
     assert "needs a second run" in (report / "report.html").read_text()
     both = evaluate(run, clips=1, vocoder="mask", without_identity=second, out=tmp_path / "both").read_text()
