@@ -78,7 +78,7 @@ def music(tmp_path_factory) -> Path:
 def corpus(music, tmp_path_factory) -> Path:
     """The corpus of `music`: clips of 1 s, `mel=hifi`, with a paired set."""
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
-    settings = settings_from(compose("prepare", ["clip.seconds=1.0"]))
+    settings = settings_from(compose("prepare", ["clip.seconds=1.0", "screening.voice.enabled=false"]))
     genres = {genre: music / genre for genre in ("low", "high")}
     prepare_corpus(FolderSource(genres, music / "paired"), folder, settings)
     return folder
