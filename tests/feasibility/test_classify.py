@@ -34,7 +34,9 @@ def test_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> 
     assert "roll-off alone tells them apart" in said  # chords under 1 kHz against noise
     numbers = json.loads((out / "classify.json").read_text())
     assert numbers["verdict"] in said.replace("\n", " ")
-    assert numbers["drawn"] == [8, 4]
+    n_train, n_test = numbers["drawn"]
+    assert n_train + n_test <= min(numbers["clips"])
+    assert n_train / n_test == pytest.approx(2, rel=0.2)
     kinds = {(k["features"], k["protocol"], k["solver"]): k for k in numbers["accuracy"]["kinds"]}
     assert len(kinds) == 5
     assert kinds["band statistics", "tracks apart", "lbfgs"]["accuracy"] > 0.9
