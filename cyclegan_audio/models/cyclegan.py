@@ -99,7 +99,7 @@ class CycleGAN(RunModule):
         """Settle and prepare how a step is computed, before Lightning moves the networks to the device."""
         trainer = self.trainer
         device = trainer.strategy.root_device
-        self.engine = self.wanted_engine.on(device, str(trainer.precision), trainer.world_size)
+        self.engine = self.wanted_engine.on(device, str(trainer.precision))
         if trainer.world_size > 1:  # each process its pool
             for place, pool in enumerate((self.pool_a, self.pool_b)):
                 pool.draws.manual_seed(self.seed + 2 * trainer.global_rank + place)

@@ -24,8 +24,8 @@ class Engine:
     """Ways to compute a step; each is True, False, or `auto`: what pays on the device at hand.
 
     On a CPU, and on Apple's MPS, `auto` is False for all. On CUDA it is True for joint forwards; without loss
-    scaling for the fused optimiser, and on one device for graphs; and in half precision on tensor cores for
-    channels-last.
+    scaling for the fused optimiser; and in half precision on tensor cores for channels-last. Graphs wait for
+    a `true` until they have run on a GPU.
 
     Attributes:
         joint_forwards: real and identity inputs, or real and fake ones, go through a network in one forward.
@@ -47,7 +47,7 @@ class Engine:
             if not isinstance(value, bool) and value != AUTO:
                 raise UserError(f"engine.{field.name}={value} is not known; choose true, false or auto")
 
-    def on(self, device: torch.device, precision: str = "32-true", n_devices: int = 1) -> "Engine":
+    def on(self, device: torch.device, precision: str = "32-true") -> "Engine":
         """Every `auto` settled for `device`; `precision` as Lightning names it."""
         cuda, scaled = device.type == "cuda", precision == "16-mixed"
         half = precision != "32-true"
@@ -55,7 +55,7 @@ class Engine:
             "joint_forwards": cuda,
             "channels_last": cuda and half and torch.cuda.get_device_capability(device) >= TENSOR_CORES,
             "fused_optimizer": cuda and not scaled,  # the scaler needs a look at the gradients in between
-            "cuda_graphs": cuda and not scaled and n_devices == 1,
+            "cuda_graphs": False,
             "compile": False,
         }
         chosen = {name: getattr(self, name) for name in defaults}
