@@ -20,6 +20,9 @@ AWKWARD = {
 }
 
 
+BOTH = ("--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out")
+
+
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run the command with these arguments in an empty folder."""
@@ -97,6 +100,18 @@ def test_table_counts_by_genre_and_reason():
         ),
         (["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "clip.seconds=0"], "too short"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "clip.secnds=4"], "secnds"),
+        (
+            [*BOTH, "clip.seconds=abc"],
+            "clip.seconds=abc",
+        ),
+        ([*BOTH, "workers=many"], "workers=many"),
+        ([*BOTH, "split.val=[1]"], "split.val=[1]"),
+        ([*BOTH, "split.by=song"], "split.by=song"),
+        (
+            [*BOTH, "shard=2", "num_shards=2"],
+            "shard=2",
+        ),
+        ([*BOTH, "merge=true"], "holds no shards"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(run, tmp_path, capsys, arguments, message):
@@ -116,3 +131,8 @@ def test_a_genre_needs_a_name(tmp_path):
     folder = write_genres(tmp_path, ("lofi",), tracks=1)["lofi"]
     with pytest.raises(UserError, match="has no name"):
         FolderSource({" ": folder, "lofi": folder}).files()
+
+
+def test_help_names_the_option_for_folders(run, capsys):
+    run("--help")
+    assert "--genre NAME=FOLDER" in capsys.readouterr().out
