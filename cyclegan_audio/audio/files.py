@@ -22,7 +22,7 @@ AUDIO_SUFFIXES = (
 )  # fmt: skip
 
 _MAX_BAD_PACKETS = 0.02  # share of packets that may be damaged before the whole file counts as damaged
-# av.FFmpegError is an OSError or a ValueError, for rarer damage one of the others.
+# What PyAV raises beside its av.FFmpegError, which is mostly, but not always, an OSError or a ValueError.
 _UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError)
 _STREAM_BLOCK = 1 << 16  # samples
 _MIN_RATE, _MAX_RATE = 1_000, 1_000_000  # Hz; beyond, the header is damaged
@@ -84,12 +84,14 @@ def stream(path: str | Path) -> Iterator[Block]:
     Raises:
         UserError: the file is missing, holds no audio, or is damaged (only then is this known at the end).
     """
+    import av
+
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist or is not a file; check the path")
     try:
         yield from _blocks(path)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, av.FFmpegError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         said = " ".join(reason.split())
         raise UserError(f"{path} cannot be read as audio ({said}); give another file") from error
