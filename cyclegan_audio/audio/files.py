@@ -104,6 +104,8 @@ def _blocks(path: Path) -> Iterator[Block]:
         if not container.streams.audio:
             raise ValueError("it has no audio stream")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise ValueError("its codec is unknown")
         codec = stream.codec_context.name
         to_float = av.AudioResampler(format="flt")  # planar frames of 8 channels and more crash PyAV 18
         parts: list[np.ndarray] = []

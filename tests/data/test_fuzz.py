@@ -23,14 +23,6 @@ def test_damaged_files_neither_crash_nor_hang_and_are_rows_with_a_reason(tmp_pat
     assert len(by_file) == count + n_odd
     assert all(bool(row["reason"]) != row["kept"] for row in bad)
     reasons = Counter(row["reason"].partition(" (")[0] for row in bad)
-    assert set(reasons) <= {
-        "",
-        "cannot be read as audio",
-        "cannot be read",
-        "samples are not finite",
-        "silence",
-        "shorter than a clip",
-    }
     assert reasons["cannot be read as audio"] > count / 10
     assert all(by_file[f"{name}.flac"]["kept"] for name in NAMES)
     assert by_file["192000 Hz 8 ch.wav"]["kept"]

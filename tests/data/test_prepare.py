@@ -134,5 +134,7 @@ def test_a_genre_needs_a_name(tmp_path):
 
 
 def test_help_names_the_option_for_folders(run, capsys):
-    run("--help")
+    with pytest.raises(SystemExit) as ended:
+        run("--help")
+    assert not ended.value.code
     assert "--genre NAME=FOLDER" in capsys.readouterr().out
