@@ -57,7 +57,11 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
     assert [int(row["batch"]) for row in losses] == list(range(2, 25, 2))  # three epochs of eight
     assert float(losses[-1]["lr"]) == pytest.approx(1e-4)
     assert all(float(row["disc_a"]) > 0 for row in losses)
-    assert {path.name for path in (out / "checkpoints").iterdir()} == {"last.ckpt", "epoch_0002.ckpt"}
+    assert {path.name for path in (out / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+        "epoch_0002.ckpt",
+    }
     assert {path.name for path in (out / "grids").iterdir()} == {
         "epoch_0003_a_to_b.png",
         "epoch_0003_b_to_a.png",

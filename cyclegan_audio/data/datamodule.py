@@ -99,7 +99,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         batch_size: int = 1,
         num_workers: int = 0,
         crop_frames: int | None = None,
-        val_pairs: int = 8,
+        val_pairs: int = 32,
         cache_mb: float = 1024,
         seed: int = 0,
     ) -> None:
@@ -177,8 +177,8 @@ class UnpairedMelDataModule(pl.LightningDataModule):
             self.sampler.share(self.trainer.global_rank, self.trainer.world_size, self.batch_size)
         return self._loader(self.train_data, self.sampler, self.num_workers)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Batches (B, 1, M, F) of whole clips."""
+    def held_out_batches(self) -> DataLoader[Batch]:
+        """Validation batches (B, 1, M, F) of whole clips, the same each time."""
         n_a, n_b = (len(self.val_data.clips[side]) for side in ("a", "b"))
         return self._loader(self.val_data, fixed_pairs(n_a, n_b, self.val_pairs, self.seed), 0)
 

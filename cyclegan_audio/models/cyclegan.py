@@ -207,17 +207,6 @@ class CycleGAN(RunModule):
         self.losses = {name: x for name, x in {**gen, **disc}.items() if name not in fakes}
         self.tick()
 
-    @torch.no_grad()
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the cycle and identity error of held-out clips, in the scale of the mels ([-1, 1])."""
-        out = self.translate_batch(batch, averaged=True)
-        for domain in ("a", "b"):
-            real = batch[f"real_{domain}"]
-            for term, name in (("cycle", "rec"), ("identity", "idt")):
-                if f"{name}_{domain}" in out:
-                    error = reconstruction_loss(out[f"{name}_{domain}"], real)
-                    self.log(f"val/{term}_{domain}", error, batch_size=len(real))
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         progress = self.schedule.progress(self.current_epoch, self.elapsed_s)
         self.adversarial.progress = progress

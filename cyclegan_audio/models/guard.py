@@ -51,6 +51,10 @@ class Guard:
         self.skipped = self.skipped + self.bad
         self.in_a_row = (self.in_a_row + 1) * self.bad
 
+    def forgive(self) -> None:
+        """Count from 0 again how many batches were skipped in a row."""
+        self.in_a_row = torch.zeros_like(self.in_a_row)
+
     def state(self) -> dict[str, int]:
         """Plain counts, for a checkpoint."""
         return {"skipped": int(self.skipped), "in_a_row": int(self.in_a_row)}

@@ -6,3 +6,4 @@ LAST = "last.ckpt"  # what training goes on from
 CONFIG = "config.yaml"
 LOSSES = "losses.csv"
 VALIDATION = "validation.csv"
+WANDB_ID = "wandb_id.txt"

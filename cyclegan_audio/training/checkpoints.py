@@ -3,16 +3,19 @@
 import os
 import shlex
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
+from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.models.run_module import RunModule
+from cyclegan_audio.training.held_out import HeldOut
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
@@ -20,8 +23,28 @@ def resume_command(run_dir: str | Path, command: str = "train") -> str:
     return f"python -m cyclegan_audio.{command} {shlex.quote(f'resume={run_dir}')}"
 
 
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place, to the disk, then renames: whole or not at all."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write `checkpoint` to `path`; what was there before stays until the new one is whole."""
+        target = Path(path)
+        part = target.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 class Checkpoints(pl.Callback):
     """Writes `checkpoints/last.ckpt` after each epoch and `epoch_0010.ckpt` after every `every_epochs`.
+
+    With `every_minutes`, `last.ckpt` is also written within epochs. `best.ckpt` holds the networks (not what
+    resuming needs) where `HeldOut` found them best. A batch that was skipped leaves `last.ckpt` as it is.
 
     Ctrl-C (or SIGTERM) lets the batch in hand end, writes `last.ckpt` and stops; a second one stops at once.
 
@@ -29,13 +52,17 @@ class Checkpoints(pl.Callback):
         stop_asked: whether somebody wants the run, and the sweep that it is part of, to end.
 
     Raises:
-        UserError: the losses are not finite, or the folder cannot be written; the checkpoint before stays.
+        UserError: the folder cannot be written; the checkpoint before stays.
     """
 
-    def __init__(self, run_dir: str, every_epochs: int = 10) -> None:
+    def __init__(self, run_dir: str, every_epochs: int = 10, every_minutes: float | None = None) -> None:
         require_number("callbacks.checkpoints.every_epochs", every_epochs, low=1, whole=True)
+        if every_minutes is not None:
+            require_number("callbacks.checkpoints.every_minutes", every_minutes, low=0)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
+        self.every_minutes = every_minutes
+        self.saved_at = 0.0
         self.stop_asked = False
         self.handlers: dict[signal.Signals, Any] = {}
 
@@ -63,6 +90,9 @@ class Checkpoints(pl.Callback):
         self.stop_asked = True
         print("\nstopping after this batch; once more stops at once and may lose up to an epoch")
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.saved_at = time.monotonic()
+
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         # Here, and not at a batch's end, Lightning's counters agree with what has been trained.
         if trainer.world_size > 1:  # one is enough, and all must know
@@ -71,32 +101,33 @@ class Checkpoints(pl.Callback):
             self.save(trainer, pl_module, LAST)
             print(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
             raise KeyboardInterrupt
+        if self.every_minutes is not None:
+            due = time.monotonic() - self.saved_at >= 60 * self.every_minutes
+            if trainer.world_size > 1:  # clocks differ, and all must save together
+                due = trainer.strategy.reduce_boolean_decision(due, all=False)
+            if due:
+                self.save(trainer, pl_module, LAST)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         done = trainer.current_epoch + 1
         if done % self.every_epochs == 0:
             self.save(trainer, pl_module, f"epoch_{done:04d}.ckpt")
+        for held_out in (callback for callback in trainer.callbacks if isinstance(callback, HeldOut)):  # type: ignore[attr-defined]
+            if held_out.best is not None and held_out.best[1] == pl_module.batches:
+                self.save(trainer, pl_module, BEST)  # before the last one, which knows that this one is there
         self.save(trainer, pl_module, LAST)
 
     def save(self, trainer: pl.Trainer, module: RunModule, name: str) -> None:
-        """Write `name` beside the others under a temporary name, then rename it."""
-        if broken := [term for term, loss in module.losses.items() if not torch.isfinite(loss)]:
-            raise UserError(
-                f"training broke down: {', '.join(broken)} not finite at batch {module.batches}; go on from "
-                "the last checkpoint with precision=32-true or a smaller learning rate"
-            )
+        """Write `name` beside the others, unless the last batch was skipped."""
+        self.saved_at = time.monotonic()
+        if module.guard.state()["in_a_row"]:
+            return
         target = self.run_dir / CHECKPOINTS / name
-        part = target.with_suffix(".part")
         try:
-            trainer.save_checkpoint(part)
-            if trainer.is_global_zero:
-                os.replace(part, target)
+            trainer.save_checkpoint(target, weights_only=name == BEST)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
             said = str(error).splitlines()[0]
             raise UserError(
                 f"the checkpoint {target} cannot be written ({said}); make room, then: "
                 f"{resume_command(self.run_dir, module.command)}"
             ) from error
-        finally:
-            if trainer.is_global_zero:
-                part.unlink(missing_ok=True)

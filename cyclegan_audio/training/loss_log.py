@@ -1,7 +1,5 @@
 """Losses while a run goes: a CSV, the loggers, the progress bar, and how long it will take."""
 
-import csv
-import math
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,49 +9,44 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.run_folder import LOSSES
 from cyclegan_audio.models.run_module import RunModule
+from cyclegan_audio.training.table import Table
 
 PLACE = ("batch", "epoch", "elapsed_s", "lr")  # the columns before the losses
-FILE = "losses.csv"
 
 
 class LossLog(pl.Callback):
     """Every `every_batches` and at each epoch's end: means to `losses.csv` and the loggers.
 
-    Sums stay on the device until then. A resumed run cuts rows that are later than its checkpoint.
-
-    Raises:
-        UserError: a mean is not finite: training has broken down.
+    Sums stay on the device until then. Batches that are not finite are left out; `models.guard` counts them.
+    A resumed run cuts rows that are later than its checkpoint.
     """
 
     def __init__(self, run_dir: str, every_batches: int = 50) -> None:
-        self.file = Path(run_dir) / FILE
+        self.table = Table(Path(run_dir) / LOSSES)
         self.every_batches = every_batches
-        self.sums: dict[str, Tensor] = {}
+        self.names: list[str] = []
+        self.sums: Tensor | None = None  # of each loss, and how many batches were summed
         self.count = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
-        if not trainer.is_global_zero:
-            return
-        rows = []
-        if pl_module.batches and self.file.is_file():
-            with self.file.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["batch"]) <= pl_module.batches]
-        with self.file.open("w", newline="") as file:
-            writer = csv.DictWriter(file, (*PLACE, *pl_module.loss_names))
-            writer.writeheader()
-            writer.writerows(rows)
+        if trainer.is_global_zero:
+            self.table.start((*PLACE, *pl_module.loss_names), pl_module.batches)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": {name: value.cpu() for name, value in self.sums.items()}, "count": self.count}
+        sums = None if self.sums is None else self.sums.cpu()
+        return {"names": self.names, "sums": sums, "count": self.count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.sums, self.count = state_dict["sums"], state_dict["count"]
+        self.names, self.sums, self.count = (state_dict[key] for key in ("names", "sums", "count"))
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
-        for name, loss in pl_module.losses.items():
-            self.sums[name] = self.sums[name].to(loss) + loss if name in self.sums else loss.clone()
+        self.names = list(pl_module.losses)
+        losses = torch.stack([*pl_module.losses.values()]).double()
+        good = losses.isfinite().all()
+        row = torch.where(good, torch.cat([losses, torch.ones_like(losses[:1])]), 0.0)
+        self.sums = row if self.sums is None else self.sums.to(row) + row
         self.count += 1
         if self.count >= self.every_batches:
             self._flush(trainer, pl_module)
@@ -64,39 +57,40 @@ class LossLog(pl.Callback):
 
     def _flush(self, trainer: pl.Trainer, module: RunModule) -> None:
         means = self._means(trainer)
-        self.sums, self.count = {}, 0
+        self.sums, self.count = None, 0
+        if not means:
+            return
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         place = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": lr}
-        row = {**place, "elapsed_s": round(module.elapsed_s, 2), **means}
         if trainer.is_global_zero:
-            with self.file.open("a", newline="") as file:
-                csv.DictWriter(file, (*PLACE, *module.loss_names)).writerow(row)
+            self.table.add({**place, "elapsed_s": round(module.elapsed_s, 2), **means})
         grouped = {f"{name.rsplit('_', 1)[0]}/{name}": value for name, value in means.items()}
         for logger in trainer.loggers:
             logger.log_metrics(
                 {**grouped, "progress/lr": lr, "progress/epoch": place["epoch"]}, place["batch"]
             )
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
-        if broken:
-            raise UserError(
-                f"training broke down before batch {place['batch']}: {', '.join(broken)} not finite; go on "
-                "from the last checkpoint with precision=32-true or a smaller learning rate"
-            )
 
     def _means(self, trainer: pl.Trainer) -> dict[str, float]:
-        """Means since the last row, over all processes."""
-        means = torch.stack(list(self.sums.values())).float() / self.count
-        if trainer.world_size > 1:
-            means = trainer.strategy.reduce(means)
-        return dict(zip(self.sums, means.tolist(), strict=True))
+        """Means since the last row, over all processes; none where no batch was finite."""
+        assert self.sums is not None
+        sums = trainer.strategy.reduce(self.sums) if trainer.world_size > 1 else self.sums
+        *values, n_good = sums.tolist()
+        return (
+            {name: value / n_good for name, value in zip(self.names, values, strict=True)} if n_good else {}
+        )
 
 
 class LossBar(TQDMProgressBar):
-    """Lightning's bar with the last step's losses."""
+    """Lightning's bar with the last step's losses; an error's line does not stand behind it."""
+
+    def on_exception(self, *args: Any) -> None:
+        if self._train_progress_bar is not None:
+            self._train_progress_bar.close()
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: RunModule) -> dict[str, str]:  # type: ignore[override]
-        losses = pl_module.losses
-        return {name: f"{float(losses[name]):.3f}" for name in pl_module.shown_losses if name in losses}
+        shown = [name for name in pl_module.shown_losses if name in pl_module.losses]
+        values = torch.stack([pl_module.losses[name] for name in shown]).tolist() if shown else []
+        return {name: f"{value:.3f}" for name, value in zip(shown, values, strict=True)}
 
 
 class Estimate(pl.Callback):

@@ -18,7 +18,7 @@ from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.models.run_module import RunModule
-from cyclegan_audio.training.checkpoints import Checkpoints, resume_command
+from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
 from cyclegan_audio.training.ranks import is_local_zero, rank_environment
 
@@ -100,6 +100,7 @@ def make_trainer(cfg: DictConfig, model: RunModule, plain: dict[str, Any]) -> pl
         callbacks=[build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()],
         logger=build("logger", cfg.logger)(config=plain) if cfg.get("logger") else False,
         default_root_dir=cfg.run_dir,
+        plugins=[WholeFiles()],
     )
 
 

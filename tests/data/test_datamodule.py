@@ -111,9 +111,9 @@ def test_goes_on_in_the_middle_of_an_epoch(corpus):
 
 def test_validation_pairs_are_fixed_whole_clips(corpus):
     data = make(corpus, crop_frames=32, val_pairs=8)
-    first = list(data.val_dataloader())
+    first = list(data.held_out_batches())
     data.set_epoch(3)
-    assert pairs(first) == pairs(data.val_dataloader())
+    assert pairs(first) == pairs(data.held_out_batches())
     assert sorted(a for a, _ in pairs(first)) == [0, 1]  # two clips in the split, no repeats
     assert first[0]["real_a"].shape[-1] == corpus.clip_frames + -corpus.clip_frames % 4
     val_clips = {clip.clip_id for clips in data.clips("val") for clip in clips}
@@ -125,7 +125,7 @@ def test_without_validation_clips_training_clips_stand_in(tmp_path, settings, ca
     data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap", frame_multiple=4)
     data.setup("fit")
     assert "no validation clips" in caplog.text
-    assert pairs(data.val_dataloader()) == [(0, 0)]
+    assert pairs(data.held_out_batches()) == [(0, 0)]
 
 
 def test_scaling_per_clip_keeps_each_range(tmp_path, settings, paper):

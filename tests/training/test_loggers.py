@@ -33,3 +33,11 @@ def test_another_host(nobody, tmp_path, monkeypatch):
     assert offline(tmp_path)
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.lab.org")
     assert not offline(tmp_path)
+
+
+def test_a_resumed_run_keeps_its_id(tmp_path):
+    first, again, other = (
+        loggers.wandb_logger(str(tmp_path / run), "project", "name") for run in ("one", "one", "two")
+    )
+    assert first._wandb_init["id"] == again._wandb_init["id"] != other._wandb_init["id"]
+    assert first._wandb_init["resume"] == "allow"

@@ -101,11 +101,14 @@ def test_rows_hold_means_and_a_later_row_than_the_checkpoint_is_cut(tmp_path):
     assert (tmp_path / "losses.csv").read_text().count("\n") == 1
 
 
-def test_losses_that_are_not_finite_stop_the_run(tmp_path):
-    log = LossLog(str(tmp_path), every_batches=1)
+def test_means_leave_out_what_is_not_finite(tmp_path):
+    log = LossLog(str(tmp_path), every_batches=3)
     log.on_train_start(trainer(), module())
-    with pytest.raises(UserError, match="before batch 1: disc_b not finite"):
-        log.on_train_batch_end(trainer(), module(1, cycle_a=1.0, disc_b=float("nan")))
+    for batch, loss in enumerate([1.0, float("nan"), 3.0, *3 * [float("inf")]], start=1):
+        log.on_train_batch_end(trainer(), module(batch, cycle_a=loss, disc_b=1.0))
+    with (tmp_path / "losses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["batch"], row["cycle_a"], row["disc_b"]) for row in rows] == [("3", "2.0", "1.0")]
 
 
 def test_bar_shows_the_losses():

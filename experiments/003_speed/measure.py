@@ -1,0 +1,232 @@
+"""Time and memory of a training step in every way that an engine can compute it, against the plain reference.
+
+    python measure.py ways    [--device cuda] [--model paper] [--size 128x176] [--rounds 7]
+    python measure.py scale   [--device cuda] [--model small]   # against clip length, batch and width
+    python measure.py losses  [--device cuda]                   # of the first step, against float64
+
+All ways are interleaved in one process; medians, on a CPU of process time at one thread, on CUDA of wall time
+of `--steps` steps with the device awaited at the end. Prints Markdown.
+"""
+
+import argparse
+import copy
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import torch
+from reference import ReferenceStep
+from torch import Tensor
+
+from cyclegan_audio.models.adversarial import LeastSquares
+from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.discriminator import PatchDiscriminator
+from cyclegan_audio.models.engine import Engine
+from cyclegan_audio.models.generator import ResnetGenerator
+from cyclegan_audio.models.judging import Judging
+from cyclegan_audio.models.schedule import LinearDecay
+
+MODELS = {"paper": (64, 9), "small": (16, 6)}
+OFF = {
+    "joint_forwards": False, "channels_last": False, "fused_optimizer": False, "cuda_graphs": False,
+    "compile": False,
+}  # fmt: skip
+CPU_WAYS = {
+    "fp32": ("32-true", OFF),
+    "fp32, joint forwards": ("32-true", OFF | {"joint_forwards": True}),
+    "fp32, fused Adam": ("32-true", OFF | {"fused_optimizer": True}),
+    "fp32, channels-last": ("32-true", OFF | {"channels_last": True}),
+    "bf16": ("bf16-mixed", OFF),
+    "bf16, joint forwards": ("bf16-mixed", OFF | {"joint_forwards": True}),
+    "bf16, channels-last": ("bf16-mixed", OFF | {"channels_last": True}),
+    "auto": ("bf16-mixed", {}),
+}
+CUDA_WAYS = {
+    "fp32": ("32-true", OFF),
+    "bf16": ("bf16-mixed", OFF),
+    "bf16, joint forwards": ("bf16-mixed", OFF | {"joint_forwards": True}),
+    "bf16, channels-last": ("bf16-mixed", OFF | {"channels_last": True}),
+    "bf16, fused Adam": ("bf16-mixed", OFF | {"fused_optimizer": True}),
+    "bf16, graphs": ("bf16-mixed", OFF | {"cuda_graphs": True}),
+    "bf16, graphs, joint, fused": (
+        "bf16-mixed",
+        OFF | {"cuda_graphs": True, "joint_forwards": True, "fused_optimizer": True},
+    ),
+    "auto": ("bf16-mixed", {}),
+    "auto, compiled": ("bf16-mixed", {"compile": True}),
+    "fp32, else auto": ("32-true", {}),
+}
+
+Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
+
+
+class PackageStep:
+    """The package's own `training_step`, with no more of Lightning than it needs."""
+
+    def __init__(
+        self,
+        width: int,
+        n_blocks: int,
+        device: torch.device,
+        precision: str,
+        engine: Engine,
+        n_channels: int = 1,
+    ) -> None:
+        self.module = module = CycleGAN(
+            generator=lambda: ResnetGenerator(width, n_blocks, n_channels),
+            discriminator=lambda: PatchDiscriminator(width, n_channels=n_channels),
+            adversarial=Judging(LeastSquares()),
+            loss_weights={"adversarial": 1.0, "cycle": 10.0, "identity": 5.0},
+            optimizer=lambda parameters, fused=None: torch.optim.Adam(
+                parameters, lr=2e-4, betas=(0.5, 0.999), fused=fused
+            ),
+            schedule=LinearDecay(1, 0),
+            engine=engine,
+        )
+        strategy = SimpleNamespace(root_device=device, backward=lambda loss, *_: loss.backward())
+        module.trainer = SimpleNamespace(strategy=strategy, precision=precision, world_size=1)
+        module.setup("fit")
+        module.to(device)
+        strategy._lightning_optimizers = module.trainer.optimizers = module.configure_optimizers()
+        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+    def __call__(self, real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
+        with self.autocast:
+            self.module.training_step({"real_a": real_a, "real_b": real_b}, 0)
+        return self.module.losses
+
+
+def make(name: str, model: tuple[int, int], device: torch.device, n_channels: int) -> Step:
+    """The step called `name`; the same weights each time."""
+    torch.manual_seed(0)
+    if name == "reference":
+        return ReferenceStep(*model, device, n_channels)
+    precision, engine = (CUDA_WAYS if device.type == "cuda" else CPU_WAYS)[name]
+    return PackageStep(*model, device, precision, Engine(**engine), n_channels)
+
+
+def reals(size: tuple[int, int], batch: int, device: torch.device, n_channels: int = 1) -> list[Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return [(torch.rand(batch, n_channels, *size, generator=draw) * 2 - 1).to(device) for _ in range(2)]
+
+
+def seconds(step: Step, mels: list[Tensor], steps: int) -> float:
+    """Of one step: process time on a CPU, wall time of `steps` steps on a GPU."""
+    if mels[0].device.type != "cuda":
+        start = time.process_time()
+        step(*mels)
+        return time.process_time() - start
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(steps):
+        step(*mels)
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / steps
+
+
+def ways(args: argparse.Namespace) -> None:
+    device = torch.device(args.device)
+    names = args.only or ["reference", *(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)]
+    made = {name: make(name, MODELS[args.model], device, args.channels) for name in names}
+    mels = reals(args.size, 1, device, args.channels)
+    for step in made.values():
+        for _ in range(args.warm_up):
+            step(*mels)
+    rounds = []
+    for _ in range(args.rounds):
+        rounds.append({name: seconds(step, mels, args.steps) for name, step in made.items()})
+    print(f"\n{args.model}, {args.size[0]} x {args.size[1]} x {args.channels}, n = {args.rounds}\n")
+    print("| way | s a step | ratio to reference (lowest - highest) |\n|---|---|---|")
+    for name in names:
+        ratios = sorted(r[name] / r["reference"] for r in rounds)
+        middle = statistics.median(ratios)
+        time_s = statistics.median(r[name] for r in rounds)
+        print(f"| {name} | {time_s:.4f} | {middle:.3f} ({ratios[0]:.3f} - {ratios[-1]:.3f}) |", flush=True)
+
+
+def losses(args: argparse.Namespace) -> None:
+    """The first step's losses in each way against the reference in float64."""
+    device = torch.device(args.device)
+    mels = reals(args.size, 1, device)
+    names = list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
+    packaged = make(names[0], MODELS[args.model], device, 1).module
+    exact = ReferenceStep(*MODELS[args.model], device)
+    for name in ("gen_ab", "gen_ba", "disc_a", "disc_b"):  # the same weights in the same order
+        wanted, have = getattr(exact, name).double(), getattr(packaged, name)
+        for mine, theirs in zip(wanted.parameters(), have.parameters(), strict=True):
+            mine.data.copy_(theirs.data)
+    exact_losses = exact(*(mel.double() for mel in mels))
+    print("\n| way | largest relative error of a loss of step 1 |\n|---|---|")
+    for name in names:
+        step = make(name, MODELS[args.model], device, 1)
+        got = copy.copy(step(*mels))
+        errors = [abs(float(got[key]) / float(loss.detach()) - 1) for key, loss in exact_losses.items()]
+        print(f"| {name} | {max(errors):.1e} |", flush=True)
+
+
+def scale(args: argparse.Namespace) -> None:
+    """One child process a row, so that peak memory is its own."""
+    width, n_blocks = MODELS[args.model]
+    rows = [
+        (176, 1, width),
+        (88, 1, width),
+        (344, 1, width),
+        (688, 1, width),
+        (176, 2, width),
+        (176, 4, width),
+    ]
+    rows += [(176, 1, width // 2), (176, 1, 2 * width)]
+    print(f"\n{args.model}, 128 bands, {n_blocks} blocks, median of {args.rounds}\n")
+    print("| frames | batch | filters | way | s a step | peak memory in MiB |\n|---|---|---|---|---|---|")
+    for frames, batch, filters in rows:
+        for way in args.only or ("reference", "fp32", "auto"):
+            command = [sys.executable, __file__, "one", "--device", args.device, "--only", way]
+            command += ["--size", f"128x{frames}", "--rounds", str(args.rounds), "--steps", str(args.steps)]
+            command += ["--row", f"{batch},{filters},{n_blocks}"]
+            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+            print(f"| {frames} | {batch} | {filters} | {way} | {out} |", flush=True)
+
+
+def one(args: argparse.Namespace) -> None:
+    """A row of `scale`."""
+    device = torch.device(args.device)
+    batch, filters, n_blocks = map(int, args.row.split(","))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = make(args.only[0], (filters, n_blocks), device, 1)
+    mels = reals(args.size, batch, device)
+    for _ in range(args.warm_up):
+        step(*mels)
+    time_s = statistics.median(seconds(step, mels, args.steps) for _ in range(args.rounds))
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    print(f"{time_s:.3f} | {peak:.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    jobs = {"ways": ways, "scale": scale, "losses": losses, "one": one}
+    parser.add_argument("job", choices=jobs)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--model", choices=MODELS, default="small")
+    parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=(128, 176))
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="in a round, on CUDA")
+    parser.add_argument("--warm-up", type=int, default=None)
+    parser.add_argument("--only", action="append", help="a way; more than one by repeating")
+    parser.add_argument("--row", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.warm_up is None:
+        args.warm_up = 8 if args.device == "cuda" else 1  # graphs are captured at the fourth step
+    torch.set_num_threads(1)
+    jobs[args.job](args)
+
+
+if __name__ == "__main__":
+    main()

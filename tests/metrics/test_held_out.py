@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from cyclegan_audio.metrics.held_out import (
+    checkerboard,
+    energy_distance,
+    genre_distance,
+    held_out_metrics,
+    held_out_signs,
+    variety,
+    won_share,
+)
+
+
+@pytest.fixture
+def reals() -> dict[str, torch.Tensor]:
+    """Eight clips of a quiet and of a loud and busy genre, (8, 1, 32, 64)."""
+    draw = torch.Generator().manual_seed(0)
+    quiet, busy = (torch.randn(8, 1, 32, 64, generator=draw) for _ in range(2))
+    level = torch.linspace(-0.5, 0.3, 8).view(8, 1, 1, 1)
+    return {"real_a": 0.1 * quiet - 0.4 + 0.2 * level, "real_b": 0.3 * busy + 0.4 + 0.2 * level}
+
+
+def translated(reals, to_b, to_a) -> dict[str, torch.Tensor]:
+    """All clips of a pair of functions."""
+    a, b = reals["real_a"], reals["real_b"]
+    return {
+        **reals, "fake_b": to_b(a), "fake_a": to_a(b), "rec_a": to_a(to_b(a)), "rec_b": to_b(to_a(b)),
+        "idt_a": to_a(a), "idt_b": to_b(b),
+    }  # fmt: skip
+
+
+def same(x):
+    return x
+
+
+def test_energy_distance_by_hand():
+    one, other = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0]])
+    assert float(energy_distance(one, other)) == pytest.approx(2 * 1 - 1 - 0)
+    assert float(energy_distance(one, one)) == pytest.approx(0, abs=1e-6)
+
+
+def test_genre_distance_is_one_for_sources_and_nothing_for_the_target(reals):
+    a, b = reals["real_a"], reals["real_b"]
+    assert genre_distance(a, a, b) == pytest.approx(1)
+    assert genre_distance(b, a, b) == pytest.approx(0, abs=1e-5)
+    assert 0 < genre_distance((a + b) / 2, a, b) < 1
+
+
+def test_a_good_pair_scores_better_than_copying_and_than_one_output_for_all(reals):
+    copies = translated(reals, same, same)
+    good = translated(reals, lambda x: 3 * x + 1.6, lambda x: (x - 1.6) / 3)
+    one = translated(
+        reals, lambda x: reals["real_b"][:1].expand_as(x), lambda x: reals["real_a"][:1].expand_as(x)
+    )
+    scores = [held_out_metrics(clips)["score"] for clips in (good, copies, one)]
+    assert scores[0] < min(scores[1:])
+    assert scores[1] == pytest.approx(1)
+    found = held_out_metrics(good)
+    assert found["cycle_a"] == pytest.approx(0, abs=1e-5)
+    assert found["identity_a"] > 0.1
+    assert scores[0] == pytest.approx(
+        sum(found[n] for n in ("genre_ab", "genre_ba", "cycle_a", "cycle_b")) / 2
+    )
+
+
+def test_without_identity_there_is_no_such_number(reals):
+    clips = translated(reals, same, same)
+    del clips["idt_a"], clips["idt_b"]
+    assert set(held_out_metrics(clips)) == {"score", "genre_ab", "genre_ba", "cycle_a", "cycle_b"}
+
+
+def test_signs_of_copying_and_of_one_output(reals):
+    copies = held_out_signs(translated(reals, same, same))
+    assert copies["moved_ab"] == copies["moved_ba"] == 0
+    assert copies["variety_ab"] == pytest.approx(1)
+    one = held_out_signs(translated(reals, lambda x: x[:1].expand_as(x), same))
+    assert one["variety_ab"] == pytest.approx(0)
+    assert variety(reals["real_a"][:1]) == 0
+
+
+def test_checkerboard_of_noise_and_of_a_board():
+    noise = torch.randn(4, 1, 128, 176, generator=torch.Generator().manual_seed(0))
+    assert checkerboard(noise) == pytest.approx(16 / 1024, rel=0.3)
+    board = torch.zeros(1, 1, 128, 176)
+    board[..., ::2, ::2] = 1
+    assert checkerboard(board) > 0.9
+    assert checkerboard(noise + board) > 5 * checkerboard(noise)
+
+
+def test_share_of_patches_by_hand():
+    assert won_share(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])) == pytest.approx((1.5 + 2) / 4)
+    scores = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    assert won_share(scores, scores) == pytest.approx(0.5)
+    assert won_share(scores + 10, scores) == 1

@@ -1,0 +1,154 @@
+"""Runs in processes of their own that are killed where it hurts most, and then resumed."""
+
+import csv
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_audio import train as command
+from cyclegan_audio.models.guard import Guard
+from cyclegan_audio.training import checkpoints, held_out
+from cyclegan_audio.training.checkpoints import Checkpoints
+from cyclegan_audio.training.table import Table
+
+
+def die(*args: object, **kwargs: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def half_a_file(content: object, file, *args: object) -> None:
+    file.write(b"PK half a checkpoint")
+    file.flush()
+    die()
+
+
+PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
+    "in a step": (Guard, "step", die),
+    "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
+    "before a checkpoint is renamed": (checkpoints.os, "fsync", die),
+    "between the best checkpoint and the last": (Checkpoints, "save", die),
+    "in validation": (held_out, "held_out_metrics", die),
+    "while the CSV is cut": (Table, "start", die),
+}
+
+
+def live(
+    arguments: list[str], place: str | None, calls_before: int, max_bytes: int | None, log: Path
+) -> None:
+    """The command in this process, which ends for good at a call of what `place` names."""
+    log.parent.mkdir(exist_ok=True)
+    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1), os.dup2(descriptor, 2)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1) for stream in (1, 2))
+    torch.set_num_threads(1)
+    if max_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+    if place is not None:
+        owner, name, end = PLACES[place]
+        real, left = getattr(owner, name), [calls_before]
+
+        def watched(*args, **kwargs):
+            left[0] -= 1
+            return (end if left[0] < 0 else real)(*args, **kwargs)
+
+        setattr(owner, name, watched)
+    sys.argv = ["train", *arguments]
+    command.main()
+
+
+@pytest.fixture
+def run(corpus, tiny, tmp_path, monkeypatch):
+    """Starts the command in a process; returns its exit code (-9: killed) and what it said."""
+    monkeypatch.chdir(tmp_path)
+    small = [
+        *tiny, f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "n_epochs=2", "n_epochs_decay=1",
+        "data.crop_frames=32", "data.val_pairs=2", "model.pool_size=4", "model.average_decay=0.9",
+        "model.adversarial.noise=0.1", "precision=32-true", "threads=1", "logger=none",
+        "callbacks.loss_log.every_batches=3", "callbacks.previews.every_epochs=10",
+        "callbacks.previews.clips=1", "vocoder=mask", "callbacks.held_out.every_epochs=1",
+    ]  # fmt: skip
+
+    def call(*arguments: str, place=None, calls_before=0, max_bytes=None) -> tuple[int | None, str]:
+        new = not any(argument.startswith("resume=") for argument in arguments)
+        everything = [*(small if new else []), *arguments]
+        log = tmp_path / "logs" / "log.txt"
+        log.unlink(missing_ok=True)
+        process = multiprocessing.get_context("fork").Process(
+            target=live, args=(everything, place, calls_before, max_bytes, log)
+        )
+        process.start()
+        process.join(300)
+        return process.exitcode, log.read_text()
+
+    return call
+
+
+def rows(file: str) -> list[dict[str, str]]:
+    with Path(file).open(newline="") as opened:
+        return [{k: v for k, v in row.items() if k != "elapsed_s"} for row in csv.DictReader(opened)]
+
+
+def content(run: str, name: str) -> dict[str, object]:
+    found = torch.load(f"{run}/checkpoints/{name}", weights_only=True)
+    return {part: found[part] for part in ("state_dict", "optimizer_states", "callbacks") if part in found}
+
+
+@pytest.mark.slow
+def test_killed_nine_times_equals_undisturbed(run):
+    """Weights, averages, optimisers, pools, draws, tables and the best checkpoint, bit for bit."""
+    code, said = run("run_dir=whole")
+    assert code == 0, said
+    often = "callbacks.checkpoints.every_minutes=0.0001"  # a checkpoint after nearly every batch
+    lives = [
+        (["run_dir=broken"], "in a step", 5),  # before the first checkpoint: begins again
+        (["run_dir=broken"], "half way through a checkpoint", 0),
+        (["run_dir=broken"], "between the best checkpoint and the last", 1),
+        (["run_dir=broken", often], "in a step", 20),
+        (["resume=broken"], "in a step", 3),
+        (["resume=broken"], "before a checkpoint is renamed", 2),
+        (["resume=broken"], "while the CSV is cut", 0),
+        (["resume=broken"], "in validation", 0),
+        (["resume=broken"], "between the best checkpoint and the last", 4),
+    ]
+    for arguments, place, calls_before in lives:
+        code, said = run(*arguments, place=place, calls_before=calls_before)
+        assert code == -signal.SIGKILL, f"{place}: {said}"
+    code, said = run("resume=broken")
+    assert code == 0, said
+    for name in ("last.ckpt", "best.ckpt"):
+        mine, wanted = content("broken", name), content("whole", name)
+        for part in wanted.keys() - {"callbacks"}:
+            torch.testing.assert_close(mine[part], wanted[part], rtol=0, atol=0)
+    best = {
+        key: state for key, state in content("whole", "last.ckpt")["callbacks"].items() if "best" in state
+    }
+    assert best.items() <= content("broken", "last.ckpt")["callbacks"].items()
+    for table in ("losses.csv", "validation.csv"):
+        assert rows(f"broken/{table}") == rows(f"whole/{table}")
+    assert [row["batch"] for row in rows("broken/validation.csv")] == ["8", "16", "24"]
+    assert not list(Path("broken").rglob("*.part"))
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
+    assert run("run_dir=out", place="in a step", calls_before=20)[0] == -signal.SIGKILL
+    last = Path("out/checkpoints/last.ckpt")
+    before = last.read_bytes()
+    code, said = run("resume=out", max_bytes=len(before) // 2)
+    assert code == 1, said
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert "cannot be written" in errors[0]
+    assert f"resume={Path('out').absolute()}" in errors[0]
+    assert "Traceback" not in said
+    assert last.read_bytes() == before
+    assert not list(Path("out").rglob("*.part"))
+    code, said = run("resume=out")
+    assert code == 0, said
+    assert [row["batch"] for row in rows("out/losses.csv")] == [*"368", "11", "14", "16", "19", "22", "24"]
