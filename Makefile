@@ -9,7 +9,7 @@ PAIRED := data/demo/songs/paired
 ONE := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types constraints clean
+.PHONY: help setup demo demo-songs demo-report test lint types constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,11 +28,16 @@ demo: setup ## prepare, train, translate and evaluate on songs made here: 6 minu
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
 	rm -rf $(DEMO)
 	$(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
-	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb --overwrite
-	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi --overwrite
-	$(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
+	@$(MAKE) --no-print-directory -j2 demo-songs demo-report
 	@echo "translated songs: $(CURDIR)/$(DEMO)/translated"
 	@echo "report:           $(CURDIR)/$(DEMO)/report/report.html"
+
+demo-songs:
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb --overwrite
+	$(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi --overwrite
+
+demo-report:
+	$(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 
 test: setup ## run the tests
 	$(ONE) $(BIN)/python -m pytest -m 'not slow and not gpu'
