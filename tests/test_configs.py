@@ -14,6 +14,8 @@ COMMAND_OF_GROUP = {"source": "prepare", "vocoder_model": "vocoder"}
 
 
 def command_of(choice: Path) -> str:
+    if choice == Path("launcher/ray.yaml"):
+        pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra `ray` is not installed")
     if choice == Path("callbacks/vocoder.yaml"):
         return "vocoder"
     return COMMAND_OF_GROUP.get(choice.parent.name, "train")
