@@ -76,6 +76,25 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
     assert (pair.genres, pair.window_frames, pair.batches) == (("low", "high"), 32, 24)
 
 
+def test_tensorboard_gets_what_the_folder_gets(run, small):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    once = ("n_epochs=1", "n_epochs_decay=0", "callbacks.previews.every_epochs=1")
+    code, shown = run(*small, *once, "logger=tensorboard", "run_dir=out")
+    assert code == 0, shown
+    events = accumulator.EventAccumulator("out/tensorboard")
+    events.Reload()
+    cycle = [(event.step, event.value) for event in events.Scalars("cycle/cycle_a")]
+    written = [(int(row["batch"]), float(row["cycle_a"])) for row in rows(Path("out"))]
+    assert [step for step, _ in cycle] == [step for step, _ in written] == [2, 4, 6, 8]
+    assert [value for _, value in cycle] == pytest.approx([value for _, value in written])
+    tags = events.Tags()
+    assert {"held_out/score", "disc/disc_b", "progress/lr"} <= set(tags["scalars"])
+    assert set(tags["images"]) == {"grids/a_to_b", "grids/b_to_a"}
+    assert set(tags["audio"]) == {
+        f"audio/{way}_0_{kind}" for way in ("low_to_high", "high_to_low") for kind in ("real", "fake")
+    }
+
+
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0

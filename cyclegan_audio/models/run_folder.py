@@ -7,3 +7,4 @@ CONFIG = "config.yaml"
 LOSSES = "losses.csv"
 VALIDATION = "validation.csv"
 WANDB_ID = "wandb_id.txt"
+TENSORBOARD = "tensorboard"  # a folder

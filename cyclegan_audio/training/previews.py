@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from cyclegan_audio.audio.files import write
@@ -17,6 +16,7 @@ from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.figures.spectrograms import cycle_grid
 from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.training.loggers import Dashboard
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 
@@ -68,8 +68,8 @@ class Previews(pl.Callback):
         figure = cycle_grid(rows, mel, title)
         figure.savefig(folder / f"{stem}.part", format="png", dpi=80)
         os.replace(folder / f"{stem}.part", folder / f"{stem}.png")
-        for logger in _wandb(trainer):
-            logger.log_image(f"grids/{stem[-6:]}", [str(folder / f"{stem}.png")], caption=[title])
+        for dashboard in _dashboards(trainer):
+            dashboard.show_picture(f"grids/{stem[-6:]}", folder / f"{stem}.png", title, _step(trainer))
 
     def _audio(
         self, trainer: pl.Trainer, corpus: Corpus, clips: list[Clip], rows: list[dict[str, Tensor]], stem: str
@@ -80,8 +80,8 @@ class Previews(pl.Callback):
             for kind, waveform in self._waveforms(corpus, clip, row).items():
                 path = folder / f"{stem}_{number}_{kind}.wav"
                 write(path, waveform, corpus.mel.sample_rate)
-                for logger in _wandb(trainer):
-                    logger.log_audio(f"audio/{stem[11:]}_{number}_{kind}", [str(path)])
+                for dashboard in _dashboards(trainer):
+                    dashboard.show_sound(f"audio/{stem[11:]}_{number}_{kind}", path, _step(trainer))
 
     def _waveforms(self, corpus: Corpus, clip: Clip, row: dict[str, Tensor]) -> dict[str, Tensor]:
         n_samples = corpus.clip_samples
@@ -115,5 +115,9 @@ def translate_clip(module: CycleGAN, corpus: Corpus, clip: Clip, to_b: bool) -> 
     }
 
 
-def _wandb(trainer: pl.Trainer) -> Iterator[WandbLogger]:
-    return (logger for logger in trainer.loggers if isinstance(logger, WandbLogger))
+def _dashboards(trainer: pl.Trainer) -> Iterator[Dashboard]:
+    return (logger for logger in trainer.loggers if isinstance(logger, Dashboard))
+
+
+def _step(trainer: pl.Trainer) -> int:
+    return trainer.lightning_module.batches  # type: ignore[return-value]

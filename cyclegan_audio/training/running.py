@@ -112,11 +112,6 @@ def fit(trainer: pl.Trainer, model: RunModule, data: pl.LightningDataModule, che
         if trainer.interrupted:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from error
         raise
-    finally:
-        if any(type(logger).__name__ == "WandbLogger" for logger in trainer.loggers):
-            import wandb
-
-            wandb.finish()  # so that the next job of a sweep starts its own
 
 
 def quieten_lightning() -> None:

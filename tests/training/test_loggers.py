@@ -1,5 +1,11 @@
-import pytest
+import io
 
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.training import loggers
 
 
@@ -41,3 +47,43 @@ def test_a_resumed_run_keeps_its_id(tmp_path):
     )
     assert first._wandb_init["id"] == again._wandb_init["id"] != other._wandb_init["id"]
     assert first._wandb_init["resume"] == "allow"
+
+
+def test_tensorboard_holds_scalars_pictures_sound_and_settings(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "grid.png")
+    tone = 0.5 * np.sin(np.arange(800) / 5).astype(np.float32)
+    soundfile.write(tmp_path / "fake.wav", tone, 8000)
+    logger = loggers.tensorboard_logger(str(tmp_path), {"model": {"lr": 2e-4, "betas": [0.5, 0.9]}, "n": 3})
+    assert isinstance(logger, loggers.Dashboard)
+    logger.log_metrics({"cycle/cycle_a": 0.25, "cycle/cycle_b": 0.5}, 50)
+    logger.show_picture("grids/a_to_b", tmp_path / "grid.png", "title", 50)
+    logger.show_sound("audio/low_to_high_0_fake", tmp_path / "fake.wav", 50)
+    logger.finalize("success")
+
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert set(tags["scalars"]) == {"cycle/cycle_a", "cycle/cycle_b"}
+    assert [(event.step, event.value) for event in events.Scalars("cycle/cycle_a")] == [(50, 0.25)]
+    (shown,) = events.Images("grids/a_to_b")
+    assert (shown.width, shown.height, shown.step) == (7, 5, 50)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(shown.encoded_image_string))), picture)
+    (heard,) = events.Audio("audio/low_to_high_0_fake")
+    samples, sample_rate = soundfile.read(io.BytesIO(heard.encoded_audio_string))
+    assert sample_rate == 8000
+    assert np.abs(samples - tone).max() < 1e-3
+    starts = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    hparams = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
+    values = hparams.HParamsPluginData.FromString(starts).session_start_info.hparams
+    assert values["model.lr"].number_value == 2e-4
+    assert values["model.betas"].string_value == "[0.5, 0.9]"
+    assert "lr: 0.0002" in (tmp_path / "tensorboard" / "hparams.yaml").read_text()
+
+
+def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'cyclegan-audio\[tensorboard\]'"):
+        loggers.tensorboard_logger(str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
