@@ -97,6 +97,7 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
 
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
+    small = (*small, "data.gain_db=6", "data.time_roll=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
     at_start = Checkpoints.on_train_batch_start
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.sampler import Draw, UnpairedSampler, fixed_pairs
+from cyclegan_audio.data.sampler import Draw, Take, UnpairedSampler, fixed_pairs
 from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ class UnpairedMels(Dataset[Batch]):
     """Normalised mels of two lists of clips, by `Draw`.
 
     An item holds `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1
-    and 1, and `index_a`, `index_b` the places in the lists. Mels are cut to `crop_frames` (None: not at all),
-    then padded by reflection at the end to a multiple of `frame_multiple`; they are never played backwards.
+    and 1, and `index_a`, `index_b` the places in the lists. Mels are made louder or softer, rolled along time
+    and cut to `crop_frames` (None: not at all) as the draw says, normalised, then padded by reflection at
+    the end to a multiple of `frame_multiple`; they are never played backwards.
     """
 
     def __init__(
@@ -44,28 +45,30 @@ class UnpairedMels(Dataset[Batch]):
         self.clips = {"a": clips_a, "b": clips_b}
         self.crop_frames = crop_frames
         self.frame_multiple = frame_multiple
-        self.cache: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self.cache: dict[str, list[tuple[Tensor, tuple[float, float]]]] = {}
         if in_memory:
             self.cache = {side: [self._load(clip) for clip in clips] for side, clips in self.clips.items()}
 
     def __getitem__(self, draw: Draw) -> Batch:
         item = {}
-        for side, index, start in (("a", draw.index_a, draw.start_a), ("b", draw.index_b, draw.start_b)):
-            mel, range_db = self.cache[side][index] if self.cache else self._load(self.clips[side][index])
-            item[f"real_{side}"] = self._fit(mel, start)[None]
-            item[f"range_db_{side}"] = range_db
-            item[f"index_{side}"] = torch.tensor(index)
+        for side, take in zip(("a", "b"), draw, strict=True):
+            cached = self.cache[side][take.clip] if self.cache else None
+            mel_db, range_db = cached or self._load(self.clips[side][take.clip])
+            mel = self.corpus.mel.normalise(self._take(mel_db, take), range_db)
+            item[f"real_{side}"] = pad_to_multiple(mel, self.frame_multiple)[None]
+            item[f"range_db_{side}"] = torch.tensor(range_db, dtype=torch.float32)
+            item[f"index_{side}"] = torch.tensor(take.clip)
         return item
 
-    def _load(self, clip: Clip) -> tuple[Tensor, Tensor]:
-        """The whole clip (M, F) in [-1, 1] and its range in dB."""
+    def _load(self, clip: Clip) -> tuple[Tensor, tuple[float, float]]:
+        """The whole clip (M, F) and its range, both in dB."""
         mel_db = self.corpus.mel_db(clip)
-        range_db = self.corpus.mel.range_db(mel_db)
-        return self.corpus.mel.normalise(mel_db, range_db), torch.tensor(range_db, dtype=torch.float32)
+        return mel_db, self.corpus.mel.range_db(mel_db)
 
-    def _fit(self, mel: Tensor, start: int) -> Tensor:
-        cut = mel[:, start : start + (self.crop_frames or mel.shape[1])]
-        return pad_to_multiple(cut, self.frame_multiple)
+    def _take(self, mel_db: Tensor, take: Take) -> Tensor:
+        rolled = mel_db.roll(take.roll, 1) if take.roll else mel_db
+        cut = rolled[:, take.start : take.start + (self.crop_frames or mel_db.shape[1])]
+        return cut + take.gain_db if take.gain_db else cut
 
 
 class UnpairedMelDataModule(pl.LightningDataModule):
@@ -80,9 +83,11 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         batch_size: pairs in a batch.
         num_workers: processes that load; the pairs do not depend on it.
         crop_frames: frames of a random cut in time for training; None takes whole clips.
+        gain_db: training clips become louder or softer by up to this, at random.
+        time_roll: training clips begin at a random frame, what stood before it coming after their end.
         val_pairs: fixed pairs for validation, fewer where there are not as many clips.
-        cache_mb: mels are kept normalised in memory up to this size in 2^20 bytes.
-        seed: of pairs, order and crops.
+        cache_mb: mels are kept in memory up to this size in 2^20 bytes.
+        seed: of pairs, order, crops, gains and rolls.
 
     Attributes:
         genres: (genre_a, genre_b).
@@ -99,6 +104,8 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         batch_size: int = 1,
         num_workers: int = 0,
         crop_frames: int | None = None,
+        gain_db: float = 0.0,
+        time_roll: bool = False,
         val_pairs: int = 32,
         cache_mb: float = 1024,
         seed: int = 0,
@@ -108,12 +115,14 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         require_number("data.num_workers", num_workers, low=0, whole=True)
         require_number("data.val_pairs", val_pairs, low=1, whole=True)
         require_number("data.cache_mb", cache_mb, low=0)
+        require_number("data.gain_db", gain_db, low=0)
         if crop_frames is not None:
             require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
         self.folder, self.required_mel = corpus, mel
         self.genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
+        self.gain_db, self.time_roll = gain_db, time_roll
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
         self.sampler: UnpairedSampler
         self.train_data: UnpairedMels
@@ -153,7 +162,10 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         self.train_data = UnpairedMels(self.corpus, *train, self.crop_frames, self.frame_multiple, in_memory)
         self.val_data = UnpairedMels(self.corpus, *val, None, self.frame_multiple, in_memory)
         n_starts = self.corpus.clip_frames - (self.crop_frames or self.corpus.clip_frames) + 1
-        self.sampler = UnpairedSampler(len(train[0]), len(train[1]), n_starts, self.seed)
+        n_rolls = self.corpus.clip_frames if self.time_roll else 1
+        self.sampler = UnpairedSampler(
+            len(train[0]), len(train[1]), n_starts, self.seed, n_rolls, self.gain_db
+        )
 
     def clips(self, split: str) -> tuple[list[Clip], list[Clip]]:
         """The clips of both genres in a split; `index_a` and `index_b` of a batch count in these lists.
@@ -203,6 +215,11 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         for genre in self.genres:
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
+        if self.gain_db > 0 and corpus.mel.scaling == "clip":
+            raise UserError(
+                f"data.gain_db={self.gain_db} does nothing for mel {corpus.mel.name}, which scales each clip "
+                "to its own extremes; leave it out, or prepare the corpus with mel=hifi"
+            )
         if self.crop_frames is not None and self.crop_frames > corpus.clip_frames:
             raise UserError(
                 f"data.crop_frames={self.crop_frames} does not fit clips of {corpus.clip_frames} frames; "

@@ -11,16 +11,25 @@ from cyclegan_audio.errors import UserError
 T = TypeVar("T")
 
 
+class Take(NamedTuple):
+    """One clip, and how it is taken: shifted by `gain_db`, rolled, then cut from `start` on."""
+
+    clip: int  # its place in the list
+    start: int = 0  # first frame of the crop
+    roll: int = 0  # frames that go from the end of the clip to its beginning
+    gain_db: float = 0.0
+
+
 class Draw(NamedTuple):
-    """A clip of each genre, and the first frame of each crop."""
+    """A clip of each genre."""
 
-    index_a: int
-    index_b: int
-    start_a: int = 0
-    start_b: int = 0
+    a: Take
+    b: Take
 
 
-def draw_epoch(n_a: int, n_b: int, n_starts: int, seed: int, epoch: int) -> list[Draw]:
+def draw_epoch(
+    n_a: int, n_b: int, n_starts: int, seed: int, epoch: int, n_rolls: int = 1, gain_db: float = 0.0
+) -> list[Draw]:
     """An epoch: every clip of A once in random order, each with a clip of B drawn uniformly.
 
     Args:
@@ -29,15 +38,22 @@ def draw_epoch(n_a: int, n_b: int, n_starts: int, seed: int, epoch: int) -> list
         n_starts: places where a crop may begin (1 without cropping).
         seed: of the run.
         epoch: counted from 0.
+        n_rolls: ways to roll a clip (1 without rolling, else its frames).
+        gain_db: gains are uniform between minus this and this. Pairs and crops are the same with and without.
     """
     rng = np.random.default_rng([seed, epoch])
-    columns = (
-        rng.permutation(n_a),
-        rng.integers(n_b, size=n_a),
-        rng.integers(n_starts, size=n_a),
-        rng.integers(n_starts, size=n_a),
+    order_a, order_b = rng.permutation(n_a), rng.integers(n_b, size=n_a)
+    starts = rng.integers(n_starts, size=(2, n_a))
+    gains_db = gain_db * rng.uniform(-1, 1, size=(2, n_a))
+    rolls = rng.integers(n_rolls, size=(2, n_a))
+    sides = (
+        [
+            Take(int(clip), int(start), int(roll), float(gain))
+            for clip, start, roll, gain in zip(*columns, strict=True)
+        ]
+        for columns in zip((order_a, order_b), starts, rolls, gains_db, strict=True)
     )
-    return [Draw(*map(int, row)) for row in zip(*columns, strict=True)]
+    return [Draw(*takes) for takes in zip(*sides, strict=True)]
 
 
 def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:
@@ -45,7 +61,7 @@ def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:
     rng = np.random.default_rng([seed, 2**31])
     order_a, order_b = rng.permutation(n_a), rng.permutation(n_b)
     n_pairs = min(n_pairs, max(n_a, n_b))
-    return [Draw(int(order_a[i % n_a]), int(order_b[i % n_b])) for i in range(n_pairs)]
+    return [Draw(Take(int(order_a[i % n_a])), Take(int(order_b[i % n_b]))) for i in range(n_pairs)]
 
 
 class EpochSampler(Sampler[T]):
@@ -100,5 +116,7 @@ class EpochSampler(Sampler[T]):
 class UnpairedSampler(EpochSampler[Draw]):
     """Serves `draw_epoch`."""
 
-    def __init__(self, n_a: int, n_b: int, n_starts: int, seed: int) -> None:
-        super().__init__(n_a, lambda epoch: draw_epoch(n_a, n_b, n_starts, seed, epoch))
+    def __init__(
+        self, n_a: int, n_b: int, n_starts: int, seed: int, n_rolls: int = 1, gain_db: float = 0.0
+    ) -> None:
+        super().__init__(n_a, lambda epoch: draw_epoch(n_a, n_b, n_starts, seed, epoch, n_rolls, gain_db))
