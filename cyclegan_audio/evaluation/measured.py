@@ -12,6 +12,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.measures import (
+    BY_NAME,
     HEARD,
     MATCHED,
     MODEL,
@@ -99,7 +100,9 @@ class Measured:
         """Mean with interval over tracks; None where nothing was measured."""
         real = candidate == REAL
         values = (self.real if real else self.scores.get(candidate, {})).get(measure)
-        return None if values is None else by_track(values, self.real_clips if real else self.clips)
+        found = None if values is None else by_track(values, self.real_clips if real else self.clips)
+        bounds = BY_NAME[measure]
+        return found and found.within(bounds.low, bounds.high)
 
 
 def by_track(values: np.ndarray, clips: Sequence[Clip]) -> Estimate | None:

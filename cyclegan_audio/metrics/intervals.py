@@ -38,6 +38,12 @@ class Estimate:
         """Whether the two intervals overlap; one that is not known overlaps all."""
         return not (self.low > other.high or other.low > self.high)
 
+    def within(self, low: float, high: float) -> "Estimate":
+        """The interval cut off where the mean cannot lie: Student's t knows of no bounds (NaN stays)."""
+        return dataclasses.replace(
+            self, low=float(np.clip(self.low, low, high)), high=float(np.clip(self.high, low, high))
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
         values = dataclasses.asdict(self)

@@ -109,6 +109,15 @@ def test_nan_is_left_out_of_the_mean() -> None:
     assert some.estimate(MODEL, "silence_gain_db") is None
 
 
+def test_shares_stay_between_none_and_all() -> None:
+    some = measured()
+    some.scores[MODEL]["judge"] = np.where(np.arange(len(some.clips)) == 0, 0.0, 1.0)
+    share = some.estimate(MODEL, "judge")
+    assert share is not None
+    assert share.high == 1.0
+    assert 0.0 <= share.low < share.mean < 1.0
+
+
 def test_another_piece_is_of_another_track() -> None:
     clips = [clip(i, track=f"t{i // 3}") for i in range(9)]
     assert all(clips[j].track != clips[i].track for i, j in enumerate(another(clips)))

@@ -35,6 +35,12 @@ def test_interval_by_hand() -> None:
     assert value.mean - value.low == pytest.approx(value.high - value.mean)
 
 
+def test_interval_ends_where_the_mean_cannot_lie() -> None:
+    value = Estimate(0.92, 0.2, -0.14, 1.98, 12, 2).within(0.0, 1.0)
+    assert (value.mean, value.low, value.high) == (0.92, 0.0, 1.0)
+    assert math.isnan(Estimate(0.5, 0.1, math.nan, math.nan, 3, 1).within(0.0, 1.0).low)
+
+
 def test_clips_of_one_track_do_not_count_as_many() -> None:
     values = [float(track) for track in range(4) for _ in range(25)]
     tracks = [str(track) for track in range(4) for _ in range(25)]
