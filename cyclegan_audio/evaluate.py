@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, one_line_errors
@@ -109,12 +110,16 @@ def _open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -
     opened = Corpus.open(corpus if corpus is not None else trained_on)
     pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
     opened.require_genres(*pair.genres)
-    return opened
+    return opened.matched(Match.from_dict(pair.match))
 
 
 def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device: str) -> TranslationPair:
     second = load_pair(run, choose_device(device))
     second.mel.require_same(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
+    if second.match != first.match:
+        raise UserError(
+            f"{run} was trained with another data.match; give a twin that differs in identity only"
+        )
     if second.genres != first.genres:
         raise UserError(
             f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"

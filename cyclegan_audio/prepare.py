@@ -1,5 +1,6 @@
 """Audio to a corpus: `python -m cyclegan_audio.prepare --genre lofi=DIR --genre trap=DIR corpus=OUT`."""
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from cyclegan_audio.config import hydra_main
+from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.corpus import SPLITS
+from cyclegan_audio.data.fair import Pile, differences, pile_rows, piles
 from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import GenreFolders, Source
 from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.errors import UserError
+
+log = logging.getLogger(__name__)
 
 OPTION = "--genre"
 PATHS = ("corpus", "source.file", "source.folder", "source.paired")
@@ -80,7 +84,7 @@ def main(cfg: DictConfig) -> None:
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("no folder is named for the corpus; add corpus=FOLDER")
-    settings = settings_from(cfg)
+    settings, limits = settings_from(cfg), build("fair", cfg.fair)
     console = Console()
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
@@ -95,7 +99,10 @@ def main(cfg: DictConfig) -> None:
         rows = merge_shards(source, folder, settings, cfg.num_shards)
     else:
         rows = prepare_corpus(source, folder, settings)
-    console.print(clip_table(rows), split_table(rows))
+    found = piles(rows)
+    console.print(clip_table(rows), split_table(rows), pile_table(found))
+    for line in differences(found, limits):
+        log.warning("warning: %s", line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     console.print(
         f"{minutes:.1f} minutes of music in {folder}", highlight=False, markup=False, soft_wrap=True
@@ -124,6 +131,14 @@ def split_table(rows: list[dict[str, Any]]) -> Table:
         tracks = Counter(genre for genre, _ in {(row["genre"], row["track"]) for row in own})
         if own:
             table.add_row(split, *(f"{tracks[genre]} / {clips[genre]}" for genre in genres))
+    return table
+
+
+def pile_table(found: list[Pile]) -> Table:
+    """The genres side by side in what is not music."""
+    table = Table("medians and shares of clips", *(pile.genre for pile in found), title="Are the piles fair?")
+    for row in pile_rows(found):
+        table.add_row(*row)
     return table
 
 

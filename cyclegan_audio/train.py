@@ -42,6 +42,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
         spans = take_up(checkpoint, data, spans)
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)
+    model.card["match"] = data.corpus.match.to_dict()
     model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
     return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
 

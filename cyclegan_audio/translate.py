@@ -67,10 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     translator.pair.generator(options.to)  # an unknown genre is refused before any work
     require_number("amount", options.amount, 0, 1)
+    if translator.pair.match:
+        _say_match(translator, is_live)
     if is_live:
         _translate_stream(translator, options.to, options.amount, options.raw)
     else:
         _translate_all(translator, jobs, options.to, options.amount)
+
+
+def _say_match(translator: "Translator", is_live: bool) -> None:
+    """What the run was trained with, and so is done to the input before the generator sees it."""
+    unheard = "; a stream's loudness is not known and stays" if is_live else ""
+    where = sys.stderr if is_live else sys.stdout
+    print(f"as in training, the music is {translator.match} for the model{unheard}", file=where, flush=True)
 
 
 def plan(

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cyclegan_audio import evaluate
 from cyclegan_audio import train as command
 from cyclegan_audio.errors import STOPPED
-from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.checkpoint import load_pair, ship_pair
 from cyclegan_audio.training.checkpoints import Checkpoints
 
 
@@ -189,6 +190,20 @@ def test_resume_with_more_epochs(run, small):
     assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
 
 
+def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path):
+    short = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
+    assert run(*short, "data.match=[loudness,bandwidth]")[0] == 0
+    pair = load_pair("out")
+    lufs, cutoff_hz = pair.match["loudness_lufs"], pair.match["cutoff_hz"]
+    assert -40 < lufs < 0
+    assert 100 < cutoff_hz < 3000  # `low` has nothing above
+    opened = evaluate._open_corpus(pair, None, Path("out"))
+    mel_db = opened.mel_db(opened.clips("high", "test")[0])
+    assert mel_db[opened.mel.band_hz > cutoff_hz].unique().tolist() == [-100]
+    ship_pair(pair, tmp_path / "shipped")
+    assert load_pair(tmp_path / "shipped").match == pair.match
+
+
 @pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])
 def test_resume_with_what_cannot_change(run, small, change):
     assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
@@ -220,6 +235,7 @@ def test_multirun_gives_each_job_its_folder(run, small):
         (["precision=8"], "choose one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
+        (["data.match=[level]"], "data.match=level is unknown"),
         (["n_epochs=1.5"], "n_epochs=1.5 is not a whole number"),
         (["data.batch_size=0"], "data.batch_size=0"),
         (["max_minutes=soon"], "max_minutes=soon"),

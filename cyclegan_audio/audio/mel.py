@@ -94,6 +94,11 @@ class MelSettings:
         )
 
     @property
+    def floor_db(self) -> float:
+        """What digital silence is in the mel."""
+        return 20 * math.log10(self.floor)
+
+    @property
     def frame_s(self) -> float:
         """Seconds from one frame to the next."""
         return self.hop_length / self.sample_rate

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 
 FORMAT_VERSION = 2
@@ -68,6 +69,8 @@ class Clip:
     level_db: float | None  # None where there is no audio
     min_db: float
     max_db: float
+    loudness_lufs: float | None = None  # None where there is no audio
+    bandwidth_hz: float | None = None
 
 
 class Corpus:
@@ -78,9 +81,13 @@ class Corpus:
         mel: the settings of its mels.
         genres: genres with kept clips, sorted.
         clip_s: length of each clip in seconds.
+        match: what its mels and audio are brought to as they are read; nothing by default.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], clips: list[Clip]) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], clips: list[Clip], match: Match | None = None
+    ) -> None:
+        self.match = match or Match()
         self.folder = folder
         self.mel = MelSettings.from_dict(settings["mel"])
         self.clip_s = float(settings["clip"]["seconds"])
@@ -141,7 +148,11 @@ class Corpus:
 
     def only(self, wanted: Callable[[Clip], bool]) -> "Corpus":
         """The same corpus with the wanted clips alone."""
-        return Corpus(self.folder, self._settings, [clip for clip in self._clips if wanted(clip)])
+        return Corpus(self.folder, self._settings, [clip for clip in self._clips if wanted(clip)], self.match)
+
+    def matched(self, match: Match) -> "Corpus":
+        """The same corpus, its mels brought to `match`, its audio to the loudness of `match`."""
+        return Corpus(self.folder, self._settings, self._clips, match)
 
     def clips(self, genre: str, split: str) -> list[Clip]:
         """The clips of a genre in a split (train, val, test, paired), sorted by source and start."""
@@ -155,7 +166,8 @@ class Corpus:
 
     def mel_db(self, clip: Clip) -> Tensor:
         """The clip's mel in dB, (M, F) float32; a copy."""
-        return torch.from_numpy(np.array(_array(self.folder / "mels" / f"{clip.array}.npy")[clip.index]))
+        mel_db = torch.from_numpy(np.array(_array(self.folder / "mels" / f"{clip.array}.npy")[clip.index]))
+        return self.match.apply(mel_db, self.mel, self.match.gain_db(clip.loudness_lufs))
 
     def audio(self, clip: Clip) -> Tensor:
         """The clip's waveform (T,) float32 at the mel's sample rate.
@@ -169,7 +181,8 @@ class Corpus:
                 f"the corpus {self.folder} keeps no audio of {clip.genre} in split {clip.split!r}; "
                 "run prepare again with audio=all"
             )
-        return torch.from_numpy(_array(path)[clip.index].astype(np.float32) / np.float32(INT16_SCALE))
+        scale = 10 ** (self.match.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
+        return torch.from_numpy(_array(path)[clip.index].astype(np.float32) * np.float32(scale))
 
     def require_genres(self, *genres: str) -> None:
         """Refuse genres that the corpus lacks.

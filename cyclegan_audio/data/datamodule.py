@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.data.sampler import Draw, Take, UnpairedSampler, fixed_pairs
 from cyclegan_audio.errors import UserError, require_number
 
@@ -68,7 +69,7 @@ class UnpairedMels(Dataset[Batch]):
     def _take(self, mel_db: Tensor, take: Take) -> Tensor:
         rolled = mel_db.roll(take.roll, 1) if take.roll else mel_db
         cut = rolled[:, take.start : take.start + (self.crop_frames or mel_db.shape[1])]
-        return cut + take.gain_db if take.gain_db else cut
+        return self.corpus.match.apply(cut + take.gain_db, self.corpus.mel) if take.gain_db else cut
 
 
 class UnpairedMelDataModule(pl.LightningDataModule):
@@ -87,6 +88,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         time_roll: training clips begin at a random frame, what stood before it coming after their end.
         val_pairs: fixed pairs for validation, fewer where there are not as many clips.
         cache_mb: mels are kept in memory up to this size in 2^20 bytes.
+        match: what is made alike in both genres, of `loudness` and `bandwidth` (`data.matching`).
         seed: of pairs, order, crops, gains and rolls.
 
     Attributes:
@@ -108,6 +110,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         time_roll: bool = False,
         val_pairs: int = 32,
         cache_mb: float = 1024,
+        match: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -121,6 +124,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         self.folder, self.required_mel = corpus, mel
         self.genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
+        self.match = match
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
         self.gain_db, self.time_roll = gain_db, time_roll
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
@@ -130,14 +134,16 @@ class UnpairedMelDataModule(pl.LightningDataModule):
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The corpus, opened and found fit for these settings on first use.
+        """The corpus, opened, found fit for these settings and matched on first use.
 
         Raises:
-            UserError: no corpus, another mel, a genre that it lacks, no training clips, crops too long.
+            UserError: no corpus, another mel, a genre that it lacks, no training clips, crops too long, or
+                nothing to match by.
         """
         corpus = Corpus.open(self.folder)
         self._require_fit(corpus)
-        return corpus
+        clips = {genre: corpus.clips(genre, "train") for genre in self.genres}
+        return corpus.matched(Match.of(clips, self.match, corpus.mel, f"the corpus {corpus.folder}"))
 
     @property
     def mel(self) -> MelSettings:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
@@ -161,20 +161,22 @@ def translate_direction(
     """
     source = next(genre for genre in pair.genres if genre != to)
     there, back = pair.generator(to), pair.generator(source)
+
+    def through(generator: nn.Module, mel_db: Tensor, range_db: tuple[float, float]) -> Tensor:
+        return corpus.match.apply(apply_generator(generator, mel_db, pair.mel, range_db), pair.mel)
+
     examples = []
     for clip in held_out(corpus, source, n_clips):
         real_db = corpus.mel_db(clip)
         range_db = pair.mel.range_db(real_db)
-        fake_db = apply_generator(there, real_db, pair.mel, range_db)
-        rec_db = apply_generator(back, fake_db, pair.mel, range_db)
-        examples.append(
-            Example(clip, real_db, fake_db, rec_db, apply_generator(back, real_db, pair.mel, range_db))
-        )
+        fake_db = through(there, real_db, range_db)
+        rec_db = through(back, fake_db, range_db)
+        examples.append(Example(clip, real_db, fake_db, rec_db, through(back, real_db, range_db)))
         on_clip()
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = apply_generator(there, real_db, pair.mel, pair.mel.range_db(real_db))
+        fake_db = through(there, real_db, pair.mel.range_db(real_db))
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     return Direction(source, to, examples, paired, (mean_spectrum(corpus, source), mean_spectrum(corpus, to)))

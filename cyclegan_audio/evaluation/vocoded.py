@@ -68,7 +68,7 @@ def vocode_some(
 
 
 def _mels(sounds: Sequence[Tensor], corpus: Corpus) -> Tensor:
-    return torch.cat([corpus.mel.mel_db(sound) for sound in sounds])
+    return torch.cat([corpus.match.apply(corpus.mel.mel_db(sound), corpus.mel) for sound in sounds])
 
 
 def _clicks(sounds: Sequence[Tensor], rate: int) -> np.ndarray:

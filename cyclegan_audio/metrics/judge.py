@@ -106,7 +106,18 @@ def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
         for split in ("train", "val", "test")
     }
     settings = dataclasses.asdict(SETTINGS) if kind == CNN else {}
-    canonical = json.dumps([VERSION, kind, settings, corpus.mel.hash, corpus.clip_s, genres, clips])
+    canonical = json.dumps(
+        [
+            VERSION,
+            kind,
+            settings,
+            corpus.mel.hash,
+            corpus.clip_s,
+            genres,
+            clips,
+            *corpus.match.to_dict().items(),
+        ]
+    )
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return corpus.folder / FOLDER / f"{kind}_{slug(genres[0])}_{slug(genres[1])}_{digest}.pt"
 

@@ -37,6 +37,7 @@ class TranslationPair:
         config: the plain configuration of the run.
         batches: training batches seen.
         training_spans: the music of the training clips (`cyclegan_audio.data.seen`); empty where not known.
+        match: what mels are brought to before the generators see them (`cyclegan_audio.data.matching`).
     """
 
     genres: tuple[str, str]
@@ -47,6 +48,7 @@ class TranslationPair:
     config: dict[str, Any]
     batches: int = 0
     training_spans: dict[str, list[list[float]]] = field(default_factory=dict)
+    match: dict[str, float] = field(default_factory=dict)
 
     @property
     def frame_multiple(self) -> int:
@@ -166,6 +168,7 @@ def _pair(
         config=card["config"],
         batches=card["batches"],
         training_spans=card.get("training_spans", {}),
+        match=card.get("match", {}),
     )
 
 
@@ -198,7 +201,7 @@ def ship_pair(pair: TranslationPair, folder: Path) -> None:
         os.replace(folder / f"{name}.tmp", folder / f"{name}.safetensors")
     config = {"model": {"generator": pair.config["model"]["generator"]}}
     card = make_card(pair.genres, pair.mel, pair.window_frames, config, pair.training_spans)
-    card["batches"] = pair.batches
+    card |= {"batches": pair.batches, "match": pair.match}
     (folder / f"{CARD}.tmp").write_text(json.dumps(card, indent=1) + "\n")
     os.replace(folder / f"{CARD}.tmp", folder / CARD)
 

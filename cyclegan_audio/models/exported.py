@@ -65,6 +65,7 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     model = Directions(pair, outputs).eval()
     card = make_card(pair.genres, pair.mel, pair.window_frames, {}, {})
     card |= {"batches": pair.batches, "frame_multiple": pair.frame_multiple, "outputs": outputs}
+    card["match"] = pair.match
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,6 +177,7 @@ def load_exported(path: Path) -> TranslationPair:
             window_frames=card["window_frames"],
             config=card["config"],
             batches=card["batches"],
+            match=card.get("match", {}),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(

@@ -1,6 +1,5 @@
 """What a generator changes in the mel of a piece."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.norm import InstanceNorm
 from cyclegan_audio.translation.streams import WindowStream
@@ -43,17 +43,27 @@ class GeneratorChange:
         survey: of the piece; without a range, levels seen so far give it (`scaling: clip`).
         amount: share of the change that is applied.
         bf16: run the generator under bf16 autocast.
+        match: what the training mels were brought to; bands above its cutoff stay as they are.
     """
 
     def __init__(
-        self, generator: nn.Module, mel: MelSettings, window: int, survey: Survey, amount: float, bf16: bool
+        self,
+        generator: nn.Module,
+        mel: MelSettings,
+        window: int,
+        survey: Survey,
+        amount: float,
+        bf16: bool,
+        match: Match,
     ) -> None:
+        self.match, self._gain_db = match, match.gain_db(survey.mid_lufs)
+        self._above = match.above(mel)
         self.generator, self.mel, self.window = generator, mel, window
         self.amount, self.bf16 = amount, bf16
         self.shared = survey.statistics is not None
         self._range_db = survey.range_db
         self._found_db: tuple[float, float] | None = None
-        self._floor_db = 20 * math.log10(mel.floor)
+        self._floor_db = mel.floor_db
 
     def stream(self, batch: int | None = None) -> WindowStream:
         """The change of an endless mel, (M, n) dB to (M, m) dB."""
@@ -73,7 +83,10 @@ class GeneratorChange:
         if not torch.isfinite(fake.sum()):
             raise UserError("the model gives values that are not finite numbers; use another checkpoint")
         low, high = self.range_db
-        return (fake - real)[:, 0] * ((high - low) / 2 * self.amount)
+        change = (fake - real)[:, 0] * ((high - low) / 2 * self.amount)
+        return (
+            change if self._above is None else change.masked_fill(self._above[:, None].to(change.device), 0)
+        )
 
     def apply(self, source_db: Tensor, change_db: Tensor) -> Tensor:
         """The mel (M, F) with its change; digital silence stays."""
@@ -81,8 +94,11 @@ class GeneratorChange:
         return torch.where(sounding, (source_db + change_db).clamp_min(self._floor_db), source_db)
 
     def scaled(self, mel_db: Tensor) -> Tensor:
-        """dB to [-1, 1]."""
-        return self.mel.normalise(mel_db, self.range_db)
+        """dB to [-1, 1], matched as in training."""
+        scaled = self.mel.normalise(self.match.apply(mel_db, self.mel, self._gain_db), self.range_db)
+        return (
+            scaled if self._above is None else scaled.masked_fill(self._above[:, None].to(scaled.device), -1)
+        )
 
     @property
     def range_db(self) -> tuple[float, float]:
@@ -100,6 +116,7 @@ class GeneratorChange:
         """Follow the levels of a stream whose range nobody knows beforehand."""
         if self._range_db is not None or self.mel.scaling == "fixed":
             return
+        windows_db = self.match.apply(windows_db, self.mel)
         sounding = windows_db.transpose(1, 2)[(windows_db > self._floor_db + 1e-3).any(1)]
         if len(sounding):
             low, high = self.mel.range_db(sounding)

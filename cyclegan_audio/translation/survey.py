@@ -26,6 +26,7 @@ class Survey:
         is_silent: every sample is 0.
         signs: (C, 1), -1 for a channel that is turned round for the mid, as it would cancel the others there.
         range_db: the levels that become -1 and 1; None where they are found on the way.
+        mid_lufs: loudness of the mean of its channels; None where it is not known beforehand.
         statistics: of the generator's instance norms over the piece; None where each window has its own.
     """
 
@@ -34,6 +35,7 @@ class Survey:
     is_silent: bool
     signs: Tensor
     range_db: tuple[float, float] | None = None
+    mid_lufs: float | None = None
     statistics: Statistics | None = field(default=None, repr=False)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
@@ -66,6 +67,7 @@ class Translator:
     ) -> None:
         self.pair = pair
         self.mel = pair.mel
+        self.match = Match.from_dict(pair.match)
         self.device = torch.device(device)
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         self.vocoder.check(self.mel)
@@ -158,18 +160,23 @@ class Translator:
     def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:
         """The survey with the range of levels and the instance-norm statistics of the whole piece."""
         resampler, mels = Resampler(sample_rate, self.mel.sample_rate), MelStream(self.mel)
-        windows, taken = Windows(self.window, self.floor_db), 0
+        windows, meter, taken = Windows(self.window, self.floor_db), LoudnessMeter(sample_rate), 0
         for block in blocks:
-            mid = resampler.push((block * survey.signs).mean(0))
+            mixed = (block * survey.signs).mean(0)
+            meter.push(mixed[None])
+            mid = resampler.push(mixed)
             taken += len(mid)
-            windows.push(mels.push(mid.to(self.device)))
+            windows.push(self._matched(mels.push(mid.to(self.device))))
         left = resampler.finish()
         left = torch.zeros(0) if left is None else left
-        windows.push(mels.push(to_whole_frames(left, taken, self.mel).to(self.device), last=True))
+        rest = mels.push(to_whole_frames(left, taken, self.mel).to(self.device), last=True)
+        windows.push(self._matched(rest))
         range_db = (self.mel.min_db, self.mel.max_db)
         if self.mel.scaling == "clip" and windows.low_db < math.inf:
             range_db = self.mel.range_db(torch.tensor([windows.low_db, windows.high_db]))
-        survey = replace(survey, range_db=range_db)
+        survey = replace(
+            survey, range_db=range_db, mid_lufs=meter.lufs() if math.isfinite(meter.lufs()) else None
+        )
         generator = self.pair.generator(to)
         if not (windows.found and has_norms(generator)):  # one window holds all there is
             return survey
@@ -222,15 +229,23 @@ class Translator:
         self.pair.generator(to)
         if not sounding.any():
             return mel_db.clone()
-        survey = Survey(0, 0.0, False, torch.ones(1, 1), self.mel.range_db(mel_db[:, sounding]))
+        survey = Survey(
+            0, 0.0, False, torch.ones(1, 1), self.mel.range_db(self._matched(mel_db[:, sounding]))
+        )
         change = self.change(to, survey)
         return change.apply(mel_db, change.stream().push(mel_db.to(self.device), last=True).to(mel_db))
 
     def change(self, to: str, survey: Survey, amount: float = 1.0) -> GeneratorChange:
         """What the generator toward `to` changes in the mel of a piece."""
-        return GeneratorChange(self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16)
+        return GeneratorChange(
+            self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16, self.match
+        )
+
+    def _matched(self, mel_db: Tensor) -> Tensor:
+        """Without the bands that the generators never hear; the level stays."""
+        return self.match.apply(mel_db, self.mel) if mel_db.numel() else mel_db
 
     @property
     def floor_db(self) -> float:
         """What digital silence is in the mel."""
-        return 20 * math.log10(self.mel.floor)
+        return self.mel.floor_db

@@ -1,4 +1,5 @@
 import io
+import json
 import math
 import os
 import subprocess
@@ -48,6 +49,15 @@ def refused(capsys, *arguments: object) -> str:
     assert lines[-1].startswith("error: ")
     assert not any("Traceback" in line for line in lines)
     return lines[-1]
+
+
+def test_what_training_matched_is_said(run, song, tmp_path, capsys):
+    card = json.loads((run / "pair.json").read_text())
+    card["match"] = {"loudness_lufs": -14.0, "cutoff_hz": 9000.0}
+    (run / "pair.json").write_text(json.dumps(card))
+    translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert "as in training, the music is brought to -14.0 LUFS and heard up to 9.0 kHz for the model" in said
 
 
 @pytest.mark.parametrize("vocoder", ["hybrid", "mask", "griffin_lim"])

@@ -63,6 +63,29 @@ def music(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> Tensor
     return 0.05 * wave / wave.std() + 0.1 * torch.sin(2 * math.pi * 330 * t)
 
 
+def test_the_generator_gets_what_training_matched():
+    seen: list[Tensor] = []
+    made = pair("hifi", lambda mel: seen.append(mel[0, 0]) or quieter(mel).clamp(-1, 1))
+    made.match = {"loudness_lufs": -20.0, "cutoff_hz": 2000.0}
+    translator = Translator(made)
+    song = music(5.0, 44100)
+    mel_db = translator.mel.mel_db(song * 10 ** ((-20 - lufs(song)) / 20))[0]
+    above = translator.mel.band_hz > 2000
+    heard = []
+    for gain in (0.02, 1.0):
+        seen.clear()
+        out = translator(song * gain, 44100, "other")
+        assert lufs(out) == pytest.approx(lufs(song * gain), abs=0.1)
+        heard.append(next(window for window in seen[::-1] if window.shape[-1] == 344))
+        assert all((window[above] == -1).all() for window in seen)
+    wanted = translator.mel.normalise(mel_db)[~above].mean(1)
+    for window in heard:  # the song's level, however loud the file is; its windows differ a little
+        torch.testing.assert_close(window[~above].mean(1), wanted, rtol=0, atol=0.03)
+    target_db = translator.translate_mel(mel_db, "other")
+    assert torch.equal(target_db[above], mel_db[above])
+    assert (target_db - mel_db)[~above].median() == pytest.approx(-6.5, abs=0.01)  # 0.1 of 130 dB / 2
+
+
 @pytest.mark.parametrize("preset", WINDOWS)
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 17, 188, 189, 190, 192, 343, 344, 345, 700, 1500])
 def test_identity_leaves_the_mel_exactly_at_any_length(preset, n_frames):
