@@ -107,22 +107,25 @@ def _blocks(path: Path) -> Iterator[Block]:
         if stream.codec_context is None:
             raise ValueError("its codec is unknown")
         codec = stream.codec_context.name
-        to_float = av.AudioResampler(format="flt")  # planar frames of 8 channels and more crash PyAV 18
-        parts: list[np.ndarray] = []
+        queue, to_float = av.AudioFifo(), av.AudioResampler(format="flt")
         form: tuple[int, int] | None = None
-        length = 0
         for frame in _frames(container, stream):
             form = _form(frame, form)
-            for converted in to_float.resample(frame):
-                parts.append(converted.to_ndarray().reshape(-1, form[1]))
-                length += len(parts[-1])
-            if length >= _STREAM_BLOCK:
-                yield Block(_joined(parts), form[0], codec)
-                parts, length = [], 0
+            frame.pts = None  # the queue would refuse the jumps that damaged packets leave
+            queue.write(frame)
+            while queue.samples >= _STREAM_BLOCK:
+                yield from _floats(to_float, queue.read(_STREAM_BLOCK), codec)
         if not form:
             raise ValueError("it holds no samples")
-        if length:
-            yield Block(_joined(parts), form[0], codec)
+        if queue.samples:
+            yield from _floats(to_float, queue.read(), codec)
+
+
+def _floats(to_float, frame, codec: str) -> Iterator[Block]:  # type: ignore[no-untyped-def]
+    """A frame of any format as blocks; planar ones of 8 channels and more would crash PyAV 18, packed do not."""
+    for packed in to_float.resample(frame):
+        samples = packed.to_ndarray().reshape(-1, packed.layout.nb_channels)
+        yield Block(torch.from_numpy(np.ascontiguousarray(samples.T)), packed.sample_rate, codec)
 
 
 def _form(frame, before: tuple[int, int] | None) -> tuple[int, int]:  # type: ignore[no-untyped-def]
@@ -133,10 +136,6 @@ def _form(frame, before: tuple[int, int] | None) -> tuple[int, int]:  # type: ig
     if not _MIN_RATE <= form[0] <= _MAX_RATE:
         raise ValueError(f"its sample rate of {form[0]} Hz is not one of music")
     return form
-
-
-def _joined(parts: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(np.concatenate(parts).T))
 
 
 def _frames(container, stream) -> Iterator:  # type: ignore[no-untyped-def]  # av has no stubs

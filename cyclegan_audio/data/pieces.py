@@ -101,8 +101,12 @@ class _Tape:
             self.end += block.shape[-1]
 
     def cut(self, start: int, stop: int) -> Tensor:
-        self._blocks = [torch.cat(self._blocks, -1)]
-        return self._blocks[0][..., start - self.start : stop - self.start].clone()
+        parts, at = [], self.start
+        for block in self._blocks:
+            if at < stop and start < at + block.shape[-1]:
+                parts.append(block[..., max(start - at, 0) : stop - at])
+            at += block.shape[-1]
+        return torch.cat(parts, -1)
 
     def forget(self, before: int) -> None:
         while self._blocks and self.start + self._blocks[0].shape[-1] <= before:

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from cyclegan_audio.audio import files
+from cyclegan_audio.audio import files, resampling
 from cyclegan_audio.audio.resampling import Resampler, resample
 from cyclegan_audio.data.pieces import ClipSettings, PieceStream
 
@@ -50,13 +50,19 @@ def test_a_stream_is_resampled_as_the_whole_however_it_is_cut(from_rate, to_rate
     assert torch.equal(torch.cat(done, -1), resample(noise, from_rate, to_rate))
 
 
-def test_memory_does_not_grow_with_the_file(song, hifi, monkeypatch):
-    held = []
-    stream = PieceStream(song, ClipSettings(1.0), hifi)
-    for _ in stream:
-        held.append(sum(block.shape[-1] for block in stream._mono._blocks))
-    assert len(held) == 45
-    assert max(held) < 26 * hifi.sample_rate  # the resampler's block, and no more
+@pytest.mark.parametrize(("clip_s", "is_resampled"), [(1.0, True), (0.9, True), (0.9, False)])
+def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, clip_s, is_resampled):
+    monkeypatch.setattr(resampling, "_BLOCK_S", 5)
+    path, held_s = song, []
+    if not is_resampled:
+        path = tmp_path / "song.wav"
+        soundfile.write(path, files.decode(song, sample_rate=hifi.sample_rate)[0].T.numpy(), hifi.sample_rate)
+    stream = PieceStream(path, ClipSettings(clip_s), hifi)
+    for piece in stream:
+        for tape, rate in ((stream._mono, hifi.sample_rate), (stream._own, piece.rate)):
+            held_s.append(sum(block.shape[-1] for block in tape._blocks) / rate)
+    assert len(held_s) == 2 * int(45 / clip_s)
+    assert max(held_s) < clip_s + 2 * (5 + files._STREAM_BLOCK / RATE)  # two blocks of resampler and file
 
 
 @dataclasses.dataclass(frozen=True)
