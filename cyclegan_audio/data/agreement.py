@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.corpus import read_settings
+from cyclegan_audio.data.corpus import MANIFEST, read_settings
 from cyclegan_audio.errors import UserError
 
 
@@ -28,7 +28,7 @@ def require_same_settings(folder: Path, mel: MelSettings, clip_s: float, genres:
             f"this command has clip.seconds {clip_s}, the corpus {folder} has "
             f"{there['clip']['seconds']}; use the same, or choose another corpus folder"
         )
-    if (folder / "manifest.parquet").is_file() and (left := set(there["genres"]) - genres):
+    if (folder / MANIFEST).is_file() and (left := set(there["genres"]) - genres):
         raise UserError(
             f"the corpus {folder} also has {', '.join(sorted(left))}; name all its genres again, "
             "or choose another corpus folder"

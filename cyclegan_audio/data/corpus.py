@@ -23,6 +23,8 @@ from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 
 FORMAT_VERSION = 2
+DESCRIPTION = "corpus.json"
+MANIFEST = "manifest.parquet"
 INT16_SCALE = 32767.0
 SPLITS = ("train", "val", "test", "paired")
 
@@ -109,7 +111,7 @@ class Corpus:
                 f"{folder} is not a corpus (it has no corpus.json); make one: "
                 f"python -m cyclegan_audio.prepare --genre NAME=FOLDER --genre NAME=FOLDER corpus={folder}"
             )
-        if not (folder / "manifest.parquet").is_file():
+        if not (folder / MANIFEST).is_file():
             raise UserError(
                 f"the corpus {folder} is not finished; run its prepare command again, it goes on there"
             )
@@ -204,7 +206,7 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
     Raises:
         UserError: the file is damaged or of another format version.
     """
-    path = folder / "corpus.json"
+    path = folder / DESCRIPTION
     if not path.is_file():
         return None
     try:
@@ -228,7 +230,7 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = folder / "manifest.parquet"
+    path = folder / MANIFEST
     try:
         with pq.ParquetFile(path) as file:  # pq.read_table would import pandas, which takes seconds
             return file.read(columns=list(COLUMNS)).to_pylist()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cyclegan_audio.config import CONF_DIR, slug
-from cyclegan_audio.data.corpus import read_settings
+from cyclegan_audio.data.corpus import MANIFEST, read_settings
 from cyclegan_audio.data.sources import FolderSource, SourceFile
 from cyclegan_audio.data.writer import prepare_corpus, settings_from
 from cyclegan_audio.errors import UserError
@@ -74,7 +74,7 @@ def ensure_demo_corpus(
     print(f"no corpus is named: using the demo songs (corpus={corpus})", flush=True)
     source = instantiate(cfg.source)
     there = read_settings(corpus)
-    is_done = there is not None and (corpus / "manifest.parquet").is_file()
+    is_done = there is not None and (corpus / MANIFEST).is_file()
     if not is_done or there is None or there["source"] != source.describe():
         prepare_corpus(source, corpus, settings_from(cfg))
     return corpus

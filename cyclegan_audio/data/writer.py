@@ -17,7 +17,14 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build
 from cyclegan_audio.data.agreement import require_same_settings
 from cyclegan_audio.data.arrays import write_atomic
-from cyclegan_audio.data.corpus import COLUMNS, FORMAT_VERSION, read_manifest, read_settings
+from cyclegan_audio.data.corpus import (
+    COLUMNS,
+    DESCRIPTION,
+    FORMAT_VERSION,
+    MANIFEST,
+    read_manifest,
+    read_settings,
+)
 from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.rows import MIN_TRACKS, Row, few_tracks, manifest_rows, split_kinds
 from cyclegan_audio.data.screening import ScreeningRules
@@ -132,8 +139,8 @@ def _begin(folder: Path, source: Source, settings: CorpusSettings, genres: set[s
     require_same_settings(folder, settings.mel, settings.clip.seconds, genres)
     for part in ("mels", "audio", "tracks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    if not (folder / "corpus.json").is_file():  # an older one stays until the new one is whole
-        _write_json(folder / "corpus.json", _describe(source, genres, settings))
+    if not (folder / DESCRIPTION).is_file():  # an older one stays until the new one is whole
+        _write_json(folder / DESCRIPTION, _describe(source, genres, settings))
 
 
 def _finish(folder: Path, source: Source, settings: CorpusSettings, records: list[TrackRecord]) -> list[Row]:
@@ -141,7 +148,7 @@ def _finish(folder: Path, source: Source, settings: CorpusSettings, records: lis
     if empty := _empty_genre(records):
         raise UserError(empty)
     rows = _rows(records, settings, source.split_by)
-    _write_json(folder / "corpus.json", _describe(source, {record.genre for record in records}, settings))
+    _write_json(folder / DESCRIPTION, _describe(source, {record.genre for record in records}, settings))
     _write_manifest(folder, rows)
     _remove_stale(folder, rows, records, settings)
     _warn(records, settings.split, source.split_by)
@@ -226,7 +233,7 @@ def _write_manifest(folder: Path, rows: list[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = folder / "manifest.parquet"
+    path = folder / MANIFEST
     with suppress(UserError):  # a damaged manifest is written anew
         if path.is_file() and read_manifest(folder) == rows:
             return

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
 SHOWN_RANGE_DB = 80.0
 PANEL_INCHES = (3.0, 2.0)
+COLOURS = "magma"
 
 
 def cycle_grid(
@@ -68,6 +70,15 @@ def cycle_grid(
     return figure
 
 
+def mel_picture(mels: Sequence[Tensor]) -> np.ndarray:
+    """Mels in dB, each (M, F), side by side in one range of colours, without axes; (M, frames, 3) uint8."""
+    from matplotlib import colormaps
+
+    values = torch.cat([mel.detach().float().cpu() for mel in mels], 1).flip(0).numpy()
+    low_db, high_db = _shown_range_db(mels)
+    return colormaps[COLOURS]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
+
+
 def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_db: float) -> "AxesImage":
     """Draw one mel in dB (M, F) with ticks in Hz and s; returns the image, for a colour bar."""
     values = mel_db.detach().float().cpu().numpy()
@@ -77,7 +88,7 @@ def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_d
         values,
         origin="lower",
         aspect="auto",
-        cmap="magma",
+        cmap=COLOURS,
         vmin=low_db,
         vmax=high_db,
         extent=(0.0, duration_s, -0.5, n_mels - 0.5),

@@ -41,6 +41,8 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
         with recorded(folder, overrides) as record, own_gpu(folder.parent, gpus) as gpu:
             if gpu is not None:
                 cfg.trainer.devices = [gpu]
+            if "group" in (cfg.logger or ()) and cfg.logger.group is None:
+                cfg.logger.group = folder.parent.name
             record["held_out"] = held_out = train(cfg, folder)
             if cfg.report:
                 _evaluate(folder)

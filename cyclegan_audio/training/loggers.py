@@ -2,20 +2,24 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
+import numpy as np
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.run_folder import TENSORBOARD, WANDB_ID
 
-SCORE = "held_out/score"  # by which TensorBoard lists runs beside their settings
+SCORE = "held_out/score"  # by which runs are listed: its least in W&B, its last beside TensorBoard's settings
+
+Cell = str | int | float | Path | np.ndarray  # a WAV file; a picture (height, width, 3) uint8
 
 
 @runtime_checkable
@@ -28,9 +32,22 @@ class Dashboard(Protocol):
     def show_sound(self, name: str, path: Path, step: int) -> None:
         """Log the WAV file `path` as `name`."""
 
+    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
+        """Log a table as `name`: a mapping a row, from column to cell, the same columns in each."""
+
 
 class WandbDashboard(WandbLogger):
     """Lightning's W&B logger as a `Dashboard`. Its run ends with its fit: the next job starts its own."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run, begun on first use; its summary keeps the best held-out score."""
+        is_begun = self._experiment is not None
+        run = super().experiment
+        if not is_begun:
+            run.define_metric(SCORE, step_metric="trainer/global_step", summary="min")
+        return run
 
     def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
         """See `Dashboard`."""
@@ -39,6 +56,21 @@ class WandbDashboard(WandbLogger):
     def show_sound(self, name: str, path: Path, step: int) -> None:
         """See `Dashboard`."""
         self.log_audio(name, [str(path)], step)
+
+    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
+        """See `Dashboard`; W&B joins the tables of all steps by `runs.history.concat`."""
+        cells = [[_wandb_cell(cell) for cell in row.values()] for row in rows]
+        self.log_table(name, list(rows[0]), cells, step=step)
+
+    @rank_zero_only
+    def keep_files(self, name: str, kind: str, files: Sequence[Path], about: Mapping[str, Any]) -> None:
+        """Keep `files` as the artifact `name` of type `kind`, with what `about` says of it."""
+        import wandb
+
+        artifact = wandb.Artifact(name, kind, metadata=dict(about))
+        for file in files:
+            artifact.add_file(str(file))
+        self.experiment.log_artifact(artifact)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -49,12 +81,19 @@ class WandbDashboard(WandbLogger):
         wandb.finish()
 
 
+def _wandb_cell(cell: Cell) -> Any:
+    import wandb
+
+    if isinstance(cell, Path):
+        return wandb.Audio(str(cell))
+    return wandb.Image(cell) if isinstance(cell, np.ndarray) else cell
+
+
 class TensorBoardDashboard(TensorBoardLogger):
     """Lightning's TensorBoard logger as a `Dashboard`; pictures have no captions there."""
 
     def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
         """See `Dashboard`."""
-        import numpy as np
         from PIL import Image
 
         with Image.open(path) as picture:
@@ -67,6 +106,12 @@ class TensorBoardDashboard(TensorBoardLogger):
         samples, sample_rate = soundfile.read(path, dtype="float32")
         self.experiment.add_audio(name, samples, step, sample_rate)
 
+    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
+        """See `Dashboard`; under Text, where cells that are heard or seen have no place."""
+        plain = [name for name, cell in rows[0].items() if isinstance(cell, str | int | float)]
+        lines = [plain, ["---"] * len(plain), *([_text(row[name]) for name in plain] for row in rows)]
+        self.experiment.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines), step)
+
     @rank_zero_only
     def log_settings(self, config: Mapping[str, Any]) -> None:
         """The run's settings for the page HParams, beside the last `SCORE`, and in `hparams.yaml`."""
@@ -76,6 +121,10 @@ class TensorBoardDashboard(TensorBoardLogger):
         settings = dict(_flat(config))
         for summary in hparams(settings, {SCORE: 0.0}):  # the name counts; the numbers are the scalars'
             self.experiment._get_file_writer().add_summary(summary)
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
 
 
 def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
@@ -101,9 +150,11 @@ def tensorboard_logger(run_dir: str, config: Mapping[str, Any] | None = None) ->
 
 
 def wandb_logger(
-    run_dir: str, project: str, name: str, config: Mapping[str, Any] | None = None
+    run_dir: str, project: str, name: str, group: str | None = None, config: Mapping[str, Any] | None = None
 ) -> WandbDashboard:
     """A Weights & Biases run: online where the user is logged in, else offline under `run_dir/wandb`.
+
+    Runs of one `group` stand together there, as the jobs of a sweep do.
 
     WANDB_MODE (`online`, `offline`, `disabled`) decides where it is set. A resumed run goes on under its id,
     which lies in the run's folder.
@@ -115,7 +166,13 @@ def wandb_logger(
     if mode != "disabled":
         settings |= {"id": _run_id(Path(run_dir)), "resume": "allow"}
     return WandbDashboard(
-        name=name, project=project, save_dir=run_dir, offline=offline, config=dict(config or {}), **settings
+        name=name,
+        project=project,
+        save_dir=run_dir,
+        offline=offline,
+        group=group,
+        config=dict(config or {}),
+        **settings,
     )
 
 

@@ -13,10 +13,10 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.figures.spectrograms import cycle_grid
+from cyclegan_audio.figures.spectrograms import cycle_grid, mel_picture
 from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.training.loggers import Dashboard
+from cyclegan_audio.training.loggers import Cell, Dashboard
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 
@@ -56,9 +56,16 @@ class Previews(pl.Callback):
                 stem = f"epoch_{epoch:04d}_{'a_to_b' if to_b else 'b_to_a'}"
                 title = f"{source} to {target}, after {module.batches} batches"
                 self._grid(trainer, rows, data.mel, stem, title)
-                self._audio(
+                heard = self._audio(
                     trainer, data.corpus, clips, rows, f"epoch_{epoch:04d}_{slug(source)}_to_{slug(target)}"
                 )
+                table = [
+                    {"epoch": epoch, "clip": f"{clip.source} at {clip.start_s:g} s", "to": target}
+                    | _cells(row, sounds)
+                    for clip, row, sounds in zip(clips, rows, heard, strict=True)
+                ]
+                for dashboard in _dashboards(trainer):
+                    dashboard.show_table(f"clips/{stem[-6:]}", table, _step(trainer))
 
     def _grid(
         self, trainer: pl.Trainer, rows: list[dict[str, Tensor]], mel: MelSettings, stem: str, title: str
@@ -73,15 +80,19 @@ class Previews(pl.Callback):
 
     def _audio(
         self, trainer: pl.Trainer, corpus: Corpus, clips: list[Clip], rows: list[dict[str, Tensor]], stem: str
-    ) -> None:
+    ) -> list[dict[str, Path]]:
+        """The WAV files that were written, by kind, of each clip."""
         folder = self.run_dir / "audio"
         folder.mkdir(parents=True, exist_ok=True)
+        written: list[dict[str, Path]] = []
         for number, (clip, row) in enumerate(zip(clips, rows, strict=True)):
+            written.append({})
             for kind, waveform in self._waveforms(corpus, clip, row).items():
-                path = folder / f"{stem}_{number}_{kind}.wav"
+                path = written[-1][kind] = folder / f"{stem}_{number}_{kind}.wav"
                 write(path, waveform, corpus.mel.sample_rate)
                 for dashboard in _dashboards(trainer):
                     dashboard.show_sound(f"audio/{stem[11:]}_{number}_{kind}", path, _step(trainer))
+        return written
 
     def _waveforms(self, corpus: Corpus, clip: Clip, row: dict[str, Tensor]) -> dict[str, Tensor]:
         n_samples = corpus.clip_samples
@@ -113,6 +124,20 @@ def translate_clip(module: CycleGAN, corpus: Corpus, clip: Clip, to_b: bool) -> 
         "reconstruction": apply_generator(back, fake_db, corpus.mel, range_db),
         "identity": apply_generator(back, real_db, corpus.mel, range_db),
     }
+
+
+def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:
+    """What a table of held-out clips says of one: errors, pictures and sound."""
+    real_db = row["real"]
+    errors_db = {
+        f"{name} (dB)": float((row[kind] - real_db).abs().mean())
+        for name, kind in (
+            ("change", "fake"),
+            ("cycle error", "reconstruction"),
+            ("identity error", "identity"),
+        )
+    }
+    return {**errors_db, "real, fake, reconstruction": mel_picture([*row.values()][:3]), **sounds}
 
 
 def _dashboards(trainer: pl.Trainer) -> Iterator[Dashboard]:

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.figures import cycle_grid, loss_curves
+from cyclegan_audio.figures.spectrograms import mel_picture
 from cyclegan_audio.figures.standing import probability_histogram, standing_figure
 
 
@@ -27,6 +28,18 @@ def pixels(figure: Figure) -> np.ndarray:
     figure.savefig(buffer, format="png")
     buffer.seek(0)
     return imread(buffer)[:, :, :3]
+
+
+def test_mels_side_by_side_share_colours_and_stand_upright():
+    quiet, loud = torch.full((4, 3), -40.0), torch.full((4, 2), 0.0)
+    quiet[0] = 0.0  # the lowest band
+    shown = mel_picture([quiet, loud])
+    assert (shown.shape, shown.dtype) == ((4, 5, 3), np.uint8)
+    bright, dark = shown[0, 3], shown[0, 0]
+    assert (shown[:, 3:] == bright).all()
+    assert (shown[3, :3] == bright).all()  # below
+    assert (shown[:3, :3] == dark).all()
+    assert bright.sum() > dark.sum()
 
 
 def ramp(n_frames: int = 86) -> torch.Tensor:

@@ -13,7 +13,7 @@ from cyclegan_audio.training import jobs
 
 def config(**more):
     return OmegaConf.create(
-        {"objective": ["val/x", "val/y"], "report": False, "trainer": {"devices": 1}, **more}
+        {"objective": ["val/x", "val/y"], "report": False, "trainer": {"devices": 1}, "logger": {}, **more}
     )
 
 
@@ -24,6 +24,20 @@ def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path):
     record = json.loads((tmp_path / "job" / "job.json").read_text())
     assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
     assert jobs.job(lambda cfg, folder: {}, config(), tmp_path / "job", []) is None
+
+
+@pytest.mark.parametrize(
+    ("logger", "group"), [({"group": None}, "sweep"), ({"group": "own"}, "own"), ({}, None)]
+)
+def test_jobs_of_a_sweep_stand_together_in_wandb(tmp_path, logger, group):
+    groups = []
+
+    def train(cfg, folder):
+        groups.append(cfg.logger.get("group"))
+        return {}
+
+    jobs.job(train, config(logger=logger), tmp_path / "sweep" / "0_a", [])
+    assert groups == [group]
 
 
 @pytest.mark.parametrize("error", [UserError("mend me"), ZeroDivisionError("by zero")])

@@ -60,6 +60,9 @@ def test_tensorboard_holds_scalars_pictures_sound_and_settings(tmp_path):
     logger.log_metrics({"cycle/cycle_a": 0.25, "cycle/cycle_b": 0.5}, 50)
     logger.show_picture("grids/a_to_b", tmp_path / "grid.png", "title", 50)
     logger.show_sound("audio/low_to_high_0_fake", tmp_path / "fake.wav", 50)
+    logger.show_table(
+        "clips/a", [{"clip": "x|y", "n": 3, "error": 0.123456, "real": tmp_path / "fake.wav"}], 50
+    )
     logger.finalize("success")
 
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
@@ -74,6 +77,10 @@ def test_tensorboard_holds_scalars_pictures_sound_and_settings(tmp_path):
     samples, sample_rate = soundfile.read(io.BytesIO(heard.encoded_audio_string))
     assert sample_rate == 8000
     assert np.abs(samples - tone).max() < 1e-3
+    (text,) = events.Tensors("clips/a/text_summary")
+    assert text.tensor_proto.string_val[0].decode() == (
+        "| clip | n | error |\n| --- | --- | --- |\n| x\\|y | 3 | 0.1235 |"
+    )
     starts = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     hparams = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
     values = hparams.HParamsPluginData.FromString(starts).session_start_info.hparams
