@@ -15,7 +15,7 @@ from cyclegan_audio.data.matching import Match
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, one_line_errors
-from cyclegan_audio.evaluation.report import require_writable, write_report
+from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
 from cyclegan_audio.evaluation.sayings import sayings
 from cyclegan_audio.evaluation.suite import SECTIONS
 from cyclegan_audio.evaluation.translations import (
@@ -26,7 +26,6 @@ from cyclegan_audio.evaluation.translations import (
 )
 from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.models.checkpoint import SHIPPED, TranslationPair, load_pair, resolve_run
-from cyclegan_audio.models.run_folder import CHECKPOINTS
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 CLIPS = 150  # a genre: what distances want
@@ -67,10 +66,7 @@ def evaluate(
     for one in pairs:
         opened, n_seen = without_seen(opened, one.training_spans)
         left_out += n_seen
-    run_folder = _run_folder(path)
-    folder = (
-        Path(out) if out is not None else (run_folder or Path("runs") / f"shipped_{path.name}") / "report"
-    )
+    folder = Path(out) if out is not None else report_folder(path)
     require_writable(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
@@ -79,7 +75,7 @@ def evaluate(
             [translate_direction(one, opened, to, clips, on_clip) for to in reversed(one.genres)]
             for one in pairs
         ]
-    evaluated = Evaluated(str(run), path, run_folder, pair, opened, ways[0], vocoder)
+    evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
     evaluated.seconds, evaluated.left_out = time.perf_counter() - start, left_out
     if second:
         evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
@@ -130,15 +126,6 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
             f"{run} was trained with identity weight {weight}; train one with model.loss_weights.identity=0"
         )
     return second
-
-
-def _run_folder(path: Path) -> Path | None:
-    """The folder of a checkpoint's run; None for a pair that ships in the package."""
-    if path.parent == SHIPPED:
-        return None
-    if path.is_dir():
-        return path
-    return path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
 
 
 def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:

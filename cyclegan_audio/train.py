@@ -13,7 +13,7 @@ from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.checkpoint import make_card
 from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.run_folder import CONFIG
-from cyclegan_audio.training.jobs import job
+from cyclegan_audio.training.jobs import again, is_unfinished_job, job
 from cyclegan_audio.training.ranks import parents_run, require_shared_folder
 from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
@@ -71,7 +71,10 @@ def main(cfg: DictConfig) -> float | None:
         require_shared_folder(cfg, hydra.overrides.task)
         if hydra.mode == RunMode.MULTIRUN:
             return job(train, cfg, run_dir, hydra.overrides.task)
-        train(cfg, run_dir)
+        if is_unfinished_job(run_dir):
+            again(train, cfg, run_dir)
+        else:
+            train(cfg, run_dir)
         return None
     except BaseException:
         remove_empty(run_dir)

@@ -16,7 +16,8 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"training"},
     {"translation"},
     {"evaluation", "feasibility"},
-    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "export"},
+    {"comparison"},
+    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "compare", "export"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_FILE_LINES = 260

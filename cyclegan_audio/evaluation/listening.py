@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.data.corpus import Clip
+from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.clip_table import clip_scores
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
@@ -42,7 +42,7 @@ def _of_direction(
     groups = []
     for pair in spread(direction.paired, PLAYED):
         made = {f"translated ({direction.target})": pair.fake_db}
-        group = _play(str(direction), pair.clip, pair.real_db, made, evaluated, vocoder)
+        group = play(str(direction), pair.clip, pair.real_db, made, evaluated.corpus, vocoder)
         truth = evaluated.corpus.audio(pair.truth)
         group.sounds.append(sound(f"ground truth ({direction.target})", truth, evaluated.mel.sample_rate))
         groups.append(group)
@@ -53,20 +53,20 @@ def _of_direction(
         example = direction.examples[row]
         made = {f"translated ({direction.target})": example.fake_db, "there and back": example.rec_db}
         title = f"{direction}, {name} (score {scores[row]:.2f})"
-        groups.append(_play(title, example.clip, example.real_db, made, evaluated, vocoder))
+        groups.append(play(title, example.clip, example.real_db, made, evaluated.corpus, vocoder))
     return groups
 
 
-def _play(
-    title: str,
-    clip: Clip,
-    real_db: Tensor,
-    made: Mapping[str, Tensor],
-    evaluated: Evaluated,
-    vocoder: Vocoder,
+def play(
+    title: str, clip: Clip, real_db: Tensor, made: Mapping[str, Tensor], corpus: Corpus, vocoder: Vocoder
 ) -> Listening:
-    mel = evaluated.mel
-    source = evaluated.corpus.audio(clip)
+    """Players of a clip: itself, itself through the vocoder, and what was made of it, mels in dB (M, F).
+
+    Raises:
+        UserError: the corpus keeps no audio of it.
+    """
+    mel = corpus.mel
+    source = corpus.audio(clip)
 
     @torch.inference_mode()
     def voiced(mel_db: Tensor) -> Tensor:

@@ -4,11 +4,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan_audio import pages
+from cyclegan_audio.models.checkpoint import SHIPPED
+from cyclegan_audio.models.run_folder import CHECKPOINTS
 from cyclegan_audio.pages import Section
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
+REPORT = "report"  # a folder in the run's
 WHAT = "the report"
+
+
+def run_folder(checkpoint: Path) -> Path | None:
+    """The folder of a checkpoint's run; None for a pair that ships in the package."""
+    if checkpoint.parent == SHIPPED:
+        return None
+    if checkpoint.is_dir():
+        return checkpoint
+    return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
+
+
+def report_folder(checkpoint: Path) -> Path:
+    """Where a report goes unless told otherwise."""
+    return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
 
 
 def require_writable(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
@@ -160,26 +160,33 @@ def translate_direction(
         UserError: the corpus has no held-out or no training clips of the genre.
     """
     source = next(genre for genre in pair.genres if genre != to)
-    there, back = pair.generator(to), pair.generator(source)
-
-    def through(generator: nn.Module, mel_db: Tensor, range_db: tuple[float, float]) -> Tensor:
-        return corpus.match.apply(apply_generator(generator, mel_db, pair.mel, range_db), pair.mel)
-
     examples = []
     for clip in held_out(corpus, source, n_clips):
-        real_db = corpus.mel_db(clip)
-        range_db = pair.mel.range_db(real_db)
-        fake_db = through(there, real_db, range_db)
-        rec_db = through(back, fake_db, range_db)
-        examples.append(Example(clip, real_db, fake_db, rec_db, through(back, real_db, range_db)))
+        examples.append(translate_clip(pair, corpus, clip))
         on_clip()
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = through(there, real_db, pair.mel.range_db(real_db))
+        fake_db = _through(pair, corpus, to, real_db, pair.mel.range_db(real_db))
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     return Direction(source, to, examples, paired, (mean_spectrum(corpus, source), mean_spectrum(corpus, to)))
+
+
+def translate_clip(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Example:
+    """A clip of one of the pair's genres to the other and back, and through its own generator."""
+    to = next(genre for genre in pair.genres if genre != clip.genre)
+    real_db = corpus.mel_db(clip)
+    range_db = pair.mel.range_db(real_db)
+    fake_db = _through(pair, corpus, to, real_db, range_db)
+    rec_db, idt_db = (_through(pair, corpus, clip.genre, mel_db, range_db) for mel_db in (fake_db, real_db))
+    return Example(clip, real_db, fake_db, rec_db, idt_db)
+
+
+def _through(
+    pair: TranslationPair, corpus: Corpus, to: str, mel_db: Tensor, range_db: tuple[float, float]
+) -> Tensor:
+    return corpus.match.apply(apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel)
 
 
 def held_out(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:

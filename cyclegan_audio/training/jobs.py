@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -36,16 +37,8 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
         The sum of the held-out errors that `cfg.objective` names; None where they are not there or the job
         failed, which does not end the sweep.
     """
-    gpus = torch.cuda.device_count() if cfg.trainer.devices == 1 else 0
     try:
-        with recorded(folder, overrides) as record, own_gpu(folder.parent, gpus) as gpu:
-            if gpu is not None:
-                cfg.trainer.devices = [gpu]
-            if "group" in (cfg.logger or ()) and cfg.logger.group is None:
-                cfg.logger.group = folder.parent.name
-            record["held_out"] = held_out = train(cfg, folder)
-            if cfg.report:
-                _evaluate(folder)
+        held_out = _carry_out(train, cfg, folder, overrides)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return None
@@ -53,6 +46,37 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
         traceback.print_exc()
         return None
     return sum(held_out[name] for name in cfg.objective) if set(cfg.objective) <= set(held_out) else None
+
+
+def is_unfinished_job(folder: Path) -> bool:
+    """Whether this is the folder of a sweep's job that has failed or was killed.
+
+    Raises:
+        UserError: its record is damaged.
+    """
+    return (folder / RECORD).is_file() and read_record(folder)["state"] != DONE
+
+
+def again(train: Train, cfg: DictConfig, folder: Path) -> None:
+    """Carry out one job of a sweep again, alone, and renew its record; errors come out.
+
+    Raises:
+        UserError: its record is damaged, or the job failed.
+    """
+    _carry_out(train, cfg, folder, read_record(folder)["overrides"])
+
+
+def _carry_out(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> dict[str, float]:
+    gpus = torch.cuda.device_count() if cfg.trainer.devices == 1 else 0
+    with recorded(folder, overrides) as record, own_gpu(folder.parent, gpus) as gpu:
+        if gpu is not None:
+            cfg.trainer.devices = [gpu]
+        if "group" in (cfg.logger or ()) and cfg.logger.group is None:
+            cfg.logger.group = folder.parent.name
+        record["held_out"] = held_out = train(cfg, folder)
+        if cfg.report:
+            evaluate_run(folder)
+    return held_out
 
 
 @contextmanager
@@ -105,21 +129,61 @@ class SweepSummary(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Read the records in the sweep's folder, whatever launched the jobs."""
         folder = Path(config.hydra.sweep.dir).absolute()
-        records = {path.parent: json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{RECORD}"))}
-        broken = {job: record for job, record in records.items() if record["state"] != DONE}
-        print(f"{len(records) - len(broken)} of {len(records)} jobs done; they lie in {folder}")
-        for job, record in broken.items():
-            why = record.get("error", "killed while it ran")
-            print(f"failed: {job.name} ({why}); again: {again_command(job, record['overrides'])}")
+        jobs = jobs_of(folder)
+        broken = [line for job in jobs if (line := what_failed(job))]
+        print(f"{len(jobs) - len(broken)} of {len(jobs)} jobs done; they lie in {folder}")
+        for line in broken:
+            print(line)
         if broken:
             sys.exit(1)
 
 
-def _evaluate(run_dir: Path) -> None:
-    """The run's report, by a process of its own: the verb is above this."""
-    command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run_dir)]
+def jobs_of(folder: Path) -> list[Path]:
+    """The folders of a sweep's jobs by their number; none where `folder` is no sweep's."""
+    return sorted((path.parent for path in folder.glob(f"*/{RECORD}")), key=_number)
+
+
+def _number(job: Path) -> tuple[float, str]:
+    number = job.name.split("_")[0]
+    return (float(number) if number.isdigit() else math.inf, job.name)
+
+
+def what_failed(job: Path) -> str:
+    """Why a job is not done, and the command that runs it alone again; empty where it is done.
+
+    Raises:
+        UserError: its record is damaged.
+    """
+    record = read_record(job)
+    if record["state"] == DONE:
+        return ""
+    why = record.get("error", "killed while it ran, or still running")
+    return f"failed: {job.name} ({why}); again: {again_command(job, record['overrides'])}"
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """`job.json` of a job.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"state": str(record["state"]), "overrides": list(record["overrides"]), **record}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it, or run the job again") from error
+
+
+def evaluate_run(run: Path, *options: str) -> None:
+    """The run's report, by a process of its own: the verb is above this.
+
+    Raises:
+        UserError: it failed, and has said why.
+    """
+    command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run), *options]
     if subprocess.run(command, check=False).returncode:
-        raise UserError(f"the run in {run_dir} is trained, but its evaluation failed; see above")
+        raise UserError(f"the run in {run} is trained, but its evaluation failed; see above")
 
 
 def _write(folder: Path, record: dict[str, Any]) -> None:

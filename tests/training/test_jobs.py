@@ -52,6 +52,31 @@ def test_a_job_that_fails_does_not_end_the_sweep(tmp_path, capsys, error):
     assert str(error) in capsys.readouterr().err
 
 
+def test_a_failed_job_that_is_run_again_alone_is_done(tmp_path, monkeypatch):
+    folder = tmp_path / "job"
+    jobs.job(lambda cfg, folder: 1 / 0, config(), folder, ["seed=1"])
+    assert jobs.is_unfinished_job(folder)
+    monkeypatch.setattr("sys.executable", "false")
+    with pytest.raises(UserError, match="its evaluation failed"):
+        jobs.again(lambda cfg, folder: {}, config(report=True), folder)
+    assert "its evaluation failed" in jobs.what_failed(folder)
+    jobs.again(lambda cfg, folder: {"val/x": 1.0}, config(), folder)
+    assert not jobs.is_unfinished_job(folder)
+    assert jobs.what_failed(folder) == ""
+    assert jobs.read_record(folder)["overrides"] == ["seed=1"]
+    (folder / "job.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        jobs.read_record(folder)
+
+
+def test_jobs_come_in_the_order_of_their_numbers(tmp_path):
+    for name in ("10_a", "9_b", "x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.json").touch()
+    assert [job.name for job in jobs.jobs_of(tmp_path)] == ["9_b", "10_a", "x"]
+    assert jobs.jobs_of(tmp_path / "x") == []
+
+
 def test_summary_names_what_failed_with_its_command(tmp_path, capsys):
     for name, record in {
         "0_a": {"overrides": [], "state": "done"},

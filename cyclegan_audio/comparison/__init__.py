@@ -1,0 +1,1 @@
+"""Several runs side by side: from their reports, what differs between them and how surely."""

@@ -1,0 +1,172 @@
+"""The parts of the page, and what compare.json keeps."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cyclegan_audio.comparison.contrasts import BETTER, OTHER, WORSE, Contrast, Row
+from cyclegan_audio.comparison.settings import NOT_SET, Column, differing, learnt_by, shown
+from cyclegan_audio.comparison.words import HOW
+from cyclegan_audio.evaluation.measures import Measure
+from cyclegan_audio.metrics.intervals import Estimate
+from cyclegan_audio.pages import Section, Table
+
+MARKS = {BETTER: " ▲", WORSE: " ▼", OTHER: " ◆"}
+TABLE_HOW = (
+    "Means over held-out clips; where a column holds several seeds, over these, with their standard "
+    "deviation. ▲ better and ▼ worse than the first column, ◆ different, by the rule below; no mark: not "
+    "for certain."
+)
+
+
+def settings_section(columns: Sequence[Column], notes: Sequence[str]) -> Section:
+    """What differs between the columns, and their runs."""
+    section = Section("settings", "What is compared", list(notes))
+    own = [learnt_by(column.runs[0].settings) for column in columns]
+    keys = differing(own)
+    if keys:
+        rows = [[key, *(shown(settings.get(key, NOT_SET)) for settings in own)] for key in keys]
+        section.tables.append(Table("Settings that differ", ["", *(c.name for c in columns)], rows))
+    else:
+        section.paragraphs.append("The runs differ in no setting but their seeds.")
+    runs = [
+        [
+            run.name,
+            column.name,
+            shown(run.seed),
+            " and ".join(run.ways),
+            str(run.report["run"]["batches_trained"]),
+        ]
+        for column in columns
+        for run in column.runs
+    ]
+    section.tables.append(Table("Runs", ["", "column", "seed", "directions", "batches"], runs))
+    return section
+
+
+def table_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
+    """The one table."""
+    section = Section("table", "All measures", [TABLE_HOW])
+    names = [column.name for column in columns]
+    body = [
+        [
+            f"{row.way}: {_label(row)}",
+            row.measure.shown(row.floor),
+            *(_cell(row, name) for name in names),
+            row.measure.shown(row.ceiling),
+        ]
+        for row in rows
+    ]
+    section.tables.append(Table("", ["", "floor", *names, "ceiling"], body))
+    return section
+
+
+def contrast_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
+    """A table of differences for each column but the first."""
+    section = Section("differences", "How sure are the differences", [HOW])
+    header = [
+        "", "difference (95 %)", "of the way", "in sd of clips", "p", "corrected", "over seeds (95 %)", "so",
+    ]  # fmt: skip
+    for column in columns[1:]:
+        own = [(row, row.contrasts[column.name]) for row in rows if column.name in row.contrasts]
+        body = [[f"{row.way}: {_label(row)}", *_contrast(row.measure, contrast)] for row, contrast in own]
+        if body:
+            section.tables.append(Table(f"{column.name} against {columns[0].name}", header, body))
+    return section
+
+
+def numbers(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, Any]:
+    """All of it as plain values."""
+    own = [learnt_by(column.runs[0].settings) for column in columns]
+    return {
+        "columns": [
+            {
+                "name": column.name,
+                "runs": [
+                    {"name": r.name, "report": str(r.report_folder), "seed": r.seed, "ways": r.ways}
+                    for r in column.runs
+                ],
+            }
+            for column in columns
+        ],
+        "settings": {key: [settings.get(key) for settings in own] for key in differing(own)},
+        "rule": HOW,
+        "table": [
+            {
+                "way": row.way,
+                "measure": row.measure.name,
+                "label": _label(row),
+                "floor": row.floor,
+                "ceiling": row.ceiling,
+                "columns": {n: {"mean": _mean(m), "sd": _sd(m), "runs": m} for n, m in row.runs.items() if m},
+                "contrasts": {name: _plain(contrast) for name, contrast in row.contrasts.items()},
+            }
+            for row in rows
+        ],
+    }
+
+
+def _plain(contrast: Contrast) -> dict[str, Any]:
+    seeds = contrast.over_seeds
+    return {
+        "difference": contrast.difference.to_dict(),
+        "paired": contrast.is_paired,
+        "of_way": contrast.of_way,
+        "in_sd": contrast.deviations,
+        "p": contrast.p,
+        "p_corrected": contrast.corrected,
+        "over_seeds": seeds.to_dict() if seeds else None,
+        "said": contrast.said,
+    }
+
+
+def _label(row: Row) -> str:
+    unit = f", {row.measure.unit}" if row.measure.unit else ""
+    return row.measure.label.format(target=row.way.split(" to ")[-1]) + unit
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _sd(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def _cell(row: Row, name: str) -> str:
+    means = row.runs.get(name)
+    if not means:
+        return "-"
+    spread = f" ± {row.measure.shown(_sd(means))}" if len(means) > 1 else ""
+    mark = MARKS.get(row.contrasts[name].said, "") if name in row.contrasts else ""
+    return f"{row.measure.shown(_mean(means))}{spread}{mark}"
+
+
+def _contrast(measure: Measure, contrast: Contrast) -> list[str]:
+    seeds = contrast.over_seeds
+    return [
+        _interval(measure, contrast.difference),
+        _number(100 * contrast.of_way, "{:+.0f} %"),
+        _number(contrast.deviations, "{:+.2f}"),
+        _p(contrast.p),
+        _p(contrast.corrected),
+        _interval(measure, seeds) if seeds else "-",
+        contrast.said if contrast.corrected == contrast.corrected else "-",
+    ]
+
+
+def _interval(measure: Measure, value: Estimate) -> str:
+    ends = f" ({measure.shown(value.low)} to {measure.shown(value.high)})" if math.isfinite(value.low) else ""
+    return f"{measure.shown(value.mean)}{ends}"
+
+
+def _number(value: float, form: str) -> str:
+    return form.format(value) if math.isfinite(value) else "-"
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -1,0 +1,111 @@
+"""Configurations as flat tables, and runs in columns: those that differ by their seed only stand together."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cyclegan_audio.comparison.runs import Judged
+
+# What does not change what is learnt, or says the same in two places; genres are told apart by direction.
+LEFT_OUT = (
+    "run_dir", "resume", "report", "objective", "logger", "callbacks", "trainer", "engine", "model.engine",
+    "vocoder", "threads", "genre_pair", "data.genre_a", "data.genre_b", "data.num_workers", "data.cache_mb",
+)  # fmt: skip
+SEED = "seed"
+NOT_SET = "not set"
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """Runs that differ by seed, or by genres, only.
+
+    Attributes:
+        name: what sets it apart, for readers: `identity=0`.
+        runs: in the order in which they were named.
+    """
+
+    name: str
+    runs: "list[Judged]"
+
+    def of(self, way: str) -> "list[Judged]":
+        """Its runs that translate in this direction."""
+        return [run for run in self.runs if way in run.ways]
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        out |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return out
+
+
+def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that two runs of one column share."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if key.split(".")[-1] != SEED and not any(f"{key}.".startswith(f"{left}.") for left in LEFT_OUT)
+    }
+
+
+def columns(runs: "Sequence[Judged]") -> list[Column]:
+    """Runs by configuration; each run alone where all share one, or where configurations are not known."""
+    groups: list[tuple[dict[str, Any], list[Judged]]] = []
+    for run in runs:
+        own = learnt_by(run.settings)
+        alike = [members for settings, members in groups if settings == own and own]
+        if alike:
+            alike[0].append(run)
+        else:
+            groups.append((own, [run]))
+    if len(groups) == 1 and _ways_repeat(groups[0][1]):
+        names = _unique([f"{SEED}={run.seed}" for run in runs], runs)
+        return [Column(name, [run]) for name, run in zip(names, runs, strict=True)]
+    found = differing([settings for settings, _ in groups])
+    names = [_name(settings, found) or members[0].name for settings, members in groups]
+    names = _unique(names, [members[0] for _, members in groups])
+    return [Column(name, members) for name, (_, members) in zip(names, groups, strict=True)]
+
+
+def _ways_repeat(runs: "Sequence[Judged]") -> bool:
+    ways = [way for run in runs for way in run.ways]
+    return len(set(ways)) < len(ways)
+
+
+def _unique(names: "Sequence[str]", runs: "Sequence[Judged]") -> list[str]:
+    """The names; where two are alike the runs' own, then their folders."""
+    for choice in (list(names), [run.name for run in runs]):
+        if len(set(choice)) == len(choice):
+            return choice
+    return [str(run.report_folder) for run in runs]
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys whose values are not the same everywhere; of two that always say the same the shorter one."""
+    keys = dict.fromkeys(key for own in settings for key in own)
+    found: dict[tuple[str, ...], str] = {}
+    for key in sorted(keys, key=lambda key: key.count(".")):
+        values = tuple(shown(own.get(key, NOT_SET)) for own in settings)
+        if len(set(values)) > 1:
+            found.setdefault((key.split(".")[-1], *values), key)
+    return [key for key in keys if key in found.values()]
+
+
+def shown(value: Any) -> str:
+    """A setting as readers see it; 5 and 5.0 are the same."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _name(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+    lasts = [key.split(".")[-1] for key in keys]
+    parts = []
+    for key, last in zip(keys, lasts, strict=True):
+        label = last if lasts.count(last) == 1 else ".".join(key.split(".")[-2:])
+        value = shown(settings.get(key, NOT_SET))
+        parts.append(f"{label}={Path(value).name if '/' in value else value}")
+    return ", ".join(parts) if settings else ""
