@@ -122,7 +122,7 @@ def _blocks(path: Path) -> Iterator[Block]:
 
 
 def _floats(to_float, frame, codec: str) -> Iterator[Block]:  # type: ignore[no-untyped-def]
-    """A frame of any format as blocks; planar ones of 8 channels and more would crash PyAV 18, packed do not."""
+    """A frame of any format as blocks; unpacked ones of 8 channels and more would crash PyAV 18."""
     for packed in to_float.resample(frame):
         samples = packed.to_ndarray().reshape(-1, packed.layout.nb_channels)
         yield Block(torch.from_numpy(np.ascontiguousarray(samples.T)), packed.sample_rate, codec)

@@ -39,8 +39,8 @@ class Analysis:
         if len(mono) < N_FFT:
             mono = torch.nn.functional.pad(mono, (0, N_FFT - len(mono)))
         spectrum = torch.stft(mono, N_FFT, HOP, window=window, center=False, return_complex=True)
-        square = torch.view_as_real(spectrum).square_().sum(-1)
-        return square.mul_(2.0 / (N_FFT * float(window.square().sum())))
+        real_square, imaginary_square = torch.view_as_real(spectrum).square_().unbind(-1)
+        return (real_square + imaginary_square).mul_(2.0 / (N_FFT * float(window.square().sum())))
 
     @cached_property
     def _bands(self) -> Tensor:
