@@ -25,7 +25,8 @@ from cyclegan_audio.evaluation.translations import (
     translate_direction,
 )
 from cyclegan_audio.evaluation.verdict import verdict
-from cyclegan_audio.models.checkpoint import SHIPPED, TranslationPair, load_pair, resolve_run
+from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, resolve_run
+from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 CLIPS = 150  # a genre: what distances want

@@ -10,7 +10,8 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.listening import play
 from cyclegan_audio.evaluation.translations import Example, spread, translate_clip
 from cyclegan_audio.figures import cycle_grid
-from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
+from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.pages import Listening, Picture, Section, picture
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 

@@ -27,7 +27,7 @@ def run_section(evaluated: Evaluated) -> Section:
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
         "run without identity loss": evaluated.second_run or "none",
-        "machine": _machine(pair.gen_ab),
+        "machine": _machine(pair.device),
         "versions": f"cyclegan_audio {cyclegan_audio.__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}",
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -52,7 +52,6 @@ def _left_out(evaluated: Evaluated) -> str:
     return f"{evaluated.left_out} clips of the other splits"
 
 
-def _machine(generator: torch.nn.Module) -> str:
-    device = next(generator.parameters()).device
+def _machine(device: torch.device) -> str:
     used = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, generators on {used}"

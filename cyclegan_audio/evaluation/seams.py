@@ -49,7 +49,7 @@ def seam_energy(way: Direction, evaluated: Evaluated) -> Estimate | None:
     Raises:
         UserError: the corpus keeps no audio.
     """
-    translator = Translator(evaluated.pair, device=next(evaluated.pair.gen_ab.parameters()).device)
+    translator = Translator(evaluated.pair, device=evaluated.pair.device)
     hop = translator.window - translator.window // 4
     values, clips = [], []
     for stretch in spread(stretches([example.clip for example in way.examples]), TRIED):

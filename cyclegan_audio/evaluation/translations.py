@@ -16,7 +16,7 @@ from cyclegan_audio.evaluation.measured import Judges, Measured, Mels, make_judg
 from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.metrics.paired import PairedScores, score_pairs
 from cyclegan_audio.models.application import apply_generator
-from cyclegan_audio.models.checkpoint import TranslationPair
+from cyclegan_audio.models.pair import TranslationPair
 
 MEAN_CLIPS = 400
 T = TypeVar("T")

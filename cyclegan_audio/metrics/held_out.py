@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DIRECTIONS = ("ab", "ba")
+from cyclegan_audio.models.pair import DIRECTIONS
+
 MIN_SPREAD = 1e-4  # of a statistic over clips, under which it says nothing
 CELL = 4  # points: the period of two doublings in a generator
 BLOCK = 8 * CELL  # points: how far a checkerboard is taken to look the same

@@ -1,11 +1,10 @@
-"""Finding a trained pair of generators, loading it without `conf/`, and shipping it small."""
+"""Finding trained generators, loading them without `conf/`, and shipping them small."""
 
 import json
 import os
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 
 FORMAT = 1
@@ -22,50 +22,6 @@ AVERAGED = "average.networks.{}.module."  # before the names of averaged weights
 CARD = "pair.json"
 SHIPPED = Path(__file__).resolve().parent / "pretrained"
 DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
-
-
-@dataclass
-class TranslationPair:
-    """Two generators and all that is needed to use them.
-
-    Attributes:
-        genres: names of A and B.
-        mel: the settings of the mels that the generators take and give.
-        gen_ab: A to B, (B, 1, M, F) in [-1, 1] to the same; in eval mode.
-        gen_ba: B to A.
-        window_frames: frames of a training clip.
-        config: the plain configuration of the run.
-        batches: training batches seen.
-        training_spans: the music of the training clips (`cyclegan_audio.data.seen`); empty where not known.
-        match: what mels are brought to before the generators see them (`cyclegan_audio.data.matching`).
-    """
-
-    genres: tuple[str, str]
-    mel: MelSettings
-    gen_ab: nn.Module
-    gen_ba: nn.Module
-    window_frames: int
-    config: dict[str, Any]
-    batches: int = 0
-    training_spans: dict[str, list[list[float]]] = field(default_factory=dict)
-    match: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def frame_multiple(self) -> int:
-        """The generators take a multiple of this many frames."""
-        return int(self.gen_ab.frame_multiple)  # type: ignore[arg-type]
-
-    def generator(self, to: str) -> nn.Module:
-        """The generator that translates to genre `to`.
-
-        Raises:
-            UserError: the pair does not have that genre.
-        """
-        if to not in self.genres:
-            raise UserError(
-                f"the model does not know the genre {to!r}; it translates to {' or '.join(self.genres)}"
-            )
-        return self.gen_ab if to == self.genres[1] else self.gen_ba
 
 
 def resolve_run(
@@ -158,12 +114,13 @@ def load_pair(
 def _pair(
     card: Mapping[str, Any], weights: dict[str, dict[str, Tensor]], path: Path, device: str | torch.device
 ) -> TranslationPair:
-    generators = {name: _build(card["config"]["model"]["generator"], weights[name], path) for name in weights}
+    config = card["config"]["model"]["generator"]
     return TranslationPair(
         genres=(card["genres"][0], card["genres"][1]),
         mel=MelSettings.from_dict(card["mel"]),
-        gen_ab=generators["gen_ab"].to(device),
-        gen_ba=generators["gen_ba"].to(device),
+        generators={
+            direction: _build(config, weights[direction], path).to(device) for direction in _directions(card)
+        },
         window_frames=card["window_frames"],
         config=card["config"],
         batches=card["batches"],
@@ -178,11 +135,13 @@ def make_card(
     window_frames: int,
     config: Mapping[str, Any],
     training_spans: Mapping[str, Any],
+    directions: Sequence[str] = DIRECTIONS,
 ) -> dict[str, Any]:
     """The plain description that makes a checkpoint usable alone."""
     return {
         "format": FORMAT,
         "genres": list(genres),
+        "directions": list(directions),
         "mel": mel.to_dict(),
         "window_frames": window_frames,
         "config": dict(config),
@@ -191,16 +150,19 @@ def make_card(
 
 
 def ship_pair(pair: TranslationPair, folder: Path) -> None:
-    """Write the two generators as 16-bit safetensors with their card into `folder`, the card last."""
+    """Write the generators as 16-bit safetensors with their card into `folder`, the card last."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("gen_ab", "gen_ba"):
-        weights = {key: value.half().contiguous() for key, value in getattr(pair, name).state_dict().items()}
-        save_file(weights, folder / f"{name}.tmp")
-        os.replace(folder / f"{name}.tmp", folder / f"{name}.safetensors")
+    for direction, generator in pair.generators.items():
+        weights = {key: value.half().contiguous() for key, value in generator.state_dict().items()}
+        part = folder / f"gen_{direction}.tmp"
+        save_file(weights, part)
+        os.replace(part, part.with_suffix(".safetensors"))
     config = {"model": {"generator": pair.config["model"]["generator"]}}
-    card = make_card(pair.genres, pair.mel, pair.window_frames, config, pair.training_spans)
+    card = make_card(
+        pair.genres, pair.mel, pair.window_frames, config, pair.training_spans, list(pair.generators)
+    )
     card |= {"batches": pair.batches, "match": pair.match}
     (folder / f"{CARD}.tmp").write_text(json.dumps(card, indent=1) + "\n")
     os.replace(folder / f"{CARD}.tmp", folder / CARD)
@@ -213,10 +175,15 @@ def _read_trained(
     content = read_checkpoint(path, device)
     state = content.get("state_dict", {})
     weights = {
-        name: _below(AVERAGED.format(name), state) or _below(f"{name}.", state)
-        for name in ("gen_ab", "gen_ba")
+        direction: _below(AVERAGED.format(f"gen_{direction}"), state) or _below(f"gen_{direction}.", state)
+        for direction in DIRECTIONS
     }
     return content["cyclegan_audio"], weights
+
+
+def _directions(card: Mapping[str, Any]) -> list[str]:
+    """Which generators there are; cards from before there were models of one direction do not say so."""
+    return card.get("directions", list(DIRECTIONS))
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -231,8 +198,8 @@ def _read_shipped(
 
     try:
         card = json.loads((folder / CARD).read_text())
-        names = ("gen_ab", "gen_ba")
-        return card, {name: load_file(folder / f"{name}.safetensors", str(device)) for name in names}
+        files = {direction: folder / f"gen_{direction}.safetensors" for direction in _directions(card)}
+        return card, {direction: load_file(file, str(device)) for direction, file in files.items()}
     except (*DAMAGE, SafetensorError) as error:
         raise UserError(
             f"{folder} does not hold a whole pair ({error}); install or export it again"

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import CARD, TranslationPair, make_card
+from cyclegan_audio.models.checkpoint import CARD, make_card
+from cyclegan_audio.models.pair import TranslationPair
 
 if TYPE_CHECKING:
     import onnxruntime
 
 ONNX, PROGRAM = ".onnx", ".pt2"
 INPUT = "mel"
-OUTPUTS = {"fake_a": "gen_ba", "fake_b": "gen_ab"}  # by the generator that makes it
+OUTPUTS = {"fake_a": "ba", "fake_b": "ab"}  # by the direction that makes it
 TOLERANCE = 1e-3  # largest difference from the generators, in the scale of the mels
 MAX_BATCH, MAX_STEPS = 256, 1 << 16  # of the dynamic axes; a step is the generators' frame multiple
 TRACED, CHECKED = (2, 16), (1, 21)  # batch and steps of the example, and of the check
@@ -30,7 +31,7 @@ class Directions(nn.Module):
 
     def __init__(self, pair: TranslationPair, outputs: list[str]) -> None:
         super().__init__()
-        self.generators = nn.ModuleList(getattr(pair, OUTPUTS[name]) for name in outputs)
+        self.generators = nn.ModuleList(pair.generators[OUTPUTS[name]] for name in outputs)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, ...]:
         return tuple(generator(mel) for generator in self.generators)
@@ -47,7 +48,7 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     Args:
         pair: on the CPU.
         path: with the suffix `.onnx` or `.pt2`.
-        to: keep only the direction toward this genre; both by default.
+        to: keep only the direction toward this genre; all that there are by default.
 
     Returns:
         The largest difference from the pair on random input of another size than the example's.
@@ -55,15 +56,17 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     Raises:
         UserError: another suffix, an unknown genre, a package that is not installed, or results that differ.
     """
-    outputs = list(OUTPUTS)
     if to is not None:
         pair.generator(to)
-        outputs = ["fake_b" if to == pair.genres[1] else "fake_a"]
+    wanted = pair.generators if to is None else [pair.direction(to)]
+    outputs = [output for output, direction in OUTPUTS.items() if direction in wanted]
     writers = {ONNX: _write_onnx, PROGRAM: _write_program}
     if path.suffix not in writers:
         raise UserError(f"cannot export to {path}: the suffix says the format; use {ONNX} or {PROGRAM}")
     model = Directions(pair, outputs).eval()
-    card = make_card(pair.genres, pair.mel, pair.window_frames, {}, {})
+    card = make_card(
+        pair.genres, pair.mel, pair.window_frames, {}, {}, [OUTPUTS[output] for output in outputs]
+    )
     card |= {"batches": pair.batches, "frame_multiple": pair.frame_multiple, "outputs": outputs}
     card["match"] = pair.match
     part = path.with_name(f".{path.stem}.part{path.suffix}")
@@ -150,9 +153,6 @@ class OnnxGenerator(nn.Module):
         self.place = nn.Parameter(torch.empty(0), requires_grad=False)  # says the device to who asks
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Raises `UserError` where the file holds the other direction only."""
-        if self.output not in [out.name for out in self.session.get_outputs()]:
-            raise UserError("this ONNX file was exported toward the other genre only; leave out --to")
         feed = {INPUT: mel.detach().cpu().numpy().astype(np.float32)}
         return torch.from_numpy(self.session.run([self.output], feed)[0]).to(mel)
 
@@ -166,14 +166,14 @@ def load_exported(path: Path) -> TranslationPair:
     session = open_session(path)
     try:
         card = json.loads(session.get_modelmeta().custom_metadata_map[CARD])
-        made = {
-            name: OnnxGenerator(session, output, card["frame_multiple"]) for output, name in OUTPUTS.items()
+        generators: dict[str, nn.Module] = {
+            OUTPUTS[output]: OnnxGenerator(session, output, card["frame_multiple"])
+            for output in card["outputs"]
         }
         return TranslationPair(
             genres=(card["genres"][0], card["genres"][1]),
             mel=MelSettings.from_dict(card["mel"]),
-            gen_ab=made["gen_ab"],
-            gen_ba=made["gen_ba"],
+            generators=generators,
             window_frames=card["window_frames"],
             config=card["config"],
             batches=card["batches"],

@@ -16,8 +16,9 @@ from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import require_number
-from cyclegan_audio.models.checkpoint import TranslationPair, load_pair
+from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics, fixed_statistics
+from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, has_norms
 from cyclegan_audio.translation.channels import from_mid_and_sides, limited, loudness_gain, mid_and_sides
 from cyclegan_audio.translation.passage import Passage, to_whole_frames

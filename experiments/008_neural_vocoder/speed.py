@@ -25,7 +25,7 @@ mel = torch.rand(1, 1, pair.mel.n_mels, FRAMES, generator=torch.Generator().manu
 
 def bf16(x: torch.Tensor) -> torch.Tensor:
     with torch.autocast("cpu", torch.bfloat16):
-        return pair.gen_ab(x).float()
+        return pair.generators["ab"](x).float()
 
 
 with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
@@ -33,10 +33,10 @@ with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
     with torch.inference_mode(False):
         export_pair(pair, plain, to=pair.genres[1])
     quantize_dynamic(plain, int8, weight_type=QuantType.QUInt8)
-    ways = {"eager fp32": pair.gen_ab, "eager bf16": bf16}
+    ways = {"eager fp32": pair.generators["ab"], "eager bf16": bf16}
     for name, path in (("onnx fp32", plain), ("onnx int8", int8)):
         ways[name] = OnnxGenerator(open_session(path), "fake_b", pair.frame_multiple)
-    truth = pair.gen_ab(mel)
+    truth = pair.generators["ab"](mel)
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
         for name, way in ways.items():

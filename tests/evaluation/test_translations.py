@@ -11,7 +11,7 @@ from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.evaluation.translations import mean_spectrum, spread, translate_direction
 from cyclegan_audio.metrics.paired import MODEL, UNTOUCHED
 from cyclegan_audio.models.application import apply_generator
-from cyclegan_audio.models.checkpoint import TranslationPair
+from cyclegan_audio.models.pair import TranslationPair
 
 
 class Shift(nn.Module):
@@ -47,7 +47,7 @@ def test_source_range_scales_the_output(small_mel: MelSettings) -> None:
 
 def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
     there, back = Shift(0.2), Shift(-0.1)
-    pair = TranslationPair(("dull", "bright"), corpus.mel, there, back, 344, {})
+    pair = TranslationPair(("dull", "bright"), corpus.mel, {"ab": there, "ba": back}, 344, {})
     seen = []
     way = translate_direction(pair, corpus, "bright", 24, lambda: seen.append(1))
     step_db = (corpus.mel.max_db - corpus.mel.min_db) / 2
@@ -64,7 +64,7 @@ def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
 
 
 def test_untrained_shift_scores_as_computed_by_hand(corpus: Corpus) -> None:
-    pair = TranslationPair(("dull", "bright"), corpus.mel, Shift(0.0), Shift(0.0), 344, {})
+    pair = TranslationPair(("dull", "bright"), corpus.mel, {"ab": Shift(0.0), "ba": Shift(0.0)}, 344, {})
     scores = translate_direction(pair, corpus, "bright", 24).score(corpus.mel)
     assert scores.error_db[MODEL].mean == pytest.approx(scores.error_db[UNTOUCHED].mean, abs=1e-3)
     assert scores.error_db[MODEL].groups == 2

@@ -61,8 +61,8 @@ def test_averaged_weights_are_loaded_where_they_are_kept(checkpoint):
     content["state_dict"] |= averaged
     torch.save(content, path)
     pair = load_pair(path)
-    assert torch.equal(pair.gen_ab.head[1].weight, 2 * model.gen_ab.head[1].weight)
-    assert torch.equal(pair.gen_ba.head[1].weight, model.gen_ba.head[1].weight)
+    assert torch.equal(pair.generators["ab"].head[1].weight, 2 * model.gen_ab.head[1].weight)
+    assert torch.equal(pair.generators["ba"].head[1].weight, model.gen_ba.head[1].weight)
 
 
 def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
@@ -73,7 +73,7 @@ def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
     assert n_bytes < 2 * sum(p.numel() for p in model.gen_ab.parameters()) + 8000
     mel = torch.rand(1, 1, 128, 16) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(pair.gen_ab(mel), model.gen_ab(mel), atol=5e-3, rtol=0)
+        torch.testing.assert_close(pair.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
     assert pair.mel.hash == load_pair(path).mel.hash
 
 
@@ -139,6 +139,32 @@ def test_every_shipped_pair_loads_and_moves_its_input():
     pair = load_pair("demo")
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     with torch.no_grad():
-        there = pair.gen_ab(mel)
+        there = pair.generators["ab"](mel)
     assert there.shape == mel.shape
     assert (there - mel).abs().mean() > 0.01
+
+
+def test_a_model_of_one_direction_is_used_and_shipped_like_any(checkpoint, tmp_path):
+    path, _ = checkpoint
+    content = torch.load(path, weights_only=True)
+    content["cyclegan_audio"]["directions"] = ["ab"]
+    content["state_dict"] = {k: v for k, v in content["state_dict"].items() if not k.startswith("gen_ba")}
+    torch.save(content, path)
+    ship_pair(load_pair(path), tmp_path / "small")
+    for pair in (load_pair(path), load_pair(tmp_path / "small")):
+        assert (list(pair.generators), pair.targets, pair.frame_multiple) == (["ab"], ["rnb"], 4)
+        with pytest.raises(UserError, match=r"translates from lofi to rnb only; .* toward lofi"):
+            pair.generator("lofi")
+        with pytest.raises(UserError, match="'jazz'; it translates to rnb"):
+            pair.generator("jazz")
+    assert not (tmp_path / "small" / "gen_ba.safetensors").exists()
+
+
+def test_cards_from_before_say_nothing_of_directions_and_have_both(checkpoint):
+    path, _ = checkpoint
+    content = torch.load(path, weights_only=True)
+    del content["cyclegan_audio"]["directions"]
+    torch.save(content, path)
+    assert load_pair(path).targets == ["rnb", "lofi"]
+    assert "directions" not in (SHIPPED / "demo" / "pair.json").read_text()
+    assert len(load_pair("demo").generators) == 2

@@ -15,7 +15,8 @@ from cyclegan_audio import Translator, translate
 from cyclegan_audio.audio.files import decode, write
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import TranslationPair, ship_pair
+from cyclegan_audio.models.checkpoint import ship_pair
+from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation import live
 from cyclegan_audio.translation.song import Spool
 
@@ -27,7 +28,7 @@ def run(tmp_path, tiny_model):
     generator = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
     mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
     config = {"model": {"generator": generator}}
-    pair = TranslationPair(("lofi", "trap"), mel, model.gen_ab, model.gen_ba, 64, config)
+    pair = TranslationPair(("lofi", "trap"), mel, {"ab": model.gen_ab, "ba": model.gen_ba}, 64, config)
     ship_pair(pair, tmp_path / "run")
     return tmp_path / "run"
 

@@ -12,8 +12,8 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import TranslationPair
 from cyclegan_audio.models.norm import InstanceNorm, fixed_statistics
+from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.live import READ_SAMPLES, latency_s, translate_live
 from cyclegan_audio.translation.survey import survey_channels
 from cyclegan_audio.translation.translator import Translator
@@ -39,7 +39,9 @@ class Change(nn.Module):
 def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationPair:
     """To "same" by the identity, to "other" by `change`."""
     mel: MelSettings = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
-    return TranslationPair(("other", "same"), mel, Change(lambda x: x), Change(change), WINDOWS[preset], {})
+    return TranslationPair(
+        ("other", "same"), mel, {"ab": Change(lambda x: x), "ba": Change(change)}, WINDOWS[preset], {}
+    )
 
 
 def lufs(wave: Tensor) -> float:
@@ -224,7 +226,7 @@ class Normed(Change):
 
 def test_windows_share_the_statistics_of_the_piece():
     made = pair("hifi", quieter)
-    made.gen_ba = Normed()
+    made.generators["ba"] = Normed()
     translator = Translator(made, "mask")
     wave = music(13.0, 44100)
     wave[:, 300_000:] *= 0.03
@@ -237,7 +239,7 @@ def test_windows_share_the_statistics_of_the_piece():
     with fixed_statistics(translator.pair.generator("other"), survey.statistics):
         alone, among = (change(frame.repeat(1, n)[None])[0, :, :8] for n in (1, 43))
     torch.testing.assert_close(alone, among)
-    assert made.gen_ba.norm.fixed is None
+    assert made.generators["ba"].norm.fixed is None
 
 
 @pytest.mark.parametrize("preset", WINDOWS)
