@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.filters import slaney_filters, zaf_filters
+from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, mel_magnitudes
 from cyclegan_audio.errors import UserError
 
 
@@ -128,20 +129,20 @@ class MelSettings:
         Raises:
             UserError: the waveform is too short for the padding by reflection.
         """
-        n_samples = waveform.shape[-1]
-        if self.padding == "reflect":
-            if n_samples <= self._pad:
-                raise UserError(
-                    f"audio of {n_samples} samples is shorter than one frame; give at least 0.1 s"
-                )
-            padded = F.pad(waveform, (self._pad, self._pad), mode="reflect")
-        else:
-            length = (self.n_frames(n_samples) - 1) * self.hop_length + self.n_fft
-            padded = F.pad(waveform, (self._pad, length - self._pad - n_samples))
-        window = _window(self, waveform.device)
+        padded, window = self._padded(waveform), _window(self, waveform.device)
         return torch.stft(
             padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True
         )
+
+    def _padded(self, waveform: Tensor) -> Tensor:
+        n_samples = waveform.shape[-1]
+        if self.padding == "zeros":
+            length = (self.n_frames(n_samples) - 1) * self.hop_length + self.n_fft
+            return F.pad(waveform, (self._pad, length - self._pad - n_samples))
+        if n_samples <= self._pad:
+            raise UserError(f"audio of {n_samples} samples is shorter than one frame; give at least 0.1 s")
+        before, after = waveform[..., 1 : self._pad + 1], waveform[..., -self._pad - 1 : -1]
+        return torch.cat([before.flip(-1), waveform, after.flip(-1)], -1)  # `F.pad` takes six times as long
 
     def istft(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """The waveform (B, n_samples) whose STFT is nearest to `spectrum` (Griffin and Lim 1984, eq. 6)."""
@@ -162,12 +163,20 @@ class MelSettings:
 
     def mel_db_of(self, magnitude: Tensor) -> Tensor:
         """Magnitudes (B, n_fft // 2 + 1, F) to the mel in dB (B, n_mels, F)."""
-        mel = torch.matmul(_filters(self, magnitude.device), magnitude)
+        return self._db(torch.matmul(_filters(self, magnitude.device), magnitude))
+
+    def _db(self, mel: Tensor) -> Tensor:
         return 20 * mel.clamp_min(self.floor).log10()
 
     def mel_db(self, waveform: Tensor) -> Tensor:
         """Waveform (B, T) in [-1, 1] to the mel in dB (B, n_mels, F)."""
-        return self.mel_db_of(self.magnitude(self.stft(waveform)))
+        if waveform.device.type != "cpu" or waveform.dtype != torch.float32 or waveform.requires_grad:
+            return self.mel_db_of(self.magnitude(self.stft(waveform)))
+        frames = self._padded(waveform).unfold(-1, self.n_fft, self.hop_length)
+        window, groups = _window(self, waveform.device), _band_groups(self)
+        return self._db(
+            torch.stack([mel_magnitudes(f, window, self.magnitude_epsilon, groups) for f in frames])
+        )
 
     def db_to_mel(self, mel_db: Tensor) -> Tensor:
         """dB back to linear mel magnitude, same shape."""
@@ -207,6 +216,11 @@ def _filters(settings: MelSettings, device: torch.device) -> Tensor:
     if s.filters == "zaf":
         return zaf_filters(s.sample_rate, s.n_fft, s.n_mels).to(device)
     return slaney_filters(s.sample_rate, s.n_fft, s.n_mels, s.f_min_hz, s.f_max_hz).to(device)
+
+
+@lru_cache(maxsize=16)
+def _band_groups(settings: MelSettings) -> BandGroups:
+    return band_groups(_filters(settings, torch.device("cpu")))
 
 
 @lru_cache(maxsize=8)

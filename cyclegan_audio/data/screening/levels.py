@@ -8,7 +8,6 @@ import dataclasses
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 LOWEST_DB = -120.0  # what digital silence is given instead of minus infinity
