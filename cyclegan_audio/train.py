@@ -22,7 +22,10 @@ VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
 
 def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
-    """Train as `cfg` says, leaving everything in `run_dir`; returns the last held-out errors by name.
+    """Train as `cfg` says, leaving everything in `run_dir`.
+
+    Returns:
+        The last numbers of held-out clips by name.
 
     Raises:
         UserError: the configuration, the corpus or the run to resume is not right.

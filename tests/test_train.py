@@ -13,6 +13,7 @@ from wandb_file import whole_run
 
 from cyclegan_audio import evaluate
 from cyclegan_audio import train as command
+from cyclegan_audio.config import compose
 from cyclegan_audio.errors import STOPPED
 from cyclegan_audio.models.checkpoint import load_pair, ship_pair
 from cyclegan_audio.training.checkpoints import Checkpoints
@@ -289,6 +290,9 @@ def test_multirun_gives_each_job_its_folder(run, small):
         load_pair(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
     ] == [0, 5]
     assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
+    record = json.loads(Path("sweep/0_low_high/job.json").read_text())
+    assert 0 < record["held_out"]["held_out/cycle_a"] < 2
+    assert set(compose("train").objective) <= set(record["held_out"])
     assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0
 
 

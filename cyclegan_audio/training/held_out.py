@@ -14,6 +14,7 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.run_folder import VALIDATION
 from cyclegan_audio.training.table import Table
 
+HELD_OUT = "held_out/"  # before the names of what is logged
 SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or below (-1) it, and what it says
     "disc_wins": (1, "the discriminator tells nearly every held-out patch: the generator learns little more"),
     "moved": (-1, "the generator copies its input: give the identity loss less weight"),
@@ -73,8 +74,10 @@ class HeldOut(pl.Callback):
             self.table.add(
                 {"batch": module.batches, "epoch": trainer.current_epoch, **_elapsed(module), **found}
             )
+        named = {f"{HELD_OUT}{name}": value for name, value in found.items()}
         for logger in trainer.loggers:
-            logger.log_metrics({f"held_out/{name}": value for name, value in found.items()}, module.batches)
+            logger.log_metrics(named, module.batches)
+        module.log_dict(named, logger=False)  # to `trainer.callback_metrics`
         if self.best is None or found["score"] < self.best[0]:
             self.best = (found["score"], module.batches)
         self.warn(found)

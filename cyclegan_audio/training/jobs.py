@@ -34,7 +34,7 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
     """Train as a job of a sweep, on a GPU of its own, with a record and, by `cfg.report`, a report.
 
     Returns:
-        The sum of the held-out errors that `cfg.objective` names; None where they are not there or the job
+        The sum of the numbers that `cfg.objective` names; None where they are not there or the job
         failed, which does not end the sweep.
     """
     try:
@@ -45,7 +45,11 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
     except Exception:
         traceback.print_exc()
         return None
-    return sum(held_out[name] for name in cfg.objective) if set(cfg.objective) <= set(held_out) else None
+    if missing := sorted(set(cfg.objective) - set(held_out)):
+        there = ", ".join(held_out) or "nothing"
+        print(f"warning: objective={missing[0]} was not measured ({there})", file=sys.stderr)
+        return None
+    return sum(held_out[name] for name in cfg.objective)
 
 
 def is_unfinished_job(folder: Path) -> bool:

@@ -51,7 +51,7 @@ def carry_out(
     """Train in the run's folder, from `checkpoint` on where there is one, and say so.
 
     Returns:
-        The last errors of held-out clips by name.
+        The last numbers of held-out clips by name.
 
     Raises:
         UserError: the folder cannot be written, or training broke down.
@@ -68,8 +68,7 @@ def carry_out(
         print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
     if was_stopped(trainer):
         raise KeyboardInterrupt  # the other jobs of a sweep end too
-    held_out = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return {name: value for name, value in held_out.items() if name.startswith("val/")}
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def was_stopped(trainer: pl.Trainer) -> bool:

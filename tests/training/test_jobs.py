@@ -13,17 +13,24 @@ from cyclegan_audio.training import jobs
 
 def config(**more):
     return OmegaConf.create(
-        {"objective": ["val/x", "val/y"], "report": False, "trainer": {"devices": 1}, "logger": {}, **more}
+        {
+            "objective": ["held_out/x", "held_out/y"],
+            "report": False,
+            "trainer": {"devices": 1},
+            "logger": {},
+            **more,
+        }
     )
 
 
-def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path):
-    held_out = {"val/x": 1.0, "val/y": 0.25, "val/z": 9.0}
+def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path, capsys):
+    held_out = {"held_out/x": 1.0, "held_out/y": 0.25, "held_out/z": 9.0}
     value = jobs.job(lambda cfg, folder: held_out, config(), tmp_path / "job", ["seed=1"])
     assert value == 1.25
     record = json.loads((tmp_path / "job" / "job.json").read_text())
     assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
-    assert jobs.job(lambda cfg, folder: {}, config(), tmp_path / "job", []) is None
+    assert jobs.job(lambda cfg, folder: {"held_out/x": 1.0}, config(), tmp_path / "job", []) is None
+    assert "objective=held_out/y was not measured (held_out/x)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -60,7 +67,7 @@ def test_a_failed_job_that_is_run_again_alone_is_done(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="its evaluation failed"):
         jobs.again(lambda cfg, folder: {}, config(report=True), folder)
     assert "its evaluation failed" in jobs.what_failed(folder)
-    jobs.again(lambda cfg, folder: {"val/x": 1.0}, config(), folder)
+    jobs.again(lambda cfg, folder: {"held_out/x": 1.0}, config(), folder)
     assert not jobs.is_unfinished_job(folder)
     assert jobs.what_failed(folder) == ""
     assert jobs.read_record(folder)["overrides"] == ["seed=1"]
