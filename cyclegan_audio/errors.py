@@ -1,5 +1,6 @@
 """Errors that are the user's to mend, and how a command shows them."""
 
+import argparse
 import math
 import os
 import sys
@@ -36,6 +37,14 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
             sys.exit(STOPPED)
 
     return wrapped
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1 from a command line, as argparse's `type`."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
 
 
 def require_number(

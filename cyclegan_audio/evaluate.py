@@ -10,11 +10,10 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
-from cyclegan_audio.data.matching import Match
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError, one_line_errors
+from cyclegan_audio.errors import UserError, one_line_errors, positive
+from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
 from cyclegan_audio.evaluation.sayings import sayings
 from cyclegan_audio.evaluation.suite import SECTIONS
@@ -25,7 +24,7 @@ from cyclegan_audio.evaluation.translations import (
     translate_direction,
 )
 from cyclegan_audio.evaluation.verdict import verdict
-from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, resolve_run
+from cyclegan_audio.models.checkpoint import load_pair, resolve_run
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -60,7 +59,7 @@ def evaluate(
     """
     path = resolve_run(run, checkpoint)
     pair = load_pair(run, choose_device(device), checkpoint)
-    opened = _open_corpus(pair, corpus, path)
+    opened = open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
     pairs = [pair, second] if second else [pair]
     left_out = 0
@@ -91,23 +90,6 @@ def _report(evaluated: Evaluated, folder: Path) -> Path:
     page = write_report(folder, f"{a} and {b}: {Path(evaluated.run).name}", line, sections)
     print(f"{line}\nreport: {page}")
     return page
-
-
-def _open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -> Corpus:
-    """The corpus that is named, else the run's own; for a shipped pair the demo songs."""
-    trained_on = pair.config.get("data", {}).get("corpus")
-    if corpus is None and path.parent == SHIPPED:
-        trained_on = ensure_demo_corpus()
-    if corpus is None and trained_on is None:
-        raise UserError(f"{path} does not say which corpus it was trained on; name one by --corpus DIR")
-    if corpus is None and not Path(trained_on).is_dir():
-        raise UserError(
-            f"the corpus {trained_on} of this run is not there; say where it lies by --corpus DIR"
-        )
-    opened = Corpus.open(corpus if corpus is not None else trained_on)
-    pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
-    opened.require_genres(*pair.genres)
-    return opened.matched(Match.from_dict(pair.match))
 
 
 def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device: str) -> TranslationPair:
@@ -148,13 +130,6 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.evaluate", description=__doc__)
     parser.add_argument(
@@ -170,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clips",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=CLIPS,
         help=f"held-out clips a genre (default: {CLIPS})",
     )

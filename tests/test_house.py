@@ -16,8 +16,8 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"training"},
     {"translation"},
     {"evaluation", "feasibility"},
-    {"comparison"},
-    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "compare", "export"},
+    {"comparison", "listening"},
+    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "compare", "listen", "export"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_FILE_LINES = 260

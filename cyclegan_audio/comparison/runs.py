@@ -99,8 +99,8 @@ def _read(folder: Path) -> Judged:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         checkpoint = Path(report["run"]["checkpoint"])
-        if len(clips := [v["clips"]["paired"] for v in report["measures"].values() if "clips" in v]) != 2:
-            raise ValueError(f"clips of {len(clips)} directions")
+        if not [numbers["clips"]["paired"] for numbers in report["measures"].values() if "clips" in numbers]:
+            raise ValueError("no clips")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is damaged or of another version ({error!r}); evaluate the run again"

@@ -64,11 +64,10 @@ def columns(runs: "Sequence[Judged]") -> list[Column]:
         else:
             groups.append((own, [run]))
     if len(groups) == 1 and _ways_repeat(groups[0][1]):
-        names = _unique([f"{SEED}={run.seed}" for run in runs], runs)
+        names = _unique([f"{SEED}={run.seed}" for run in runs], *_names(runs))
         return [Column(name, [run]) for name, run in zip(names, runs, strict=True)]
-    found = differing([settings for settings, _ in groups])
-    names = [_name(settings, found) or members[0].name for settings, members in groups]
-    names = _unique(names, [members[0] for _, members in groups])
+    firsts = [members[0] for _, members in groups]
+    names = name_apart([own for own, _ in groups], *_names(firsts))
     return [Column(name, members) for name, (_, members) in zip(names, groups, strict=True)]
 
 
@@ -77,12 +76,19 @@ def _ways_repeat(runs: "Sequence[Judged]") -> bool:
     return len(set(ways)) < len(ways)
 
 
-def _unique(names: "Sequence[str]", runs: "Sequence[Judged]") -> list[str]:
-    """The names; where two are alike the runs' own, then their folders."""
-    for choice in (list(names), [run.name for run in runs]):
-        if len(set(choice)) == len(choice):
-            return choice
-    return [str(run.report_folder) for run in runs]
+def _names(runs: "Sequence[Judged]") -> tuple[list[str], list[str]]:
+    return [run.name for run in runs], [str(run.report_folder) for run in runs]
+
+
+def name_apart(settings: Sequence[Mapping[str, Any]], own: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Names by what differs between settings: `identity=0`; else the runs' own, else where they lie."""
+    keys = differing(settings)
+    return _unique([_name(one, keys) or name for one, name in zip(settings, own, strict=True)], own, places)
+
+
+def _unique(*choices: Sequence[str]) -> list[str]:
+    """The first choice of names in which no two are alike, or the last."""
+    return list(next((names for names in choices if len(set(names)) == len(names)), choices[-1]))
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from cyclegan_audio.comparison.settings import Column
 from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.listening import play
+from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.evaluation.translations import Example, spread, translate_clip
 from cyclegan_audio.figures import cycle_grid
 from cyclegan_audio.models.checkpoint import load_pair
@@ -44,8 +44,8 @@ def _add(section: Section, way: str, columns: Sequence[Column], corpus: str | Pa
     """
     runs = [column.of(way)[0] for column in columns]
     pairs = [load_pair(run.checkpoint) for run in runs]
-    folder = corpus or runs[0].settings.get("data.corpus") or runs[0].report["run"]["corpus"]
-    corpora = [Corpus.open(folder).matched(Match.from_dict(pair.match)) for pair in pairs]
+    named = corpus or next((c for r in runs if Path(c := r.report["run"]["corpus"]).is_dir()), None)
+    corpora = [open_corpus(pair, named, run.checkpoint) for pair, run in zip(pairs, runs, strict=True)]
     clips = _clips([set(run.report["measures"][way]["clips"]["clip_id"]) for run in runs], corpora[0])
     made = [
         [translate_clip(pair, own, clip) for clip in clips] for pair, own in zip(pairs, corpora, strict=True)

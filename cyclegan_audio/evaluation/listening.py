@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.clip_table import clip_scores
@@ -67,14 +68,18 @@ def play(
     """
     mel = corpus.mel
     source = corpus.audio(clip)
-
-    @torch.inference_mode()
-    def voiced(mel_db: Tensor) -> Tensor:
-        return vocoder(mel_db[None], mel, len(source), source[None], real_db[None])[0]
-
+    voices = {"source through the vocoder": real_db, **made}
     sounds = [
         sound(f"source ({clip.genre})", source, mel.sample_rate),
-        sound("source through the vocoder", voiced(real_db), mel.sample_rate),
-        *(sound(label, voiced(mel_db), mel.sample_rate) for label, mel_db in made.items()),
+        *(
+            sound(label, voiced(vocoder, mel_db, mel, source, real_db), mel.sample_rate)
+            for label, mel_db in voices.items()
+        ),
     ]
     return Listening(f"{title}: {clip.score or clip.source} at {clip.start_s:g} s", sounds)
+
+
+@torch.inference_mode()
+def voiced(vocoder: Vocoder, mel_db: Tensor, mel: MelSettings, source: Tensor, source_db: Tensor) -> Tensor:
+    """(T,) a mel in dB (M, F) as sound, with the help of the source (T,) and its mel (M, F)."""
+    return vocoder(mel_db[None], mel, len(source), source[None], source_db[None])[0]

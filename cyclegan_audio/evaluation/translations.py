@@ -167,7 +167,7 @@ def translate_direction(
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = _through(pair, corpus, to, real_db, pair.mel.range_db(real_db))
+        fake_db = through(pair, corpus, to, real_db, pair.mel.range_db(real_db))
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     return Direction(source, to, examples, paired, (mean_spectrum(corpus, source), mean_spectrum(corpus, to)))
@@ -178,14 +178,15 @@ def translate_clip(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Example
     to = next(genre for genre in pair.genres if genre != clip.genre)
     real_db = corpus.mel_db(clip)
     range_db = pair.mel.range_db(real_db)
-    fake_db = _through(pair, corpus, to, real_db, range_db)
-    rec_db, idt_db = (_through(pair, corpus, clip.genre, mel_db, range_db) for mel_db in (fake_db, real_db))
+    fake_db = through(pair, corpus, to, real_db, range_db)
+    rec_db, idt_db = (through(pair, corpus, clip.genre, mel_db, range_db) for mel_db in (fake_db, real_db))
     return Example(clip, real_db, fake_db, rec_db, idt_db)
 
 
-def _through(
+def through(
     pair: TranslationPair, corpus: Corpus, to: str, mel_db: Tensor, range_db: tuple[float, float]
 ) -> Tensor:
+    """A mel (M, F) in dB to genre `to`, scaled by `range_db`, brought to what the corpus is matched to."""
     return corpus.match.apply(apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel)
 
 

@@ -1,13 +1,12 @@
 """Differences between two systems over the same or other clips: how large, how sure, how likely by chance."""
 
-import dataclasses
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from cyclegan_audio.metrics.intervals import LEVEL, Estimate
+from cyclegan_audio.metrics.intervals import LEVEL, Estimate, standard_error
 
 FLIPS = 2**14  # all of them up to 14 groups, else so many at random
 LEAST_GROUPS = 6  # tracks; 5 give no p below 0.05 by any flips
@@ -113,7 +112,7 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
     """
     from scipy.special import stdtr, stdtrit
 
-    errors = [_error(x) for x in (a, b)]
+    errors = [standard_error(x) for x in (a, b)]
     mean, variance = b.mean - a.mean, sum(error**2 for error in errors)
     sizes = min(a.n, b.n), min(a.groups, b.groups)
     if not variance > 0:  # NaN too
@@ -123,18 +122,3 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
     reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
     p = 2 * float(stdtr(degrees, -abs(mean) / error))
     return Estimate(mean, math.nan, mean - reach, mean + reach, *sizes), p
-
-
-def _error(value: Estimate) -> float:
-    """Standard error of the mean behind a Student's t interval."""
-    from scipy.special import stdtrit
-
-    if value.groups < 2:
-        return math.nan
-    return (value.high - value.low) / 2 / float(stdtrit(value.groups - 1, (1 + LEVEL) / 2))
-
-
-def scaled(value: Estimate, factor: float) -> Estimate:
-    """The same in another unit."""
-    low, high = sorted((value.low * factor, value.high * factor))
-    return dataclasses.replace(value, mean=value.mean * factor, sd=value.sd * abs(factor), low=low, high=high)

@@ -54,6 +54,15 @@ class Estimate:
         return f"{self.mean:.2f}{interval}"
 
 
+def standard_error(value: Estimate) -> float:
+    """Of the mean, from its Student's t interval over groups; NaN for one group."""
+    from scipy.special import stdtrit
+
+    if value.groups < 2:
+        return math.nan
+    return (value.high - value.low) / 2 / float(stdtrit(value.groups - 1, (1 + LEVEL) / 2))
+
+
 def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     """The mean of `values` with an interval by Student's t over whole groups.
 

@@ -1,6 +1,6 @@
 """Self-contained HTML pages made of sections; they know nothing of what they show."""
 
-from cyclegan_audio.pages.page import as_json, render, require_writable, write_whole
+from cyclegan_audio.pages.page import as_json, environment, render, require_writable, write_whole
 from cyclegan_audio.pages.section import Listening, Picture, Section, Sound, Table, picture, sound
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Sound",
     "Table",
     "as_json",
+    "environment",
     "picture",
     "render",
     "require_writable",

@@ -6,27 +6,36 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.pages.section import Section
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PACKAGE = "cyclegan_audio.pages"
 TEMPLATE = "page.html.j2"
 
 
 def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
     """The page as text, with everything that it shows and plays inside it; the verdict stands first."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    return environment().get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
 
-    environment = Environment(
-        loader=PackageLoader("cyclegan_audio.pages", "."),
+
+def environment(package: str = PACKAGE) -> "Environment":
+    """Templates of a package of ours, which may extend `base.html.j2` of this one."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name, ".") for name in (package, PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
+    made.filters["data_uri"] = data_uri
+    return made
 
 
 def as_json(numbers: Mapping[str, Any]) -> str:
