@@ -11,8 +11,8 @@ from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.checkpoint import make_card
-from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.run_folder import CONFIG
+from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
 from cyclegan_audio.training.ranks import parents_run, require_shared_folder
 from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up, to_resume
@@ -31,12 +31,12 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
         UserError: the configuration, the corpus or the run to resume is not right.
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
-    begin(cfg, run_dir, CycleGAN.command)
+    begin(cfg, run_dir, TranslationModule.command)
     cfg.corpus = str(Path(cfg.corpus or ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
     choose_arithmetic(cfg, build("model.generator", cfg.model.generator))
-    model = build("model", cfg.model)
+    model: TranslationModule = build("model", cfg.model)
     model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
-    data = build("data", cfg.data, frame_multiple=model.gen_ab.frame_multiple)
+    data = build("data", cfg.data, frame_multiple=model.frame_multiple)
     data.setup("fit")
     spans = training_spans(clip for clips in data.clips("train") for clip in clips)
     checkpoint = None
@@ -44,7 +44,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
         checkpoint = to_resume(cfg.resume)
         spans = take_up(checkpoint, data, spans)
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans)
+    model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans, model.directions)
     model.card["match"] = data.corpus.match.to_dict()
     model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
     return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")

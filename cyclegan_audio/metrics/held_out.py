@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.models.pair import DIRECTIONS
+from cyclegan_audio.models.pair import DIRECTIONS, ordered
 
 MIN_SPREAD = 1e-4  # of a statistic over clips, under which it says nothing
 CELL = 4  # points: the period of two doublings in a generator
@@ -75,27 +75,44 @@ def won_share(score_real: Tensor, score_fake: Tensor) -> float:
     return float(below.double().mean()) / (2 * len(fake))
 
 
+def movement_lost(fake: Tensor, source: Tensor) -> float:
+    """How little of the source's movement in time a translation has: 0 for a copy, 1 for another piece.
+
+    1 minus the correlation over bands and frames, once each band's mean over time is taken out; the mean over
+    clips. An equaliser loses nothing.
+    """
+    made, own = (mels.float() - mels.float().mean(3, keepdim=True) for mels in (fake, source))
+    likeness = F.cosine_similarity(made.flatten(1), own.flatten(1), dim=1, eps=MIN_SPREAD)
+    return float(1 - likeness.mean())
+
+
 def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     """Numbers of a pair on held-out clips, lower is better, and their sum as `score`.
 
     Args:
-        clips: `real_*`, `fake_*`, `rec_*` and, where there is one, `idt_*`, of `a` and `b`.
+        clips: `real_*` of `a` and `b`, `fake_*` of the genres translated to and, where there are, `rec_*`
+            (both) and `idt_*`.
 
     Returns:
         `genre_*` by direction: `genre_distance` of the translations. `cycle_*` and `identity_*` by domain:
         what is lost on the way there and back, and by a translation to the clip's own genre, as a share of
-        what two clips of the two genres differ by. `score`: the mean over directions of genre plus cycle.
+        what two clips of the two genres differ by. `lost_*` by direction, where there is no way back:
+        `movement_lost`. `score`: the mean over directions of genre plus cycle or lost.
     """
     apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
-    found = {}
-    for direction in DIRECTIONS:
-        source, target = direction[0], direction[1]
-        reals = clips[f"real_{source}"], clips[f"real_{target}"]
-        found[f"genre_{direction}"] = genre_distance(clips[f"fake_{target}"], *reals)
-        found[f"cycle_{source}"] = difference(clips[f"rec_{source}"], reals[0]) / apart
-        if f"idt_{source}" in clips:
-            found[f"identity_{source}"] = difference(clips[f"idt_{source}"], reals[0]) / apart
-    parts = [found[f"genre_{direction}"] + found[f"cycle_{direction[0]}"] for direction in DIRECTIONS]
+    found, parts = {}, []
+    for direction in _directions(clips):
+        reals = ordered((clips["real_a"], clips["real_b"]), direction)
+        source, fake = direction[0], clips[f"fake_{direction[1]}"]
+        found[f"genre_{direction}"] = genre_distance(fake, *reals)
+        if f"rec_{source}" in clips:
+            kept = found[f"cycle_{source}"] = difference(clips[f"rec_{source}"], reals[0]) / apart
+        else:
+            kept = found[f"lost_{direction}"] = movement_lost(fake, reals[0])
+        parts.append(found[f"genre_{direction}"] + kept)
+    for domain in ("a", "b"):
+        if f"idt_{domain}" in clips:
+            found[f"identity_{domain}"] = difference(clips[f"idt_{domain}"], clips[f"real_{domain}"]) / apart
     return {"score": sum(parts) / len(parts), **found}
 
 
@@ -110,11 +127,15 @@ def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
     """
     apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     found = {}
-    for direction in DIRECTIONS:
-        source, target, fake = (
-            clips[name] for name in (f"real_{direction[0]}", f"real_{direction[1]}", f"fake_{direction[1]}")
-        )
+    for direction in _directions(clips):
+        source, target = ordered((clips["real_a"], clips["real_b"]), direction)
+        fake = clips[f"fake_{direction[1]}"]
         found[f"moved_{direction}"] = difference(fake, source) / apart
         found[f"variety_{direction}"] = variety(fake) / variety(source) if variety(source) > 0 else 1.0
         found[f"checkerboard_{direction}"] = checkerboard(fake) / max(checkerboard(target), MIN_SPREAD)
     return found
+
+
+def _directions(clips: Mapping[str, Tensor]) -> list[str]:
+    """Those of which there are translations."""
+    return [direction for direction in DIRECTIONS if f"fake_{direction[1]}" in clips]

@@ -1,13 +1,11 @@
 """What the generators lose by what they change, and the weighted sum of their losses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.errors import UserError
-
-TERMS = ("adversarial", "cycle", "identity")
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -15,19 +13,19 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     return F.l1_loss(output.float(), target.float())
 
 
-def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights of the three terms as plain numbers.
+def check_weights(weights: Mapping[str, float], terms: Sequence[str]) -> dict[str, float]:
+    """The weights of the terms as plain numbers.
 
     Raises:
         UserError: a term is missing or unknown, or a weight is negative.
     """
-    if set(weights) != set(TERMS):
+    if set(weights) != set(terms):
         raise UserError(
-            f"model.loss_weights must name exactly {', '.join(TERMS)}; it names {', '.join(weights)}"
+            f"model.loss_weights must name exactly {', '.join(terms)}; it names {', '.join(weights)}"
         )
     if min(weights.values()) < 0:
         raise UserError("model.loss_weights must not be negative; 0 leaves a term out")
-    return {term: float(weights[term]) for term in TERMS}
+    return {term: float(weights[term]) for term in terms}
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
 
 DIRECTIONS = ("ab", "ba")  # ab: from genre A to genre B
+T = TypeVar("T")
 
 
 @dataclass
@@ -84,7 +85,7 @@ class TranslationPair:
         return next(iter(self.generators.values()))
 
 
-def ordered(genres: Sequence[str], direction: str) -> tuple[str, str]:
-    """Source and target of a direction between genres A and B."""
-    a, b = genres
+def ordered(both: Sequence[T], direction: str) -> tuple[T, T]:
+    """Source and target of a direction, from what belongs to A and to B."""
+    a, b = both
     return (a, b) if direction == DIRECTIONS[0] else (b, a)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.metrics.held_out import held_out_metrics, held_out_signs, won_share
-from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.pair import DIRECTIONS
 from cyclegan_audio.models.run_folder import VALIDATION
+from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.table import Table
 
 HELD_OUT = "held_out/"  # before the names of what is logged
@@ -21,11 +22,6 @@ SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or bel
     "variety": (-1, "all inputs become much the same output: train anew with a smaller learning rate"),
     "checkerboard": (1, "a pattern repeats with the up-sampling's period: look at the grids"),
 }
-COLUMNS = (
-    "batch", "epoch", "elapsed_s", "score", "genre_ab", "genre_ba", "cycle_a", "cycle_b",
-    "identity_a", "identity_b",
-    *(f"{sign}_{direction}" for sign in SIGNS for direction in ("ab", "ba")),
-)  # fmt: skip
 
 
 class HeldOut(pl.Callback):
@@ -56,17 +52,17 @@ class HeldOut(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.warned = state_dict["best"], state_dict["warned"]
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
-            self.table.start(COLUMNS, pl_module.batches)
+            self.table.start(columns(pl_module), pl_module.batches)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         done = trainer.current_epoch + 1
         is_last = trainer.should_stop or done == trainer.max_epochs
         if is_last or done % self.every_epochs == 0:
             self.judge(trainer, pl_module)
 
-    def judge(self, trainer: pl.Trainer, module: CycleGAN) -> None:
+    def judge(self, trainer: pl.Trainer, module: TranslationModule) -> None:
         """Write, log and compare the numbers of the weights as they are now."""
         clips, signs = self.measure(trainer, module)
         found = {**held_out_metrics(clips), **held_out_signs(clips), **signs}
@@ -83,7 +79,9 @@ class HeldOut(pl.Callback):
         self.warn(found)
 
     @torch.no_grad()
-    def measure(self, trainer: pl.Trainer, module: CycleGAN) -> tuple[dict[str, Tensor], dict[str, float]]:
+    def measure(
+        self, trainer: pl.Trainer, module: TranslationModule
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """All held-out clips and translations, on the CPU, and how often the discriminators are right."""
         parts: list[dict[str, Tensor]] = []
         module.eval()
@@ -92,7 +90,7 @@ class HeldOut(pl.Callback):
                 reals = {name: batch[name].to(module.device) for name in ("real_a", "real_b")}
                 with trainer.precision_plugin.val_step_context():
                     out = {**reals, **module.translate_batch(reals, averaged=True)}
-                    for domain, disc in (("a", module.disc_a), ("b", module.disc_b)):
+                    for domain, disc in module.discriminators().items():
                         out |= {
                             f"{kind}_score_{domain}": disc(out[f"{kind}_{domain}"])
                             for kind in ("real", "fake")
@@ -105,7 +103,7 @@ class HeldOut(pl.Callback):
             f"disc_wins_{direction}": won_share(
                 clips.pop(f"real_score_{direction[1]}"), clips.pop(f"fake_score_{direction[1]}")
             )
-            for direction in ("ab", "ba")
+            for direction in module.directions
         }
         return clips, shares
 
@@ -121,5 +119,18 @@ class HeldOut(pl.Callback):
         self.warned = bad
 
 
-def _elapsed(module: CycleGAN) -> dict[str, float]:
+def columns(module: TranslationModule) -> list[str]:
+    """Of `validation.csv`, for what the module learns."""
+    ways = module.directions
+    kept = [f"cycle_{way[0]}" for way in ways] if ways == DIRECTIONS else [f"lost_{way}" for way in ways]
+    return [
+        *("batch", "epoch", "elapsed_s", "score"),
+        *(f"genre_{way}" for way in ways),
+        *kept,
+        *(f"identity_{domain}" for domain in module.targets),
+        *(f"{sign}_{way}" for sign in SIGNS for way in ways),
+    ]
+
+
+def _elapsed(module: TranslationModule) -> dict[str, float]:
     return {"elapsed_s": round(module.elapsed_s, 2)}

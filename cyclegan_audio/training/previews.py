@@ -15,7 +15,8 @@ from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.figures.spectrograms import cycle_grid, mel_picture
 from cyclegan_audio.models.application import apply_generator
-from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.pair import ordered
+from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.loggers import Cell, Dashboard
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
@@ -35,25 +36,25 @@ class Previews(pl.Callback):
         self.vocoder = vocoder
         self.from_mel_alone = make_vocoder("griffin_lim")
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if (trainer.current_epoch + 1) % self.every_epochs == 0:
             self.show(trainer, pl_module, trainer.current_epoch + 1)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: CycleGAN) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if trainer.current_epoch % self.every_epochs or trainer.should_stop:
             self.show(trainer, pl_module, trainer.current_epoch)
 
-    def show(self, trainer: pl.Trainer, module: CycleGAN, epoch: int) -> None:
+    def show(self, trainer: pl.Trainer, module: TranslationModule, epoch: int) -> None:
         """Write and log the pictures and the audio of the epoch."""
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         with torch.no_grad(), torch.random.fork_rng():
-            for to_b, held_out in zip((True, False), data.clips("val"), strict=True):
-                source, target = data.genres if to_b else reversed(data.genres)
-                clips = held_out[: self.clips]
-                rows = [translate_clip(module, data.corpus, clip, to_b) for clip in clips]
-                stem = f"epoch_{epoch:04d}_{'a_to_b' if to_b else 'b_to_a'}"
+            for direction in module.directions:
+                source, target = ordered(data.genres, direction)
+                clips = ordered(data.clips("val"), direction)[0][: self.clips]
+                rows = [translate_clip(module, data.corpus, clip, direction) for clip in clips]
+                stem = f"epoch_{epoch:04d}_{'_to_'.join(direction)}"
                 title = f"{source} to {target}, after {module.batches} batches"
                 self._grid(trainer, rows, data.mel, stem, title)
                 heard = self._audio(
@@ -112,15 +113,18 @@ class Previews(pl.Callback):
         return {kind: waveform[0].clamp(-1, 1) for kind, waveform in made.items()}
 
 
-def translate_clip(module: CycleGAN, corpus: Corpus, clip: Clip, to_b: bool) -> dict[str, Tensor]:
-    """One held-out clip in dB, each (M, F): real, fake, reconstruction, identity."""
+def translate_clip(
+    module: TranslationModule, corpus: Corpus, clip: Clip, direction: str
+) -> dict[str, Tensor]:
+    """One held-out clip in dB, each (M, F): real, fake; with a way back reconstruction, identity."""
     real_db = corpus.mel_db(clip)
     range_db = corpus.mel.range_db(real_db)
-    there, back = module.translator(to_b), module.translator(not to_b)
-    fake_db = apply_generator(there, real_db, corpus.mel, range_db)
-    return {
-        "real": real_db,
-        "fake": fake_db,
+    fake_db = apply_generator(module.translator(direction), real_db, corpus.mel, range_db)
+    made = {"real": real_db, "fake": fake_db}
+    if direction[::-1] not in module.directions:
+        return made
+    back = module.translator(direction[::-1])
+    return made | {
         "reconstruction": apply_generator(back, fake_db, corpus.mel, range_db),
         "identity": apply_generator(back, real_db, corpus.mel, range_db),
     }
@@ -136,8 +140,10 @@ def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:
             ("cycle error", "reconstruction"),
             ("identity error", "identity"),
         )
+        if kind in row
     }
-    return {**errors_db, "real, fake, reconstruction": mel_picture([*row.values()][:3]), **sounds}
+    shown = [name for name in row if name != "identity"]
+    return {**errors_db, ", ".join(shown): mel_picture([row[name] for name in shown]), **sounds}
 
 
 def _dashboards(trainer: pl.Trainer) -> Iterator[Dashboard]:

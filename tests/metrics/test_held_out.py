@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from cyclegan_audio.metrics.held_out import (
     genre_distance,
     held_out_metrics,
     held_out_signs,
+    movement_lost,
     variety,
     won_share,
 )
@@ -93,3 +96,26 @@ def test_share_of_patches_by_hand():
     scores = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     assert won_share(scores, scores) == pytest.approx(0.5)
     assert won_share(scores + 10, scores) == 1
+
+
+def test_movement_lost_by_hand():
+    source = torch.tensor([[[[0.0, 1.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]]]])
+    assert movement_lost(source, source) == pytest.approx(0, abs=1e-6)
+    assert movement_lost(0.5 * source + 0.3, source) == pytest.approx(0, abs=1e-6)  # a filter
+    assert movement_lost(-source, source) == pytest.approx(2)
+    both = source + source.flip(2).roll(1, 3)  # as much again in the other band, at other times
+    assert movement_lost(both, source) == pytest.approx(1 - 1 / math.sqrt(2))
+
+
+def test_a_model_of_one_direction_is_judged_by_it_alone(reals):
+    a, b = reals["real_a"], reals["real_b"]
+    one_way = {**reals, "fake_b": 3 * a + 1.6, "idt_b": b}
+    found = held_out_metrics(one_way)
+    assert set(found) == {"score", "genre_ab", "lost_ab", "identity_b"}
+    assert found["score"] == pytest.approx(found["genre_ab"] + found["lost_ab"])
+    assert found["identity_b"] == 0
+    copies, others = ({**reals, "fake_b": fake} for fake in (a, b))
+    scores = [held_out_metrics(clips)["score"] for clips in (one_way, copies, others)]
+    assert scores[1:] == pytest.approx([1, 1], abs=0.1)
+    assert scores[0] < min(scores[1:])
+    assert set(held_out_signs(one_way)) == {"moved_ab", "variety_ab", "checkerboard_ab"}

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses import check_weights, reconstruction_loss, weighted_sum
 from cyclegan_audio.models.schedule import Constant, CosineDecay, LinearDecay
@@ -25,7 +26,7 @@ def test_weights_apply_once_to_each_term():
 @pytest.mark.parametrize("weights", [{"cycle": 1.0}, {"adversarial": 1.0, "cycle": -1.0, "identity": 0.0}])
 def test_wrong_weights_are_refused(weights):
     with pytest.raises(UserError, match="loss_weights"):
-        check_weights(weights)
+        check_weights(weights, CycleGAN.terms)
 
 
 def test_pool_fills_then_exchanges_half():
