@@ -1,5 +1,6 @@
 import math
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -38,6 +39,32 @@ def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
     assert abs(back.shape[1] - wave.shape[1]) <= 128  # FFmpeg may drop a short first block of Vorbis
     level = back[:, 4000:-4000].square().mean(1).sqrt()
     torch.testing.assert_close(level, wave.square().mean(1).sqrt(), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "container"),
+    [
+        (".m4a", "aac", "mp4"),
+        (".aac", "aac", "adts"),
+        (".opus", "libopus", "ogg"),
+        (".webm", "libopus", "webm"),
+    ],
+)
+def test_formats_of_phones_and_of_the_web(tmp_path, suffix, codec, container):
+    wave = sine(440, 1.0, 48000)
+    with av.open(str(tmp_path / f"a{suffix}"), "w", format=container) as out:
+        stream = out.add_stream(codec, rate=48000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(wave.T.reshape(1, -1).numpy(), "flt", "stereo")
+        frame.sample_rate = 48000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    back, rate = decode(tmp_path / f"a{suffix}")
+    assert rate == 48000
+    assert abs(back.shape[1] - wave.shape[1]) <= 3072  # an encoder's run-in and a last frame filled up
+    middle = slice(8000, 40000)
+    level = back[:, middle].square().mean(1).sqrt()
+    torch.testing.assert_close(level, wave[:, middle].square().mean(1).sqrt(), rtol=0.03, atol=0)
+    assert int(torch.fft.rfft(back[0, middle]).abs().argmax()) == pytest.approx(440 * 32000 / 48000, abs=1)
 
 
 def test_decode_mixes_and_resamples(tmp_path):

@@ -138,3 +138,23 @@ def test_help_names_the_option_for_folders(run, capsys):
         run("--help")
     assert not ended.value.code
     assert "--genre NAME=FOLDER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [(), pytest.param(("launcher=joblib",), marks=pytest.mark.slow)],  # loky's processes start slowly
+    ids=["in turn", "joblib"],
+)
+def test_shards_through_a_launcher_merge_to_the_corpus_of_one_command(run, tmp_path, capfd, launcher):
+    write_genres(tmp_path, seconds=1.2)
+    choice = (*BOTH[:-1], "clip.seconds=1")
+    run(*choice, "corpus=alone", "workers=1")
+    run("-m", "shard=0,1", "num_shards=2", *choice, "corpus=shared", "workers=1", *launcher)
+    assert "shard 1 of 2 done" in capfd.readouterr().out
+    run(*choice, "merge=true", "num_shards=2", "corpus=shared")
+    alone, shared = (
+        {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+        for name in ("alone", "shared")
+    )
+    assert len(Corpus.open(tmp_path / "shared").clips("lofi", "train")) == 2
+    assert shared == alone
