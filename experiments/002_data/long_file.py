@@ -1,7 +1,7 @@
 """Peak memory of `prepare` on a long file and on a short one: python long_file.py FOLDER [--hours 10]
 
-Writes noise, 8 kHz mono, into FOLDER (some 700 MB for ten hours), prepares it beside a genre of one minute in a process
-of its own without keeping audio, and prints the peak resident memory of that process.
+Writes noise, 8 kHz mono, into FOLDER (some 700 MB for ten hours), prepares it beside a genre of one minute
+in a process of its own without keeping audio, and prints the peak resident memory of that process.
 """
 
 import argparse
