@@ -25,7 +25,7 @@ from cyclegan_audio.evaluation.translations import (
 )
 from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.models.pair import TranslationPair, ordered
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 CLIPS = 150  # a genre: what distances want
@@ -42,7 +42,7 @@ def evaluate(
     checkpoint: str | Path | None = None,
     device: str = "auto",
 ) -> Path:
-    """Translate held-out clips both ways, measure, and write the report; returns report.html.
+    """Translate held-out clips each way that there is, measure, and write the report; returns report.html.
 
     Args:
         run: a run folder, a checkpoint, or the name of a shipped pair.
@@ -71,10 +71,7 @@ def evaluate(
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
     with _progress(sum(_n_clips(one, opened, clips) for one in pairs)) as on_clip:
-        ways = [
-            [translate_direction(one, opened, to, clips, on_clip) for to in reversed(one.genres)]
-            for one in pairs
-        ]
+        ways = [[translate_direction(one, opened, to, clips, on_clip) for to in one.targets] for one in pairs]
     evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
     evaluated.seconds, evaluated.left_out = time.perf_counter() - start, left_out
     if second:
@@ -87,7 +84,8 @@ def _report(evaluated: Evaluated, folder: Path) -> Path:
     words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
     line = "\n".join(words if evaluated.paired_scores else reversed(words))
     a, b = evaluated.pair.genres
-    page = write_report(folder, f"{a} and {b}: {Path(evaluated.run).name}", line, sections)
+    ways = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
+    page = write_report(folder, f"{ways}: {Path(evaluated.run).name}", line, sections)
     print(f"{line}\nreport: {page}")
     return page
 
@@ -103,6 +101,11 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
         raise UserError(
             f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"
         )
+    if not len(first.targets) == len(second.targets) == 2:
+        raise UserError(
+            "figure 1.8 shows clips there and back, which takes two models that translate both ways; "
+            "leave out --without-identity"
+        )
     weight = second.config.get("model", {}).get("loss_weights", {}).get("identity", 0)
     if weight:
         raise UserError(
@@ -112,9 +115,9 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
 
 
 def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
-    a, b = pair.genres
-    single = len(held_out(corpus, a, clips)) + len(held_out(corpus, b, clips))
-    return single + len(held_out_pairs(corpus, a, b, clips)) + len(held_out_pairs(corpus, b, a, clips))
+    ways = [ordered(pair.genres, direction) for direction in pair.generators]
+    single = sum(len(held_out(corpus, source, clips)) for source, _ in ways)
+    return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in ways)
 
 
 @contextmanager

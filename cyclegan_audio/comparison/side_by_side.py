@@ -80,10 +80,11 @@ def _grid(
     """Rows: the clips, their translations by each, and the ways back by each; a column a clip."""
     titles = [f"clip {number}" for number in range(1, len(clips) + 1)]
     states = {"real x": [example.real_db for example in made[0]]}
-    for symbol, state in (("G(x)", "fake_db"), ("F(G(x))", "rec_db")):
+    for symbol, state in (("G(x)", "fake"), ("F(G(x))", "rec")):
         states |= {
-            f"{symbol}\n{name}": [getattr(example, state) for example in own]
+            f"{symbol}\n{name}": [example.states[state] for example in own]
             for name, own in zip(names, made, strict=True)
+            if state in own[0].states
         }
     rows = [dict(zip(titles, mels_db, strict=True)) for mels_db in states.values()]
     figure = cycle_grid(rows, pair.mel, way, row_labels=list(states))

@@ -24,8 +24,7 @@ def clip_table(way: Direction, measured: Measured) -> dict[str, Any]:
         "source": [clip.source for clip in measured.clips],
         "start_s": [clip.start_s for clip in measured.clips],
         "score": clip_scores(measured).tolist(),
-        "cycle_db": [mean_abs_db(e.rec_db, e.real_db) for e in way.examples],
-        "identity_db": [mean_abs_db(e.idt_db, e.real_db) for e in way.examples],
+        **{f"{name}_db": values for name, values in way.lost_db().items()},
         **{name: values.tolist() for name, values in measured.scores[MODEL].items()},
     }
     paired = {

@@ -40,13 +40,8 @@ def _ten(evaluated: Evaluated, way: Direction, number: int) -> Picture:
     shown, labels = [], []
     for place, row in enumerate(rows, 1):
         example = way.examples[row]
-        shown.append(
-            {
-                f"real {way.source}": example.real_db,
-                f"to {way.target}": example.fake_db,
-                "and back": example.rec_db,
-            }
-        )
+        titles = (f"real {way.source}", f"to {way.target}", "and back")
+        shown.append(dict(zip(titles, example.states.values(), strict=False)))
         judged = "" if before is None or after is None else f"\n{before[row]:.2f} to {after[row]:.2f}"
         labels.append(f"clip {place}{judged}")
     figure = cycle_grid(shown, evaluated.mel, f"{way}: ten held-out clips", row_labels=labels)

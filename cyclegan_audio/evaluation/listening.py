@@ -52,7 +52,9 @@ def _of_direction(
     chosen += [("worst", row) for row in order[max(PLAYED, len(order) - PLAYED) :]]
     for name, row in chosen:
         example = direction.examples[row]
-        made = {f"translated ({direction.target})": example.fake_db, "there and back": example.rec_db}
+        made = {f"translated ({direction.target})": example.fake_db}
+        if example.rec_db is not None:
+            made["there and back"] = example.rec_db
         title = f"{direction}, {name} (score {scores[row]:.2f})"
         groups.append(play(title, example.clip, example.real_db, made, evaluated.corpus, vocoder))
     return groups

@@ -13,6 +13,9 @@ HOW = (
 )
 
 
+ONE_WAY = "This model translates one way only: there is no way back to lose anything on."
+
+
 def errors_db(direction: Direction) -> dict[str, Estimate]:
     """`cycle` and `identity` of the source genre, and `other_clip`: how much different clips differ."""
     examples = direction.examples
@@ -21,8 +24,7 @@ def errors_db(direction: Direction) -> dict[str, Estimate]:
         groups = [example.clip.clip_id for example in examples]
     others = [*examples[1:], examples[0]]
     values = {
-        "cycle": [mean_abs_db(e.rec_db, e.real_db) for e in examples],
-        "identity": [mean_abs_db(e.idt_db, e.real_db) for e in examples],
+        **direction.lost_db(),
         "other_clip": [_common_frames_error(e, other) for e, other in zip(examples, others, strict=True)],
     }
     return {name: estimate(errors, groups) for name, errors in values.items()}
@@ -31,6 +33,9 @@ def errors_db(direction: Direction) -> dict[str, Estimate]:
 def reconstruction_section(evaluated: Evaluated) -> Section:
     """Cycle and identity error by genre, and those of the second run where there is one."""
     section = Section("reconstruction", "There and back, and through its own generator", [HOW])
+    if len(evaluated.directions) == 1:
+        section.paragraphs = [ONE_WAY]
+        return section
     rows = []
     runs = {"this run": evaluated.directions, "without identity loss": evaluated.without_identity}
     for run, directions in runs.items():

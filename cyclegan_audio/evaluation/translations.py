@@ -14,7 +14,7 @@ from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.measured import Judges, Measured, Mels, make_judges, measure
 from cyclegan_audio.evaluation.vocoded import vocode_some
-from cyclegan_audio.metrics.paired import PairedScores, score_pairs
+from cyclegan_audio.metrics.paired import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.pair import TranslationPair
 
@@ -29,15 +29,21 @@ class Example:
     Attributes:
         real_db: the clip itself.
         fake_db: translated to the other genre.
-        rec_db: translated there and back.
-        idt_db: through the generator of its own genre, which should change nothing.
+        rec_db: translated there and back; None where the model has no way back.
+        idt_db: through the generator of its own genre, which should change nothing; None without one.
     """
 
     clip: Clip
     real_db: Tensor
     fake_db: Tensor
-    rec_db: Tensor
-    idt_db: Tensor
+    rec_db: Tensor | None = None
+    idt_db: Tensor | None = None
+
+    @property
+    def states(self) -> dict[str, Tensor]:
+        """By name, those that there are, in the order above."""
+        found = {"real": self.real_db, "fake": self.fake_db, "rec": self.rec_db, "idt": self.idt_db}
+        return {name: mel_db for name, mel_db in found.items() if mel_db is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Direction:
         examples: clips of the split `test`.
         paired: clips with ground truth, empty where the corpus has none.
         means_db: mean spectra (M,) of the training clips of source and target.
+        real_targets: held-out clips of the target genre.
     """
 
     source: str
@@ -67,6 +74,7 @@ class Direction:
     examples: list[Example]
     paired: list[PairedExample]
     means_db: tuple[Tensor, Tensor]
+    real_targets: list[Clip] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.source} to {self.target}"
@@ -75,6 +83,17 @@ class Direction:
         """The paired clips against their ground truth, grouped by score; there must be some."""
         triples = [(pair.real_db, pair.fake_db, pair.truth_db) for pair in self.paired]
         return score_pairs(triples, [str(pair.clip.score) for pair in self.paired], self.means_db, mel)
+
+    def lost_db(self) -> dict[str, list[float]]:
+        """Mean |dB| of each clip to itself there and back (`cycle`), and through its own genre's generator
+        (`identity`); empty where the model has no way back.
+        """
+        names = {"cycle": "rec", "identity": "idt"}
+        return {
+            name: [mean_abs_db(example.states[state], example.real_db) for example in self.examples]
+            for name, state in names.items()
+            if all(state in example.states for example in self.examples)
+        }
 
 
 @dataclasses.dataclass
@@ -85,7 +104,7 @@ class Evaluated:
         run: the RUN as it was named.
         checkpoint: the file (or shipped folder) that it stands for.
         run_folder: where the run's losses.csv lies, None where it has no folder.
-        directions: A to B, then B to A.
+        directions: A to B, then B to A, those that there are.
         vocoder: name of the way back to sound.
         second_run: the RUN that was trained without identity loss, None without one.
         without_identity: the same clips by that run.
@@ -128,16 +147,15 @@ class Evaluated:
 
     @cached_property
     def measured(self) -> list[Measured]:
-        """Every candidate's scores, A to B, then B to A."""
-        real = [
-            ([example.clip for example in way.examples], torch.stack([e.real_db for e in way.examples]))
-            for way in self.directions
-        ]
+        """Every candidate's scores by direction."""
         out = []
-        for way, (clips, real_db), target in zip(self.directions, real, reversed(real), strict=True):
+        for way in self.directions:
+            clips = [example.clip for example in way.examples]
+            real_db = torch.stack([example.real_db for example in way.examples])
             fake_db = torch.stack([example.fake_db for example in way.examples])
             vocoded = vocode_some(self.vocoder, self.corpus, clips, real_db, fake_db)
-            mels = Mels(clips, real_db, fake_db, *target)
+            target_db = torch.stack([self.corpus.mel_db(clip) for clip in way.real_targets])
+            mels = Mels(clips, real_db, fake_db, way.real_targets, target_db)
             out.append(measure(way.source, way.target, mels, self.training, self.judges, vocoded, self.mel))
         return out
 
@@ -160,8 +178,9 @@ def translate_direction(
         UserError: the corpus has no held-out or no training clips of the genre.
     """
     source = next(genre for genre in pair.genres if genre != to)
+    clips, real_targets = (held_out(corpus, genre, n_clips) for genre in (source, to))
     examples = []
-    for clip in held_out(corpus, source, n_clips):
+    for clip in clips:
         examples.append(translate_clip(pair, corpus, clip))
         on_clip()
     paired = []
@@ -170,15 +189,18 @@ def translate_direction(
         fake_db = through(pair, corpus, to, real_db, pair.mel.range_db(real_db))
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
-    return Direction(source, to, examples, paired, (mean_spectrum(corpus, source), mean_spectrum(corpus, to)))
+    means_db = mean_spectrum(corpus, source), mean_spectrum(corpus, to)
+    return Direction(source, to, examples, paired, means_db, real_targets)
 
 
 def translate_clip(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Example:
-    """A clip of one of the pair's genres to the other and back, and through its own generator."""
+    """A clip to the other genre and, where there is a way back, there and through its own generator."""
     to = next(genre for genre in pair.genres if genre != clip.genre)
     real_db = corpus.mel_db(clip)
     range_db = pair.mel.range_db(real_db)
     fake_db = through(pair, corpus, to, real_db, range_db)
+    if clip.genre not in pair.targets:
+        return Example(clip, real_db, fake_db)
     rec_db, idt_db = (through(pair, corpus, clip.genre, mel_db, range_db) for mel_db in (fake_db, real_db))
     return Example(clip, real_db, fake_db, rec_db, idt_db)
 

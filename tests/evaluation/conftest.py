@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.models.checkpoint import make_card
 from cyclegan_audio.models.generator import ResnetGenerator
+from cyclegan_audio.models.pair import DIRECTIONS
 
 SECONDS = 4.0
 GENERATOR = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
@@ -78,15 +79,16 @@ def make_run(
         identity: float = 5.0,
         mel: MelSettings = small_mel,
         training_spans: Spans | None = None,
+        directions: Sequence[str] = DIRECTIONS,
     ) -> Path:
         torch.manual_seed(0)
         generator = ResnetGenerator(n_filters=4, n_blocks=1).state_dict()
-        state = {f"{key}.{k}": value for key in ("gen_ab", "gen_ba") for k, value in generator.items()}
+        state = {f"gen_{way}.{name}": value for way in directions for name, value in generator.items()}
         config = {
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
         }
-        card = make_card(("dull", "bright"), mel, 344, config, training_spans or {})
+        card = make_card(("dull", "bright"), mel, 344, config, training_spans or {}, directions)
         run = tmp_path_factory.mktemp("runs") / name
         (run / "checkpoints").mkdir(parents=True)
         torch.save(

@@ -106,6 +106,25 @@ def test_second_run_gives_figure_1_8(
         evaluate(run, without_identity=run)
 
 
+def test_a_model_of_one_direction_is_judged_in_it(make_run: MakeRun) -> None:
+    run = make_run("one_way", directions=("ab",))
+    page = evaluate(run, clips=1, vocoder="mask")
+    text, numbers = page.read_text(), json.loads((page.parent / "report.json").read_text())
+    assert "<title>dull to bright: one_way" in text
+    assert "translates from dull to bright only" in text
+    assert "one way only: there is no way back" in text
+    assert "there and back</" not in text
+    assert "bright to dull" not in text
+    assert set(numbers["paired"]) == {"dull to bright"}
+    assert set(numbers["measures"]) == {"dull to bright", "judges"}
+    measures = numbers["measures"]["dull to bright"]
+    assert {"real_target", "model", "untouched"} <= set(measures["measures"]["hats_per_s"])
+    assert "cycle_db" not in measures["clips"]
+    assert numbers["reconstruction"] == {}
+    with pytest.raises(UserError, match="two models that translate both ways"):
+        evaluate(run, without_identity=make_run("twin", identity=0.0, directions=("ab",)))
+
+
 def test_corpus_without_pairs_and_audio(
     make_run: MakeRun, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
