@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from cyclegan_audio.evaluation.measures import (
     VOCODER,
 )
 from cyclegan_audio.evaluation.vocoded import Vocoded
+from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
 from cyclegan_audio.metrics.clip_scores import Scores, fault_scores, genre_scores, piece_scores
@@ -100,12 +101,18 @@ class Measured:
         """Mean with interval over tracks; None where nothing was measured."""
         real = candidate == REAL
         values = (self.real if real else self.scores.get(candidate, {})).get(measure)
-        found = None if values is None else by_track(values, self.real_clips if real else self.clips)
-        bounds = BY_NAME[measure]
-        return found and found.within(bounds.low, bounds.high)
+        of = BY_NAME[measure]
+        if values is None:
+            return None
+        found = by_track(values, self.real_clips if real else self.clips, share if of.is_share else estimate)
+        return found and found.within(of.low, of.high)
 
 
-def by_track(values: np.ndarray, clips: Sequence[Clip]) -> Estimate | None:
+def by_track(
+    values: np.ndarray,
+    clips: Sequence[Clip],
+    mean: Callable[[Sequence[float], Sequence[str]], Estimate] = estimate,
+) -> Estimate | None:
     """The mean of what is not NaN, its interval over tracks, or over clips where there is one track only."""
     known = [(float(v), clip) for v, clip in zip(values, clips, strict=True) if not math.isnan(v)]
     if not known:
@@ -113,7 +120,7 @@ def by_track(values: np.ndarray, clips: Sequence[Clip]) -> Estimate | None:
     groups = [clip.track for _, clip in known]
     if len(set(groups)) < 2:
         groups = [clip.clip_id for _, clip in known]
-    return estimate([value for value, _ in known], groups)
+    return mean([value for value, _ in known], groups)
 
 
 @dataclasses.dataclass(frozen=True)

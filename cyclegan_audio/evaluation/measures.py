@@ -15,6 +15,7 @@ CANDIDATES = {
     HEARD: "translation as heard",
 }
 GENRE, PIECE, SOUND = "genre", "piece", "sound"
+PER_CENT = "%"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +45,18 @@ class Measure:
     low: float = -math.inf
     high: float = math.inf
 
+    @property
+    def is_share(self) -> bool:
+        """Whether its mean is a share, from 0 to 1."""
+        return self.unit == PER_CENT
+
     def shown(self, value: float) -> str:
         """The number as readers see it; a dash for NaN."""
         return "-" if value != value else f"{value * self.scale:.{self.digits}f}"
 
 
 def _share(name: str, label: str, group: str, floor: str = UNTOUCHED, ceiling: str = REAL) -> Measure:
-    return Measure(name, label, group, "%", floor, ceiling, scale=100.0, digits=0, low=0.0, high=1.0)
+    return Measure(name, label, group, PER_CENT, floor, ceiling, scale=100.0, digits=0, low=0.0, high=1.0)
 
 
 def _likeness(name: str, label: str, low: float = -1.0) -> Measure:

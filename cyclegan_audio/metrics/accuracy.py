@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.intervals import Estimate
+from cyclegan_audio.metrics.intervals import LEVEL, Estimate
 
 Z_95 = 1.959964
 ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few errors to measure it
@@ -45,24 +45,55 @@ def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Se
     )
 
 
-def wilson(right: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]:
-    """Share of right verdicts of at least one clip, and Wilson's bounds for its effective number of clips."""
-    p = float(right.mean())
-    n = len(right) / design_effect(right, tracks)
+def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
+    """Mean of values from 0 to 1 with Wilson's interval over groups: not without width at 0 or 1 either.
+
+    Args:
+        values: one a clip, at least one: whether something holds, or how much of it.
+        groups: the track that each comes from.
+    """
+    data, tracks = np.asarray(values, float), np.asarray(groups)
+    mean, low, high = wilson(data, tracks)
+    sd = float(data.std(ddof=1)) if len(data) > 1 else math.nan
+    return Estimate(mean, sd, low, high, len(data), len(np.unique(tracks)))
+
+
+def wilson(values: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]:
+    """Mean of at least one value from 0 to 1, and Wilson's bounds for the effective number of clips."""
+    p = float(values.mean())
+    n = effective_number(values, tracks)
     centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
     half = Z_95 * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n * n)) / (1 + Z_95**2 / n)
-    return p, min(centre - half, p), max(centre + half, p)
+    return p, max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0)
 
 
-def design_effect(right: np.ndarray, tracks: np.ndarray) -> float:
-    """How many times wider than clips drawn singly the variance of the share is; 1 to clips a track."""
+def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
+    """How many clips drawn singly would give the mean of values from 0 to 1 the variance that it has.
+
+    The clips divided by the design effect of tracks, and by what Student's t adds where there are few tracks
+    to estimate it from (Korn and Graubard 1998). Where all values are the same, nothing can be estimated: the
+    design effect then follows from an assumed correlation within tracks.
+    """
+    counts = np.unique(tracks, return_counts=True)[1]
+    n, k = len(values), len(counts)
+    effect = design_effect(values, tracks)
+    if k < 2 or k == n or values.min() == values.max():
+        return n / effect
+    from scipy.special import stdtrit
+
+    reach = [float(stdtrit(count - 1, (1 + LEVEL) / 2)) for count in (n, k)]
+    return n / effect * (reach[0] / reach[1]) ** 2
+
+
+def design_effect(values: np.ndarray, tracks: np.ndarray) -> float:
+    """How many times wider than clips drawn singly the variance of the mean is; 1 to clips a track."""
     _, member = np.unique(tracks, return_inverse=True)
     counts = np.bincount(member)
-    p, n, k = right.mean(), len(right), len(counts)
+    p, n, k = values.mean(), len(values), len(counts)
     in_track = n / k
-    if k < 2 or p * (1 - p) == 0:
+    if k < 2 or values.min() == values.max():
         return 1 + (in_track - 1) * ASSUMED_CORRELATION
-    deviations = np.bincount(member, weights=right - p)
+    deviations = np.bincount(member, weights=values - p)
     variance = k / (k - 1) * float(np.square(deviations).sum()) / n**2
     return float(np.clip(variance / (p * (1 - p) / n), 1.0, max(in_track, 1.0)))
 

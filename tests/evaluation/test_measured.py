@@ -114,8 +114,11 @@ def test_shares_stay_between_none_and_all() -> None:
     some.scores[MODEL]["judge"] = np.where(np.arange(len(some.clips)) == 0, 0.0, 1.0)
     share = some.estimate(MODEL, "judge")
     assert share is not None
-    assert share.high == 1.0
-    assert 0.0 <= share.low < share.mean < 1.0
+    assert 0.0 < share.low < share.mean < share.high < 1.0
+    some.scores[MODEL]["judge"][:] = 1.0
+    share = some.estimate(MODEL, "judge")
+    assert share is not None
+    assert share.low < share.mean == share.high == 1.0
 
 
 def test_another_piece_is_of_another_track() -> None:
