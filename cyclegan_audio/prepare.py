@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
 from hydra.utils import instantiate
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cyclegan_audio.config import build, hydra_main
-from cyclegan_audio.data.corpus import SPLITS
+from cyclegan_audio.corpus_page import PAGE, write_corpus_page
 from cyclegan_audio.data.fair import Pile, differences, pile_rows, piles
+from cyclegan_audio.data.rows import Row, reason_counts, split_counts
 from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import GenreFolders, Source
 from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
@@ -22,6 +22,7 @@ from cyclegan_audio.errors import UserError
 log = logging.getLogger(__name__)
 
 OPTION = "--genre"
+PILES = "medians and shares of clips"
 PATHS = ("corpus", "source.file", "source.folder", "source.paired")
 
 
@@ -100,46 +101,43 @@ def main(cfg: DictConfig) -> None:
     else:
         rows = prepare_corpus(source, folder, settings)
     found = piles(rows)
-    console.print(clip_table(rows), split_table(rows), pile_table(found))
-    for line in differences(found, limits):
+    console.print(
+        table("Kept and dropped", "clips", *reason_counts(rows)),
+        table("Splits", "tracks / clips", *split_counts(rows)),
+        table("Are the piles fair?", PILES, [pile.genre for pile in found], pile_rows(found)),
+    )
+    warnings = differences(found, limits)
+    for line in warnings:
         log.warning("warning: %s", line)
+    if cfg.page:
+        draw_page(folder, rows, found, warnings, source)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     console.print(
         f"{minutes:.1f} minutes of music in {folder}", highlight=False, markup=False, soft_wrap=True
     )
 
 
-def clip_table(rows: list[dict[str, Any]]) -> Table:
-    """Clips kept and dropped by genre and reason; a file that gives no clip counts as one."""
-    counts = Counter((row["genre"], row["reason"]) for row in rows)
-    genres = sorted({genre for genre, _ in counts})
-    table = Table("clips", *genres, title="Kept and dropped")
-    for reason in sorted({reason for _, reason in counts}):
-        cells = [str(counts[genre, reason]) for genre in genres]
-        table.add_row(reason or "kept", *cells)
-    return table
+def draw_page(folder: Path, rows: list[Row], found: list[Pile], warnings: list[str], source: Source) -> None:
+    """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
+    with Console(stderr=True).status("drawing the page of the corpus"):
+        try:
+            write_corpus_page(folder, rows, found, warnings, source)
+        except Exception as error:
+            (folder / PAGE).unlink(missing_ok=True)  # an older one would show another corpus
+            said = " ".join(str(error).split()) or type(error).__name__
+            log.warning(
+                "warning: the corpus is whole, but %s cannot be drawn (%s); page=false leaves it out",
+                folder / PAGE,
+                said,
+            )
 
 
-def split_table(rows: list[dict[str, Any]]) -> Table:
-    """Tracks and clips by genre and split."""
-    kept = [row for row in rows if row["kept"]]
-    genres = sorted({row["genre"] for row in kept})
-    table = Table("tracks / clips", *genres, title="Splits")
-    for split in SPLITS:
-        own = [row for row in kept if row["split"] == split]
-        clips = Counter(row["genre"] for row in own)
-        tracks = Counter(genre for genre, _ in {(row["genre"], row["track"]) for row in own})
-        if own:
-            table.add_row(split, *(f"{tracks[genre]} / {clips[genre]}" for genre in genres))
-    return table
-
-
-def pile_table(found: list[Pile]) -> Table:
-    """The genres side by side in what is not music."""
-    table = Table("medians and shares of clips", *(pile.genre for pile in found), title="Are the piles fair?")
-    for row in pile_rows(found):
-        table.add_row(*row)
-    return table
+def table(title: str, first: str, genres: list[str], rows: list[list[str]]) -> Table:
+    """Rows of text, a column a genre."""
+    made = Table(first, *genres, title=title)
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"vocoders", "metrics", "figures", "pages"},
     {"training"},
     {"translation"},
-    {"evaluation", "feasibility"},
+    {"evaluation", "feasibility", "corpus_page"},
     {"comparison", "listening"},
     {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "compare", "listen", "export"},
 ]

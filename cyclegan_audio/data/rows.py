@@ -1,10 +1,10 @@
 """Records of source files to the rows of the manifest: tracks, splits, and the draw of clips."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cyclegan_audio.data.corpus import COLUMNS
+from cyclegan_audio.data.corpus import COLUMNS, SPLITS
 from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits, draw
 from cyclegan_audio.data.tracks import TrackRecord, clip_id
 
@@ -52,6 +52,28 @@ def manifest_rows(
             _drop_at_edges(own, min(split.guard_s, GUARD_SHARE * _block_s(own, clip_s, split)))
         _draw_clips([row for row in own if row["kept"]], split)
     return rows
+
+
+def reason_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
+    """Genres, and a line for `kept` and each reason with its clips a genre; a file without one counts one."""
+    counts = Counter((row["genre"], row["reason"]) for row in rows)
+    genres = sorted({genre for genre, _ in counts})
+    return genres, [
+        [reason or "kept", *(str(counts[genre, reason]) for genre in genres)]
+        for reason in sorted({reason for _, reason in counts})
+    ]
+
+
+def split_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
+    """Genres with kept clips, and a line for each split with its tracks / clips a genre."""
+    kept = [row for row in rows if row["kept"]]
+    genres = sorted({row["genre"] for row in kept})
+    clips = Counter((row["split"], row["genre"]) for row in kept)
+    tracks = Counter((s, genre) for s, genre, _ in {(r["split"], r["genre"], r["track"]) for r in kept})
+    there = [split for split in SPLITS if any(clips[split, genre] for genre in genres)]
+    return genres, [
+        [split, *(f"{tracks[split, genre]} / {clips[split, genre]}" for genre in genres)] for split in there
+    ]
 
 
 def split_kinds(records: list[TrackRecord], split: SplitSettings, source_by: str) -> dict[str, str]:

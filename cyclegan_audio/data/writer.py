@@ -254,4 +254,6 @@ def _remove_stale(
         for path in (folder / part).iterdir():
             if path.stem not in names and path.suffix in (".npy", ".json", ".tmp"):
                 path.unlink(missing_ok=True)
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder / SHARDS, ignore_errors=True)

@@ -53,7 +53,7 @@ def cycle_grid(
     size = (width * len(columns) + 1.6, height * len(rows) + (0.9 if title else 0.6))
     figure = Figure(figsize=size, dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
     axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
-    low_db, high_db = _shown_range_db([values for row in rows for values in row.values()])
+    low_db, high_db = shown_range_db([values for row in rows for values in row.values()])
     for row_axes, row in zip(axes, rows, strict=True):
         for ax, values in zip(row_axes, row.values(), strict=True):
             image = draw_mel(ax, values, mel, low_db, high_db)
@@ -75,7 +75,7 @@ def mel_picture(mels: Sequence[Tensor]) -> np.ndarray:
     from matplotlib import colormaps
 
     values = torch.cat([mel.detach().float().cpu() for mel in mels], 1).flip(0).numpy()
-    low_db, high_db = _shown_range_db(mels)
+    low_db, high_db = shown_range_db(mels)
     return colormaps[COLOURS]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
 
 
@@ -94,14 +94,19 @@ def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_d
         extent=(0.0, duration_s, -0.5, n_mels - 0.5),
         interpolation="nearest",
     )
-    band_hz = mel.band_hz.numpy()
-    ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
-    ax.set_yticks(np.interp(ticks, band_hz, np.arange(len(band_hz))), [str(hz) for hz in ticks])
+    ax.set_yticks(*band_ticks(mel))
     ax.tick_params(labelsize=8)
     return image
 
 
-def _shown_range_db(mels: Sequence[Tensor]) -> tuple[float, float]:
+def band_ticks(mel: MelSettings) -> tuple[np.ndarray, list[str]]:
+    """Places, in bands counted from 0, and labels of round frequencies in Hz."""
+    band_hz = mel.band_hz.numpy()
+    ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
+    return np.interp(ticks, band_hz, np.arange(len(band_hz))), [str(hz) for hz in ticks]
+
+
+def shown_range_db(mels: Sequence[Tensor]) -> tuple[float, float]:
     """Colour limits: 80 dB below the loudest 0.1 % of all panels, less where nothing is so quiet."""
     values = np.concatenate([m.detach().float().cpu().numpy().ravel() for m in mels])
     values = values[np.isfinite(values)]

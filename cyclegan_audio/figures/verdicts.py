@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.figures.losses import LINE_COLOURS
-from cyclegan_audio.figures.spectrograms import TICKS_HZ, draw_mel
+from cyclegan_audio.figures.spectrograms import band_ticks, draw_mel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,8 +97,7 @@ def weight_spectrogram(
         weights, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit,
         extent=(0.0, seconds, -0.5, mel.n_mels - 0.5),
     )  # fmt: skip
-    ticks, places = _band_ticks(mel)
-    ax.set_yticks(places, ticks)
+    ax.set_yticks(*band_ticks(mel))
     ax.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
     figure.colorbar(image, label=f"Weight: {genres[0]} below 0, {genres[1]} above", extend="both")
     return figure
@@ -114,15 +113,8 @@ def weight_table(
     ax = figure.subplots()
     limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
     image = ax.imshow(weights, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
-    ticks, places = _band_ticks(mel)
-    ax.set_xticks(places, ticks)
+    ax.set_xticks(*band_ticks(mel))
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set_xlabel("Frequency (Hz)")
     figure.colorbar(image, label=f"Weight: {genres[0]} below 0,\n{genres[1]} above", extend="both")
     return figure
-
-
-def _band_ticks(mel: MelSettings) -> tuple[list[str], np.ndarray]:
-    band_hz = mel.band_hz.numpy()
-    ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
-    return [str(hz) for hz in ticks], np.interp(ticks, band_hz, np.arange(len(band_hz)))

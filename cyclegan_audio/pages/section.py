@@ -68,15 +68,19 @@ def picture(figure: "Figure", alt: str, caption: str) -> Picture:
     return Picture(buffer.getvalue(), alt, caption)
 
 
-def sound(label: str, waveform: Tensor, rate: int) -> Sound:
+def sound(label: str, waveform: Tensor, rate: int, *, lossless: bool = False) -> Sound:
     """A mono waveform (T,) as MP3, which every browser plays; as 16-bit WAV where MP3 lacks the sample rate.
 
-    A waveform that exceeds full scale is turned down whole rather than clipped.
+    `lossless` takes 16-bit FLAC: three times the bytes, a twelfth of the time. A waveform that exceeds full
+    scale is turned down whole rather than clipped.
     """
     import soundfile
 
     samples = (waveform / waveform.abs().max().clamp_min(1.0)).to(torch.float32).cpu().numpy()
     buffer = io.BytesIO()
+    if lossless:
+        soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
+        return Sound(label, buffer.getvalue(), "audio/flac")
     if rate in MP3_RATES:
         soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
         return Sound(label, buffer.getvalue(), "audio/mpeg")

@@ -71,17 +71,6 @@ def test_folders_may_stand_in_the_configuration(tmp_path):
     assert len(prepare.make_source(cfg).files()) == 8
 
 
-def test_table_counts_by_genre_and_reason():
-    rows = [
-        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "t"},
-        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "t"},
-        {"genre": "trap", "reason": "silence", "kept": False, "split": "", "track": "u"},
-    ]
-    cells = [list(column.cells) for column in prepare.clip_table(rows).columns]
-    assert cells == [["kept", "silence"], ["2", "0"], ["0", "1"]]
-    assert [list(column.cells) for column in prepare.split_table(rows).columns] == [["train"], ["1 / 2"]]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 import pytest
 
+from cyclegan_audio.data.rows import reason_counts, split_counts
 from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits
 
 
@@ -60,3 +61,18 @@ def test_an_added_track_moves_at_most_one_other_at_each_end():
         moved = {track: (before[track], after[track]) for track in before if before[track] != after[track]}
         assert set(moved.values()) <= {("test", "train"), ("val", "train")}
         assert len(moved) <= 1
+
+
+def test_counts_by_genre_reason_and_split():
+    rows = [
+        {"genre": "lofi", "reason": "", "kept": True, "split": "val", "track": "t"},
+        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "u"},
+        {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "u"},
+        {"genre": "trap", "reason": "silence", "kept": False, "split": "", "track": "v"},
+        {"genre": "rnb", "reason": "", "kept": True, "split": "val", "track": "t"},
+    ]
+    assert reason_counts(rows) == (
+        ["lofi", "rnb", "trap"],
+        [["kept", "3", "1", "0"], ["silence", "0", "0", "1"]],
+    )
+    assert split_counts(rows) == (["lofi", "rnb"], [["train", "1 / 2", "0 / 0"], ["val", "1 / 1", "1 / 1"]])

@@ -12,6 +12,8 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.figures import cycle_grid, loss_curves
+from cyclegan_audio.figures.contact_sheet import Strip, contact_sheet
+from cyclegan_audio.figures.piles import histograms, mean_spectra
 from cyclegan_audio.figures.spectrograms import mel_picture
 from cyclegan_audio.figures.standing import probability_histogram, standing_figure
 
@@ -145,3 +147,48 @@ def test_histogram_shows_shares_of_each_group() -> None:
     assert heights[1][-1] == pytest.approx(75)
     with pytest.raises(ValueError, match="values"):
         probability_histogram({"real": []}, "t", "p")
+
+
+def test_contact_sheet_joins_clips_in_common_colours(mel: MelSettings) -> None:
+    strips = [Strip("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), Strip("trap", [ramp(50)], ["3"])]
+    figure = contact_sheet(strips, mel)
+    assert pixels(figure).std() > 0.1
+    first, second, bar = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["$lofi$", "trap", "Level (dB)"]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["1", "$2$"]
+    shown = first.images[0].get_array()
+    assert shown.shape == second.images[0].get_array().shape == (128, 50 + 2 + 50)
+    assert (shown[:, 52] - shown[:, 0]).tolist() == [-50] * 128
+    assert shown.mask[:, 50:52].all()
+    assert second.images[0].get_array().mask[:, 50:].all()
+    assert first.images[0].get_clim() == second.images[0].get_clim() == pytest.approx((-53, 27), abs=0.5)
+    assert bar.get_position().y1 == pytest.approx(first.get_position().y1)
+    with pytest.raises(ValueError, match="at least one clip"):
+        contact_sheet([], mel)
+    with pytest.raises(ValueError, match="a label for each"):
+        contact_sheet([Strip("", [ramp()], [])], mel)
+
+
+def test_histograms_share_edges_and_mark_medians() -> None:
+    groups = {"lofi": [1.0, 2.0, 2.0], "trap": [5.0], "rnb": [3.0], "$jazz$": [4.0]}
+    (ax,) = histograms({"Loudness": groups}, "% of clips").axes
+    heights = [patch.get_data() for patch in ax.patches]
+    assert [float(data.values.sum()) for data in heights] == pytest.approx([100] * 4)
+    assert all(np.array_equal(data.edges, heights[0].edges) for data in heights)
+    assert [line.get_xdata()[0] for line in ax.lines] == [2, 5, 3, 4]
+    looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
+    assert len(looks) == 4  # a fourth genre takes the first colour in another style
+    with pytest.raises(ValueError, match="values for every genre"):
+        histograms({"Loudness": {"lofi": []}}, "% of clips")
+
+
+def test_mean_spectra_lie_over_their_bands(mel: MelSettings) -> None:
+    mean = np.linspace(0, -60, 128)
+    figure = mean_spectra({"lofi": np.stack([mean, mean - 5, mean + 5])}, mel)
+    ax = figure.axes[0]
+    assert np.array_equal(ax.lines[0].get_ydata(), mean)
+    assert ax.collections[0].get_paths()[0].get_extents().y1 == pytest.approx(5)
+    assert "1000" in [text.get_text() for text in ax.get_xticklabels()]
+    assert pixels(figure).std() > 0.05
+    with pytest.raises(ValueError, match="at least one genre"):
+        mean_spectra({}, mel)
