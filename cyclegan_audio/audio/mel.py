@@ -144,12 +144,15 @@ class MelSettings:
         before, after = waveform[..., 1 : self._pad + 1], waveform[..., -self._pad - 1 : -1]
         return torch.cat([before.flip(-1), waveform, after.flip(-1)], -1)  # `F.pad` takes six times as long
 
-    def istft(self, spectrum: Tensor, n_samples: int) -> Tensor:
-        """The waveform (B, n_samples) whose STFT is nearest to `spectrum` (Griffin and Lim 1984, eq. 6)."""
-        window = _window(self, spectrum.device)
-        frames = torch.fft.irfft(spectrum, self.n_fft, dim=1) * window[:, None]
-        norm = _window_envelope(self, spectrum.shape[-1], spectrum.device)
-        padded = _overlap_add(frames, self.hop_length) / norm
+    def istft(self, spectrum: Tensor, n_samples: int, smooth: bool = False) -> Tensor:
+        """The waveform (B, n_samples) whose STFT is nearest to `spectrum` (Griffin and Lim 1984, eq. 6).
+
+        A Hamming window does not end at zero: a waveform from frames that were changed then steps where one
+        begins or ends. `smooth` takes for synthesis what makes a Hann window of the product of both windows.
+        """
+        synthesis, norm = _synthesis(self, spectrum.shape[-1], smooth, spectrum.device)
+        frames = torch.fft.irfft(spectrum.transpose(1, 2), self.n_fft).mul_(synthesis)
+        padded = _overlap_add(frames, self.hop_length).div_(norm)
         length = min(n_samples, padded.shape[-1] - self._pad)
         return F.pad(padded[:, self._pad : self._pad + length], (0, n_samples - length))
 
@@ -224,20 +227,25 @@ def _band_groups(settings: MelSettings) -> BandGroups:
 
 
 @lru_cache(maxsize=8)
-def _window_envelope(settings: MelSettings, n_frames: int, device: torch.device) -> Tensor:
-    """Overlap-added squared windows (1, padded length), kept from zero where no frame reaches."""
-    squared = _window(settings, device).square()[None, :, None].expand(1, -1, n_frames)
-    return _overlap_add(squared, settings.hop_length).clamp_min(1e-3)
+def _synthesis(
+    settings: MelSettings, n_frames: int, smooth: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The window of synthesis and the overlap-added products of both (1, padded length), kept from zero."""
+    window = synthesis = _window(settings, device)
+    if smooth and settings.window == "hamming":
+        synthesis = torch.hann_window(settings.n_fft, device=device) / window
+    product = (window * synthesis).expand(1, n_frames, -1)
+    return synthesis, _overlap_add(product, settings.hop_length).clamp_min(1e-3)
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """Frames (B, n_fft, F) laid over each other at steps of `hop_length`: (B, (F - 1) * hop + n_fft).
+    """Frames (B, F, n_fft) laid over each other at steps of `hop_length`: (B, (F - 1) * hop + n_fft).
 
     Sums of whole blocks of one step; `F.fold` gives the same bits and takes several times as long on a CPU.
     """
-    batch, n_fft, n_frames = frames.shape
+    batch, n_frames, n_fft = frames.shape
     steps = -(-n_fft // hop_length)
-    blocks = F.pad(frames.transpose(1, 2), (0, steps * hop_length - n_fft)).unflatten(2, (steps, hop_length))
+    blocks = F.pad(frames, (0, steps * hop_length - n_fft)).unflatten(2, (steps, hop_length))
     out = frames.new_zeros(batch, n_frames + steps - 1, hop_length)
     for step in range(steps):
         out[:, step : step + n_frames] += blocks[:, :, step]

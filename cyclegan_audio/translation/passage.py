@@ -64,7 +64,8 @@ class Passage:
         made = self.vocoder(target_db, self.mel, n_samples, piece[:1], source_db)
         if len(piece) > 1:
             gain = mask_gain(source_db, target_db, self.mel, MAX_CUT_DB, MAX_SIDE_BOOST_DB)
-            made = torch.cat([made, self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples)])
+            sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, smooth=True)
+            made = torch.cat([made, sides])
         return made * near_sound(piece, self.mel.n_fft)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, mel_to_magnitude
+from cyclegan_audio.vocoders.base import Vocoder, mel_to_magnitude, resize_, size_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,8 @@ class GriffinLim(Vocoder):
         """(B, n_mels, F) dB to (B, n_samples); the source is not used."""
         magnitude = mel_to_magnitude(mel.db_to_mel(target_db), mel, self.magnitude_iterations)
         start = torch.polar(magnitude, random_phase(magnitude, self.seed))
-        return mel.istft(griffin_lim(start, mel, n_samples, self.iterations, self.momentum), n_samples)
+        mended = griffin_lim(start, mel, n_samples, self.iterations, self.momentum)
+        return mel.istft(mended, n_samples, smooth=True)
 
 
 def random_phase(like: Tensor, seed: int) -> Tensor:
@@ -58,11 +59,14 @@ def griffin_lim(
         iterations: rounds.
         momentum: alpha; 0 gives the algorithm of Griffin and Lim (1984).
     """
-    magnitude, estimate = start.abs(), start
-    previous = torch.zeros_like(start)
+    magnitude, estimate = size_of(start), start
+    previous: Tensor | None = None
     for _ in range(iterations):
         consistent = mel.stft(mel.istft(estimate, n_samples))
-        ahead = consistent + momentum * (consistent - previous)
-        estimate = ahead * (magnitude / ahead.abs().clamp_min(1e-12))
+        if previous is None:
+            ahead = consistent.clone()
+        else:  # consistent + momentum * (consistent - previous), but for the size, which is given up
+            ahead = torch.sub(consistent, previous, alpha=momentum / (1 + momentum))
+        estimate = resize_(ahead, magnitude)
         previous = consistent
     return estimate

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, mel_consistent, mel_to_magnitude
+from cyclegan_audio.vocoders.base import Vocoder, gather, mel_consistent, mel_to_magnitude, size_of
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
 from cyclegan_audio.vocoders.mask import mask_gain
 
@@ -63,7 +63,7 @@ class Hybrid(Vocoder):
 
     def _fill(self, spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int) -> Tensor:
         """The spectrum (B, K, F) with what it lacks of `target` (B, n_mels, F), linear, added."""
-        lack = target - torch.matmul(mel.filter_bank(target.device), spectrum.abs())
+        lack = target - gather(size_of(spectrum), mel)
         lack = lack.where((lack > self.min_lack * target) & (target > 2 * mel.floor), 0.0)
         if not lack.any():
             return spectrum

@@ -49,4 +49,4 @@ class Mask(Vocoder):
         if source_db is None:
             source_db = mel.mel_db_of(mel.magnitude(spectrum))
         gain = mask_gain(source_db, target_db, mel, self.max_cut_db, self.max_boost_db)
-        return mel.istft(spectrum * gain, n_samples)
+        return mel.istft(spectrum * gain, n_samples, smooth=True)

@@ -11,7 +11,15 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders import DEFAULT, VOCODERS, make_vocoder
-from cyclegan_audio.vocoders.base import mel_correction, mel_to_magnitude, spread
+from cyclegan_audio.vocoders.base import (
+    by_frame,
+    gather,
+    mel_correction,
+    mel_to_magnitude,
+    resize_,
+    size_of,
+    spread,
+)
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim
 from cyclegan_audio.vocoders.hybrid import steady_phase
 
@@ -80,6 +88,42 @@ def test_spreading_keeps_constants_and_corrections_leave_what_no_filter_sees(pre
     torch.testing.assert_close(factors[:, seen], torch.full_like(factors[:, seen], 2.0))
     assert factors[:, ~seen].eq(1).all()
     assert (~seen).sum() > 0
+
+
+@pytest.mark.parametrize("preset_name", PRESETS)
+def test_matrices_without_their_zeros_give_the_same_in_both_memory_orders(preset_name):
+    mel = preset(preset_name)
+    magnitude = torch.rand(2, 1025, 5)
+    expected = mel.filter_bank() @ magnitude
+    for values in (magnitude, by_frame(magnitude)):
+        torch.testing.assert_close(gather(values, mel), expected)
+    torch.testing.assert_close(spread(by_frame(expected), mel), spread(expected, mel))
+
+
+def test_sizes_of_complex_values():
+    spectrum = torch.complex(torch.randn(1, 5, 3), torch.randn(1, 5, 3))
+    spectrum[0, 0, 0] = 0
+    torch.testing.assert_close(size_of(spectrum), spectrum.abs())
+    wanted = torch.rand(1, 5, 3)
+    resized = resize_(spectrum.clone(), wanted)
+    assert resized[0, 0, 0] == 0
+    sounding = spectrum != 0
+    torch.testing.assert_close(resized[sounding], (spectrum / spectrum.abs() * wanted)[sounding])
+
+
+@pytest.mark.parametrize("preset_name", PRESETS)
+def test_changed_frames_do_not_step_where_they_begin(preset_name):
+    mel = preset(preset_name)
+    wave = torch.sin(2 * math.pi * 100 * torch.arange(32 * mel.hop_length) / mel.sample_rate)[None]
+    gain = torch.ones(1, 1, mel.n_frames(wave.shape[1]))
+    gain[..., ::3] = 0.1
+    spectrum = mel.stft(wave) * gain
+    bend = wave.diff().diff().abs().max()
+    smooth, nearest = (mel.istft(spectrum, wave.shape[1], smooth=how) for how in (True, False))
+    assert smooth[:, 4096:-4096].diff().diff().abs().max() < 2 * bend
+    if mel.window == "hamming":
+        assert nearest[:, 4096:-4096].diff().diff().abs().max() > 10 * bend
+    torch.testing.assert_close(mel.istft(mel.stft(wave), wave.shape[1], smooth=True), wave, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
