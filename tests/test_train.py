@@ -280,6 +280,27 @@ def test_resume_with_what_cannot_change(run, small, change):
     assert shown.strip().splitlines()[-1].startswith("error: ")
 
 
+def test_pictures_are_trained_on_and_mels_translated(run, small):
+    """As in `experiment=paper_exact`: losses in pictures, held-out numbers, grids and translation in mels."""
+    pictures = ("generator=pictures", "discriminator=pictures", "model.generator.size=32")
+    own = [part for part in small if not part.startswith("data.crop_frames")]
+    once = (
+        "n_epochs=1",
+        "n_epochs_decay=0",
+        "callbacks.previews.every_epochs=1",
+        "logger=none",
+        "run_dir=out",
+    )
+    code, shown = run(*own, *once, *pictures, "precision=auto")
+    assert code == 0, shown
+    assert 0 < float(rows(Path("out"))[-1]["cycle_a"]) < 2
+    assert len(list(Path("out/grids").iterdir())) == 2
+    pair = load_pair("out")
+    made = pair.generator("high")(torch.rand(1, 1, 128, 87) * 2 - 1)
+    assert made.shape == (1, 1, 128, 87)
+    assert made.abs().max() <= 1
+
+
 def test_multirun_gives_each_job_its_folder(run, small):
     code, shown = run(
         "-m", *small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "model.loss_weights.identity=0,5",
@@ -306,6 +327,7 @@ def test_multirun_gives_each_job_its_folder(run, small):
         (["precision=8"], "choose one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
+        (["generator=pictures"], "belong together"),
         (["data.match=[level]"], "data.match=level is unknown"),
         (["n_epochs=1.5"], "n_epochs=1.5 is not a whole number"),
         (["data.batch_size=0"], "data.batch_size=0"),

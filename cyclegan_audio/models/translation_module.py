@@ -14,6 +14,7 @@ from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.judging import Judging, falling
 from cyclegan_audio.models.losses import check_weights, weighted_sum
 from cyclegan_audio.models.pair import DIRECTIONS
+from cyclegan_audio.models.picture_networks import as_trained, require_alike
 from cyclegan_audio.models.rank_state import gathered, take_own
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.models.schedule import LinearDecay
@@ -72,6 +73,7 @@ class TranslationModule(RunModule):
             self.add_module(f"gen_{direction}", generator())
         for domain in self.targets:
             self.add_module(f"disc_{domain}", discriminator())
+        require_alike([*self.generators().values(), *self.discriminators().values()])
         self.adversarial = adversarial
         self.average: GeneratorAverage | None = None
         if average_decay != 0:
@@ -190,7 +192,7 @@ class TranslationModule(RunModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
-        reals = {"real_a": batch["real_a"], "real_b": batch["real_b"]}
+        reals = as_trained(next(iter(self.generators().values())), batch["real_a"], batch["real_b"])
         self.guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
             gen = self.compute["gen"](reals)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.picture_networks import as_trained
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 PROBE_FRAMES = 64
@@ -78,7 +79,9 @@ def thread_ratio(many: int, generator: Build) -> float:
 def _network_and_mel(device: torch.device, generator: Build) -> tuple[nn.Module, torch.Tensor]:
     """A generator and its input; the global random state is kept."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        return generator().to(device), torch.rand(1, 1, 128, PROBE_FRAMES, device=device) * 2 - 1
+        network = generator().to(device)
+        mel = torch.rand(1, 1, 128, PROBE_FRAMES, device=device) * 2 - 1
+        return network, as_trained(network, mel, mel)["real_a"][..., :PROBE_FRAMES]
 
 
 def _pass_s(network: nn.Module, mel: torch.Tensor, bf16: bool) -> float:
