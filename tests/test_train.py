@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from wandb_file import whole_run
 
-from cyclegan_audio import evaluate
 from cyclegan_audio import train as command
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import STOPPED
+from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.models.checkpoint import load_pair, ship_pair
 from cyclegan_audio.training.checkpoints import Checkpoints
 
@@ -265,7 +265,7 @@ def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path)
     lufs, cutoff_hz = pair.match["loudness_lufs"], pair.match["cutoff_hz"]
     assert -40 < lufs < 0
     assert 100 < cutoff_hz < 3000  # `low` has nothing above
-    opened = evaluate._open_corpus(pair, None, Path("out"))
+    opened = open_corpus(pair, None, Path("out"))
     mel_db = opened.mel_db(opened.clips("high", "test")[0])
     assert mel_db[opened.mel.band_hz > cutoff_hz].unique().tolist() == [-100]
     ship_pair(pair, tmp_path / "shipped")
