@@ -12,10 +12,13 @@ from PIL import Image
 from wandb_file import whole_run
 
 from cyclegan_audio import train as command
+from cyclegan_audio import translate
+from cyclegan_audio.audio.files import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import STOPPED
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.models.checkpoint import load_pair, ship_pair
+from cyclegan_audio.models.cut import CUT
 from cyclegan_audio.training.checkpoints import Checkpoints
 
 
@@ -47,8 +50,8 @@ def small(corpus, tiny):
     )  # fmt: skip
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "losses.csv").open(newline="") as file:
+def rows(folder: Path, table: str = "losses.csv") -> list[dict[str, str]]:
+    with (folder / table).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -144,6 +147,38 @@ def logged(history) -> dict[str, list[tuple[int, object]]]:
     return series
 
 
+def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run, small, capsys):
+    once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.average_decay=0.9")
+    code, shown = run(*small, "model=cut_small", *once)
+    assert code == 0, shown
+    out = Path("out")
+    losses, (held_out,) = rows(out), rows(out, "validation.csv")
+    assert set(losses[0]) == {"batch", "epoch", "elapsed_s", "lr", *CUT.loss_names}
+    assert all(float(losses[-1][name]) > 0 for name in CUT.loss_names)
+    assert {"score", "genre_ab", "lost_ab", "identity_b", "disc_wins_ab", "moved_ab"} <= set(held_out)
+    assert not [name for name, value in held_out.items() if value == "" or name.endswith(("_ba", "_a"))]
+    assert [path.name for path in (out / "grids").iterdir()] == ["epoch_0001_a_to_b.png"]
+    assert {path.name for path in (out / "audio").iterdir()} == {
+        f"epoch_0001_low_to_high_0_{kind}.wav" for kind in ("real", "fake")
+    }
+    best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["cyclegan_audio"]["directions"] == ["ab"]
+    pair = load_pair("out")
+    assert (pair.genres, pair.targets, pair.batches) == (("low", "high"), ["high"], 8)
+    averaged = best["state_dict"]["average.networks.gen_ab.module.head.1.weight"]
+    assert torch.equal(pair.generator("high").head[1].weight, averaged)
+
+    write(Path("song.wav"), torch.rand(2, 44100) - 0.5, 44100)
+    translate.main(["out", "song.wav", "there.wav", "--to", "high"])
+    assert Path("there.wav").is_file()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        translate.main(["out", "song.wav", "back.wav", "--to", "low"])
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert "translates from low to high only" in told
+    assert not Path("back.wav").exists()
+
+
 def test_tensorboard_gets_what_the_folder_gets(run, small):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     once = ("n_epochs=1", "n_epochs_decay=0", "callbacks.previews.every_epochs=1")
@@ -164,9 +199,10 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
     }
 
 
-def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
+@pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
+def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
-    small = (*small, "data.gain_db=6", "data.time_roll=true")
+    small = (*small, f"model={model}", "data.gain_db=6", "data.time_roll=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
     at_start = Checkpoints.on_train_batch_start
 
@@ -184,6 +220,9 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     code, shown = run("resume=broken")
     assert code == 0, shown
 
+    def held_out(folder: str) -> list[dict[str, str]]:
+        return [row | {"elapsed_s": ""} for row in rows(Path(folder), "validation.csv")]
+
     whole, broken = (
         torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True) for run in ("whole", "broken")
     )
@@ -191,7 +230,8 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch):
     torch.testing.assert_close(broken["state_dict"], whole["state_dict"], rtol=0, atol=0)
     torch.testing.assert_close(broken["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
     assert [row["batch"] for row in rows(Path("broken"))] == [row["batch"] for row in rows(Path("whole"))]
-    assert rows(Path("broken"))[-1]["cycle_a"] == rows(Path("whole"))[-1]["cycle_a"]
+    assert rows(Path("broken"))[-1]["gen_total"] == rows(Path("whole"))[-1]["gen_total"]
+    assert held_out("broken") == held_out("whole")
 
 
 def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):

@@ -1,11 +1,14 @@
 """The generator: a ResNet that maps mel-spectrograms of one genre to another."""
 
+from itertools import islice
+
 from torch import Tensor, nn
 
 from cyclegan_audio.models.convolution import RowConv2d
 from cyclegan_audio.models.norm import InstanceNorm
 
 FRAME_MULTIPLE = 4  # two halvings: bands and frames of the input must be multiples of this
+CONTRASTED_BLOCKS = (1, 5)
 
 
 class ResnetBlock(nn.Module):
@@ -39,6 +42,9 @@ class ResnetGenerator(nn.Module):
         n_channels: channels of input and output (1 for mels, 3 for pictures).
         resize_up: double by nearest neighbour and a 3 x 3 convolution; the transposed one draws checkerboards
             (Odena et al. 2016).
+
+    Attributes:
+        feature_widths: channels of `features`.
     """
 
     frame_multiple = FRAME_MULTIPLE
@@ -55,6 +61,10 @@ class ResnetGenerator(nn.Module):
         self.blocks = nn.Sequential(*(ResnetBlock(4 * n_filters) for _ in range(n_blocks)))
         self.up = nn.Sequential(*up(4 * n_filters), *up(2 * n_filters))
         self.tail = nn.Sequential(nn.ReflectionPad2d(3), RowConv2d(n_filters, n_channels, 7), nn.Tanh())
+        self.feature_widths = {"input": n_channels, "down_1": 2 * n_filters, "down_2": 4 * n_filters}
+        self.feature_widths |= {
+            f"block_{number}": 4 * n_filters for number in CONTRASTED_BLOCKS if number <= n_blocks
+        }
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,6 +73,21 @@ class ResnetGenerator(nn.Module):
         x = self.blocks(x)
         x = self.up(x)
         return self.tail(x)
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """What `models.patch_contrast` compares, by the names of `feature_widths`, each (B, C, H, W).
+
+        As in Park et al. 2020, appendix: the input, both halvings, the first and the fifth block.
+        """
+        found = {"input": x}
+        x = found["down_1"] = self.down[0](self.head(x))
+        x = found["down_2"] = self.down[3](self.down[1:3](x))
+        x = self.down[4:](x)
+        for number, block in enumerate(islice(self.blocks, CONTRASTED_BLOCKS[-1]), 1):
+            x = block(x)
+            if number in CONTRASTED_BLOCKS:
+                found[f"block_{number}"] = x
+        return found
 
 
 def _down(n_channels: int) -> list[nn.Module]:

@@ -20,6 +20,9 @@ class UNetGenerator(nn.Module):
         n_filters: channels of the first layer, doubled by each level up to 8 times.
         n_levels: halvings (5 fit 128 bands and clips of any length with little padding).
         n_channels: channels of input and output (1 for mels, 3 for pictures).
+
+    Attributes:
+        feature_widths: channels of `features`.
     """
 
     def __init__(self, n_filters: int = 64, n_levels: int = 5, n_channels: int = 1) -> None:
@@ -38,7 +41,16 @@ class UNetGenerator(nn.Module):
             _up(widths[level] if level == last else 2 * widths[level], ins[level], is_last=level == 0)
             for level in reversed(range(n_levels))
         )
+        self.feature_widths = {"input": n_channels}
+        self.feature_widths |= {f"down_{level}": width for level, width in enumerate(widths, 1)}
         self.apply(init_weights)
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """The input and each halving, by the names of `feature_widths`, each (B, C, H, W)."""
+        found = {"input": x}
+        for level, layer in enumerate(self.down, 1):
+            x = found[f"down_{level}"] = layer(x)
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []

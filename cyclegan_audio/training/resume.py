@@ -21,7 +21,7 @@ GROUPS = (
     "trainer",
     "vocoder",
 )  # may be chosen anew; the others say what is learnt
-NETWORKS = ("generator", "discriminator", "average_decay")
+NETWORKS = ("generator", "discriminator", "average_decay", "contrast")
 
 
 def to_resume(run: str) -> Path:

@@ -1,0 +1,69 @@
+"""CUT: one direction only, its content kept by contrast between patches instead of a way back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.patch_contrast import PatchContrast
+from cyclegan_audio.models.translation_module import Batch, TranslationModule
+
+
+class CUT(TranslationModule):
+    """Translates mels of genre A to genre B, and not back (Park et al. 2020, eq. 5).
+
+    `gen_ab` maps A to B, `disc_b` judges mels of B. The terms of the loss are `adversarial`; `contrast`, of
+    the translation with its source (eq. 3); and `identity`, the same contrast of a mel of B with what the
+    generator makes of it (the paper's external loss of the target domain), which is left out at weight 0.
+
+    The paper names two settings: CUT has lambda 1 for both contrasts, of which the published code takes the
+    half each, and FastCUT lambda 10 for the first alone. Its flips are
+    left out: they would play music backwards.
+
+    Args:
+        contrast: builds the loss from the channels of the generator's features.
+        settings: those of `TranslationModule`.
+    """
+
+    directions = ("ab",)
+    terms = ("adversarial", "contrast", "identity")
+    loss_names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
+    shown_losses = ("gen_total", "contrast_a", "disc_b")
+    small_model = "model=cut_small"
+    gen_ab: nn.Module
+    disc_b: nn.Module
+    pool_b: ImagePool
+
+    def __init__(self, contrast: Callable[[Mapping[str, int]], PatchContrast], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.contrast = contrast(self.gen_ab.feature_widths)  # type: ignore[arg-type]
+
+    def translate_batch(self, batch: Batch, averaged: bool = False) -> dict[str, Tensor]:
+        """`fake_b` and, where the identity loss has a weight, `idt_b`; see `TranslationModule`."""
+        generator = self.translator("ab") if averaged else self.gen_ab
+        if self.loss_weights["identity"] > 0:
+            fake_b, idt_b = self.engine.apply(generator, batch["real_a"], batch["real_b"])
+            return {"fake_b": fake_b, "idt_b": idt_b}
+        return {"fake_b": generator(batch["real_a"])}
+
+    def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
+        """The generator's losses, unweighted."""
+        losses = {
+            "adversarial_ab": self.adversarial.generator(self.disc_b, out["fake_b"]),
+            "contrast_a": self._contrast(batch["real_a"], out["fake_b"]),
+        }
+        if "idt_b" in out:
+            losses["identity_b"] = self._contrast(batch["real_b"], out["idt_b"])
+        return losses
+
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """What the first optimiser learns: the generator, and what projects its features."""
+        return [*super().generator_parameters(), *self.contrast.parameters()]
+
+    def _contrast(self, source: Tensor, translated: Tensor) -> Tensor:
+        features = self.gen_ab.features
+        return self.contrast(features(source), features(translated))  # type: ignore[operator]
+
+    def _draws(self) -> dict[str, nn.Module]:
+        return {**super()._draws(), "places": self.contrast.draws}
