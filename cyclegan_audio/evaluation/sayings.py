@@ -77,6 +77,8 @@ def _genre(measured: Measured) -> str:
     heard = (
         f"the judge hears {measured.target} in {100 * share:.0f} % of clips, {100 * before:.0f} % untouched"
     )
+    if (real := _mean(measured, REAL, "judge")) is not None:
+        heard += f", {100 * real:.0f} % of real {measured.target}"
     if share > MOVES_SHARE and nearer >= NEARER:
         said = "the genre moves"
     elif share > MOVES_SHARE / 2 or nearer >= NEARER / 2:

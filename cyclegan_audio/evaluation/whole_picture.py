@@ -1,5 +1,6 @@
 """The numbers of the three questions: does the genre move, does the piece stay, does it sound whole."""
 
+import dataclasses
 from typing import Any
 
 from cyclegan_audio.evaluation.clip_table import clip_table
@@ -21,6 +22,7 @@ from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.figures.standing import standing_figure
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
 from cyclegan_audio.metrics.intervals import Estimate
+from cyclegan_audio.metrics.judge import ACCURACIES, Judge
 from cyclegan_audio.pages import Section, Table, picture
 
 HOW = (
@@ -41,6 +43,13 @@ DISTANCES = (
     "last layer. Both are turned to 16 principal components. Values are without the bias of few clips "
     "(jackknife over tracks), so that they may fall below 0."
 )
+TRUST = (
+    "What the judges say of real held-out clips of both genres, balanced over genres: no share or "
+    "probability that they give means more than this. Below 6 kHz only: all above is cut off. Noise: in "
+    "every band, 40 dB under each clip's loudest point. The calibration error is the mean distance between "
+    "the probabilities given and the shares found, in ten bins; few clips make it larger."
+)
+JUDGES = {"judge": "judge", "linear": "linear judge"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
 TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
 ENDS = {**CANDIDATES, OTHER: "another piece", REAL: "real target"}
@@ -61,20 +70,32 @@ def measures_section(evaluated: Evaluated) -> Section:
         if measured.distances:
             section.tables.append(_distance_table(measured, name))
         section.numbers[name] = _numbers(measured) | {"clips": clip_table(way, measured)}
-    judges = evaluated.judges
-    if judges.judge is not None and judges.linear is not None:
-        section.paragraphs.append(
-            f"On held-out clips of both genres the judge is right in {_percent(judges.judge.accuracy)}, "
-            f"{_percent(judges.judge.accuracy_low_passed)} once all is cut off above 6 kHz, the linear "
-            f"judge in "
-            f"{_percent(judges.linear.accuracy)}: no share that they give means more than this."
-        )
-        section.numbers["judges"] = {
-            "accuracy": judges.judge.accuracy.to_dict(),
-            "accuracy_low_passed": judges.judge.accuracy_low_passed.to_dict(),
-            "linear_accuracy": judges.linear.accuracy.to_dict(),
+    for kind, judge in _judges(evaluated).items():
+        section.numbers.setdefault("judges", {})[kind] = {
+            **{key: getattr(judge, key).to_dict() for key in ACCURACIES},
+            "reliability": dataclasses.asdict(judge.reliability),
+            "calibration_error": judge.reliability.error,
+            "temperature": judge.temperature,
         }
+    if judges := _judges(evaluated):
+        section.paragraphs.append(TRUST)
+        section.tables.append(_trust_table(judges))
     return section
+
+
+def _judges(evaluated: Evaluated) -> dict[str, Judge]:
+    both = {"judge": evaluated.judges.judge, "linear": evaluated.judges.linear}
+    return {kind: judge for kind, judge in both.items() if judge is not None}
+
+
+def _trust_table(judges: dict[str, Judge]) -> Table:
+    """What the judges get right on real held-out clips, and how far their probabilities are off."""
+    rows = []
+    for kind, judge in judges.items():
+        error = f"{100 * judge.reliability.error:.1f} % (n = {judge.reliability.n})"
+        rows.append([JUDGES[kind], *(_percent(getattr(judge, key)) for key in ACCURACIES), error])
+    header = ["", "right", "below 6 kHz only", "with noise at -40 dB", "calibration error"]
+    return Table("How far the judges can be trusted", header, rows)
 
 
 def position(value: float, floor: float, ceiling: float) -> float | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.band_statistics import NAMES, band_statistics
+from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
 
 PICTURE = (256, 256)  # the paper's
 PIXELS, BANDS = "pixels", "band statistics"
@@ -23,7 +23,7 @@ class Features:
         standardise: whether each is to be scaled to mean 0 and spread 1 over training clips.
         strengths: values of C to choose among.
         back: (D, P) from weights to the picture that they stand for, None where they are that picture.
-        shape: of the picture: bands and frames, or statistics and bands.
+        shape: of the picture: bands and frames, or statistics and bands (relations of bands are not in it).
     """
 
     name: str
@@ -35,7 +35,8 @@ class Features:
 
     def picture(self, weight: np.ndarray) -> np.ndarray:
         """Weights (D,) as a picture of `shape`, low bands first."""
-        return (weight if self.back is None else weight @ self.back).reshape(self.shape)
+        whole = weight if self.back is None else weight @ self.back
+        return whole[: self.shape[0] * self.shape[1]].reshape(self.shape)
 
 
 def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
@@ -56,8 +57,8 @@ def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
 
 
 def bands(mels_db: Tensor, frame_s: float, strengths: tuple[float, ...]) -> Features:
-    """Statistics of each band over time: (N, M, F) to (N, len(NAMES) * M)."""
-    statistics = band_statistics(mels_db, frame_s).flatten(1).double().numpy()
+    """Statistics of each band over time, then relations of bands: (N, M, F) to (N, D)."""
+    statistics = statistics_and_relations(mels_db, frame_s).double().numpy()
     return Features(BANDS, statistics, True, strengths, None, (len(NAMES), mels_db.shape[1]))
 
 

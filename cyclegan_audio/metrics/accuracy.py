@@ -1,5 +1,6 @@
 """Accuracy of a classifier with an interval that knows of tracks, and calibrated probabilities."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from cyclegan_audio.metrics.intervals import LEVEL, Estimate
 
 Z_95 = 1.959964
 ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few errors to measure it
+BINS = 10
 TEMPERATURES = np.geomspace(0.05, 50.0, 400)
 
 
@@ -111,3 +113,41 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     targets = torch.where(labels > 0, (n_one + 1) / (n_one + 2), 1 / (n_zero + 2)).double()
     losses = [float(F.binary_cross_entropy_with_logits(logits.double() / t, targets)) for t in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+@dataclasses.dataclass(frozen=True)
+class Reliability:
+    """What became of probabilities of the second class, in ten bins of equal width; empty bins are left out.
+
+    Attributes:
+        given: mean probability in each bin.
+        found: share of the second class in each bin.
+        counts: clips in each bin.
+    """
+
+    given: tuple[float, ...]
+    found: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """How many clips."""
+        return sum(self.counts)
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Naeini et al. 2015), NaN without clips; few clips make it larger."""
+        distances = [
+            n * abs(given - found)
+            for given, found, n in zip(self.given, self.found, self.counts, strict=True)
+        ]
+        return sum(distances) / self.n if self.n else math.nan
+
+
+def reliability(probabilities: Tensor, labels: Tensor) -> Reliability:
+    """Probabilities (N,) of the second class against labels (N,) of 0 and 1."""
+    given, found = probabilities.double().numpy(), (labels > 0).double().numpy()
+    place = np.minimum((given * BINS).astype(int), BINS - 1)
+    bins = [place == index for index in range(BINS) if (place == index).any()]
+    means = [tuple(float(values[own].mean()) for own in bins) for values in (given, found)]
+    return Reliability(means[0], means[1], tuple(int(own.sum()) for own in bins))

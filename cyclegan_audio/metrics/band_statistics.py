@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_net import MODULATION_HZ, modulation_log_power, standardise
+from cyclegan_audio.metrics.genre_net import MODULATION_HZ, band_relations, modulation_log_power, standardise
 
 PERCENTILES = (0.1, 0.5, 0.9)
 BLOCK = 256  # clips at once: bounds memory
@@ -35,3 +35,9 @@ def _of_block(mels_db: Tensor, frame_s: float) -> Tensor:
     levels = torch.quantile(x, torch.tensor(PERCENTILES), dim=2)
     moments = [x.mean(2), x.std(2), *levels, steps.mean(2), steps.std(2)]
     return torch.stack([*moments, *modulation_log_power(x, frame_s)], 1)
+
+
+def statistics_and_relations(mels_db: Tensor, frame_s: float) -> Tensor:
+    """Mels in dB (N, M, F) to (N, D): `band_statistics` row by row, then `band_relations`."""
+    relations = [band_relations(standardise(block)) for block in mels_db.split(BLOCK)]
+    return torch.cat([band_statistics(mels_db, frame_s).flatten(1), torch.cat(relations)], 1)

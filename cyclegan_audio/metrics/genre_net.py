@@ -12,6 +12,9 @@ from torch import Tensor, nn
 FRAME_S = 0.02  # frames are averaged to about this length, so that both mel definitions cost alike
 CUTOFFS_HZ = (4000.0, 20000.0)  # training examples lose all above a random frequency of this range
 MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
+NOISE_SPREAD_DB = 6.0
+GROUPS = 32  # of neighbouring bands, whose relations are looked at
+N_RELATIONS = GROUPS * (GROUPS + 1)
 NORMALISED_LIMIT = 3.0  # standard deviations; deeper silence says nothing more
 
 
@@ -53,7 +56,8 @@ class GenreNet(nn.Module):
 
     Each clip is standardised over its bands and frames, so that level does not count. What strided
     convolutions give in each of their bands goes, as mean and standard deviation over time, into one layer,
-    beside the same of the mel itself and of its steps from frame to frame, and its modulation.
+    beside the same of the mel itself and of its steps from frame to frame, its modulation, and how its bands
+    move together.
 
     Args:
         n_mels: M.
@@ -77,8 +81,9 @@ class GenreNet(nn.Module):
             ]
             before, bands = channels, -(-bands // stride[0])
         self.convolutions = nn.Sequential(*layers)
-        self.direct = nn.Sequential(nn.BatchNorm1d(8 * n_mels), nn.Dropout(settings.dropout))
-        self.embedding = nn.Linear(2 * before * bands + 8 * n_mels, settings.embedding)
+        n_direct = 8 * n_mels + N_RELATIONS
+        self.direct = nn.Sequential(nn.BatchNorm1d(n_direct), nn.Dropout(settings.dropout))
+        self.embedding = nn.Linear(2 * before * bands + n_direct, settings.embedding)
         self.dropout = nn.Dropout(settings.dropout)
         self.last = nn.Linear(settings.embedding, 1)
 
@@ -86,8 +91,9 @@ class GenreNet(nn.Module):
         """(N, M, F) to (N, embedding)."""
         x = standardise(mels_db)
         x = F.avg_pool1d(x, self.pool) if self.pool > 1 else x
-        modulation = torch.cat(modulation_log_power(x, self.frame_s), 1)
-        direct = self.direct(torch.cat([_moments(x), _moments(x.diff(dim=2).abs()), modulation], 1))
+        modulation = modulation_log_power(x, self.frame_s)
+        moments = _moments(x), _moments(x.diff(dim=2).abs())
+        direct = self.direct(torch.cat([*moments, *modulation, band_relations(x)], 1))
         deep = _moments(self.convolutions(x[:, None].contiguous(memory_format=torch.channels_last)))
         return F.relu(self.embedding(torch.cat([deep, direct], 1)))
 
@@ -108,6 +114,20 @@ def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
     return bands
 
 
+def band_relations(x: Tensor) -> Tensor:
+    """Which bands move together: (N, M, F) to (N, N_RELATIONS).
+
+    The covariances over time of 32 groups of neighbouring bands, and the same of their steps from frame to
+    frame (upper triangles, row by row).
+    """
+    groups = F.adaptive_avg_pool2d(x, (GROUPS, x.shape[2]))
+    groups = groups - groups.mean(2, keepdim=True)
+    steps = groups.diff(dim=2)
+    row, column = torch.triu_indices(GROUPS, GROUPS)
+    both = [y @ y.transpose(1, 2) / y.shape[2] for y in (groups, steps)]
+    return torch.cat([covariance[:, row, column] for covariance in both], 1)
+
+
 def _moments(x: Tensor) -> Tensor:
     """Mean and standard deviation over the last axis, (N, ..., F) to (N, D)."""
     spread = (x.var(-1, correction=0) + 1e-5).sqrt()
@@ -125,6 +145,12 @@ def low_pass(mels_db: Tensor, band_hz: Tensor, cutoff_hz: float | Tensor) -> Ten
     """Bands above the cutoff (a number, or one a clip (N,)) fall to the least value of their clip."""
     cutoff = torch.as_tensor(cutoff_hz).reshape(-1, 1, 1)
     return torch.where(band_hz[:, None] > cutoff, mels_db.amin((1, 2), keepdim=True), mels_db)
+
+
+def noisy(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
+    """Mels (N, M, F) with noise in every band, `below_db` under the loudest point of each clip."""
+    drawn = NOISE_SPREAD_DB * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(seed))
+    return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - below_db + drawn)
 
 
 def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:

@@ -2,18 +2,19 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.metrics.band_statistics import NAMES, band_statistics
-from cyclegan_audio.metrics.genre_net import low_pass, random_cutoffs_hz
+from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
+from cyclegan_audio.metrics.genre_net import N_RELATIONS, low_pass, random_cutoffs_hz
 
 INNER_FOLDS = 3
 INVERSE_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features
 MAX_ITERATIONS = 1000
+OUTLIER = 4.0  # standard deviations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,42 +46,48 @@ def fit_logistic(
         solver: of scikit-learn: `lbfgs`, or `saga`, the stochastic one.
         seed: of folds and of the stochastic solver.
     """
-    scores = [_inner_score(features, labels, np.asarray(groups), c, solver, seed) for c in strengths]
-    return _fit(features, labels, strengths[int(np.argmax(scores))], solver, seed)
+    scores = _inner_scores(features, labels, np.asarray(groups), strengths, solver, seed)
+    return next(_path(features, labels, [strengths[int(np.argmax(scores))]], solver, seed))
 
 
-def _inner_score(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, c: float, solver: str, seed: int
-) -> float:
-    """Mean log likelihood of left-out tracks; 0 (so that the strongest C wins) where none can be left out."""
+def _inner_scores(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, strengths: Sequence[float],
+    solver: str, seed: int,
+) -> np.ndarray:  # fmt: skip
+    """Mean log likelihood of left-out tracks for each C; 0 where none can be left out."""
     from sklearn.model_selection import StratifiedGroupKFold
 
+    likelihoods = np.zeros(len(strengths))
     n_folds = min([INNER_FOLDS, *(len(set(groups[labels == label])) for label in (0, 1))])
     if n_folds < 2:
-        return 0.0
+        return likelihoods
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(features, labels, groups)
-    likelihood = 0.0
     for train, test in folds:
-        logits = _fit(features[train], labels[train], c, solver, seed).logits(features[test])
-        likelihood -= float(np.logaddexp(0, np.where(labels[test] > 0, -logits, logits)).sum())
-    return likelihood / len(labels)
+        for place, fit in enumerate(_path(features[train], labels[train], strengths, solver, seed)):
+            logits = fit.logits(features[test])
+            likelihoods[place] -= float(np.logaddexp(0, np.where(labels[test] > 0, -logits, logits)).sum())
+    return likelihoods / len(labels)
 
 
-def _fit(features: np.ndarray, labels: np.ndarray, c: float, solver: str, seed: int) -> LinearFit:
+def _path(
+    features: np.ndarray, labels: np.ndarray, strengths: Sequence[float], solver: str, seed: int
+) -> Iterator[LinearFit]:
+    """Fits for each C, each from where the one before ended."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(
-        C=c, solver=solver, class_weight="balanced", max_iter=MAX_ITERATIONS, random_state=seed
+        solver=solver, class_weight="balanced", max_iter=MAX_ITERATIONS, random_state=seed, warm_start=True
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds judge what it leaves
-        model.fit(features, labels)
-    return LinearFit(model.coef_[0], float(model.intercept_[0]), c)
+    for c in strengths:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds judge what it leaves
+            model.set_params(C=c).fit(features, labels)
+        yield LinearFit(model.coef_[0].copy(), float(model.intercept_[0]), c)
 
 
 class LinearNet(nn.Module):
-    """Logistic regression on band statistics: mels in dB (N, M, F) to one logit (N,).
+    """Logistic regression on band statistics and relations of bands: mels in dB (N, M, F) to a logit (N,).
 
     Args:
         n_mels: M.
@@ -89,7 +96,7 @@ class LinearNet(nn.Module):
 
     def __init__(self, n_mels: int, frame_s: float) -> None:
         super().__init__()
-        size = len(NAMES) * n_mels
+        size = len(NAMES) * n_mels + N_RELATIONS
         self.frame_s = frame_s
         self.mean = nn.Buffer(torch.zeros(size))
         self.scale = nn.Buffer(torch.ones(size))
@@ -97,8 +104,12 @@ class LinearNet(nn.Module):
         self.bias = nn.Buffer(torch.zeros(()))
 
     def embed(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to standardised band statistics (N, D): they know nothing of genre."""
-        return (band_statistics(mels_db, self.frame_s).flatten(1) - self.mean) / self.scale
+        """(N, M, F) to standardised statistics (N, D): they know nothing of genre."""
+        return self.standardised(statistics_and_relations(mels_db, self.frame_s))
+
+    def standardised(self, statistics: Tensor) -> Tensor:
+        """(N, D) as seen from the training clips, clipped: one odd statistic decides nothing."""
+        return ((statistics - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to logits (N,)."""
@@ -117,10 +128,10 @@ def train_linear(
     random = torch.Generator().manual_seed(seed)
     cutoff_hz = random_cutoffs_hz(len(mels_db), random)
     both = (mels_db, low_pass(mels_db, band_hz, cutoff_hz))
-    statistics = torch.cat([band_statistics(m, frame_s).flatten(1) for m in both])
+    statistics = torch.cat([statistics_and_relations(m, frame_s) for m in both])
     net.mean.copy_(statistics.mean(0))
     net.scale.copy_(statistics.std(0, correction=0).clamp_min(1e-6))
-    features = ((statistics - net.mean) / net.scale).numpy()
+    features = net.standardised(statistics).numpy()
     fit = fit_logistic(features, labels.repeat(2).numpy(), [*groups, *groups], seed=seed)
     net.weight.copy_(torch.from_numpy(fit.weight))
     net.bias.fill_(fit.bias)

@@ -17,18 +17,13 @@ from cyclegan_audio.evaluation.measured import Judges, make_judges, probability
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
 from cyclegan_audio.metrics.clip_scores import fault_scores, genre_scores, piece_scores
 from cyclegan_audio.metrics.distances import Principal, distances_to
+from cyclegan_audio.metrics.genre_net import noisy
 
 SEED = 0
 NOISE_DB = 40.0  # under the clip's loudest point
 CUT_HZ = 4000.0
 PIECES = 16  # that a clip is cut into and shuffled
 TRAINING = 400
-
-
-def noisy(mels_db: Tensor) -> Tensor:
-    """With noise at a flat level in every band."""
-    drawn = 6 * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(SEED))
-    return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - NOISE_DB + drawn)
 
 
 def low_passed(mels_db: Tensor, mel: MelSettings) -> Tensor:
@@ -130,8 +125,12 @@ def fault_table(corpus: Corpus, genre: str, source_db: Tensor) -> None:
         "silence filled with noise": lambda: float(
             fault_scores(quiet, quiet.maximum(quiet.amax((1, 2), True) - 60))["silence_gain_db"].mean()
         ),
-        "seam, clean": lambda: seam_db(source_db[0] - equalised(source_db)[0] + noisy(source_db)[0], [172]),
-        "seam of 6 dB": lambda: seam_db(noisy(source_db)[0] - source_db[0] + 6 * (place >= 172), [172]),
+        "seam, clean": lambda: seam_db(
+            source_db[0] - equalised(source_db)[0] + noisy(source_db, NOISE_DB)[0], [172]
+        ),
+        "seam of 6 dB": lambda: seam_db(
+            noisy(source_db, NOISE_DB)[0] - source_db[0] + 6 * (place >= 172), [172]
+        ),
     }
     sounds = torch.stack([corpus.audio(clip) for clip in corpus.clips(genre, "paired")[:16]])
     clicked = sounds.clone()
@@ -161,7 +160,7 @@ def main() -> None:
         "source untouched": source_db,
         "half way to the same score by the target's band": (source_db + target_db) / 2,
         "the same score by the target's band": target_db,
-        "that, with noise": noisy(target_db),
+        "that, with noise": noisy(target_db, NOISE_DB),
         "that, low-passed at 4 kHz": low_passed(target_db, mel),
         "that, shuffled in time": shuffled(target_db),
         f"the same score by the band of {third}": third_db,
@@ -171,7 +170,7 @@ def main() -> None:
     piece_cases = {
         "source itself": source_db,
         "source, tilted by 24 dB": equalised(source_db),
-        "source, with noise": noisy(source_db),
+        "source, with noise": noisy(source_db, NOISE_DB),
         "source, low-passed at 4 kHz": low_passed(source_db, mel),
         "the same score by the target's band": target_db,
         "source, shuffled in time": shuffled(source_db),

@@ -87,7 +87,11 @@ def test_report_numbers(report: Path) -> None:
     assert len(set(clips["clip_id"])) == len(clips["track"]) == 2
     assert len(clips["paired"]["error_db"]) == 4
     assert np.mean(clips["cycle_db"]) == pytest.approx(cycle["mean"])
-    assert 0 <= numbers["measures"]["judges"]["accuracy"]["mean"] <= 1
+    for judge in numbers["measures"]["judges"].values():
+        for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy"):
+            assert judge[name]["low"] <= judge[name]["mean"] <= judge[name]["high"]
+        assert sum(judge["reliability"]["counts"]) == judge["accuracy"]["n"] > 0
+    assert "How far the judges can be trusted" in (report / "report.html").read_text()
     assert numbers["run"]["batches_trained"] == 500
     assert numbers["run"]["mel"]["sample_rate"] == 22050
 

@@ -17,6 +17,7 @@ from cyclegan_audio.feasibility.protocols import (
     tracks_apart,
 )
 from cyclegan_audio.metrics.band_statistics import NAMES
+from cyclegan_audio.metrics.genre_net import N_RELATIONS
 
 N_TRACKS, CLIPS_A_TRACK = 24, 6
 
@@ -63,7 +64,7 @@ def test_turned_pixels_give_the_verdicts_of_all_pixels() -> None:
 
 def test_band_statistics_have_a_row_a_statistic() -> None:
     features = bands(torch.randn(5, 16, 60), 0.02, (1.0,))
-    assert features.values.shape == (5, len(NAMES) * 16)
+    assert features.values.shape == (5, len(NAMES) * 16 + N_RELATIONS)
     assert features.picture(features.values[0]).shape == (len(NAMES), 16)
 
 

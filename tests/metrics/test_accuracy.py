@@ -11,6 +11,7 @@ from cyclegan_audio.metrics.accuracy import (
     design_effect,
     effective_number,
     fit_temperature,
+    reliability,
     share,
     wilson,
 )
@@ -118,3 +119,23 @@ def test_few_clips_all_right_do_not_make_certain() -> None:
     sure = torch.sigmoid(logits / fit_temperature(logits, labels))
     assert 0.6 < float(sure[2]) < 0.9  # Platt's target for two clips is 3/4
     assert fit_temperature(logits[:2], labels[:2]) == 1.0
+
+
+def test_reliability_by_hand() -> None:
+    given = torch.tensor([0.05, 0.05, 0.62, 0.68, 1.0])
+    found = reliability(given, torch.tensor([0, 1, 1, 1, 1]))
+    assert found.counts == (2, 2, 1)
+    assert found.given == pytest.approx((0.05, 0.65, 1.0), abs=1e-6)
+    assert found.found == (0.5, 1.0, 1.0)
+    assert found.error == pytest.approx((2 * 0.45 + 2 * 0.35) / 5)
+    assert math.isnan(reliability(given[:0], torch.zeros(0)).error)
+
+
+def test_calibrated_probabilities_have_less_error() -> None:
+    random = torch.Generator().manual_seed(0)
+    honest = torch.randn(2000, generator=random) * 2
+    labels = (torch.rand(2000, generator=random) < torch.sigmoid(honest)).long()
+    sure = 3 * honest
+    calibrated = sure / fit_temperature(sure, labels)
+    before, after = (reliability(torch.sigmoid(x), labels).error for x in (sure, calibrated))
+    assert after < 0.04 < 0.1 < before

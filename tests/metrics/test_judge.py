@@ -14,7 +14,15 @@ from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.metrics import judge as judge_module
-from cyclegan_audio.metrics.genre_net import NetSettings, augment, low_pass, standardise
+from cyclegan_audio.metrics.genre_net import (
+    N_RELATIONS,
+    NetSettings,
+    augment,
+    band_relations,
+    low_pass,
+    noisy,
+    standardise,
+)
 from cyclegan_audio.metrics.judge import judge_for, linear_judge_for
 
 SPLITS = ("train",) * 7 + ("val", "test", "test")
@@ -74,6 +82,9 @@ def test_judge_tells_rhythms_apart_at_any_level_noise_and_bandwidth(made, make) 
     assert judge.accuracy.mean >= 0.9
     assert judge.accuracy.low < judge.accuracy.mean <= judge.accuracy.high
     assert judge.accuracy_low_passed.mean >= 0.9
+    assert judge.accuracy_noisy.mean >= 0.9
+    assert judge.reliability.n == 16
+    assert judge.reliability.error < 0.25
     slow, fast = mels_of(made, "slow", "test"), mels_of(made, "fast", "test")
     assert judge.probability(slow).mean() > 0.5 > judge.probability(fast).mean()
     torch.testing.assert_close(judge.probability(slow - 40), judge.probability(slow), atol=1e-3, rtol=0)
@@ -91,7 +102,8 @@ def test_judge_is_kept_and_read_again(made, monkeypatch) -> None:
     again = judge_for(made, ("fast", "slow"))
     mels = mels_of(made, "slow", "test")
     assert torch.equal(again.probability(mels), first.probability(mels))
-    assert (again.accuracy, again.temperature) == (first.accuracy, first.temperature)
+    for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy", "reliability", "temperature"):
+        assert getattr(again, name) == getattr(first, name)
     assert {path.name for path in (made.folder / "judges").iterdir()} == files
 
 
@@ -142,6 +154,30 @@ def test_low_pass_leaves_what_is_below() -> None:
     assert torch.equal(out[:, :2], mels_db[:, :2])
     least = mels_db.amin((1, 2))
     assert torch.equal(out[:, 2:], least[:, None, None].expand(2, 2, 5))
+
+
+def test_noise_fills_what_is_quiet_and_leaves_what_is_loud() -> None:
+    mels_db = torch.full((2, 40, 50), -90.0)
+    mels_db[:, 3] = torch.tensor([0.0, -20.0])[:, None]
+    out = noisy(mels_db, 40.0)
+    assert torch.equal(out[:, 3], mels_db[:, 3])
+    quiet = out[:, 4:].flatten(1)
+    torch.testing.assert_close(quiet.mean(1), torch.tensor([-40.0, -60.0]), atol=0.5, rtol=0)
+    assert torch.equal(noisy(mels_db, 40.0), out)
+
+
+def test_relations_tell_bands_that_move_together_from_others() -> None:
+    steps = torch.randn(2, 1, 200, generator=torch.Generator().manual_seed(0))
+    alone = torch.randn(2, 32, 200, generator=torch.Generator().manual_seed(1))
+    together, apart = band_relations(steps.expand(2, 32, 200)), band_relations(alone)
+    assert together.shape == (2, N_RELATIONS)
+    row, column = torch.triu_indices(32, 32)
+    off = (row != column).repeat(2)
+    of_steps = torch.arange(N_RELATIONS) >= len(row)
+    variance = steps.var(2, correction=0)
+    torch.testing.assert_close(together[:, ~of_steps], variance.expand(2, len(row)), atol=1e-4, rtol=1e-4)
+    assert float(apart[:, off].abs().mean()) < 0.15
+    assert float(apart[:, ~off & of_steps].mean()) == pytest.approx(2, abs=0.1)  # steps of noise
 
 
 def test_standardised_clips_know_no_level_nor_contrast() -> None:
