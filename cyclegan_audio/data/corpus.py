@@ -179,12 +179,17 @@ class Corpus:
         """
         path = self.folder / "audio" / f"{clip.array}.npy"
         if not path.is_file():
-            raise UserError(
-                f"the corpus {self.folder} keeps no audio of {clip.genre} in split {clip.split!r}; "
-                "run prepare again with audio=all"
-            )
+            raise UserError(self._no_audio(clip))
         scale = 10 ** (self.match.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
         return torch.from_numpy(_array(path)[clip.index].astype(np.float32) * np.float32(scale))
+
+    def _no_audio(self, clip: Clip) -> str:
+        if clip.level_db is None:
+            return f"the corpus {self.folder} was made from pictures, which hold no sound"
+        return (
+            f"the corpus {self.folder} keeps no audio of {clip.genre} in split {clip.split!r}; "
+            "run prepare again with audio=all"
+        )
 
     def require_genres(self, *genres: str) -> None:
         """Refuse genres that the corpus lacks.

@@ -22,7 +22,7 @@ from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.figures.standing import standing_figure
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
 from cyclegan_audio.metrics.intervals import Estimate
-from cyclegan_audio.metrics.judge import ACCURACIES, Judge
+from cyclegan_audio.metrics.judge import ACCURACIES, NOISE_DB, Judge
 from cyclegan_audio.pages import Section, Table, picture
 
 HOW = (
@@ -46,8 +46,8 @@ DISTANCES = (
 TRUST = (
     "What the judges say of real held-out clips of both genres, balanced over genres: no share or "
     "probability that they give means more than this. Below 6 kHz only: all above is cut off. Noise: in "
-    "every band, 40 dB under each clip's loudest point. The calibration error is the mean distance between "
-    "the probabilities given and the shares found, in ten bins; few clips make it larger."
+    f"every band, {NOISE_DB:g} dB under each clip's loudest point. The calibration error is the mean "
+    "distance between the probabilities given and the shares found, in ten bins; few clips make it larger."
 )
 JUDGES = {"judge": "judge", "linear": "linear judge"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
@@ -60,7 +60,7 @@ def measures_section(evaluated: Evaluated) -> Section:
     section = Section("measures", "What moved and what stayed", [HOW, DISTANCES, THRESHOLDS])
     for way, measured in zip(evaluated.directions, evaluated.measured, strict=True):
         name = str(way)
-        section.paragraphs += [f"{name}: {text}" for text in measured.missing]
+        section.paragraphs += [text for text in measured.missing if text not in section.paragraphs]
         bars = {m.label.format(target=measured.target): bar for m in MEASURES if (bar := _bar(measured, m))}
         if bars:
             figure = standing_figure(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
@@ -94,7 +94,7 @@ def _trust_table(judges: dict[str, Judge]) -> Table:
     for kind, judge in judges.items():
         error = f"{100 * judge.reliability.error:.1f} % (n = {judge.reliability.n})"
         rows.append([JUDGES[kind], *(_percent(getattr(judge, key)) for key in ACCURACIES), error])
-    header = ["", "right", "below 6 kHz only", "with noise at -40 dB", "calibration error"]
+    header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_DB:g} dB", "calibration error"]
     return Table("How far the judges can be trusted", header, rows)
 
 
@@ -135,7 +135,7 @@ def shown(measure: Measure, value: Estimate | None) -> str:
 
 def _table(measured: Measured, group: str, name: str) -> Table:
     rows = []
-    others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED)]
+    others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in measured.scores]
     for measure in (m for m in MEASURES if m.group == group):
         found = {key: measured.estimate(key, measure.name) for key in ENDS}
         if not any(found.values()):

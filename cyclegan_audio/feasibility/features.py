@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
+from cyclegan_audio.metrics.linear import spanned
 
 PICTURE = (256, 256)  # the paper's
 PIXELS, BANDS = "pixels", "band statistics"
-SMALLEST = 1e-9  # of the largest eigenvalue: directions below are rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +49,8 @@ def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
     grey = (mels_db - low) / (high - low).clamp_min(1e-6)
     picture = F.interpolate(grey[:, None], PICTURE, mode="bilinear", align_corners=False).flatten(1)
     picture -= picture.mean(0)
-    values, vectors = np.linalg.eigh((picture @ picture.T).double().numpy())
-    kept = values > SMALLEST * values[-1]
-    lengths = np.sqrt(values[kept])
-    back = (vectors[:, kept] / lengths).T.astype(np.float32) @ picture.numpy()
-    return Features(PIXELS, vectors[:, kept] * lengths, False, strengths, back, PICTURE)
+    turned, back = spanned(picture.numpy())
+    return Features(PIXELS, turned, False, strengths, back, PICTURE)
 
 
 def bands(mels_db: Tensor, frame_s: float, strengths: tuple[float, ...]) -> Features:

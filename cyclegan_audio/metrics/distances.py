@@ -123,7 +123,6 @@ def too_few(n_clips: int, n_tracks: int) -> str:
     if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:
         return ""
     return (
-        f"The distances are rough: {n_clips} clips of {n_tracks} tracks, where they want {ENOUGH_CLIPS} "
-        f"clips of "
-        f"{ENOUGH_TRACKS} tracks or more."
+        f"The distances are rough: {n_clips} clips of {n_tracks} {'track' if n_tracks == 1 else 'tracks'}, "
+        f"where they want {ENOUGH_CLIPS} clips of {ENOUGH_TRACKS} tracks or more."
     )

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 3  # of the code below: other versions do not take each other's judges from the disk
 LOW_PASS_HZ = 6000.0
-NOISE_DB = 40.0  # under each clip's loudest point
+NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
 BLOCK = 64
 FOLDER = "judges"
 CNN, LINEAR = "cnn", "linear"
@@ -54,7 +54,7 @@ class Judge:
         temperature: divides logits, so that probabilities are calibrated on the validation split.
         accuracy: balanced accuracy on the test split's clips, with an interval that knows of tracks.
         accuracy_low_passed: the same after all clips lost what lies above 6 kHz.
-        accuracy_noisy: the same with noise in every band, 40 dB under each clip's loudest point.
+        accuracy_noisy: the same with noise in every band, 60 dB under each clip's loudest point.
         reliability: of the calibrated probabilities on the test split's clips.
     """
 
@@ -139,8 +139,9 @@ def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Jud
         else:
             net = LinearNet(corpus.mel.n_mels, corpus.mel.frame_s)
         net.load_state_dict(kept["net"])
-        estimates = [Estimate(**kept[name]) for name in ACCURACIES]
-        return Judge(genres, net.eval(), kept["temperature"], *estimates, Reliability(**kept["reliability"]))
+        accuracies = {name: Estimate(**kept[name]) for name in ACCURACIES}
+        calibrated = Reliability(**kept["reliability"])
+        return Judge(genres, net.eval(), kept["temperature"], reliability=calibrated, **accuracies)
     except Exception as error:
         log.warning("warning: the judge %s cannot be read (%s): it is trained anew", path, error)
         return None
@@ -197,9 +198,10 @@ def train_judge(
 
     given = logits(net, test_db)
     worse = low_pass(test_db, mel.band_hz, LOW_PASS_HZ), noisy(test_db, NOISE_DB)
-    accuracies = [accuracy(given), *(accuracy(logits(net, mels_db)) for mels_db in worse)]
+    judged = given, *(logits(net, mels_db) for mels_db in worse)
+    accuracies = dict(zip(ACCURACIES, map(accuracy, judged), strict=True))
     calibrated = reliability(torch.sigmoid(given / temperature), test_labels)
-    return Judge(genres, net, temperature, *accuracies, calibrated)
+    return Judge(genres, net, temperature, reliability=calibrated, **accuracies)
 
 
 @torch.inference_mode()

@@ -39,7 +39,7 @@ def test_grey_levels_become_dB_and_start_times_are_kept(tmp_path, arrays, settin
     levels = torch.from_numpy(arrays["trap"][place].astype(np.float32))
     torch.testing.assert_close(corpus.mel_db(clip), levels / 255 * 100 - 60)
     assert clip.level_db is None
-    with pytest.raises(UserError, match="keeps no audio"):
+    with pytest.raises(UserError, match="hold no sound"):
         corpus.audio(clip)
 
 
