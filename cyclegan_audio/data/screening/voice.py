@@ -23,6 +23,7 @@ RATE = 16000
 STEP, CONTEXT = 512, 64  # samples that one probability stands for, and samples seen before them
 N_FFT, HOP = 1024, 256  # of the spectrum in which standing sound is taken away
 TINY = 1e-9
+MAX_GAIN = 4.0  # 12 dB
 FLOOR = 1e-4  # under the logarithm
 MODEL = Path("data") / "silero_vad.jit"
 PARTS = {  # our names for those of the model in the wheel
@@ -80,13 +81,16 @@ def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:
 
 
 def without_standing(waveform: Tensor) -> Tensor:
-    """Take from each bin of the STFT of a clip (T,) its median magnitude over time; the level stays."""
+    """Take from each bin of the STFT of a clip (T,) its median magnitude over time; the level stays.
+
+    Where next to nothing is left, of a drone, it is not brought up to the level of a voice.
+    """
     window = torch.hann_window(N_FFT)
     spectrum = torch.stft(waveform, N_FFT, HOP, window=window, return_complex=True)
     magnitude = spectrum.abs()
     rest = (magnitude - magnitude.median(1, keepdim=True).values).clamp_min_(0)
     out = torch.istft(spectrum * (rest / (magnitude + TINY)), N_FFT, HOP, window=window, length=len(waveform))
-    return out * (waveform.square().mean() / (out.square().mean() + TINY)).sqrt()
+    return out * (waveform.square().mean() / (out.square().mean() + TINY)).sqrt().clamp(max=MAX_GAIN)
 
 
 def voice_probabilities(waveforms: Tensor) -> Tensor:

@@ -59,6 +59,9 @@ def test_what_stands_still_is_taken_away_and_the_level_stays():
     tone = [float((x * torch.exp(600j * torch.pi * t)).mean().abs()) for x in (mix, rest)]
     assert tone[1] < 0.5 * tone[0]
     assert voice.without_standing(torch.zeros(voice.RATE)).abs().max() == 0
+    hiss = 1e-4 * torch.randn(len(t), generator=torch.Generator().manual_seed(0))
+    left = voice.without_standing(drone + hiss)  # its two ends, and the hiss
+    assert left.square().mean().sqrt() < 0.5 * drone.square().mean().sqrt()
 
 
 def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
