@@ -149,7 +149,7 @@ def two_cores(mel: MelSettings, paths: list[Path], scratch: Path) -> str:
     (one_s, one_cpu_s), (two_s, two_cpu_s) = said
     by_clock, by_cpu = one_s / two_s / 2, one_cpu_s / two_cpu_s
     return (
-        f"one worker {one_s:.1f} s by the clock, {one_cpu_s:.1f} CPU s; two {two_s:.1f} s, {two_cpu_s:.1f} CPU s; "
+        f"one worker {one_s:.1f} s by the clock, {one_cpu_s:.1f} CPU s; two {two_s:.1f} s, {two_cpu_s:.1f}; "
         f"efficiency {by_clock:.0%} by the clock, {by_cpu:.0%} by CPU time; load {os.getloadavg()[0]:.1f}"
     )
 
