@@ -12,7 +12,7 @@ from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, one_line_errors, positive
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.listening.answers import RULE, read, screened
-from cyclegan_audio.listening.kit import write_kit
+from cyclegan_audio.listening.kit import DESIGN, write_kit
 from cyclegan_audio.listening.sounds import Item, items
 from cyclegan_audio.listening.told import numbers, show
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
@@ -122,7 +122,7 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
     Raises:
         UserError: a file is damaged or of another test, or no listener is left.
     """
-    answers, notes = read(files)
+    answers, notes = read([file for file in files if Path(file).name not in (ANALYSIS, DESIGN)] or files)
     kept, lost = (answers, []) if keep_all else screened(answers)
     if not kept:
         raise UserError(f"no listener is left ({RULE}); --keep-all counts them all the same")

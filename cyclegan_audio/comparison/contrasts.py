@@ -9,8 +9,8 @@ import numpy as np
 from cyclegan_audio.comparison.settings import Column
 from cyclegan_audio.comparison.values import COMPARED, PAIRED, ByClip, by_clip, distances, ends, shared
 from cyclegan_audio.evaluation.measures import GENRE, MODEL, REAL, SOUND, UNTOUCHED, Measure
-from cyclegan_audio.evaluation.whole_picture import NAMES, position
-from cyclegan_audio.metrics.differences import by_chance, clusters, holm, unpaired
+from cyclegan_audio.evaluation.whole_picture import NAMES
+from cyclegan_audio.metrics.differences import by_chance, clusters, holm, scaled, unpaired
 from cyclegan_audio.metrics.intervals import Estimate, estimate
 
 ALPHA = 0.05
@@ -27,8 +27,9 @@ class Contrast:
         difference: this one minus the first, over tracks; over seeds for distances.
         is_paired: whether clip by clip.
         p, corrected: by chance over clips; NaN where it cannot be said.
-        of_way: the difference in parts of the way from floor to ceiling, NaN without these.
-        deviations: the difference in standard deviations between clips, NaN for distances.
+        whole: the way from floor to ceiling, NaN without these, where they are the same, and for faults in
+            the sound, of which less is better.
+        spread: standard deviation between clips in the first column, NaN for distances.
         over_seeds: the difference with its interval over seeds; None where a column has one run only.
         nearer: 1 where this one is nearer to the ceiling (or the smaller fault), -1 where the first is, 0
             where it cannot be said.
@@ -37,11 +38,21 @@ class Contrast:
     difference: Estimate
     is_paired: bool
     p: float
-    of_way: float
-    deviations: float
+    whole: float
+    spread: float
     over_seeds: Estimate | None
     nearer: int
     corrected: float = math.nan
+
+    @property
+    def of_way(self) -> Estimate:
+        """The difference in parts of the way from floor to ceiling."""
+        return scaled(self.difference, self.whole)
+
+    @property
+    def deviations(self) -> Estimate:
+        """The difference in standard deviations between clips."""
+        return scaled(self.difference, self.spread)
 
     @property
     def said(self) -> str:
@@ -50,7 +61,7 @@ class Contrast:
             return NONE
         if self.over_seeds is not None and not (self.over_seeds.low > 0 or self.over_seeds.high < 0):
             return SEEDS
-        if abs(self.of_way) < SMALL:
+        if abs(self.of_way.mean) < SMALL:
             return SLIGHT
         return {1: BETTER, -1: WORSE, 0: OTHER}[self.nearer]
 
@@ -63,7 +74,6 @@ class Row:
         floor, ceiling: NaN where there is none.
         runs: by column, the mean of each of its runs; empty where it has none.
         contrasts: by column other than the first, where both have values.
-        note: what was compared, or why not.
     """
 
     way: str
@@ -72,6 +82,12 @@ class Row:
     ceiling: float
     runs: dict[str, list[float]]
     contrasts: dict[str, Contrast]
+
+    @property
+    def label(self) -> str:
+        """The measure for readers."""
+        label = self.measure.label.format(target=self.way.split(" to ")[-1])
+        return f"share {label}" if label.startswith("of ") else label
 
 
 def rows(columns: Sequence[Column]) -> list[Row]:
@@ -113,14 +129,13 @@ def _row(
             flips[column.name] = pairs
         else:
             difference, p = unpaired(_pooled(first), _pooled(second))
-        of_way, spread = position(difference.mean, 0.0, ceiling - floor), _spread(first)
         seeds = means[columns[0].name], means[column.name]
         contrasts[column.name] = Contrast(
             difference,
             len(clips) > 1,
             p,
-            math.nan if of_way is None else of_way,
-            difference.mean / spread if spread > 0 else math.nan,
+            math.nan if measure.group == SOUND else ceiling - floor or math.nan,
+            _spread(first),
             _over_seeds(*seeds),
             _nearer(measure, ceiling, *(float(np.mean(both)) for both in seeds)),
         )
@@ -177,17 +192,21 @@ def _distance_rows(columns: Sequence[Column], way: str) -> Iterator[Row]:
         means = {name: [run[MODEL] for run in runs] for name, runs in values.items()}
         known = next(run for runs in values.values() for run in runs)
         label = f"{NAMES[key[1]]}, {key[0]}"
-        measure = Measure("_".join((*key, "distance")).replace(" ", "_"), label, GENRE, digits=3)
+        measure = Measure("_".join((*key, "distance")).replace(" ", "_"), label, GENRE)
         first, contrasts = means[columns[0].name], {}
         for column in columns[1:]:
             if first and (second := means[column.name]):
                 a, b = float(np.mean(first)), float(np.mean(second))
                 seeds = _over_seeds(first, second)
-                way_of = position(b - a, 0.0, known[REAL] - known[UNTOUCHED])
                 contrasts[column.name] = Contrast(
-                    Estimate(b - a, math.nan, math.nan, math.nan, 0, 0), False, math.nan,
-                    math.nan if way_of is None else way_of, math.nan, seeds, int(np.sign(a - b)),
-                )  # fmt: skip
+                    Estimate(b - a, math.nan, math.nan, math.nan, 0, 0),
+                    False,
+                    math.nan,
+                    known[REAL] - known[UNTOUCHED] or math.nan,
+                    math.nan,
+                    seeds,
+                    int(np.sign(a - b)),
+                )
         yield Row(way, measure, known[UNTOUCHED], known[REAL], means, contrasts)
 
 

@@ -1,7 +1,7 @@
 """The parts of the page, and what compare.json keeps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,14 @@ from cyclegan_audio.comparison.contrasts import BETTER, OTHER, WORSE, Contrast, 
 from cyclegan_audio.comparison.settings import NOT_SET, Column, differing, learnt_by, shown
 from cyclegan_audio.comparison.words import HOW
 from cyclegan_audio.evaluation.measures import Measure
+from cyclegan_audio.evaluation.whole_picture import shown as shown_estimate
+from cyclegan_audio.figures.standing import difference_figure
 from cyclegan_audio.metrics.intervals import Estimate
-from cyclegan_audio.pages import Section, Table
+from cyclegan_audio.pages import Picture, Section, Table, picture
 
+PERCENT, PLAIN = Measure("", "", "", scale=100.0, digits=0), Measure("", "", "")
+COLOURS = {BETTER: "#0072b2", WORSE: "#d55e00"}
+KEY = "Blue: better, orange: worse, grey: not for certain, slight, or neither."
 MARKS = {BETTER: " ▲", WORSE: " ▼", OTHER: " ◆"}
 TABLE_HOW = (
     "Means over held-out clips; where a column holds several seeds, over these, with their standard "
@@ -64,17 +69,36 @@ def table_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
 
 
 def contrast_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
-    """A table of differences for each column but the first."""
+    """A figure and a table of differences for each column but the first, in each direction."""
     section = Section("differences", "How sure are the differences", [HOW])
     header = [
-        "", "difference (95 %)", "of the way", "in sd of clips", "p", "corrected", "over seeds (95 %)", "so",
+        "", "difference (95 %)", "% of the way", "in sd of clips", "p", "corrected", "over seeds", "said",
     ]  # fmt: skip
     for column in columns[1:]:
-        own = [(row, row.contrasts[column.name]) for row in rows if column.name in row.contrasts]
-        body = [[f"{row.way}: {_label(row)}", *_contrast(row.measure, contrast)] for row, contrast in own]
-        if body:
-            section.tables.append(Table(f"{column.name} against {columns[0].name}", header, body))
+        for way in dict.fromkeys(row.way for row in rows if column.name in row.contrasts):
+            own = [row for row in rows if row.way == way and column.name in row.contrasts]
+            contrasts = {_label(row): row.contrasts[column.name] for row in own}
+            name = f"{way}: {column.name} against {columns[0].name}"
+            section.pictures += _pictures(contrasts, name)
+            body = [
+                [label, *_contrast(r.measure, c)]
+                for r, (label, c) in zip(own, contrasts.items(), strict=True)
+            ]
+            section.tables.append(Table(name, header, body))
     return section
+
+
+def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Picture]:
+    """A figure of the measures whose difference has an interval on the way; none without any."""
+    found = {
+        label: ((way.mean, way.low, way.high), contrast.said)
+        for label, contrast in contrasts.items()
+        if math.isfinite((way := contrast.of_way).low)
+    }
+    if not found:
+        return []
+    text = f"{name}: differences with 95 % intervals, in % of the way from floor to ceiling. {KEY}"
+    return [picture(difference_figure(found, name, COLOURS), f"Differences, {name}", text)]
 
 
 def numbers(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, Any]:
@@ -113,8 +137,8 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
     return {
         "difference": contrast.difference.to_dict(),
         "paired": contrast.is_paired,
-        "of_way": contrast.of_way,
-        "in_sd": contrast.deviations,
+        "of_way": contrast.of_way.to_dict(),
+        "in_sd": contrast.deviations.to_dict(),
         "p": contrast.p,
         "p_corrected": contrast.corrected,
         "over_seeds": seeds.to_dict() if seeds else None,
@@ -124,7 +148,7 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
 
 def _label(row: Row) -> str:
     unit = f", {row.measure.unit}" if row.measure.unit else ""
-    return row.measure.label.format(target=row.way.split(" to ")[-1]) + unit
+    return row.label + unit
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -148,8 +172,8 @@ def _contrast(measure: Measure, contrast: Contrast) -> list[str]:
     seeds = contrast.over_seeds
     return [
         _interval(measure, contrast.difference),
-        _number(100 * contrast.of_way, "{:+.0f} %"),
-        _number(contrast.deviations, "{:+.2f}"),
+        _interval(PERCENT, contrast.of_way),
+        "-" if math.isnan(contrast.spread) else PLAIN.shown(contrast.deviations.mean),
         _p(contrast.p),
         _p(contrast.corrected),
         _interval(measure, seeds) if seeds else "-",
@@ -158,12 +182,7 @@ def _contrast(measure: Measure, contrast: Contrast) -> list[str]:
 
 
 def _interval(measure: Measure, value: Estimate) -> str:
-    ends = f" ({measure.shown(value.low)} to {measure.shown(value.high)})" if math.isfinite(value.low) else ""
-    return f"{measure.shown(value.mean)}{ends}"
-
-
-def _number(value: float, form: str) -> str:
-    return form.format(value) if math.isfinite(value) else "-"
+    return shown_estimate(measure, value if math.isfinite(value.mean) else None)
 
 
 def _p(p: float) -> str:

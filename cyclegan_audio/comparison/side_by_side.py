@@ -99,6 +99,8 @@ def _players(
     made: Sequence[Sequence[Example]],
     corpora: Sequence[Corpus],
 ) -> list[Listening]:
+    from rich.progress import track
+
     vocoder = make_vocoder(DEFAULT)
     return [
         play(
@@ -109,5 +111,5 @@ def _players(
             corpora[0],
             vocoder,
         )
-        for row, clip in enumerate(clips[:PLAYED])
+        for row, clip in track(list(enumerate(clips[:PLAYED])), f"{way}, sound of the clips")
     ]

@@ -31,12 +31,15 @@ HOW = (
     f"them. With fewer than {LEAST_GROUPS} tracks, stretches of {STRETCH_S:g} s stand for tracks: what is "
     "then said holds for these songs, not for others. Intervals are not corrected."
 )
+MOST_NAMED = 6
 PHRASES = {BETTER: "better in", WORSE: "worse in", OTHER: "different in", SEEDS: "sure for these runs but "
            "within the spread of seeds in", SLIGHT: "sure but slight in"}  # fmt: skip
 
 
 def conclusion(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """A line for each other column and direction."""
+    if len(columns) == 1:
+        return "One configuration alone: its numbers stand below; name runs that differ to compare them."
     lines = []
     for column in columns[1:]:
         for way in dict.fromkeys(row.way for row in rows):
@@ -59,15 +62,15 @@ def _line(tested: Sequence[tuple[Row, Contrast]], column: Column, first: Column)
         )
     parts = []
     for said, phrase in PHRASES.items():
-        found = [f"{row.measure.label.format(target=row.way.split(' to ')[-1])} ({_size(row, c)})"
-                 for row, c in tested if c.said == said]  # fmt: skip
+        found = [f"{row.label} ({_size(row, c)})" for row, c in tested if c.said == said]
         if found:
-            parts.append(f"{phrase} {', '.join(found)}")
+            more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+            parts.append(f"{phrase} {'; '.join(found[:MOST_NAMED])}{more}")
     rest = sum(contrast.said == NONE for _, contrast in tested)
     if rest:
         others = f"the {rest} other" if parts else str(rest)
         parts.append(f"no significant difference in {others} measure{'s' * (rest > 1)}")
-    return f"{'; '.join(parts)} ({_of_what(tested, column, first)})."
+    return f"{'. '.join(part[0].upper() + part[1:] for part in parts)} ({_of_what(tested, column, first)})."
 
 
 def _size(row: Row, contrast: Contrast) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = (-0.6, 1.6)  # of the way from floor to ceiling; what lies beyond is drawn at the edge
+WIDEST = 1.5  # difference, of that way
 
 
 def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str = "") -> "Figure":
@@ -40,6 +41,41 @@ def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str =
     ax.tick_params(axis="y", length=0, labelsize=9)
     if title:
         ax.set_title(title, fontsize=11)
+    return figure
+
+
+def difference_figure(
+    differences: Mapping[str, tuple[tuple[float, float, float], str]], title: str, colours: Mapping[str, str]
+) -> "Figure":
+    """One row a measure: a difference with its interval around 0.
+
+    Args:
+        differences: label to ((value, low, high), what is said of it), 1 being the way from floor to ceiling.
+        title: stands above.
+        colours: by what is said, grey where it is not among these.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    if not differences:
+        raise ValueError("difference_figure needs at least one difference")
+    figure = Figure(figsize=(9.0, 0.3 * len(differences) + 1.0), dpi=100, layout="constrained")
+    ax = figure.subplots()
+    places = range(len(differences))[::-1]
+    for place, ((value, low, high), said) in zip(places, differences.values(), strict=True):
+        middle, left, right = 100 * np.clip([value, low, high], -WIDEST, WIDEST)
+        colour = colours.get(said, "#71717a")
+        ax.hlines(place, left, right, color=colour, linewidth=2)
+        ax.plot(middle, place, "o", color=colour, markersize=6)
+    ax.axvline(0, color="#18181b", linewidth=1)
+    ax.set_yticks(list(places), list(differences))
+    ax.set_ylim(-0.7, len(differences) - 0.3)
+    ax.set_xlabel("difference, % of the way from floor to ceiling")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0, labelsize=9)
+    ax.set_title(title, fontsize=11)
     return figure
 
 

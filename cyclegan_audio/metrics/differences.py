@@ -1,5 +1,6 @@
 """Differences between two systems over the same or other clips: how large, how sure, how likely by chance."""
 
+import dataclasses
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -122,3 +123,10 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
     reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
     p = 2 * float(stdtr(degrees, -abs(mean) / error))
     return Estimate(mean, math.nan, mean - reach, mean + reach, *sizes), p
+
+
+def scaled(value: Estimate, unit: float) -> Estimate:
+    """The same in another unit; NaN where the unit is NaN or 0."""
+    unit = unit or math.nan
+    low, high = sorted((value.low / unit, value.high / unit))
+    return dataclasses.replace(value, mean=value.mean / unit, sd=value.sd / abs(unit), low=low, high=high)

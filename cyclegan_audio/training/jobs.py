@@ -138,6 +138,8 @@ class SweepSummary(Callback):
         print(f"{len(jobs) - len(broken)} of {len(jobs)} jobs done; they lie in {folder}")
         for line in broken:
             print(line)
+        if config.get("report"):
+            print(f"side by side: python -m cyclegan_audio.compare {shlex.quote(str(folder))}")
         if broken:
             sys.exit(1)
 

@@ -29,14 +29,14 @@ def test_paired_difference_by_hand(make_report: MakeReport) -> None:
     assert contrast.difference.mean == pytest.approx(1.2)
     assert (contrast.difference.n, contrast.difference.groups) == (16, 8)
     assert contrast.difference.low == pytest.approx(1.2)  # the same noise in both
-    assert contrast.of_way == pytest.approx(-1.2 / 9)
+    assert contrast.of_way.mean == pytest.approx(-1.2 / 9)
     assert contrast.p == 2 / 2**8
     assert contrast.corrected == pytest.approx(2 * 2 / 2**8, abs=1e-3)  # the other direction does as well
     assert contrast.said == WORSE
     assert found["onset_f1"].contrasts["identity=0"].said == NONE
     words = conclusion(list(found.values()), made)
     assert words == (
-        "lofi to trap, identity=0 against identity=5: worse in there and back, error (+1.20 dB); no "
+        "lofi to trap, identity=0 against identity=5: Worse in there and back, error (+1.20 dB). No "
         "significant difference in the 1 other measure (16 clips in 8 groups; one run in a column, so that "
         "a difference may be its seed's luck)."
     )

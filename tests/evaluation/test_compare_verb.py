@@ -41,7 +41,7 @@ def test_page_and_numbers(
     assert cycle["contrasts"]["identity=0"]["p"] == 1
     assert cycle["columns"]["identity=5"]["mean"] > 0
     assert "nothing can be said for certain from" in capsys.readouterr().out
-    assert text.count("data:image/png") == 2  # figure 1.8, both directions
+    assert text.count("data:image/png") == 2 * 2  # both directions: differences, and figure 1.8
     assert text.count("<audio") == 2 * 2 * 4  # directions, clips, and source, vocoder, two runs
     assert not re.search(r"https?://|<script", text)
 
@@ -50,7 +50,7 @@ def test_without_checkpoints_there_is_no_figure(runs: list[Path], tmp_path: Path
     (runs[1] / "checkpoints" / "last.ckpt").rename(tmp_path / "gone")
     text = compare([run / "report" for run in runs]).read_text()
     assert "not shown: no run" in text
-    assert "data:image/png" not in text
+    assert "Mel-spectrograms" not in text
 
 
 def test_command_shows_one_line(

@@ -15,7 +15,7 @@ from cyclegan_audio.figures import cycle_grid, loss_curves
 from cyclegan_audio.figures.contact_sheet import Strip, contact_sheet
 from cyclegan_audio.figures.piles import histograms, mean_spectra
 from cyclegan_audio.figures.spectrograms import mel_picture
-from cyclegan_audio.figures.standing import probability_histogram, standing_figure
+from cyclegan_audio.figures.standing import difference_figure, probability_histogram, standing_figure
 
 
 @pytest.fixture
@@ -192,3 +192,13 @@ def test_mean_spectra_lie_over_their_bands(mel: MelSettings) -> None:
     assert pixels(figure).std() > 0.05
     with pytest.raises(ValueError, match="at least one genre"):
         mean_spectra({}, mel)
+
+
+def test_differences_stand_around_zero_in_their_colours() -> None:
+    values = {"onsets": ((0.2, 0.1, 0.3), "better"), "far off": ((-9.0, -10.0, -8.0), "who knows")}
+    ax = difference_figure(values, "a to b", {"better": "#0072b2"}).axes[0]
+    assert [line.get_xdata()[0] for line in ax.lines] == [20, -150, 0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["onsets", "far off"]
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+    with pytest.raises(ValueError, match="at least one"):
+        difference_figure({}, "", {})
