@@ -1,6 +1,7 @@
 """Hybrid: the masked source, what it lacks filled in, then rounds of mel consistency."""
 
 import dataclasses
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -68,10 +69,18 @@ class Hybrid(Vocoder):
         if not lack.any():
             return spectrum
         magnitude = mel_to_magnitude(lack, mel, self.magnitude_iterations)
-        bins_hz = torch.linspace(0, mel.sample_rate / 2, magnitude.shape[1], device=magnitude.device)
+        turns = self._turns(mel, magnitude.shape[2], magnitude.device)
+        start = turns * magnitude
+        return griffin_lim(start, mel, n_samples, self.fill_iterations).add_(spectrum)
+
+    @lru_cache(maxsize=2)  # noqa: B019, as a vocoder is a few numbers
+    def _turns(self, mel: MelSettings, n_frames: int, device: torch.device) -> Tensor:
+        """Phases to start from as complex numbers of size 1, (1, K, n_frames)."""
+        size = torch.ones(1, n_frames, mel.n_fft // 2 + 1, device=device).transpose(1, 2)
+        bins_hz = torch.linspace(0, mel.sample_rate / 2, size.shape[1], device=device)
         tonal = (bins_hz < self.tonal_below_hz)[:, None]
-        phase = torch.where(tonal, steady_phase(magnitude, mel), random_phase(magnitude, self.seed))
-        return spectrum + griffin_lim(torch.polar(magnitude, phase), mel, n_samples, self.fill_iterations)
+        phase = torch.where(tonal, steady_phase(size, mel), random_phase(size, self.seed))
+        return torch.polar(size, phase)
 
 
 def steady_phase(like: Tensor, mel: MelSettings) -> Tensor:

@@ -4,7 +4,8 @@ python experiments/006_sound/long_songs.py --minutes 1 10 --out FOLDER
 python experiments/006_sound/long_songs.py --minutes 600 --rate 8000 --vocoder mask --out FOLDER
 
 Each song is noise with a beat and a tone, translated by the demo pair in a process of its own, whose peak
-memory it is.
+memory it is. Seams: how much more the change of the mel moves from frame to frame where windows meet than
+elsewhere, the same where chunks of sound meet, and clicks there beside those elsewhere (--seams).
 """
 
 import argparse
@@ -15,7 +16,15 @@ from pathlib import Path
 import soundfile
 import torch
 
+from cyclegan_audio import Translator
+from cyclegan_audio.audio.files import decode
 from cyclegan_audio.audio.writing import open_writer
+from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
+from cyclegan_audio.translation.change import SHARED_OVERLAP
+from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES
+from cyclegan_audio.translation.translator import CHUNK_FRAMES
+
+PART = 1024  # frames at once
 
 CHILD = """
 import resource, sys, time
@@ -42,11 +51,39 @@ def make_song(path: Path, minutes: float, rate: int) -> None:
             writer.write(hits + 0.1 * torch.sin(2 * torch.pi * 220 * time_s))
 
 
+def seams(source: Path, target: Path) -> tuple[str, ...]:
+    """Movement at borders of windows and of chunks (dB), clicks a second near chunk borders, and overall."""
+    translator = Translator.load("demo", device="cpu")
+    mel, changes = translator.mel, []
+    sounds = [decode(path, sample_rate=mel.sample_rate, mono=True)[0][0] for path in (source, target)]
+    length = len(sounds[0]) // (PART * mel.hop_length) * PART * mel.hop_length
+    for a, b in zip(*(sound[:length].split(PART * mel.hop_length) for sound in sounds), strict=True):
+        changes.append((mel.mel_db(b[None]) - mel.mel_db(a[None]))[0])
+    change = torch.cat(changes, 1)
+    hop, overlap = (
+        translator.window - translator.window // SHARED_OVERLAP,
+        translator.window // SHARED_OVERLAP,
+    )
+    step, frames = CHUNK_FRAMES - 2 * MARGIN_FRAMES - FADE_FRAMES, change.shape[1]
+    windows = [place + edge for place in range(hop, frames, hop) for edge in (0, overlap)]
+    chunks = [
+        place + MARGIN_FRAMES + edge for place in range(step, frames, step) for edge in (0, FADE_FRAMES)
+    ]
+    half = 4 * mel.hop_length
+    near = [sounds[1][c * mel.hop_length - half : c * mel.hop_length + half] for c in chunks[:-2]]
+    clicks = float(clicks_per_s(torch.stack(near), mel.sample_rate).mean())
+    everywhere = torch.stack(list(sounds[1][:length].split(PART * mel.hop_length)))
+    usual = float(clicks_per_s(everywhere, mel.sample_rate).mean())
+    found = (seam_db(change, windows), seam_db(change, chunks), clicks, usual)
+    return tuple(f"{value:.2f}" for value in found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", nargs="+", type=float, required=True)
     parser.add_argument("--rate", type=int, default=44100)
     parser.add_argument("--vocoder", default="hybrid")
+    parser.add_argument("--seams", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -62,6 +99,9 @@ def main() -> None:
         numbers = (f"{cpu_s:.0f}", f"{speed:.1f}", f"{memory:.0f}", same)
         row = (f"{minutes:g}", options.rate, options.vocoder, *numbers)
         print("| " + " | ".join(map(str, row)) + " |", flush=True)
+        if options.seams:
+            names = ("at windows dB", "at chunks dB", "clicks /s at chunks", "clicks /s everywhere")
+            print("\n" + ", ".join(f"{n}: {v}" for n, v in zip(names, seams(source, target), strict=True)))
         target.unlink()
 
 

@@ -24,8 +24,14 @@ from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
 from cyclegan_audio.metrics.onsets import TOLERANCE_S, f1, novelty, onsets
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
+from cyclegan_audio.vocoders.base import spread
 
-COLUMNS = ("mel distance dB", "spectral error", "onset F1", "clicks added /s", "x real time, one core")
+COLUMNS = (
+    "mel distance dB", "within 60 dB of the top", "spectral error", "onset F1", "clicks added /s",
+    "isolated peaks", "x real time, one core",
+)  # fmt: skip
+AUDIBLE_DB = 60.0
+LESS_DB = 6.0  # how much less than the source has is a removal
 FFT_SIZES = (512, 1024, 2048, 4096)
 
 
@@ -41,16 +47,42 @@ def spectral_error(made: Tensor, truth: Tensor) -> float:
     return sum(errors) / len(errors)
 
 
-def measures(made: Tensor, truth: Tensor, mel: MelSettings, cpu_s: float) -> tuple[float, ...]:
+def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSettings) -> float:
+    """How peaked the spectrum is where less is wanted than the source has, over the truth's.
+
+    Ratio of kurtosis of the power (Uemura et al. 2008), each bin beside the mel around it; subtraction that
+    leaves musical noise has more than 1.
+    """
+    target_db = mel.mel_db(truth[None])
+    less = torch.ones_like(target_db) if source is None else target_db - mel.mel_db(source[None])
+    heard = target_db > target_db.max() - AUDIBLE_DB
+    chosen = spread(torch.where(heard, less, 0.0), mel) < -LESS_DB
+    if not chosen.any():
+        return float("nan")
+
+    def kurtosis(waveform: Tensor) -> float:
+        level = spread(mel.db_to_mel(mel.mel_db(waveform[None])), mel).square()
+        power = (mel.stft(waveform[None]).abs().square() / level.clamp_min(mel.floor**2))[chosen].double()
+        return float(power.square().mean() / power.mean().square())
+
+    return kurtosis(made) / kurtosis(truth)
+
+
+def measures(
+    made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSettings, cpu_s: float
+) -> tuple[float, ...]:
     """The numbers of COLUMNS for one clip (T,)."""
     made_db, truth_db = mel.mel_db(made[None]), mel.mel_db(truth[None])
     found, true = (onsets(novelty(db, mel), mel.frame_s)[0] for db in (made_db, truth_db))
     clicks = [float(clicks_per_s(x[None], mel.sample_rate)) for x in (made, truth)]
+    distance = (made_db - truth_db).abs()
     return (
-        float((made_db - truth_db).abs().mean()),
+        float(distance.mean()),
+        float(distance[truth_db > truth_db.max() - AUDIBLE_DB].mean()),
         spectral_error(made, truth),
         f1(found, true, TOLERANCE_S),
         clicks[0] - clicks[1],
+        isolated_peaks(made, truth, source, mel),
         len(made) / mel.sample_rate / cpu_s,
     )
 
@@ -114,7 +146,7 @@ def main() -> None:
                 rows = []
                 for number, (path, source, truth) in enumerate(trials):
                     made, cpu_s = run(vocoder_of(spec), source, truth, mel)
-                    rows.append(measures(made, truth, mel, cpu_s))
+                    rows.append(measures(made, truth, source, mel, cpu_s))
                     table.writerow([preset, spec, path.name, *rows[-1]])
                     if number < 2:
                         write(

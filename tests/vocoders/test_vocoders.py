@@ -263,3 +263,19 @@ def test_a_batch_gives_what_its_items_give(vocoder):
     together = vocoder(targets, mel, sources.shape[1], sources)
     alone = [vocoder(targets[i : i + 1], mel, sources.shape[1], sources[i : i + 1]) for i in (0, 1)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["mask", "hybrid"])
+def test_noise_that_is_taken_away_leaves_no_isolated_peaks(name):
+    mel = preset("hifi")
+    noise = torch.randn(1, 64 * mel.hop_length, generator=torch.Generator().manual_seed(0)) * 0.1
+    level_db = mel.mel_db(noise).mean(2, keepdim=True)  # the level that it has, not how it moves about it
+    wanted_db = (level_db - 20).expand(-1, -1, 64)
+
+    def kurtosis(waveform: torch.Tensor) -> float:
+        power = mel.stft(waveform).abs().square()[:, 8:-8]
+        return float(power.square().mean() / power.mean().square())
+
+    got = make_vocoder(name)(wanted_db, mel, noise.shape[1], noise)
+    assert distance_db(mel, got, mel.mel_db(noise)) > 15
+    assert kurtosis(got) < 1.1 * kurtosis(noise)

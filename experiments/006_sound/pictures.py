@@ -1,0 +1,50 @@
+"""Spectrograms of a song before and after its translation, by several vocoders.
+
+python experiments/006_sound/pictures.py demo SONG --to rnb --out before_after.png
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cyclegan_audio import Translator
+from cyclegan_audio.audio.files import decode
+from cyclegan_audio.figures.spectrograms import cycle_grid
+
+DPI = 70
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("song", type=Path)
+    parser.add_argument("--to", required=True)
+    parser.add_argument("--vocoders", nargs="+", default=["mask", "hybrid", "griffin_lim"])
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    waveform, rate = decode(options.song)
+    waveform = waveform[:, : options.seconds * rate]
+    translators = {
+        name: Translator.load(options.run, vocoder=name, device="cpu") for name in options.vocoders
+    }
+    mel = next(iter(translators.values())).mel
+
+    def picture(sound: Tensor) -> Tensor:
+        return mel.mel_db(sound.mean(0, keepdim=True))[0]
+
+    before = picture(waveform)
+    with torch.inference_mode():
+        row = {
+            "before": before,
+            "wanted by the model": next(iter(translators.values())).translate_mel(before, options.to),
+        }
+        row |= {name: picture(made(waveform, rate, options.to)) for name, made in translators.items()}
+    cycle_grid([row], mel).savefig(options.out, dpi=DPI)
+
+
+if __name__ == "__main__":
+    main()
