@@ -20,7 +20,8 @@ class Features:
     Attributes:
         name: pixels or band statistics.
         values: (N, D).
-        standardise: whether each is to be scaled to mean 0 and spread 1 over training clips.
+        standardise: whether each is to be scaled to mean 0 and spread 1 over training clips,
+            and outliers cut off.
         strengths: values of C to choose among.
         back: (D, P) from weights to the picture that they stand for, None where they are that picture.
         shape: of the picture: bands and frames, or statistics and bands (relations of bands are not in it).

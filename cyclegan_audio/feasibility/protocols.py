@@ -9,7 +9,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.feasibility.features import Features
 from cyclegan_audio.metrics.accuracy import balanced_accuracy
 from cyclegan_audio.metrics.intervals import Estimate
-from cyclegan_audio.metrics.linear import LinearFit, fit_logistic
+from cyclegan_audio.metrics.linear import OUTLIER, LinearFit, fit_logistic
 
 RANDOM, APART = "random draw", "tracks apart"
 
@@ -121,7 +121,7 @@ def _fit_and_judge(
     """Fit on rows `train`, C chosen inside them; returns the fit and the logits (n,) of rows `test`."""
     x = features.values
     if features.standardise:
-        x = (x - x[train].mean(0)) / np.maximum(x[train].std(0), 1e-9)
+        x = np.clip((x - x[train].mean(0)) / np.maximum(x[train].std(0), 1e-9), -OUTLIER, OUTLIER)
     chosen = strengths or features.strengths
     fit = fit_logistic(x[train], labels[train], groups[train].tolist(), chosen, solver, seed)
     return fit, fit.logits(x[test])
