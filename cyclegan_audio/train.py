@@ -1,4 +1,4 @@
-"""Train a CycleGAN on two genres of a corpus: `python -m cyclegan_audio.train genre_pair=lofi_rnb`."""
+"""Train a model of two genres of a corpus: `python -m cyclegan_audio.train genre_pair=lofi_rnb`."""
 
 from pathlib import Path
 from typing import Any

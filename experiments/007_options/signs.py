@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cyclegan_audio.config import compose
+from cyclegan_audio.metrics.held_out import movement_lost
 from cyclegan_audio.models.adversarial import r1_penalty
-from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.models.translation_module import TranslationModule
 
 STEPS, SIZE, CLIPS = 200, 32, 20
 TINY = (
@@ -42,7 +43,8 @@ class Watched:
 
     def __init__(self, *overrides: str) -> None:
         torch.manual_seed(0)
-        self.model: CycleGAN = instantiate(compose("train", [*TINY, *overrides]).model, _convert_="all")
+        cfg = compose("train", [*TINY, *overrides])
+        self.model: TranslationModule = instantiate(cfg.model, _convert_="all")
         self.losses: list[dict[str, float]] = []
         self.outputs: list[Tensor] = []
         self.probe = torch.stack([batch["real_a"] for batch in batches()[:2]])
@@ -98,6 +100,12 @@ class Watched:
         real = torch.stack([batch["real_b"] for batch in batches()])
         return float((fake.mean((0, 1, 3)) - real.mean((0, 1, 3))).abs().mean())
 
+    def lost(self) -> float:
+        """How little of the source's movement in time a translation has."""
+        real = torch.stack([batch["real_a"] for batch in batches()])
+        with torch.no_grad():
+            return movement_lost(self.model(real), real)
+
     def checkerboard(self) -> float:
         """Share of energy at the periods of 4 and 2 frames in what a slow rise becomes."""
         with torch.no_grad():
@@ -122,6 +130,7 @@ def last_step(run: Watched) -> float:
     return run.jitter()
 
 
+NO_CONTRAST = ("model.loss_weights.contrast=0", "model.loss_weights.identity=0")
 SIGNS = {
     "average_decay": Sign(("model.average_decay=0.98",), Watched.jitter),
     "r1": Sign(("model.adversarial.r1_weight=10",), Watched.slope),
@@ -150,6 +159,8 @@ SIGNS = {
         Watched.distance,
         ("model.loss_weights.adversarial=0",),
     ),
+    "cut": Sign(("model=cut_small",), Watched.lost, ("model=cut_small", *NO_CONTRAST)),
+    "fastcut": Sign(("model=fastcut_small",), Watched.lost, ("model=fastcut_small", *NO_CONTRAST)),
     "resnet_9": Sign(("generator=resnet_9",), Watched.distance, ("model.loss_weights.adversarial=0",)),
 }
 

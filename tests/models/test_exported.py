@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -106,6 +107,9 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch)
         exported.export_pair(pair, tmp_path / "pair.tflite")
     with pytest.raises(UserError, match="does not know the genre 'jazz'"):
         exported.export_pair(pair, tmp_path / "pair.onnx", to="jazz")
+    one_way = dataclasses.replace(pair, generators={"ab": pair.generators["ab"]})
+    with pytest.raises(UserError, match="translates from lofi to trap only"):
+        exported.export_pair(one_way, tmp_path / "pair.onnx", to="lofi")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_pair(tmp_path / "bad.onnx")
