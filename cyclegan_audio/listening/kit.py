@@ -88,10 +88,8 @@ def _design(
 def _rating(
     question: Question, item: Item, files: dict[str, str], examples: list[str], runs: list[str]
 ) -> dict[str, Any]:
-    source, target = item.way.split(" to ")
-    words = {
-        key: getattr(question, key).format(source=source, target=target) for key in ("text", "low", "high")
-    }
+    genres = {"source": item.source, "target": item.target}
+    words = {key: getattr(question, key).format(**genres) for key in ("text", "low", "high")}
     return {
         "kind": RATE,
         "question": question.name,

@@ -40,16 +40,22 @@ class Item:
     """One held-out clip by every system.
 
     Attributes:
-        way: `lofi to trap`.
+        source, target: genres.
         name: where the clip comes from.
         sounds: by system (T,).
         examples: real clips of the target genre (T,).
     """
 
-    way: str
+    source: str
+    target: str
     name: str
     sounds: dict[str, Tensor]
     examples: list[Tensor]
+
+    @property
+    def way(self) -> str:
+        """`lofi to trap`."""
+        return f"{self.source} to {self.target}"
 
 
 @torch.inference_mode()
@@ -90,7 +96,7 @@ def items(
             REAL: corpus.audio(real[number % len(real)]),
         }
         name = f"{clip.source} at {clip.start_s:g} s"
-        yield Item(f"{source} to {target}", name, sounds, [corpus.audio(example) for example in examples])
+        yield Item(source, target, name, sounds, [corpus.audio(example) for example in examples])
 
 
 def _translated(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Tensor:

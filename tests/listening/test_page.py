@@ -29,7 +29,7 @@ def item(way: str, number: int) -> Item:
     torch.manual_seed(number)
     names = (*RUNS, SOURCE, OTHER, REAL, EQUALISER, VOCODER, LOW_PASSED)
     sounds = {name: 0.1 * torch.randn(RATE) for name in names}
-    return Item(way, f"song {number}", sounds, [0.1 * torch.randn(RATE) for _ in range(2)])
+    return Item(*way.split(" to "), f"song {number}", sounds, [0.1 * torch.randn(RATE) for _ in range(2)])
 
 
 @pytest.fixture(scope="module")
