@@ -73,7 +73,9 @@ def _product(matrix: Tensor, values: Tensor) -> Tensor:
         return torch.matmul(matrix, values)
     frames = values.transpose(1, 2)
     if frames.is_contiguous():
-        return (frames.flatten(0, 1) @ matrix.t()).unflatten(0, frames.shape[:2]).transpose(1, 2)
+        with torch.inference_mode(False):  # inside, no view of a sparse matrix that was made outside
+            transposed = matrix.t()
+        return (frames.flatten(0, 1) @ transposed).unflatten(0, frames.shape[:2]).transpose(1, 2)
     return torch.stack([matrix @ item for item in values])
 
 

@@ -100,6 +100,17 @@ def test_matrices_without_their_zeros_give_the_same_in_both_memory_orders(preset
     torch.testing.assert_close(spread(by_frame(expected), mel), spread(expected, mel))
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_matrices_made_inside_or_outside_of_inference_mode_serve_both(first):
+    mel = dataclasses.replace(preset("hifi"), sample_rate=22050 + first, f_max_hz=11025.0)  # not made yet
+    values = torch.rand(1, 30, mel.n_fft // 2 + 1).transpose(1, 2)
+    out = []
+    for inside in (first, not first):
+        with torch.inference_mode(inside):
+            out.append(gather(values.clone(), mel))
+    assert torch.equal(*out)
+
+
 def test_sizes_of_complex_values():
     spectrum = torch.complex(torch.randn(1, 5, 3), torch.randn(1, 5, 3))
     spectrum[0, 0, 0] = 0
