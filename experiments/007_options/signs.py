@@ -3,17 +3,28 @@
 python experiments/007_options/signs.py [NAME ...]
 """
 
+import atexit
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from cyclegan_audio.audio.files import write
 from cyclegan_audio.config import compose
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.data.sources import FolderSource
+from cyclegan_audio.data.writer import prepare_corpus, settings_from
 from cyclegan_audio.metrics.held_out import movement_lost
 from cyclegan_audio.models.adversarial import r1_penalty
 from cyclegan_audio.models.translation_module import TranslationModule
@@ -38,12 +49,31 @@ def batches() -> list[dict[str, Tensor]]:
     return made
 
 
+@cache
+def songs() -> Path:
+    """Clips of half a second: chords, in genre B with strokes of noise at the same places of each clip."""
+    folder, rate, seconds = Path(mkdtemp()), 44100, 5
+    atexit.register(shutil.rmtree, folder)
+    time_s = np.arange(seconds * rate) / rate
+    for genre in ("a", "b"):
+        (folder / genre).mkdir()
+        for song in range(8):
+            rng = np.random.default_rng([song, genre == "b"])
+            sound = sum(np.sin(2 * np.pi * rng.uniform(100, 900) * time_s) for _ in range(3)) / 12
+            if genre == "b":
+                sound = sound + rng.normal(0, 0.1, len(sound)) * (time_s % 0.25 < 0.05)
+            write(folder / genre / f"{song}.wav", torch.from_numpy(sound)[None].float(), rate)
+    settings = settings_from(compose("prepare", ["clip.seconds=0.5", "screening.voice.enabled=false"]))
+    prepare_corpus(FolderSource({genre: folder / genre for genre in "ab"}), folder / "corpus", settings)
+    return folder / "corpus"
+
+
 class Watched:
     """A training of 200 steps: its model, losses by step, and what the averaged generator's output moved."""
 
     def __init__(self, *overrides: str) -> None:
         torch.manual_seed(0)
-        cfg = compose("train", [*TINY, *overrides])
+        cfg = compose("train", [*TINY, "genre_pair.a=a", "genre_pair.b=b", *overrides])
         self.model: TranslationModule = instantiate(cfg.model, _convert_="all")
         self.losses: list[dict[str, float]] = []
         self.outputs: list[Tensor] = []
@@ -55,8 +85,14 @@ class Watched:
             accelerator="cpu",
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            limit_train_batches=CLIPS,
             **quiet,
-        ).fit(self.model, DataLoader(batches()))
+        ).fit(self.model, self.data(cfg) if cfg.data.corpus else DataLoader(batches()))
+
+    def data(self, cfg: DictConfig) -> UnpairedMelDataModule:
+        """The corpus as `cfg` wants it."""
+        self.corpus = instantiate(cfg.data, _convert_="all", frame_multiple=self.model.frame_multiple)
+        return self.corpus
 
     def _note(self, *args: object) -> None:
         self.losses.append({name: float(loss) for name, loss in self.model.losses.items()})
@@ -106,6 +142,15 @@ class Watched:
         with torch.no_grad():
             return movement_lost(self.model(real), real)
 
+    def turn(self, change: Callable[[Tensor], Tensor]) -> float:
+        """How much the discriminator's mean score of real clips of B turns when these are changed."""
+        mel, clips = self.corpus.mel, self.corpus.clips("train")[1]
+        real_db = torch.stack([self.corpus.corpus.mel_db(clip) for clip in clips])[:, None, :, :40]
+        with torch.no_grad():
+            scaled = [mel.normalise(x, (mel.min_db, mel.max_db)) for x in (real_db, change(real_db))]
+            scores = [self.model.disc_b(x) for x in scaled]
+        return abs(float(scores[0].mean() - scores[1].mean()))
+
     def checkerboard(self) -> float:
         """Share of energy at the periods of 4 and 2 frames in what a slow rise becomes."""
         with torch.no_grad():
@@ -123,6 +168,7 @@ class Sign:
     overrides: tuple[str, ...]
     measure: Callable[[Watched], float]
     without: tuple[str, ...] = ()
+    on_songs: bool = False
 
 
 def last_step(run: Watched) -> float:
@@ -165,10 +211,21 @@ SIGNS = {
 }
 
 
+def corpus_sign(override: str, change: Callable[[Tensor], Tensor]) -> Sign:
+    """Of an option of the data, which makes the discriminator blind to `change`."""
+    return Sign((override,), lambda run: run.turn(change), on_songs=True)
+
+
+SIGNS |= {
+    "gain_db": corpus_sign("data.gain_db=12", lambda real_db: real_db - 9),
+}
+
+
 def measured(name: str) -> tuple[float, float]:
     """The sign with the option and without it."""
     sign = SIGNS[name]
-    return sign.measure(Watched(*sign.overrides)), sign.measure(Watched(*sign.without))
+    both = [f"data.corpus={songs()}"] if sign.on_songs else []
+    return sign.measure(Watched(*both, *sign.overrides)), sign.measure(Watched(*both, *sign.without))
 
 
 if __name__ == "__main__":
