@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.pieces import ClipSettings, PieceStream, Span
+from cyclegan_audio.data.beats import Span
+from cyclegan_audio.data.pieces import ClipSettings, Piece, PieceStream
 from cyclegan_audio.data.rows import Row
 from cyclegan_audio.data.sources import GenreFolders, MelFile, Source, SourceFile
 from cyclegan_audio.data.tracks import SHORT
@@ -77,7 +78,8 @@ def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSettings)
                 if not wanted:
                     break
         else:
-            only = Only(clip_s, chosen=tuple((row["start_s"], row["duration_s"]) for row in rows))
+            only = Only(clip_s, chosen=tuple(Span(row["start_s"], row["duration_s"]) for row in rows))
             for row, piece in zip(rows, PieceStream(file.path, only, mel), strict=False):
-                found.append(Dropped(row, piece.mel_db, piece.mono))
+                if isinstance(piece, Piece):
+                    found.append(Dropped(row, piece.mel_db, piece.mono))
     return found

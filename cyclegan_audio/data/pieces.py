@@ -13,9 +13,10 @@ from cyclegan_audio.audio import files
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.stretching import stretch
-from cyclegan_audio.errors import require_number
+from cyclegan_audio.data.beats import Span, bar_spans
+from cyclegan_audio.errors import UserError, require_number
 
-Span = tuple[float, float]
+ALIGN_CHOICES = ("none", "beats")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,27 +28,45 @@ class ClipSettings:
         overlap: share of a clip that it has in common with the next one.
         skip_start_s: left out at the start of a file.
         skip_end_s: left out at its end.
+        align: `none`, or `beats`: from downbeat to downbeat, stretched to `seconds`.
+        bars: whole bars of a clip with `align=beats`; None takes as many as come nearest to `seconds`.
     """
 
     seconds: float = 4.0
     overlap: float = 0.0
     skip_start_s: float = 0.0
     skip_end_s: float = 0.0
+    align: str = "none"
+    bars: int | None = None
 
     def __post_init__(self) -> None:
         require_number("clip.seconds", self.seconds, low=0)
         require_number("clip.overlap", self.overlap, low=0, high=0.99)
         for name in ("skip_start_s", "skip_end_s"):
             require_number(f"clip.{name}", getattr(self, name), low=0)
+        if self.align not in ALIGN_CHOICES:
+            raise UserError(f"clip.align={self.align} is unknown; choose one of {', '.join(ALIGN_CHOICES)}")
+        if self.bars is not None:
+            require_number("clip.bars", self.bars, low=1, whole=True)
+            if self.align == "none":
+                raise UserError(
+                    f"clip.bars={self.bars} needs clip.align=beats; add it, or leave out clip.bars"
+                )
+
+    @property
+    def unaligned(self) -> "ClipSettings":
+        """The same without looking for beats."""
+        return dataclasses.replace(self, align="none", bars=None)
 
     def spans(self, path: Path) -> Iterable[Span]:
         """Start and length in seconds of each clip, in the order of starts; may go on beyond the end.
 
         Another way to cut is another answer here; clips of other length than `seconds` are stretched to it.
         """
-        del path  # the same for every file
+        if self.align == "beats":
+            return bar_spans(path, self.seconds, self.bars, self.overlap, self.skip_start_s)
         step_s = self.seconds * (1 - self.overlap)
-        return ((self.skip_start_s + number * step_s, self.seconds) for number in itertools.count())
+        return (Span(self.skip_start_s + number * step_s, self.seconds) for number in itertools.count())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +133,7 @@ class _Tape:
 
 
 class PieceStream:
-    """Iterates over a file's pieces; `facts` is complete afterwards.
+    """Iterates over a file's pieces, or start_s and reason of those without; `facts` is complete afterwards.
 
     Raises:
         UserError: while iterating, where the file cannot be read or is damaged.
@@ -125,7 +144,7 @@ class PieceStream:
         self.facts = FileFacts()
         self._own, self._mono = _Tape(), _Tape()
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Piece | tuple[float, str]]:
         spans = iter(self.clip.spans(self.path))
         span = next(spans, None)
         resampler = None
@@ -156,14 +175,16 @@ class PieceStream:
     def _is_there(self, span: Span) -> bool:
         return self._place(span)[1] + round(self.clip.skip_end_s * self.mel.sample_rate) <= self._mono.end
 
-    def _piece(self, span: Span) -> Piece:
+    def _piece(self, span: Span) -> Piece | tuple[float, str]:
+        if span.reason:
+            return span.start_s, span.reason
         rate = self.facts.sample_rate
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
         mono = stretch(self._mono.cut(*self._place(span)), n_samples)
         own_start = round(span[0] * rate)
         channels = self._own.cut(own_start, own_start + round(span[1] * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
-        return Piece(*span, channels, rate, mono, self.mel.sample_rate, mel_db)
+        return Piece(span.start_s, span.length_s, channels, rate, mono, self.mel.sample_rate, mel_db)
 
     def _forget(self, span: Span | None) -> None:
         start_s = span[0] if span else float("inf")

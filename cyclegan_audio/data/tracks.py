@@ -118,7 +118,8 @@ class TrackMaker:
         if isinstance(file, MelFile):
             stream = self._mel_pieces(file, facts)
         else:
-            stream = PieceStream(file.path, self.clip, self.mel)
+            clip = self.clip.unaligned if file.score else self.clip  # one score begins alike in all genres
+            stream = PieceStream(file.path, clip, self.mel)
         with ExitStack() as stack:
             mels = stack.enter_context(RowWriter(self.folder / "mels" / f"{array}.npy"))
             audio = stack.enter_context(RowWriter(self.folder / "audio" / f"{array}.npy"))
@@ -163,6 +164,8 @@ class TrackMaker:
 
     def _mel_pieces(self, file: MelFile, facts: FileFacts) -> Iterator[Piece | tuple[float, str]]:
         """Music that comes as mels: clips without audio, or (start_s, reason) where one cannot be read."""
+        if self.clip.align != "none":
+            raise UserError(f"has no audio for clip.align={self.clip.align}; leave that out")
         n_frames = self.mel.n_frames(round(self.clip.seconds * self.mel.sample_rate))
         for start_s, mel, reason in file.mels(self.mel, n_frames):
             facts.duration_s = max(facts.duration_s, start_s + self.clip.seconds)

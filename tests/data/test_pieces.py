@@ -8,6 +8,7 @@ import torch
 
 from cyclegan_audio.audio import files, resampling
 from cyclegan_audio.audio.resampling import Resampler, resample
+from cyclegan_audio.data.beats import Span
 from cyclegan_audio.data.pieces import ClipSettings, PieceStream
 
 RATE = 12_000  # not the mel's
@@ -70,7 +71,7 @@ class Bars(ClipSettings):
     """Clips of other lengths than the stored one."""
 
     def spans(self, path):
-        return [(0.5, 1.2), (1.7, 0.8), (2.5, 1.0), (100.0, 1.0)]
+        return [Span(0.5, 1.2), Span(1.7, 0.8), Span(2.5, 1.0), Span(100.0, 1.0)]
 
 
 def test_clips_of_other_lengths_are_stretched_to_one(tmp_path, hifi):

@@ -1,0 +1,137 @@
+"""Clips from downbeat to downbeat, in music whose downbeats are known."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from noise_songs import write_genres
+
+from cyclegan_audio.data import beats
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+from cyclegan_audio.data.published import PublishedMix
+from cyclegan_audio.data.sources import FolderSource, SourceFile
+from cyclegan_audio.data.tracks import TrackMaker
+from cyclegan_audio.data.writer import prepare_corpus
+from cyclegan_audio.errors import UserError
+
+RATE = 22_050
+BPM = 96.0
+BAR_S = 4 * 60 / BPM
+FIRST_S = 0.4  # of the first downbeat
+
+
+def drums(seconds: float, bpm: float = BPM) -> np.ndarray:
+    """A kick on the first beat of each bar, clicks on all beats, over a quiet hiss."""
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.002, round(seconds * RATE))
+    time_s = np.arange(RATE // 5) / RATE
+    kick = 0.6 * np.sin(2 * np.pi * 60 * time_s) * np.exp(-time_s / 0.06)
+    click = rng.normal(0, 0.2, len(time_s)) * np.exp(-time_s / 0.01)
+    for beat, at_s in enumerate(np.arange(FIRST_S, seconds - 0.2, 60 / bpm)):
+        start = round(at_s * RATE)
+        sound[start : start + len(time_s)] += click + (kick if beat % 4 == 0 else 0)
+    return sound
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory):
+    """45 s of drums, and blocks of 20 s, so two of them."""
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    soundfile.write(path, drums(45).clip(-1, 1), RATE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beats, "BLOCK_S", 20.0)
+        yield path
+
+
+def from_bars(times_s) -> np.ndarray:
+    """Distance of times to the nearest true downbeat."""
+    bars = (np.asarray(times_s) - FIRST_S) / BAR_S
+    return np.abs(bars - bars.round()) * BAR_S
+
+
+@pytest.mark.parametrize(("bars", "overlap", "n_bars", "step"), [(None, 0.0, 2, 2), (3, 0.5, 3, 2)])
+def test_clips_are_whole_bars_from_downbeat_to_downbeat(song, bars, overlap, n_bars, step):
+    spans = list(ClipSettings(4.0, overlap, skip_start_s=5.0, align="beats", bars=bars).spans(song))
+    starts = np.array([span.start_s for span in spans])
+    assert starts[0] == pytest.approx(FIRST_S + 2 * BAR_S, abs=0.05)  # the first one after 5 s
+    assert from_bars(starts).max() < 0.05
+    assert [span.length_s for span in spans] == pytest.approx([n_bars * BAR_S] * len(spans), abs=0.05)
+    assert np.diff(starts) == pytest.approx([step * BAR_S] * (len(spans) - 1), abs=0.05)  # none is left out
+    assert starts[-1] + (n_bars + step) * BAR_S > 45 - BAR_S
+
+
+def test_memory_does_not_grow_with_the_file(song, monkeypatch):
+    lengths = []
+    found = beats.downbeats_s
+    monkeypatch.setattr(beats, "downbeats_s", lambda mono: lengths.append(len(mono)) or found(mono))
+    spans = beats.bar_spans(song, 4.0, None, 0.0, 0.0)
+    next(spans)
+    assert lengths == [32 * RATE]  # the second block is not read before the clips of the first are taken
+    list(spans)
+    assert lengths == [32 * RATE, 29 * RATE]
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise", "tone"])
+def test_what_has_no_steady_beat_has_no_downbeats(kind):
+    time_s = np.arange(20 * RATE) / RATE
+    sound = {
+        "silence": 0 * time_s,
+        "noise": np.random.default_rng(0).normal(0, 0.1, len(time_s)),
+        "tone": 0.3 * np.sin(2 * np.pi * 220 * time_s),
+    }[kind]
+    assert len(beats.downbeats_s(sound.astype(np.float32))) == 0
+
+
+def test_pieces_hold_the_bars_stretched_to_one_length(song, hifi):
+    pieces = list(PieceStream(song, ClipSettings(4.0, align="beats"), hifi))
+    assert len(pieces) >= 8
+    for piece in pieces[1:-1]:  # a file's first and last beats are less sure
+        assert piece.mono.shape == (4 * hifi.sample_rate,)
+        assert piece.channels.shape[1] == pytest.approx(2 * BAR_S * RATE, abs=0.05 * RATE)
+        power = piece.mono.square()
+        assert power[: round(0.15 * hifi.sample_rate)].mean() > 3 * power.mean()  # begins with the kick
+
+
+def test_a_corpus_drops_what_has_no_beat_with_a_reason(tmp_path, settings):
+    genres = write_genres(tmp_path, ("noise", "drums"), tracks=3, seconds=8.5)
+    for number in range(3):
+        soundfile.write(tmp_path / "drums" / f"song {number}.wav", drums(12, 90 + number).clip(-1, 1), RATE)
+    soundfile.write(tmp_path / "noise" / "song 0.wav", drums(12, 99).clip(-1, 1), RATE)
+    aligned = settings(clip=ClipSettings(2.0, align="beats"))
+    rows = prepare_corpus(FolderSource(genres), tmp_path / "out", aligned)
+    unsteady = [row for row in rows if row["reason"] == beats.UNSTEADY]
+    assert {row["source"] for row in unsteady} == {"song 1.wav", "song 2.wav"}
+    assert [row["start_s"] for row in unsteady[:4]] == [0.0, 2.0, 4.0, 6.0]
+    kept = [row for row in rows if row["kept"]]
+    assert np.median([row["duration_s"] for row in kept]) == pytest.approx(4 * 60 / 91, abs=0.1)  # a bar
+    corpus = Corpus.open(tmp_path / "out")
+    clip = corpus.clips("drums", "train")[0]
+    assert corpus.mel_db(clip).shape == (128, corpus.clip_frames)
+    assert json.loads((tmp_path / "out" / "corpus.json").read_text())["clip"]["align"] == "beats"
+
+
+def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, settings):
+    (tmp_path / "mels").mkdir()
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "tracks").mkdir()
+    made = settings(clip=ClipSettings(4.0, align="beats"))
+    maker = TrackMaker(tmp_path, made.mel, made.clip, made.screening)
+    record = maker.make(SourceFile("drums", song, "song.wav", score="one"), True)
+    assert [clip["start_s"] for clip in record.clips] == [4.0 * number for number in range(11)]
+    arrays = {"drums": torch.zeros(2, 128, 189).byte().numpy(), "drums_start_s": np.array([0.0, 4.0])}
+    np.savez(tmp_path / "mels.npz", **arrays)
+    refused = maker.make(PublishedMix("drums", tmp_path / "mels.npz", "mels.npz"), True)
+    assert (refused.reason, refused.clips) == ("has no audio for clip.align=beats", [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"align": "bars"}, "choose one of none, beats"), ({"bars": 2}, "needs clip.align=beats"),
+     ({"align": "beats", "bars": 0}, "clip.bars=0")],
+)  # fmt: skip
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(UserError, match=message):
+        ClipSettings(4.0, **settings)
