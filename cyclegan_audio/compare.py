@@ -1,7 +1,6 @@
 """Put several runs side by side, from their reports: one table, differences and how sure they are."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from cyclegan_audio.comparison.sections import contrast_section, numbers, settin
 from cyclegan_audio.comparison.settings import columns
 from cyclegan_audio.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.comparison.words import conclusion, warnings
-from cyclegan_audio.errors import one_line_errors
+from cyclegan_audio.errors import one_line_errors, parse_options
 from cyclegan_audio.pages import as_json, render, require_writable, write_whole
 from cyclegan_audio.training.jobs import jobs_of
 
@@ -71,16 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", help="folder of the page (default: comparison beside the runs)"
     )
     parser.add_argument("--corpus", metavar="DIR", help="the corpus with the held-out clips, if it has moved")
-    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     return parser
 
 
 @one_line_errors
 def main() -> None:
     """The command."""
-    options = vars(_parser().parse_args())
-    if options.pop("debug"):
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    options = vars(parse_options(_parser()))
     compare(**options)
 
 

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -37,6 +37,23 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
             sys.exit(STOPPED)
 
     return wrapped
+
+
+def parse_options(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """The options of a command without Hydra; each also takes `--debug`, which shows stack traces.
+
+    Args:
+        parser: of the command's own options.
+        arguments: those of the command line by default.
+    """
+    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
+    options = parser.parse_args(arguments)
+    if options.debug:
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+    del options.debug
+    return options
 
 
 def positive(text: str) -> int:

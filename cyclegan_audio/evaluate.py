@@ -1,7 +1,6 @@
 """Judge a trained pair on held-out clips; RUN/report/report.html says what came of it."""
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError, one_line_errors, positive
+from cyclegan_audio.errors import UserError, one_line_errors, parse_options, positive
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
 from cyclegan_audio.evaluation.sayings import sayings
@@ -155,16 +154,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="DIR", help="folder of the report (default: RUN/report)")
     parser.add_argument("--checkpoint", metavar="CKPT", help="use this checkpoint of the run")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     return parser
 
 
 @one_line_errors
 def main() -> None:
     """The command."""
-    options = vars(_parser().parse_args())
-    if options.pop("debug"):
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    options = vars(parse_options(_parser()))
     evaluate(**options)
 
 

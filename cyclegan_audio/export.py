@@ -1,12 +1,11 @@
 """Export a run's generators: `python -m cyclegan_audio.export RUN out.onnx` (.pt2 for torch.export)."""
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.errors import UserError, one_line_errors
+from cyclegan_audio.errors import UserError, one_line_errors, parse_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,16 +16,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--to", metavar="GENRE", help="only this direction: half the size and time")
     made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
     made.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    made.add_argument("--debug", action="store_true", help="show stack traces")
     return made
 
 
 @one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
-    options = parser().parse_args(arguments)
-    if options.debug:
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    options = parse_options(parser(), arguments)
     path = Path(options.output)
     if path.exists() and not options.overwrite:
         raise UserError(f"{path} exists; name another file, or add --overwrite")

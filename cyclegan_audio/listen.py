@@ -1,7 +1,6 @@
 """Make a listening test of runs, a page that needs no server; or, with --analyse, see what came of it."""
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from cyclegan_audio.comparison.settings import flat, learnt_by, name_apart
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError, one_line_errors, positive
+from cyclegan_audio.errors import UserError, one_line_errors, parse_options, positive
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.listening.answers import RULE, read, screened
 from cyclegan_audio.listening.kit import DESIGN, write_kit
@@ -157,16 +156,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-all", action="store_true", help=f"without screening: {RULE}".replace("%", "%%")
     )
-    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     return parser
 
 
 @one_line_errors
 def main() -> None:
     """The command."""
-    options = _parser().parse_args()
-    if options.debug:
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    options = parse_options(_parser())
     if options.analyse:
         analyse(options.analyse, out=options.out, keep_all=options.keep_all)
         return

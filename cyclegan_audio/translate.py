@@ -5,7 +5,6 @@ one to standard output, some seconds late.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.errors import UserError, one_line_errors, require_number
+from cyclegan_audio.errors import UserError, one_line_errors, parse_options, require_number
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -45,16 +44,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--suffix", default=".wav", help="format of files in an output folder (default .wav)")
     made.add_argument("--overwrite", action="store_true", help="make songs again that are there already")
     made.add_argument("--raw", metavar="RATE:CHANNELS", help="samples of 16 bit from and to standard streams")
-    made.add_argument("--debug", action="store_true", help="show stack traces")
     return made
 
 
 @one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
-    options = parser().parse_args(arguments)
-    if options.debug:
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    options = parse_options(parser(), arguments)
     is_live = STREAM in (*options.inputs, options.output)
     if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
         raise UserError("a stream goes from - to -, alone; to use files, name both")

@@ -1,6 +1,9 @@
+import argparse
+import os
+
 import pytest
 
-from cyclegan_audio.errors import UserError, one_line_errors
+from cyclegan_audio.errors import UserError, one_line_errors, parse_options
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,13 @@ def test_debug_shows_the_stack(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main()
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_every_plain_command_takes_debug(monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+    assert vars(parse_options(argparse.ArgumentParser(), [])) == {}
+    assert os.environ["HYDRA_FULL_ERROR"] == ""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    assert vars(parse_options(parser, ["demo", "--debug"])) == {"run": "demo"}
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"

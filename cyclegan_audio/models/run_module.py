@@ -1,12 +1,14 @@
 """What a module brings so that its run can be followed, ended by the clock, stopped and resumed."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.schedule import LinearDecay
 
@@ -42,6 +44,21 @@ class RunModule(pl.LightningModule):
         self.elapsed_s = 0.0
         self.card: dict[str, Any] = {}
         self._clock = 0.0
+
+    def made(self, optimizers: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
+        """The optimisers, with the learning rate that the schedule starts from.
+
+        Raises:
+            UserError: one cannot be made from its settings.
+        """
+        try:
+            found = [make() for make in optimizers]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"model.optimizer cannot be made from these settings ({error})") from error
+        for optimizer in found:
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        return found
 
     def tick(self) -> None:
         """Count a batch and its time; ask the trainer to stop where the time is up."""

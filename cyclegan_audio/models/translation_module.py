@@ -1,13 +1,13 @@
 """Base of the models that translate between two genres: networks, optimisers, a step, what a run keeps."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.average import GeneratorAverage
 from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
 from cyclegan_audio.models.image_pool import ImagePool
@@ -163,17 +163,10 @@ class TranslationModule(RunModule):
         return _parameters(self.discriminators().values())
 
     def configure_optimizers(self) -> list[Optimizer]:
-        try:
-            optimizers = [
-                self.engine.optimizer(self.make_optimizer, parameters)
-                for parameters in (self.generator_parameters(), self.discriminator_parameters())
-            ]
-        except (TypeError, ValueError) as error:
-            raise UserError(f"model.optimizer cannot be made from these settings ({error})") from error
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
-        return optimizers
+        return self.made(
+            partial(self.engine.optimizer, self.make_optimizer, parameters)
+            for parameters in (self.generator_parameters(), self.discriminator_parameters())
+        )
 
     def generator_phase(self, batch: Batch) -> dict[str, Tensor]:
         """From the reals: the generators' losses with their gradients, and `fake_*`."""

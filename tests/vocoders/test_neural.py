@@ -102,9 +102,16 @@ def test_adversarial_losses_by_hand(corpus):
     assert set(gan.generator_losses(real, real, real_db, judged=False)) == {"mel", "stft"}
 
 
-def test_loss_weights_are_checked(corpus):
-    with pytest.raises(Exception, match="loss_weights must give adversarial, feature_matching, mel, stft"):
-        make_gan(corpus, "model.loss_weights.mel=-1")
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.loss_weights.mel=-1", "must not be negative"),
+        ("+model.loss_weights.kl=1", "must name exactly"),
+    ],
+)
+def test_loss_weights_are_checked(corpus, override, message):
+    with pytest.raises(Exception, match=f"loss_weights {message}"):
+        make_gan(corpus, override)
 
 
 def test_segments_are_a_function_of_seed_and_epoch(corpus):

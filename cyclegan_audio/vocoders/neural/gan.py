@@ -1,6 +1,7 @@
 """Training of the network against Vocos's discriminators, as a LightningModule."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,10 +9,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.errors import require_number
+from cyclegan_audio.models.losses import check_weights
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.models.schedule import LinearDecay
-from cyclegan_audio.vocoders.neural.losses import check_weights, mel_loss, stft_loss
+from cyclegan_audio.vocoders.neural.losses import TERMS, mel_loss, stft_loss
 from cyclegan_audio.vocoders.neural.network import VocosNetwork, vocos_part
 
 KINDS = ("period", "resolution")
@@ -67,7 +69,7 @@ class VocoderGAN(RunModule):
             }
         )
         self.fft_sizes = tuple(fft_sizes)
-        self.loss_weights = check_weights(loss_weights)
+        self.loss_weights = check_weights(loss_weights, TERMS)
         self.kind_weights = {"period": 1.0, "resolution": resolution_weight}
         self.pretrain_epochs = pretrain_epochs
         self.make_optimizer = optimizer
@@ -76,14 +78,7 @@ class VocoderGAN(RunModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         parts = (self.network, self.discriminators)
-        try:
-            optimizers = [self.make_optimizer(part.parameters()) for part in parts]
-        except (TypeError, ValueError) as error:
-            raise UserError(f"model.optimizer cannot be made from these settings ({error})") from error
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
-        return optimizers
+        return self.made(partial(self.make_optimizer, part.parameters()) for part in parts)
 
     def generator_losses(
         self, made: Tensor, real: Tensor, real_db: Tensor, judged: bool

@@ -1,11 +1,9 @@
 """What a made waveform is compared by: its mel, and spectra of several lengths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-from cyclegan_audio.errors import UserError
 
 DB_PER_NEPER = 20 / 2.302585092994046  # 20 / ln 10
 FLOOR = 1e-5  # of a magnitude, as the mel's
@@ -33,16 +31,3 @@ def stft_loss(made: Tensor, real: Tensor, fft_sizes: Sequence[int]) -> Tensor:
         convergence = difference / torch.linalg.vector_norm(real_abs, dim=(1, 2))
         losses.append(convergence.mean() + (real_abs.log() - made_abs.log()).abs().mean())
     return torch.stack(losses).mean()
-
-
-def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights of the four terms as plain numbers.
-
-    Raises:
-        UserError: a term is missing or unknown, or a weight is negative.
-    """
-    if set(weights) != set(TERMS) or min(weights.values()) < 0:
-        raise UserError(
-            f"model.loss_weights must give {', '.join(TERMS)} weights of 0 or more; it is {dict(weights)}"
-        )
-    return {term: float(weights[term]) for term in TERMS}
