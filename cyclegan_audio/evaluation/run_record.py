@@ -1,5 +1,6 @@
 """What was run: so that a report alone says where its numbers come from."""
 
+import csv
 import os
 import platform
 from datetime import datetime
@@ -9,6 +10,7 @@ import torch
 import cyclegan_audio
 from cyclegan_audio.config import slug
 from cyclegan_audio.evaluation.translations import Evaluated
+from cyclegan_audio.models.run_folder import VALIDATION
 from cyclegan_audio.pages import Section, Table
 
 
@@ -20,9 +22,11 @@ def run_section(evaluated: Evaluated) -> Section:
         "checkpoint": str(evaluated.checkpoint),
         "genres": " and ".join(pair.genres),
         "batches trained": pair.batches,
+        "held-out score": _score(evaluated),
         "corpus": str(evaluated.corpus.folder),
         "held-out clips": _counted(evaluated),
         "left out, as trained on": _left_out(evaluated),
+        "music": str(evaluated.corpus.match) or "as it is in the corpus",
         "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, step "
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
@@ -37,6 +41,19 @@ def run_section(evaluated: Evaluated) -> Section:
     numbers = {slug(key).replace("-", "_"): value for key, value in record.items()}
     numbers["mel"] = mel.to_dict()
     return Section("run", "What was run", tables=[Table("", [], rows)], numbers=numbers)
+
+
+def _score(evaluated: Evaluated) -> str:
+    """That of the checkpoint, beside the run's best, from its table of held-out clips."""
+    path = evaluated.run_folder / VALIDATION if evaluated.run_folder else None
+    if path is None or not path.is_file():
+        return f"not known: no {VALIDATION} lies beside this checkpoint"
+    with path.open(newline="", encoding="utf-8") as file:
+        scores = {int(row["batch"]): float(row["score"]) for row in csv.DictReader(file)}
+    if evaluated.pair.batches not in scores:
+        return "not measured at this checkpoint"
+    own, best = scores[evaluated.pair.batches], min(scores.values())
+    return f"{own:.3f} (the run's best {best:.3f}; less is better; it chooses best.ckpt)"
 
 
 def _counted(evaluated: Evaluated) -> str:

@@ -185,10 +185,13 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
     monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (reconstruction_section, run_section))
     test = corpus.clips("dull", "test")
     run = make_run("seen", training_spans=training_spans(test[:1]))
+    (run / "validation.csv").write_text("batch,score\n250,0.5\n500,1.25\n")
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
     assert "no judge of genre" in numbers["verdict"]
     assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
+    assert numbers["run"]["held_out_score"].startswith("1.250 (the run's best 0.500;")
+    assert numbers["run"]["music"] == "as it is in the corpus"
     with pytest.raises(UserError, match="no clips of dull to test on"):
         evaluate(make_run("all", training_spans=training_spans(test)))
 
