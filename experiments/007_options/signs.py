@@ -218,6 +218,7 @@ def corpus_sign(override: str, change: Callable[[Tensor], Tensor]) -> Sign:
 
 SIGNS |= {
     "gain_db": corpus_sign("data.gain_db=12", lambda real_db: real_db - 9),
+    "time_roll": corpus_sign("data.time_roll=true", lambda real_db: real_db.roll(10, 3)),
 }
 
 
