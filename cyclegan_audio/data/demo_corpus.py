@@ -29,10 +29,19 @@ class DemoSource:
         self.folder = Path(folder)
         self.numbers = numbers
         self.default_corpus: Path | None = self.folder.parent / "corpus"
+        self._made = False
 
     def files(self) -> list[SourceFile]:
         """All songs, made where they are not there yet."""
-        from cyclegan_audio.data.demo import GENRES, count_demo_songs, make_demo_songs
+        from cyclegan_audio.data.demo import GENRES
+
+        if not self._made:
+            self._make()
+            self._made = True
+        return FolderSource({genre: self.folder / genre for genre in GENRES}, self.folder / "paired").files()
+
+    def _make(self) -> None:
+        from cyclegan_audio.data.demo import count_demo_songs, make_demo_songs
 
         counts = {key: self.numbers[key] for key in ("songs_per_genre", "paired_scores")}
         with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -44,7 +53,6 @@ class DemoSource:
                 raise UserError(
                     f"cannot write demo songs into {self.folder} ({reason}); choose another folder"
                 ) from error
-        return FolderSource({genre: self.folder / genre for genre in GENRES}, self.folder / "paired").files()
 
     def describe(self) -> dict[str, Any]:
         """What the songs follow from."""
