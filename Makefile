@@ -39,8 +39,8 @@ demo-songs:
 demo-report:
 	$(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 
-test: setup ## run the tests
-	$(ONE) $(BIN)/python -m pytest -m 'not slow and not gpu'
+test: setup ## run the tests, two files at a time
+	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .
