@@ -36,12 +36,14 @@ def sweep(corpus, tiny, tmp_path):
         (None, "hydra"),
         ("joblib", "hydra_plugins.hydra_joblib_launcher"),
         ("submitit_local", "hydra_plugins.hydra_submitit_launcher"),
+        ("ray", "hydra_plugins.hydra_ray_launcher"),
     ],
 )
 def test_a_launcher_ends_all_jobs_and_names_the_one_that_failed(sweep, tmp_path, launcher, plugin):
     if find_spec(plugin) is None:
-        pytest.skip("needs the extra sweeps")
+        pytest.skip("needs the extra sweeps or ray")
     chosen = (f"launcher={launcher}",) if launcher else ()
+    chosen += ("hydra.launcher.ray.remote.num_gpus=0",) if launcher == "ray" else ()
     code, shown = sweep(*chosen, "genre_pair.b=high,jazz", "model.loss_weights.identity=0,5")
     assert code != 0
     assert "2 of 4 jobs done" in shown
