@@ -1,5 +1,6 @@
 """What every training command does around its fit: trainer, folder, configuration, a clean end."""
 
+import fcntl
 import logging
 import os
 import warnings
@@ -16,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from cyclegan_audio.config import build
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
@@ -58,8 +59,8 @@ def carry_out(
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     run_dir = Path(cfg.run_dir)
-    with folder_errors(run_dir):
-        trainer = make_trainer(cfg, model, plain)
+    trainer = make_trainer(cfg, model, plain)
+    with folder_errors(run_dir), held_by_one(run_dir, trainer.is_global_zero):
         write_config(cfg, run_dir)
         rank_zero_only(print)(f"{what}; run folder {run_dir}; precision {cfg.precision}")
         with rank_environment(run_dir):
@@ -132,11 +133,38 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def held_by_one(run_dir: Path, is_writer: bool) -> Iterator[None]:
+    """Keep every other process from training in `run_dir` within the block; a killed one holds nothing.
+
+    Args:
+        run_dir: of the run; made where it is not there.
+        is_writer: whether this is the rank that writes; the others pass.
+
+    Raises:
+        UserError: another process trains in it.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if not is_writer:
+        yield
+        return
+    with (run_dir / LOCK).open("w") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process alone: what it forks has none
+        except (BlockingIOError, PermissionError) as error:
+            raise UserError(
+                f"another process trains in {run_dir}; let it end, or stop it, and then resume"
+            ) from error
+        try:
+            yield
+        finally:
+            (run_dir / LOCK).unlink(missing_ok=True)
+
+
 def write_config(cfg: DictConfig, run_dir: Path) -> None:
     """Keep `cfg` in the run's folder, which is made; by the first process of a machine."""
     if not is_local_zero():
         return
-    run_dir.mkdir(parents=True, exist_ok=True)
     part = run_dir / f"{CONFIG}.{os.getpid()}.part"
     OmegaConf.save(cfg, part, resolve=True)
     os.replace(part, run_dir / CONFIG)
