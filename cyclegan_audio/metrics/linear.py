@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
-from cyclegan_audio.metrics.genre_net import N_RELATIONS, low_pass, random_cutoffs_hz
+from cyclegan_audio.metrics.folds import track_folds
+from cyclegan_audio.metrics.genre_net import N_RELATIONS, OUTLIER, low_pass, random_cutoffs_hz
 
 INNER_FOLDS = 3
 INVERSE_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features
 MAX_ITERATIONS = 1000
 SMALLEST = 1e-9  # of the largest eigenvalue: directions below are rounding
-OUTLIER = 4.0  # standard deviations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +56,10 @@ def _inner_scores(
     solver: str, seed: int,
 ) -> np.ndarray:  # fmt: skip
     """Mean log likelihood of left-out tracks for each C; 0 where none can be left out."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
     likelihoods = np.zeros(len(strengths))
-    n_folds = min([INNER_FOLDS, *(len(set(groups[labels == label])) for label in (0, 1))])
-    if n_folds < 2:
+    folds = track_folds(labels, groups.tolist(), INNER_FOLDS, seed)
+    if not folds:
         return likelihoods
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(features, labels, groups)
     for train, test in folds:
         for place, fit in enumerate(_path(features[train], labels[train], strengths, solver, seed)):
             logits = fit.logits(features[test])
@@ -137,11 +134,15 @@ class LinearNet(nn.Module):
 
 def train_linear(
     mels_db: Tensor, labels: Tensor, groups: Sequence[str], band_hz: Tensor, frame_s: float, seed: int = 0
-) -> LinearNet:
+) -> tuple[LinearNet, Tensor]:
     """Fit to mels (N, M, F) with labels (N,) of 0 and 1 and their tracks.
 
     Each clip counts twice, as it is and without what lies above a random frequency, so that the verdict does
     not hang on bandwidth.
+
+    Returns:
+        The regression, and for each clip as it is the logit (N,) by one of the same C that knew nothing of
+        the third of the tracks that the clip is in (NaN where a genre has one track).
     """
     net = LinearNet(mels_db.shape[1], frame_s)
     random = torch.Generator().manual_seed(seed)
@@ -151,7 +152,12 @@ def train_linear(
     net.mean.copy_(statistics.mean(0))
     net.scale.copy_(statistics.std(0, correction=0).clamp_min(1e-6))
     features = net.standardised(statistics).numpy()
-    fit = fit_logistic(features, labels.repeat(2).numpy(), [*groups, *groups], seed=seed)
+    twice, of_track = labels.repeat(2).numpy(), [*groups, *groups]
+    fit = fit_logistic(features, twice, of_track, seed=seed)
     net.weight.copy_(torch.from_numpy(fit.weight))
     net.bias.fill_(fit.bias)
-    return net
+    given = torch.full((len(twice),), torch.nan)
+    for train, test in track_folds(twice, of_track, INNER_FOLDS, seed):
+        other = next(_path(features[train], twice[train], [fit.c], "lbfgs", seed))
+        given[test] = torch.from_numpy(other.logits(features[test])).float()
+    return net, given[: len(labels)]

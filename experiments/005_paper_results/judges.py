@@ -10,25 +10,15 @@ import numpy as np
 import torch
 
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.metrics.accuracy import Reliability, balanced_accuracy, fit_temperature, reliability
-from cyclegan_audio.metrics.genre_net import low_pass, noisy, train_net
-from cyclegan_audio.metrics.judge import CNN, LINEAR, LOW_PASS_HZ, SETTINGS, GenreClassifier, logits
+from cyclegan_audio.metrics.accuracy import balanced_accuracy, fit_temperature, reliability
+from cyclegan_audio.metrics.genre_net import low_pass, noisy
+from cyclegan_audio.metrics.judge import LINEAR, LOW_PASS_HZ, NETWORK, SETTINGS, GenreClassifier, logits
 from cyclegan_audio.metrics.linear import train_linear
+from cyclegan_audio.metrics.net_training import train_net
 
 FOLDS, SEED = 5, 0
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point
 SPLITS = ("train", "val", "test")
-
-
-def calibration(given: np.ndarray, labels: np.ndarray, folds: list[np.ndarray]) -> Reliability:
-    """Of logits (N,), each fold's temperature fitted on the held-out clips of the other folds."""
-    probabilities = np.zeros(len(labels))
-    for number, fold in enumerate(folds):
-        others = np.concatenate([own for place, own in enumerate(folds) if place != number])
-        temperature = fit_temperature(torch.from_numpy(given[others]), torch.from_numpy(labels[others]))
-        probabilities[fold] = 1 / (1 + np.exp(-given[fold] / temperature))
-    all_folds = np.concatenate(folds)
-    return reliability(torch.from_numpy(probabilities[all_folds]), torch.from_numpy(labels[all_folds]))
 
 
 def main() -> None:
@@ -38,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus")
     parser.add_argument("genres", nargs=2)
-    parser.add_argument("--kind", choices=(CNN, LINEAR), default=CNN)
+    parser.add_argument("--kind", choices=(NETWORK, LINEAR), default=NETWORK)
     parser.add_argument("--save", metavar="NPZ", help="keep the logits of all clips")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,15 +40,18 @@ def main() -> None:
     mel = corpus.mel
     found: dict[str, np.ndarray] = {}
     tested: list[np.ndarray] = []
+    temperature = np.ones(len(clips))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     for fold, (train, test) in enumerate(folds.split(labels, labels, tracks), 1):
         start = time.process_time()
         net: GenreClassifier
         train_db, train_labels = mels_db[train], torch.from_numpy(labels[train])
-        if options.kind == CNN:
-            net = train_net(train_db, train_labels, mel.band_hz, mel.frame_s, SETTINGS)
+        known = train_db, train_labels, tracks[train].tolist(), mel.band_hz, mel.frame_s
+        if options.kind == NETWORK:
+            net, left_out = train_net(*known, SETTINGS)
         else:
-            net = train_linear(train_db, train_labels, tracks[train].tolist(), mel.band_hz, mel.frame_s)
+            net, left_out = train_linear(*known)
+        temperature[test] = fit_temperature(left_out, train_labels)
         print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s")
         cases = {"as published": mels_db[test]}
         cases["low-passed at 6 kHz"] = low_pass(mels_db[test], mel.band_hz, LOW_PASS_HZ)
@@ -73,9 +66,11 @@ def main() -> None:
             print(
                 f"  {name}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}", flush=True
             )
-        if len(tested) > 1:
-            found_in = calibration(found["as published"], labels, tested)
-            print(f"  calibration error {found_in.error:.3f}, n = {found_in.n}: {found_in}", flush=True)
+        given = torch.from_numpy(found["as published"] / temperature)[done]
+        in_bins = reliability(given.sigmoid(), torch.from_numpy(labels[done]))
+        print(f"  calibration error {in_bins.error:.3f}, n = {in_bins.n}: {in_bins}", flush=True)
+        right = (found["as published"][test] > 0) == (labels[test] > 0)
+        print(f"  this fold: {right.sum()} of {len(test)}, {len(set(tracks[test]))} blocks", flush=True)
         if options.save:
             np.savez(options.save, labels=labels, tracks=tracks, done=done, **found)
 
