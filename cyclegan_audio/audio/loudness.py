@@ -3,33 +3,39 @@
 import math
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+Array = npt.NDArray[np.float64]
 
 STEP_S = 0.1
 STEPS = 4  # a block of 400 ms, three quarters shared with the next
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 OFFSET_LUFS = -0.691
+BIN_LU, TOP_LUFS = 0.01, 40.0
+_BINS = round((TOP_LUFS - ABSOLUTE_GATE_LUFS) / BIN_LU)
 # The two filters of BS.1770: a shelf for the head, and a high-pass (their analogue form, De Man 2014).
 SHELF_HZ, SHELF_DB, SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 
 
 class LoudnessMeter:
-    """Integrated loudness in LUFS of what was pushed; all channels weigh 1.
+    """Integrated loudness in LUFS of what was pushed, at constant memory; all channels weigh 1.
 
-    The filters are applied to the spectrum of each step of 100 ms, so that no state is carried on.
-
-    Attributes:
-        energies: mean square by step after the filters, summed over channels.
+    The filters are applied to the spectrum of each step of 100 ms, so that no state is carried on. Blocks are
+    counted by loudness in bins of 0.01 LU, as the relative gate is known only at the end.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self.step = round(STEP_S * sample_rate)
         self.sample_rate = sample_rate
-        self.energies: list[Tensor] = []
         self._rest: Tensor | None = None
+        self._steps = np.empty(0)  # mean square of the last steps after the filters, summed over channels
+        self._has_blocks = False
+        self._counts, self._energies = np.zeros(_BINS), np.zeros(_BINS)
 
     def push(self, waveform: Tensor) -> None:
         """The next samples (C, n)."""
@@ -40,29 +46,44 @@ class LoudnessMeter:
             steps = whole[:, : count * self.step].unflatten(1, (count, self.step))
             power = torch.view_as_real(torch.fft.rfft(steps)).square().sum(-1)
             power = power @ _weights(self.sample_rate, self.step)
-            self.energies.append(power.sum(0) * (2 / self.step**2))
+            self._count((power.sum(0) * (2 / self.step**2)).double().numpy())
+
+    def _count(self, energies: Array) -> None:
+        steps = np.concatenate([self._steps, energies])
+        self._steps = steps[1 - STEPS :].copy() if len(steps) >= STEPS else steps
+        if len(steps) < STEPS:
+            return
+        self._has_blocks = True
+        blocks = np.lib.stride_tricks.sliding_window_view(steps, STEPS).mean(1)
+        loud = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
+        bins = _bin(_lufs(loud))
+        self._counts += np.bincount(bins, minlength=_BINS)
+        self._energies += np.bincount(bins, loud, _BINS)
 
     def lufs(self) -> float:
         """The loudness so far; minus infinity for silence and for less than 400 ms without any loud part."""
-        if not self.energies:
-            return self._of_rest()
-        energies = torch.cat(self.energies).double()
-        blocks = energies.unfold(0, STEPS, 1).mean(1) if len(energies) >= STEPS else energies.mean()[None]
-        loud = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
-        if not len(loud):
-            return -math.inf
-        gate = float(_lufs(loud.mean())) + RELATIVE_GATE_LU
-        return float(_lufs(loud[_lufs(loud) > gate].mean()))
+        if not self._counts.any():
+            return self._of_little()
+        gate = float(_lufs(self._energies.sum() / self._counts.sum())) + RELATIVE_GATE_LU
+        above = slice(int(_bin(np.array(max(gate, ABSOLUTE_GATE_LUFS)))), None)
+        return float(_lufs(self._energies[above].sum() / self._counts[above].sum()))
 
-    def _of_rest(self) -> float:
-        """Less than one step: the plain level."""
+    def _of_little(self) -> float:
+        """Less than one block of 400 ms: the mean of its steps; less than one step: the plain level."""
+        if len(self._steps):
+            found = float(_lufs(self._steps.mean()))
+            return found if found > ABSOLUTE_GATE_LUFS and not self._has_blocks else -math.inf
         if self._rest is None or not self._rest.any():
             return -math.inf
-        return float(_lufs(self._rest.double().square().mean(1).sum()))
+        return float(_lufs(np.array(float(self._rest.double().square().mean(1).sum()))))
 
 
-def _lufs(energy: Tensor) -> Tensor:
-    return 10 * energy.clamp_min(1e-20).log10() + OFFSET_LUFS
+def _lufs(energy: Array) -> Array:
+    return 10 * np.log10(np.maximum(energy, 1e-20)) + OFFSET_LUFS
+
+
+def _bin(lufs: Array) -> Array:
+    return ((lufs - ABSOLUTE_GATE_LUFS) / BIN_LU).astype(np.int64).clip(0, _BINS - 1)
 
 
 @lru_cache(maxsize=8)

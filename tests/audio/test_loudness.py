@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import pytest
 import torch
@@ -36,3 +37,22 @@ def test_silence_and_very_short_sounds():
     assert LoudnessMeter(44100).lufs() == -math.inf
     assert lufs(torch.full((1, 100), 0.5), 44100) == pytest.approx(-6.7, abs=0.1)
     assert -20 < lufs(torch.randn(1, 9000, generator=torch.Generator().manual_seed(0)) * 0.3, 44100) < 0
+
+
+def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_grow():
+    generator = torch.Generator().manual_seed(0)
+    levels = 10 ** torch.linspace(-4, 0, 300)  # 30 s that rise by 80 dB: both gates cut
+    wave = (torch.randn(300, 4410, generator=generator) * 0.3 * levels[:, None]).reshape(1, -1)
+    alone = [lufs(part, 44100) for part in wave.unfold(1, 4 * 4410, 4410)[0][:, None]]
+    energy = torch.tensor([10 ** (value / 10) for value in alone if value > -70])
+    gate = 10 * math.log10(float(energy.mean())) - 10
+    expected = 10 * math.log10(float(energy[10 * energy.log10() > gate].mean()))
+    assert lufs(wave, 44100) == pytest.approx(expected, abs=2e-3)
+
+    meter = LoudnessMeter(44100)
+    sizes = []
+    for _ in range(2):
+        for part in wave.split(4410, 1):
+            meter.push(part)
+        sizes.append(len(pickle.dumps(vars(meter))))
+    assert sizes[0] == sizes[1]
