@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.norm import InstanceNorm
+from cyclegan_audio.models.norm import InstanceNorm, with_statistics
 from cyclegan_audio.translation.streams import WindowStream
 from cyclegan_audio.translation.survey import Survey
 
@@ -17,7 +17,8 @@ OVERLAP = 4  # windows with statistics of their own share this part of a window,
 SHARED_OVERLAP = (
     8  # those with the piece's statistics this one: they differ only by what lies beyond their ends
 )
-GPU_WINDOWS = 16  # at once; on a CPU one, which stays in its cache
+SHARED_LENGTH = 4  # and so may be longer than in training, which gives fewer ends
+GPU_WINDOWS = 16  # of training's length at once; on a CPU one, which stays in its cache
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -37,9 +38,9 @@ class GeneratorChange:
     """The change in dB that a generator makes of the windows of a mel.
 
     Args:
-        generator: (N, 1, M, window) in [-1, 1] to the same.
+        generator: (N, 1, M, F) in [-1, 1] to the same.
         mel: the definition of the mel.
-        window: frames.
+        window: frames of a window in training, a multiple that the generator takes.
         survey: of the piece; without a range, levels seen so far give it (`scaling: clip`).
         amount: share of the change that is applied.
         bf16: run the generator under bf16 autocast.
@@ -58,20 +59,25 @@ class GeneratorChange:
     ) -> None:
         self.match, self._gain_db = match, match.gain_db(survey.mid_lufs)
         self._above = match.above(mel)
-        self.generator, self.mel, self.window = generator, mel, window
+        self.mel, self.window = mel, window
         self.amount, self.bf16 = amount, bf16
         self.shared = survey.statistics is not None
+        self.generator = with_statistics(generator, survey.statistics) if survey.statistics else generator
         self._range_db = survey.range_db
         self._found_db: tuple[float, float] | None = None
         self._floor_db = mel.floor_db
 
-    def stream(self, batch: int | None = None) -> WindowStream:
+    def stream(self, on_gpu: bool = False) -> WindowStream:
         """The change of an endless mel, (M, n) dB to (M, m) dB."""
-        overlap = self.window // (SHARED_OVERLAP if self.shared else OVERLAP)
-        return WindowStream(self, self.window, overlap, batch or 1)
+        batch = GPU_WINDOWS if on_gpu else 1
+        if not self.shared:
+            return WindowStream(self, self.window, self.window // OVERLAP, batch)
+        multiple = int(self.generator.frame_multiple)  # type: ignore[arg-type]
+        length, overlap = self.window * SHARED_LENGTH, self.window // SHARED_OVERLAP
+        return WindowStream(self, length, overlap, max(batch // SHARED_LENGTH, 1), multiple)
 
     def __call__(self, windows_db: Tensor) -> Tensor:
-        """(N, M, window) dB to the change in dB, the same shape.
+        """(N, M, F) dB to the change in dB, the same shape.
 
         Raises:
             UserError: the generator gives values that are not finite.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.translation.change import GPU_WINDOWS, GeneratorChange
+from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.channels import near_sound
 from cyclegan_audio.translation.streams import MelStream, SoundStream
 from cyclegan_audio.vocoders import Vocoder
@@ -32,7 +32,7 @@ class Passage:
     ) -> None:
         self.change, self.vocoder, self.mel, self.device = change, vocoder, change.mel, device
         self._mels = MelStream(self.mel)
-        self._changes = change.stream(GPU_WINDOWS if device.type == "cuda" else 1)
+        self._changes = change.stream(device.type == "cuda")
         self._sound = SoundStream(self._make, self.mel, chunk_frames)
         self._waiting: list[Tensor] = []  # source frames whose change is not known yet
         self._taken = 0

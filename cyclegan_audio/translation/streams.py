@@ -14,6 +14,7 @@ from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
 
 MARGIN_FRAMES = 8  # beyond the reach of one STFT window
 FADE_FRAMES = 8
+SHORTEST = 4  # multiples of frames that a function of windows takes, at least
 
 
 class Tape:
@@ -76,13 +77,21 @@ class WindowStream:
         window: frames.
         overlap: frames that neighbours share, at most half a window.
         batch: windows at once.
+        multiple: the last window may be shorter, a multiple of so many frames; None where it may not.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor], window: int, overlap: int, batch: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        window: int,
+        overlap: int,
+        batch: int,
+        multiple: int | None = None,
+    ) -> None:
         if not 0 <= overlap <= window // 2:
             raise ValueError(f"overlap {overlap} must be between 0 and half of the window {window}")
         self.function = function
-        self.window, self.overlap, self.batch = window, overlap, batch
+        self.window, self.overlap, self.batch, self.multiple = window, overlap, batch, multiple
         self._frames = Tape()
         self._next = 0  # where the next window begins: all before it is final
         self._tail: Tensor | None = None  # of the last window, to be faded out
@@ -94,7 +103,7 @@ class WindowStream:
         done = [frames.new_zeros(frames.shape[0], 0)]
         while count := self._ready(last):
             windows = [self._window(self._next + number * hop) for number in range(count)]
-            done += [self._fade(made) for made in self.function(torch.stack(windows))]
+            done += [self._fade(made) for made in self._made(windows)]
             self._next += count * hop
             self._frames.forget(self._next - self.window)  # reflection at the end takes as much
         if last and self._tail is not None:
@@ -109,11 +118,20 @@ class WindowStream:
             return min(n_windows(self._frames.stop, self.window, self.overlap) - made, self.batch)
         return self.batch if self._frames.stop - self._next >= self.window + (self.batch - 1) * hop else 0
 
+    def _made(self, windows: list[Tensor]) -> list[Tensor]:
+        """What the function makes of windows, of which the last may be shorter."""
+        if windows[0].shape == windows[-1].shape:
+            return list(self.function(torch.stack(windows)))
+        return [*(self._made(windows[:-1])), *self.function(windows[-1][None])]
+
     def _window(self, start: int) -> Tensor:
         """The frames of one window, (M, window)."""
         stop = start + self.window
+        if self.multiple and stop > self._frames.stop:
+            wanted = max(self._frames.stop - start, 2 * self.overlap, SHORTEST * self.multiple)
+            stop = min(stop, start + -(-wanted // self.multiple) * self.multiple)
         piece = self._frames.between(max(self._frames.start, start - self.window), stop)
-        return pad_reflect(piece, piece.shape[1] + max(stop - self._frames.stop, 0))[:, -self.window :]
+        return pad_reflect(piece, piece.shape[1] + max(stop - self._frames.stop, 0))[:, start - stop :]
 
     def _fade(self, made: Tensor) -> Tensor:
         """One hop of a window's result, its beginning faded in over the end of the one before."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.norm import collect_statistics, fixed_statistics
+from cyclegan_audio.models.norm import collect_statistics
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, has_norms
 from cyclegan_audio.translation.channels import from_mid_and_sides, limited, loudness_gain, mid_and_sides
@@ -27,7 +26,7 @@ from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, s
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once
-CHUNK_FRAMES = 1024  # whose sound is made at once
+CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
 Progress = Callable[[float], None]
 
 
@@ -202,19 +201,17 @@ class Translator:
         there = Resampler(sample_rate, self.mel.sample_rate)
         back = Resampler(self.mel.sample_rate, sample_rate)
         taken = given = 0
-        network, statistics = self.pair.generator(to), survey.statistics
-        with nullcontext() if statistics is None else fixed_statistics(network, statistics):
-            for block in finite(blocks, sample_rate):
-                taken += block.shape[1]
-                made = back.push(passage.push(there.push(mid_and_sides(block * survey.signs))))
-                given += made.shape[1]
-                yield from_mid_and_sides(made) * survey.signs
-            left = there.finish()
-            made = back.push(passage.finish(left, len(survey.signs)))
-            rest = [made, *([] if (last := back.finish()) is None else [last])]
-            parts = torch.cat(rest, 1)[:, : taken - given]
-            missing = taken - given - parts.shape[1]  # odd rates are taken as the nearest ratio
-            yield from_mid_and_sides(F.pad(parts, (0, missing))) * survey.signs
+        for block in finite(blocks, sample_rate):
+            taken += block.shape[1]
+            made = back.push(passage.push(there.push(mid_and_sides(block * survey.signs))))
+            given += made.shape[1]
+            yield from_mid_and_sides(made) * survey.signs
+        left = there.finish()
+        made = back.push(passage.finish(left, len(survey.signs)))
+        rest = [made, *([] if (last := back.finish()) is None else [last])]
+        parts = torch.cat(rest, 1)[:, : taken - given]
+        missing = taken - given - parts.shape[1]  # odd rates are taken as the nearest ratio
+        yield from_mid_and_sides(F.pad(parts, (0, missing))) * survey.signs
 
     @torch.no_grad()
     def translate_mel(self, mel_db: Tensor, to: str) -> Tensor:

@@ -7,7 +7,6 @@ SCORES holds a folder a genre with the same scores played in each (the demo song
 
 import argparse
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.files import decode
 from cyclegan_audio.audio.windows import cut, join
 from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.norm import collect_statistics, fixed_statistics
+from cyclegan_audio.models.norm import collect_statistics, with_statistics
 
 COLUMNS = ("error to the truth dB", "windows disagree dB", "step at borders / elsewhere")
 
@@ -53,11 +52,11 @@ def main() -> None:
     pair = load_pair(options.run)
     mel, window = pair.mel, pair.window_frames
     overlap = window // 4
-    context: dict[str, Callable] = {"by window": lambda *_: nullcontext(), "whole piece": fixed_statistics}
+    kinds: dict[str, Callable] = {"by window": lambda network, _: network, "whole piece": with_statistics}
     print("| direction | statistics | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 2))
     for source_genre, target_genre in (options.genres, options.genres[::-1]):
         generator = pair.generator(target_genre)
-        rows: dict[str, list] = {name: [] for name in context}
+        rows: dict[str, list] = {name: [] for name in kinds}
         for path in sorted((options.scores / source_genre).glob("*.wav"))[: options.songs]:
             source, truth = (
                 mel.normalise(mel.mel_db(decode(p, sample_rate=mel.sample_rate, mono=True)[0])[0])
@@ -66,9 +65,8 @@ def main() -> None:
             windows = cut(source, window, overlap)
             with torch.inference_mode():
                 statistics = collect_statistics(generator, [w[None, None] for w in windows])
-                for name, made in context.items():
-                    with made(generator, statistics):
-                        change = changes(generator, windows)
+                for name, made in kinds.items():
+                    change = changes(made(generator, statistics), windows)
                     unit_db = (mel.max_db - mel.min_db) / 2
                     rows[name].append(measure(change, source, truth, overlap, unit_db))
         for name, found in rows.items():

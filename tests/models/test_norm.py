@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.norm import InstanceNorm, collect_statistics, fixed_statistics
+from cyclegan_audio.models.norm import InstanceNorm, collect_statistics, with_statistics
+from cyclegan_audio.models.unet import UNetGenerator
 
 
 def reference(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
@@ -37,19 +40,28 @@ def test_equals_torch_instance_norm():
 def test_outside_statistics_by_hand():
     norm = InstanceNorm(eps=0.0)
     x = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
-    with fixed_statistics(norm, {"": (torch.tensor([1.0]), torch.tensor([4.0]))}):
-        assert norm(x).tolist() == [[[[0.0, 1.0], [2.0, 3.0]]]]
+    fixed = with_statistics(norm, {"": (torch.tensor([1.0]), torch.tensor([4.0]))})
+    assert fixed(x).tolist() == [[[[0.0, 1.0], [2.0, 3.0]]]]
     assert abs(float(norm(x).mean())) < 1e-6
 
 
-def test_statistics_of_one_input_reproduce_its_output_and_pool_over_several():
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(ResnetGenerator, n_filters=4, n_blocks=1),
+        partial(ResnetGenerator, n_filters=4, n_blocks=1, resize_up=True),
+        partial(UNetGenerator, n_filters=4, n_levels=3),
+    ],
+)
+def test_statistics_of_one_input_reproduce_its_output_and_pool_over_several(make):
     torch.manual_seed(0)
-    network = ResnetGenerator(n_filters=4, n_blocks=1).eval()
+    network = make().eval()
     first, second = torch.rand(1, 1, 16, 16) * 2 - 1, torch.rand(1, 1, 16, 16) * 2 - 1
     with torch.no_grad():
         plain = network(first)
-        with fixed_statistics(network, collect_statistics(network, [first])):
-            torch.testing.assert_close(network(first), plain, atol=1e-4, rtol=1e-3)
+        fixed = with_statistics(network, collect_statistics(network, [first]))
+        torch.testing.assert_close(fixed(first), plain, atol=1e-4, rtol=1e-3)
+        assert torch.equal(network(first), plain)
         pooled = collect_statistics(InstanceNorm(), [first, second])[""]
         both = torch.cat([first.flatten(), second.flatten()])
     torch.testing.assert_close(pooled[0][0], both.mean(), atol=1e-6, rtol=1e-5)
@@ -57,5 +69,5 @@ def test_statistics_of_one_input_reproduce_its_output_and_pool_over_several():
 
 
 def test_statistics_of_another_network_are_refused():
-    with pytest.raises(ValueError, match="not collected"), fixed_statistics(InstanceNorm(), {"other": ()}):
-        pass
+    with pytest.raises(ValueError, match="not collected"):
+        with_statistics(InstanceNorm(), {"other": ()})

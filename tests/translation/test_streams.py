@@ -62,6 +62,23 @@ def test_windows_of_a_stream_are_those_of_the_whole(n_frames, step, batch):
     torch.testing.assert_close(got, join(cut(frames, 16, 4) + ramp, n_frames, 4))
 
 
+@pytest.mark.parametrize("n_frames", [1, 15, 17, 29, 31, 100])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_last_window_of_a_stream_may_be_shorter(n_frames, batch):
+    lengths: list[int] = []
+
+    def double(windows: Tensor) -> Tensor:
+        lengths.extend([windows.shape[2]] * len(windows))
+        return windows * 2
+
+    frames = noise(2, n_frames)
+    got = pushed(WindowStream(double, 16, 4, batch, multiple=2), frames, 16)
+    torch.testing.assert_close(got, 2 * frames)
+    assert all(length == 16 for length in lengths[:-1])
+    left = n_frames - 12 * (len(lengths) - 1)
+    assert lengths[-1] == max(left + left % 2, 8)
+
+
 def test_windows_refuse_to_overlap_by_more_than_half():
     with pytest.raises(ValueError, match="overlap"):
         WindowStream(lambda x: x, 10, 6, 1)
