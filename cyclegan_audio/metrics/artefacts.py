@@ -63,7 +63,12 @@ def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
 
 
 def clicks_per_s(waveforms: Tensor, sample_rate: int) -> Tensor:
-    """(N,): isolated steps a second in (N, T): a second difference far above all that surround it."""
+    """(N,): isolated steps a second in (N, T); see `find_clicks`."""
+    return find_clicks(waveforms, sample_rate).sum(1) * sample_rate / waveforms.shape[1]
+
+
+def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
+    """(N, T): where in (N, T) a second difference is far above all that surround it."""
     step = F.pad(waveforms.diff(dim=1).diff(dim=1).abs(), (1, 1))[:, None]
     near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_NEAR_S, CLICK_AROUND_S))
 
@@ -72,8 +77,7 @@ def clicks_per_s(waveforms: Tensor, sample_rate: int) -> Tensor:
 
     usual = (total(around) - total(near)) / (2 * (around - near))
     top = F.max_pool1d(step, 2 * around + 1, 1, around)
-    clicks = (step >= top) & (step > CLICK_RATIO * usual) & (step > CLICK_FLOOR)
-    return clicks[:, 0].sum(1) * sample_rate / waveforms.shape[1]
+    return ((step >= top) & (step > CLICK_RATIO * usual) & (step > CLICK_FLOOR))[:, 0]
 
 
 def seam_db(change_db: Tensor, borders: list[int]) -> float:

@@ -81,11 +81,11 @@ def with_statistics(network: nn.Module, statistics: Statistics) -> nn.Module:
     for name, norm in norms.items():
         norm.fixed = statistics[name]
     for layers in [module for module in copied.modules() if isinstance(module, nn.Sequential)]:
-        for place, (layer, norm) in enumerate(pairwise(layers), 1):
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, InstanceNorm):
-                _fold(layer, norm)
+        for place, (layer, after) in enumerate(pairwise(layers), 1):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(after, InstanceNorm):
+                _fold(layer, after)
                 layers[place] = nn.Identity()
-    return copied.to(memory_format=torch.channels_last)
+    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import soundfile
 import torch
+from torch import Tensor
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.writing import open_writer
-from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
-from cyclegan_audio.translation.change import SHARED_OVERLAP
+from cyclegan_audio.metrics.artefacts import clicks_per_s, find_clicks, seam_db
+from cyclegan_audio.translation.change import SHARED_LENGTH, SHARED_OVERLAP
 from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES
 from cyclegan_audio.translation.translator import CHUNK_FRAMES
 
@@ -52,7 +54,7 @@ def make_song(path: Path, minutes: float, rate: int) -> None:
 
 
 def seams(source: Path, target: Path) -> tuple[str, ...]:
-    """Movement at borders of windows and of chunks (dB), clicks a second near chunk borders, and overall."""
+    """Movement at borders of windows and of chunks (dB); clicks a second there and overall, then the source's."""
     translator = Translator.load("demo", device="cpu")
     mel, changes = translator.mel, []
     sounds = [decode(path, sample_rate=mel.sample_rate, mono=True)[0][0] for path in (source, target)]
@@ -60,22 +62,31 @@ def seams(source: Path, target: Path) -> tuple[str, ...]:
     for a, b in zip(*(sound[:length].split(PART * mel.hop_length) for sound in sounds), strict=True):
         changes.append((mel.mel_db(b[None]) - mel.mel_db(a[None]))[0])
     change = torch.cat(changes, 1)
-    hop, overlap = (
-        translator.window - translator.window // SHARED_OVERLAP,
-        translator.window // SHARED_OVERLAP,
-    )
-    step, frames = CHUNK_FRAMES - 2 * MARGIN_FRAMES - FADE_FRAMES, change.shape[1]
+    overlap, frames = translator.window // SHARED_OVERLAP, change.shape[1]
+    hop = translator.window * SHARED_LENGTH - overlap
+    step = CHUNK_FRAMES - 2 * MARGIN_FRAMES - FADE_FRAMES
     windows = [place + edge for place in range(hop, frames, hop) for edge in (0, overlap)]
     chunks = [
         place + MARGIN_FRAMES + edge for place in range(step, frames, step) for edge in (0, FADE_FRAMES)
     ]
-    half = 4 * mel.hop_length
-    near = [sounds[1][c * mel.hop_length - half : c * mel.hop_length + half] for c in chunks[:-2]]
-    clicks = float(clicks_per_s(torch.stack(near), mel.sample_rate).mean())
-    everywhere = torch.stack(list(sounds[1][:length].split(PART * mel.hop_length)))
-    usual = float(clicks_per_s(everywhere, mel.sample_rate).mean())
-    found = (seam_db(change, windows), seam_db(change, chunks), clicks, usual)
-    return tuple(f"{value:.2f}" for value in found)
+    near, usual = clicks(sounds[1][:length], chunks[:-2], mel)
+    found = (seam_db(change, windows), seam_db(change, chunks), near, usual)
+    return tuple(f"{value:.2f}" for value in (*found, *clicks(sounds[0][:length], chunks[:-2], mel)))
+
+
+def clicks(sound: Tensor, borders: list[int], mel: MelSettings) -> tuple[float, float]:
+    """Clicks a second within 4 frames of the borders and everywhere; prints where those at borders are."""
+    hop, margin = mel.hop_length, mel.hop_length  # what lies around a click is looked at too
+    half, places = 4 * hop + margin, []
+    for border in borders:
+        start = border * hop - half
+        piece = sound[max(start, 0) : border * hop + half]
+        places += [start + int(at) for at in find_clicks(piece[None], mel.sample_rate)[0].nonzero()]
+    near = {at for at in places if min(abs(at - border * hop) for border in borders) <= 4 * hop}
+    print("clicks near borders at samples", sorted(near))
+    seconds = len(borders) * 8 * hop / mel.sample_rate
+    parts = torch.stack(list(sound.split(PART * hop)))
+    return len(near) / seconds, float(clicks_per_s(parts, mel.sample_rate).mean())
 
 
 def main() -> None:
@@ -100,9 +111,15 @@ def main() -> None:
         row = (f"{minutes:g}", options.rate, options.vocoder, *numbers)
         print("| " + " | ".join(map(str, row)) + " |", flush=True)
         if options.seams:
-            names = ("at windows dB", "at chunks dB", "clicks /s at chunks", "clicks /s everywhere")
+            names = (
+                "at windows dB",
+                "at chunks dB",
+                "clicks /s at chunks",
+                "everywhere",
+                "source's at chunks",
+                "everywhere",
+            )
             print("\n" + ", ".join(f"{n}: {v}" for n, v in zip(names, seams(source, target), strict=True)))
-        target.unlink()
 
 
 if __name__ == "__main__":
