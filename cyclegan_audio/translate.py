@@ -156,14 +156,14 @@ def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: 
             try:
                 line = _translate_file(translator, source, target, to, amount, show)
             except UserError as error:
-                failures.append((source, error))
+                if len(jobs) == 1:
+                    raise
+                failures.append(source)
                 line = f"{source}  failed: {error}"
             progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
             progress.update(task, completed=number + 1)
-    if len(failures) == 1 and len(jobs) == 1:
-        raise failures[0][1]
     if failures:
-        names = ", ".join(str(source) for source, _ in failures)
+        names = ", ".join(map(str, failures))
         raise UserError(f"{len(failures)} of {len(jobs)} songs failed, the others are done: {names}")
 
 

@@ -54,7 +54,7 @@ def make_song(path: Path, minutes: float, rate: int) -> None:
 
 
 def seams(source: Path, target: Path) -> tuple[str, ...]:
-    """Movement at borders of windows and of chunks (dB); clicks a second there and overall, then the source's."""
+    """Movement at borders of windows and chunks (dB); clicks a second there and overall; the source too."""
     translator = Translator.load("demo", device="cpu")
     mel, changes = translator.mel, []
     sounds = [decode(path, sample_rate=mel.sample_rate, mono=True)[0][0] for path in (source, target)]

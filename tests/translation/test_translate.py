@@ -127,7 +127,9 @@ def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
     }
     before = sorted(tmp_path.rglob("*"))
     for message, arguments in cases.items():
-        assert message in refused(capsys, *arguments)
+        said = refused(capsys, *arguments)
+        assert message in said
+        assert "failed:" not in said
     assert sorted(tmp_path.rglob("*")) == before
 
 
