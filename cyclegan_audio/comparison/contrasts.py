@@ -10,6 +10,7 @@ from cyclegan_audio.comparison.settings import Column
 from cyclegan_audio.comparison.values import COMPARED, PAIRED, ByClip, by_clip, distances, ends, shared
 from cyclegan_audio.evaluation.measures import GENRE, MODEL, REAL, SOUND, UNTOUCHED, Measure
 from cyclegan_audio.evaluation.whole_picture import NAMES
+from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.differences import by_chance, clusters, holm, scaled, unpaired
 from cyclegan_audio.metrics.intervals import Estimate, estimate
 
@@ -128,7 +129,7 @@ def _row(
             difference, p = estimate(*pairs), math.nan
             flips[column.name] = pairs
         else:
-            difference, p = unpaired(_pooled(first), _pooled(second))
+            difference, p = unpaired(_pooled(first, measure), _pooled(second, measure))
         seeds = means[columns[0].name], means[column.name]
         contrasts[column.name] = Contrast(
             difference,
@@ -154,10 +155,11 @@ def _differences(
     return [b - a for a, b in zip(*means, strict=True)], [f"{domain} {group}" for group in groups]
 
 
-def _pooled(runs: Sequence[ByClip]) -> Estimate:
+def _pooled(runs: Sequence[ByClip], measure: Measure) -> Estimate:
     """Mean over tracks of all runs' clips; those of one clip and those of one track hang together."""
     values = [value for run in runs for value in run.values.values()]
-    return estimate(values, [run.track[clip] for run in runs for clip in run.values])
+    groups = [run.track[clip] for run in runs for clip in run.values]
+    return (share if measure.is_share else estimate)(values, groups)
 
 
 def _spread(runs: Sequence[ByClip]) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 
 from cyclegan_audio.evaluation.clip_table import SCORE
 from cyclegan_audio.evaluation.measures import GENRE, MEASURES, PIECE, SOUND, Measure
-from cyclegan_audio.metrics.intervals import Estimate, estimate
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
 TRUTH = "truth"
@@ -36,10 +35,6 @@ class ByClip:
     def mean(self) -> float:
         """Over all clips."""
         return float(np.mean(list(self.values.values())))
-
-    def over_tracks(self) -> Estimate:
-        """The mean with its interval."""
-        return estimate(list(self.values.values()), [self.track[clip] for clip in self.values])
 
 
 def by_clip(report: Mapping[str, Any], way: str, name: str) -> ByClip | None:

@@ -55,7 +55,10 @@ class Estimate:
 
 
 def standard_error(value: Estimate) -> float:
-    """Of the mean, from its Student's t interval over groups; NaN for one group."""
+    """Of the mean, from its interval over groups; NaN for one group.
+
+    Student's t or Wilson's: the latter's effective number holds the same reach for few groups.
+    """
     from scipy.special import stdtrit
 
     if value.groups < 2:

@@ -8,8 +8,10 @@ from cyclegan_audio.comparison import contrasts
 from cyclegan_audio.comparison.contrasts import BETTER, NONE, SEEDS, SLIGHT, WORSE, Row, rows
 from cyclegan_audio.comparison.runs import gather
 from cyclegan_audio.comparison.settings import Column, columns
+from cyclegan_audio.comparison.values import ByClip
 from cyclegan_audio.comparison.words import conclusion, warnings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.metrics.differences import unpaired
 
 MakeReport = Callable[..., Path]
 OTHER_CLIPS = tuple(f"u{i}/{j}" for i in range(8) for j in range(2))
@@ -78,6 +80,23 @@ def test_other_clips_are_compared_unpaired_and_said_so(make_report: MakeReport) 
     assert contrast.said == WORSE
     assert "judged on different clips" in " ".join(warnings(made))
     assert "different clips" in conclusion(list(found.values()), made)
+
+
+def test_shares_of_other_clips_have_an_interval_though_all_are_called_target() -> None:
+    judge = next(measure for measure in contrasts.COMPARED if measure.name == "judge")
+    clips = [f"t{track}/{clip}" for track in range(4) for clip in range(2)]
+    where = ({clip: clip.split("/")[0] for clip in clips}, dict.fromkeys(clips, 0.0))
+    all_of_them, half = (
+        contrasts._pooled([ByClip(dict(zip(clips, values, strict=True)), *where)], judge)
+        for values in ([1.0] * 8, [1.0, 0.0] * 4)
+    )
+    assert 0.5 < all_of_them.low < 0.8
+    same, p = unpaired(all_of_them, all_of_them)
+    assert same.low < -0.1 < 0.1 < same.high
+    assert p == pytest.approx(1.0)
+    less, p = unpaired(all_of_them, half)
+    assert less.mean == -0.5
+    assert 0.001 < p < 0.1
 
 
 def test_distances_have_seeds_only(make_report: MakeReport) -> None:
