@@ -147,3 +147,4 @@ def test_shards_through_a_launcher_merge_to_the_corpus_of_one_command(run, tmp_p
     )
     assert len(Corpus.open(tmp_path / "shared").clips("lofi", "train")) == 2
     assert shared == alone
+    assert {path.name for path in tmp_path.iterdir()} == {"lofi", "trap", "alone", "shared", "runs"}
