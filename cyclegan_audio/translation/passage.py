@@ -33,7 +33,8 @@ class Passage:
         self.change, self.vocoder, self.mel, self.device = change, vocoder, change.mel, device
         self._mels = MelStream(self.mel)
         self._changes = change.stream(device.type == "cuda")
-        self._sound = SoundStream(self._make, self.mel, chunk_frames)
+        threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self._sound = SoundStream(self._make, self.mel, chunk_frames, threads)
         self._waiting: list[Tensor] = []  # source frames whose change is not known yet
         self._taken = 0
 

@@ -4,7 +4,10 @@ Each stage takes parts by `push` (the last one with `last=True`) and returns wha
 stage returns, joined, is what it would make of the whole, however the parts were cut.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import starmap
 
 import torch
 from torch import Tensor
@@ -149,10 +152,13 @@ class SoundStream:
         make: (C, n) samples and (..., F) values of their frames to (C, n) samples.
         mel: owner of steps and frames.
         chunk: frames made at once, more than two margins and a fade.
+        threads: chunks made at the same time, where so many are ready.
     """
 
-    def __init__(self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int) -> None:
-        self.make, self.mel, self.chunk = make, mel, chunk
+    def __init__(
+        self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int, threads: int = 1
+    ) -> None:
+        self.make, self.mel, self.chunk, self.threads = make, mel, chunk, threads
         self._samples, self._frames = Tape(), Tape()
         self._next = 0  # frame where the next chunk begins
         self._tail: Tensor | None = None  # of the last chunk, to be faded out
@@ -162,22 +168,38 @@ class SoundStream:
         self._samples.append(samples)
         self._frames.append(frames)
         total = self._samples.stop // self.mel.hop_length
-        done = [samples.new_zeros(samples.shape[0], 0)]
+        pieces = []
         while self._next + self.chunk < (total if last else self._frames.stop):
-            done.append(self._sound(self._next + self.chunk, False))
+            pieces.append(self._piece(self._next + self.chunk))
             self._next += self.chunk - 2 * MARGIN_FRAMES - FADE_FRAMES
-            self._samples.forget(self._next * self.mel.hop_length)
-            self._frames.forget(self._next)
         if last:
-            done.append(self._sound(total, True))
-        return torch.cat(done, 1)
+            pieces.append(self._piece(total))
+        made = list(self._all_made(pieces))
+        done = [self._joined(sound, last and sound is made[-1]) for sound in made]
+        self._samples.forget(self._next * self.mel.hop_length)
+        self._frames.forget(self._next)
+        return torch.cat([samples.new_zeros(samples.shape[0], 0), *done], 1)
 
-    def _sound(self, stop: int, last: bool) -> Tensor:
+    def _piece(self, stop: int) -> tuple[Tensor, Tensor]:
+        """The samples and the values of the frames from the next to `stop`."""
         hop = self.mel.hop_length
         piece = self._samples.between(self._next * hop, stop * hop)
-        frames = self._frames.between(self._next, self._next + self.mel.n_frames(piece.shape[1]))
-        made = self.make(piece, frames)
-        margin, fade = MARGIN_FRAMES * hop, FADE_FRAMES * hop
+        return piece, self._frames.between(self._next, self._next + self.mel.n_frames(piece.shape[1]))
+
+    def _all_made(self, pieces: list[tuple[Tensor, Tensor]]) -> Iterable[Tensor]:
+        """The sound of pieces, which do not wait for each other: the same however many threads there are."""
+        if min(self.threads, len(pieces)) < 2:
+            return starmap(self.make, pieces)
+        before = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(self.threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+                return list(pool.map(lambda piece: self.make(*piece), pieces))
+        finally:
+            torch.set_num_threads(before)  # torch takes what one thread said for all new ones
+
+    def _joined(self, made: Tensor, last: bool) -> Tensor:
+        """The sound of a chunk without its margins, faded in over the end of the one before."""
+        margin, fade = MARGIN_FRAMES * self.mel.hop_length, FADE_FRAMES * self.mel.hop_length
         head = made[:, :0]
         if self._tail is not None:
             head = cross_fade(self._tail, made[:, margin : margin + fade])

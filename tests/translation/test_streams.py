@@ -1,5 +1,8 @@
 """Stages of endless music: cut anywhere, they give what the whole gives."""
 
+import itertools
+import threading
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -111,6 +114,25 @@ def test_sound_joins_without_loss_and_without_its_margins(n_frames, step):
     parts.append(stage.push(wave[:, :0], frames[:, max(n_frames - 9, 0) :], last=True))
     torch.testing.assert_close(torch.cat(parts, 1), wave, rtol=1e-5, atol=1e-6)
     assert all(last - first < chunk for first, last in seen)
+
+
+def test_chunks_that_are_ready_are_made_by_threads_of_one_core_each():
+    mel, chunk = preset("hifi"), 2 * MARGIN_FRAMES + FADE_FRAMES + 16
+    wave, frames = noise(2, 200 * mel.hop_length), noise(3, 200)
+    makers: set[tuple[int, int]] = set()
+    both_here, turns = threading.Barrier(2, timeout=10), itertools.count()
+
+    def make(piece: Tensor, given: Tensor) -> Tensor:
+        makers.add((threading.get_ident(), torch.get_num_threads()))
+        if next(turns) < 2:
+            both_here.wait()  # so that one thread does not make them all
+        return mel.istft(mel.stft(piece) * given.mean(), piece.shape[1])
+
+    among = SoundStream(make, mel, chunk, threads=2).push(wave, frames, last=True)
+    assert len(makers) == 2
+    assert {threads for _, threads in makers} == {1}
+    turns = itertools.count(2)
+    assert torch.equal(SoundStream(make, mel, chunk).push(wave, frames, last=True), among)
 
 
 def test_cross_fades_keep_power():
