@@ -154,17 +154,21 @@ def two_cores(mel: MelSettings, paths: list[Path], scratch: Path) -> str:
     )
 
 
+def exact_db(mel: MelSettings, waveform: torch.Tensor) -> torch.Tensor:
+    """Waveform (1, T) to the mel in dB (M, F) in float64."""
+    window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
+    frames = mel._padded(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
+    spectrum = torch.fft.rfft(frames * window(mel.n_fft, dtype=torch.float64))
+    magnitude = (spectrum.abs().square() + mel.magnitude_epsilon).sqrt()
+    return 20 * (mel.filter_bank().double() @ magnitude.T).clamp_min(mel.floor).log10()
+
+
 def accuracy(mel: MelSettings, pieces: list[Piece]) -> str:
     """How far the mels are from the same in float64."""
-    window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window](
-        mel.n_fft, dtype=torch.float64
-    )
     worst = worst_audible = 0.0
     for piece in pieces[:: max(1, len(pieces) // 60)]:
         assert piece.mono is not None
-        frames = mel._padded(piece.mono[None])[0].double().unfold(0, mel.n_fft, mel.hop_length)
-        magnitude = (torch.fft.rfft(frames * window).abs().square() + mel.magnitude_epsilon).sqrt()
-        exact = 20 * (mel.filter_bank().double() @ magnitude.T).clamp_min(mel.floor).log10()
+        exact = exact_db(mel, piece.mono[None])
         error = (mel.mel_db(piece.mono[None])[0] - exact).abs()
         worst = max(worst, float(error.max()))
         worst_audible = max(worst_audible, float(error[exact > exact.max(0).values - AUDIBLE_DB].max()))
