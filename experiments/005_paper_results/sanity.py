@@ -149,9 +149,10 @@ def main() -> None:
     corpus = Corpus.open(options.corpus)
     source, target, third = options.genres
     mel = corpus.mel
-    pairs = corpus.paired(source, target)
+    thirds = {own.clip_id: other for own, other in corpus.paired(source, third)}
+    pairs = [pair for pair in corpus.paired(source, target) if pair[0].clip_id in thirds]  # all three kept
     source_db, target_db = (torch.stack([corpus.mel_db(pair[i]) for pair in pairs]) for i in (0, 1))
-    third_db = torch.stack([corpus.mel_db(pair[1]) for pair in corpus.paired(source, third)])
+    third_db = torch.stack([corpus.mel_db(thirds[own.clip_id]) for own, _ in pairs])
     tracks = [str(clip.score) for clip, _ in pairs]
     training = {g: corpus.clips(g, "train")[:TRAINING] for g in sorted((source, target))}
     mels = {g: torch.stack([corpus.mel_db(clip) for clip in clips]) for g, clips in training.items()}
