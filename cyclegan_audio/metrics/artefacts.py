@@ -72,10 +72,11 @@ def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
     step = F.pad(waveforms.diff(dim=1).diff(dim=1).abs(), (1, 1))[:, None]
     near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_NEAR_S, CLICK_AROUND_S))
 
-    def total(reach: int) -> Tensor:
-        return F.avg_pool1d(step, 2 * reach + 1, 1, reach) * (2 * reach + 1)
+    def total(values: Tensor, reach: int) -> Tensor:
+        return F.avg_pool1d(values, 2 * reach + 1, 1, reach) * (2 * reach + 1)
 
-    usual = (total(around) - total(near)) / (2 * (around - near))
+    there = torch.ones_like(step[:1])  # less of it at the ends, which were taken for clicks without this
+    usual = (total(step, around) - total(step, near)) / (total(there, around) - total(there, near))
     top = F.max_pool1d(step, 2 * around + 1, 1, around)
     return ((step >= top) & (step > CLICK_RATIO * usual) & (step > CLICK_FLOOR))[:, 0]
 

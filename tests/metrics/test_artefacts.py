@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.metrics.artefacts import checkerboard_db, clicks_per_s, quiet_db, seam_db, silence_gain_db
+from cyclegan_audio.metrics.artefacts import (
+    checkerboard_db,
+    clicks_per_s,
+    find_clicks,
+    quiet_db,
+    seam_db,
+    silence_gain_db,
+)
 
 Sound = Callable[..., Tensor]
 
@@ -66,3 +73,8 @@ def test_a_hard_seam_is_found_a_smooth_one_is_not() -> None:
     assert abs(seam_db(change, [100])) < 1.5
     assert seam_db(broken, [100]) > 6
     assert math.isnan(seam_db(change, []))
+
+
+def test_the_ends_of_noise_are_no_clicks():
+    noise = torch.randn(2000, 1024, generator=torch.Generator().manual_seed(0)) * 0.1
+    assert find_clicks(noise, 44100).sum() == 0

@@ -184,19 +184,6 @@ def test_long_music_goes_in_chunks_that_change_nothing():
     assert shares[-1] == 1
 
 
-def test_two_threads_make_the_same_sound():
-    made, wave, before = pair("hifi", quieter), music(6.0, 44100), torch.get_num_threads()
-    sounds = []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            sounds.append(Translator(made, "mask")(wave, 44100, "other"))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    torch.testing.assert_close(*sounds, rtol=0, atol=1e-5)
-
-
 def test_opposed_channels_are_translated_too():
     wave = music(1.0, 44100).expand(2, -1) * torch.tensor([[1.0], [-1.0]])
     louder_highs = torch.linspace(-0.3, 0.3, 128)[:, None]
