@@ -22,6 +22,7 @@ import torch
 from cyclegan_audio.audio.files import decode, find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
+from cyclegan_audio.data.beats import bar_spans
 from cyclegan_audio.data.pieces import ClipSettings, Piece, PieceStream
 from cyclegan_audio.data.screening import ScreeningRules, Voice
 from cyclegan_audio.data.sources import SourceFile
@@ -73,6 +74,7 @@ def one_core(
         "screen with voice": lambda: [voice.check_clip(piece) for piece in pieces],
         "mel": lambda: [mel.mel_db(wave) for wave in waves],
         "librosa: mel": lambda: [librosa_mel(wave[0].numpy(), mel) for wave in waves],
+        "find the bars": lambda: [list(bar_spans(path, CLIP_S, None, 0.0, 0.0)) for path in paths],
         "whole": lambda: whole(mel, rules, paths, scratch, 1),
         "whole with voice": lambda: whole(mel, voice, paths, scratch, 1),
     }
