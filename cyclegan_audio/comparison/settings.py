@@ -13,7 +13,7 @@ LEFT_OUT = (
     "run_dir", "resume", "report", "objective", "logger", "callbacks", "trainer", "engine", "model.engine",
     "vocoder", "threads", "genre_pair", "data.genre_a", "data.genre_b", "data.num_workers", "data.cache_mb",
 )  # fmt: skip
-SEED = "seed"
+SEED, KIND = "seed", "_target_"
 NOT_SET = "not set"
 
 
@@ -81,9 +81,18 @@ def _names(runs: "Sequence[Judged]") -> tuple[list[str], list[str]]:
 
 
 def name_apart(settings: Sequence[Mapping[str, Any]], own: Sequence[str], places: Sequence[str]) -> list[str]:
-    """Names by what differs between settings: `identity=0`; else the runs' own, else where they lie."""
+    """Names by what differs between settings: `identity=0`; else the runs' own, else where they lie.
+
+    Where a part is of another class (`model=CUT`), what not all classes have is not named.
+    """
     keys = differing(settings)
+    kinds = [key.removesuffix(KIND) for key in keys if key.endswith(f".{KIND}") and _in_all(key, settings)]
+    keys = [key for key in keys if _in_all(key, settings) or not key.startswith(tuple(kinds))]
     return _unique([_name(one, keys) or name for one, name in zip(settings, own, strict=True)], own, places)
+
+
+def _in_all(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return all(key in own for own in settings)
 
 
 def _unique(*choices: Sequence[str]) -> list[str]:
@@ -113,5 +122,7 @@ def _name(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     for key, last in zip(keys, lasts, strict=True):
         label = last if lasts.count(last) == 1 else ".".join(key.split(".")[-2:])
         value = shown(settings.get(key, NOT_SET))
+        if last == KIND:
+            label, value = key.split(".")[-2], value.split(".")[-1]
         parts.append(f"{label}={Path(value).name if '/' in value else value}")
     return ", ".join(parts) if settings else ""

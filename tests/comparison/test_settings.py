@@ -2,7 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cyclegan_audio.comparison.runs import gather
-from cyclegan_audio.comparison.settings import columns, differing, flat, learnt_by
+from cyclegan_audio.comparison.settings import columns, differing, flat, learnt_by, name_apart
 
 
 def test_what_is_learnt_by_leaves_out_seeds_folders_and_genres() -> None:
@@ -19,6 +19,12 @@ def test_what_differs_is_named_once() -> None:
     one = {"max_minutes": 1, "model.schedule.max_minutes": 1, "a.x": 1, "b.x": 2, "same": 5}
     other = {"max_minutes": 2, "model.schedule.max_minutes": 2, "a.x": 2, "b.x": 1, "same": 5.0}
     assert differing([one, other]) == ["max_minutes", "a.x", "b.x"]
+
+
+def test_another_class_is_named_without_what_only_it_has() -> None:
+    one = {"model._target_": "package.CycleGAN", "model.weights.cycle": 10, "model.weights.identity": 5}
+    other = {"model._target_": "package.CUT", "model.weights.identity": 1, "model.contrast.n_patches": 9}
+    assert name_apart([one, other], "xy", "xy") == ["model=CycleGAN, identity=5", "model=CUT, identity=1"]
 
 
 def test_runs_that_differ_by_seed_share_a_column(make_report: Callable[..., Path]) -> None:
