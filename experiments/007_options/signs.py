@@ -136,6 +136,12 @@ class Watched:
         real = torch.stack([batch["real_b"] for batch in batches()])
         return float((fake.mean((0, 1, 3)) - real.mean((0, 1, 3))).abs().mean())
 
+    def identity_error(self) -> float:
+        """Mean absolute change of mels of A by the generator that makes A."""
+        real = torch.stack([batch["real_a"] for batch in batches()])
+        with torch.no_grad():
+            return float((self.model.gen_ba(real) - real).abs().mean())
+
     def lost(self) -> float:
         """How little of the source's movement in time a translation has."""
         real = torch.stack([batch["real_a"] for batch in batches()])
@@ -177,6 +183,7 @@ def last_step(run: Watched) -> float:
 
 
 NO_CONTRAST = ("model.loss_weights.contrast=0", "model.loss_weights.identity=0")
+FEW_LAYERS = ("model.discriminator.n_layers=2", "model.discriminator.n_filters=8")
 SIGNS = {
     "average_decay": Sign(("model.average_decay=0.98",), Watched.jitter),
     "r1": Sign(("model.adversarial.r1_weight=10",), Watched.slope),
@@ -187,14 +194,16 @@ SIGNS = {
     "resize_up": Sign(("model.generator.resize_up=true",), Watched.checkerboard),
     "schedule_cosine": Sign(("schedule=cosine",), last_step, ("schedule=constant",)),
     "schedule_linear": Sign(("schedule=linear",), last_step, ("schedule=constant",)),
-    "identity_until": Sign(
-        ("model.identity_until=0.5",), lambda run: run.mean("identity_a", -50), ("model.identity_until=null",)
+    "identity_until": Sign(  # nothing holds the generator to keeping its target's own mels any more
+        ("model.identity_until=0.5",), lambda run: -run.identity_error()
     ),
     "pixel": Sign(  # blind to the stripes of B, which patches see
         ("discriminator=pixel", "model.discriminator.n_filters=8"), Watched.separation
     ),
-    "multi_scale": Sign(
-        ("discriminator=multi_scale",), lambda run: run.mean("disc_b") / run.mean("disc_b", 0, 20)
+    "multi_scale": Sign(  # one layer less: half of 32 x 32 is too small for three
+        ("discriminator=multi_scale", *FEW_LAYERS),
+        lambda run: run.mean("disc_b") / run.mean("disc_b", 0, 20),
+        FEW_LAYERS,
     ),
     "vanilla": Sign(("adversarial=vanilla",), Watched.distance, ("model.loss_weights.adversarial=0",)),
     "hinge": Sign(("adversarial=hinge",), Watched.distance, ("model.loss_weights.adversarial=0",)),
