@@ -55,7 +55,7 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         up = _resize_up if resize_up else _up
         self.head = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(n_channels, n_filters, 7), InstanceNorm(), nn.ReLU(inplace=True)
+            nn.ReflectionPad2d(3), RowConv2d(n_channels, n_filters, 7), InstanceNorm(), nn.ReLU(inplace=True)
         )
         self.down = nn.Sequential(*_down(n_filters), *_down(2 * n_filters))
         self.blocks = nn.Sequential(*(ResnetBlock(4 * n_filters) for _ in range(n_blocks)))

@@ -41,7 +41,7 @@ def test_patch_sees_70_by_70_points():
     assert int(seen.any(1).sum()) == 70
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), [(16, 1), (3, 2)])
+@pytest.mark.parametrize(("n_in", "n_out"), [(16, 1), (3, 2), (1, 16), (3, 8)])
 def test_row_convolution_is_the_convolution(n_in, n_out):
     torch.manual_seed(0)
     row = RowConv2d(n_in, n_out, 7)
