@@ -15,32 +15,34 @@ class Guard:
     Attributes:
         skipped: batches of the run of which an update was skipped; an integer tensor.
         in_a_row: how many of them ended with the last batch.
+        scaled: whether a loss scaler looks after the gradients, in which infinities are its daily work: it
+            skips such updates itself and only so finds its scale.
     """
 
     def __init__(self) -> None:
         self.skipped = self.in_a_row = torch.zeros((), dtype=torch.int64)
         self.bad = torch.zeros((), dtype=torch.bool)
+        self.scaled = False
 
     def start(self, device: torch.device) -> None:
         """Begin a batch."""
         self.skipped, self.in_a_row = self.skipped.to(device), self.in_a_row.to(device)
         self.bad = torch.zeros((), dtype=torch.bool, device=device)
 
-    def step(self, optimizer: Any, loss: Tensor, scaled: bool = False) -> None:
+    def step(self, optimizer: Any, loss: Tensor) -> None:
         """Update, if `loss` (scalar) and the gradients are finite.
 
         Args:
             optimizer: whose parameters have their gradients.
             loss: that was differentiated.
-            scaled: whether a loss scaler looks after the gradients, in which infinities are its daily work.
         """
         plain: Any = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
         gradients = [p.grad for group in plain.param_groups for p in group["params"] if p.grad is not None]
         total = loss.detach().float()
-        if gradients and not scaled:
+        if gradients and not self.scaled:
             total = total + torch.nn.utils.get_total_norm(gradients)
         self.bad = self.bad | ~total.isfinite()
-        if not scaled and all(group.get("fused") for group in plain.param_groups):
+        if not self.scaled and all(group.get("fused") for group in plain.param_groups):
             plain.found_inf = self.bad.float()  # read by the kernel: no wait for the device
             optimizer.step()
         elif not bool(self.bad):

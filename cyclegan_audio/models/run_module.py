@@ -12,6 +12,8 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.schedule import LinearDecay
 
+SCALED = "16-mixed"  # Lightning's name of the precision in which a scaler multiplies losses
+
 
 class RunModule(pl.LightningModule):
     """Base of the modules that the callbacks of `training` serve; it counts batches and time.
@@ -77,6 +79,7 @@ class RunModule(pl.LightningModule):
         self.manual_backward(loss)
 
     def on_train_start(self) -> None:
+        self.guard.scaled = str(self.trainer.precision) == SCALED
         self._clock = time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

@@ -83,6 +83,31 @@ def test_goes_back_to_the_checkpoint_and_then_stops(started, tmp_path, capsys):
         train(health, module, optimizer, [NAN, NAN])
 
 
+def test_a_loss_scaler_finds_its_scale():
+    """Infinite gradients are for the scaler to skip; the batches are not counted as broken."""
+    module, scaler = Module(), torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    module.guard.scaled = True
+    plain = torch.optim.SGD(module.parameters(), lr=1.0)
+    steps = SimpleNamespace(
+        param_groups=plain.param_groups, step=lambda: (scaler.step(plain), scaler.update())
+    )
+    start = [p.detach().clone() for p in module.parameters()]
+    moved = []
+    for _ in range(3):
+        plain.zero_grad()
+        loss = module(torch.ones(2)).sum()
+        (scaler.scale(loss) * 2.0**108).backward()  # infinite in fp32 at a scale of 2^20
+        for p in module.parameters():
+            p.grad.mul_(2.0**-108)  # inf stays inf
+        module.guard.start(module.device)
+        module.guard.step(steps, loss)
+        module.guard.end()
+        moved.append(any(not torch.equal(p, q) for p, q in zip(module.parameters(), start, strict=True)))
+    assert moved == [False, True, True]
+    assert scaler.get_scale() == 2.0**19
+    assert module.guard.state() == {"skipped": 0, "in_a_row": 0}
+
+
 def test_stops_where_there_is_nothing_to_go_back_to(started):
     with pytest.raises(UserError, match="2 batches in a row are not finite, by batch 4, before the first"):
         train(*started, [NAN, NAN])
