@@ -43,7 +43,7 @@ class LossLog(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         self.names = list(pl_module.losses)
-        losses = torch.stack([*pl_module.losses.values()]).double()
+        losses = torch.stack([*pl_module.losses.values()]).float()  # MPS knows no double
         good = losses.isfinite().all()
         row = torch.where(good, torch.cat([losses, torch.ones_like(losses[:1])]), 0.0)
         self.sums = row if self.sums is None else self.sums.to(row) + row
