@@ -147,7 +147,7 @@ class TranslationModule(RunModule):
                 pool.draws.manual_seed(self.seed + len(pools) * trainer.global_rank + place)
         self.engine.prepare([*self.generators().values(), *self.discriminators().values()])
         self.compute: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        if self.engine.cuda_graphs and not self._draws():
+        if self.engine.cuda_graphs and not self._draws() and trainer.world_size == 1:
             parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
             self.compute = {
                 name: GraphedPhase(phase, parameters[name], lambda: tuple(self.loss_weights.items()))
