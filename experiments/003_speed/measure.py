@@ -130,22 +130,34 @@ def seconds(step: Step, mels: list[Tensor], steps: int) -> float:
 
 def ways(args: argparse.Namespace) -> None:
     device = torch.device(args.device)
-    names = args.only or ["reference", *(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)]
-    made = {name: make(name, MODELS[args.model], device, args.channels) for name in names}
+    all_ways = CUDA_WAYS if device.type == "cuda" else CPU_WAYS
+    names = args.only or ["reference", *(name for name in all_ways if "compiled" not in name)]
     mels = reals(args.size, 1, device, args.channels)
-    for step in made.values():
-        for _ in range(args.warm_up):
-            step(*mels)
+    tried = {name: warm(name, mels, args) for name in names}
+    made = {name: step for name, step in tried.items() if step is not None}
     rounds = []
     for _ in range(args.rounds):
         rounds.append({name: seconds(step, mels, args.steps) for name, step in made.items()})
     print(f"\n{args.model}, {args.size[0]} x {args.size[1]} x {args.channels}, n = {args.rounds}\n")
-    print("| way | s a step | ratio to reference (lowest - highest) |\n|---|---|---|")
-    for name in names:
+    print("| way | s a step | steps a second | ratio to reference (lowest - highest) |\n|---|---|---|---|")
+    for name in made:
         ratios = sorted(r[name] / r["reference"] for r in rounds)
         middle = statistics.median(ratios)
         time_s = statistics.median(r[name] for r in rounds)
-        print(f"| {name} | {time_s:.4f} | {middle:.3f} ({ratios[0]:.3f} - {ratios[-1]:.3f}) |", flush=True)
+        spread = f"{ratios[0]:.3f} - {ratios[-1]:.3f}"
+        print(f"| {name} | {time_s:.4f} | {1 / time_s:.1f} | {middle:.3f} ({spread}) |", flush=True)
+
+
+def warm(name: str, mels: list[Tensor], args: argparse.Namespace) -> Step | None:
+    """The step called `name` after its first runs; None, and a line, where it does not run here."""
+    try:
+        step = make(name, MODELS[args.model], mels[0].device, args.channels)
+        for _ in range(args.warm_up):
+            step(*mels)
+    except Exception as error:  # whatever a compiler or a graph says; the other ways are measured
+        print(f"{name}: does not run here ({(str(error).splitlines() or [repr(error)])[0]})", flush=True)
+        return None
+    return step
 
 
 def losses(args: argparse.Namespace) -> None:
