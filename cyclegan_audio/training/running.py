@@ -59,11 +59,11 @@ def carry_out(
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     run_dir = Path(cfg.run_dir)
-    trainer = make_trainer(cfg, model, plain)
-    with folder_errors(run_dir), held_by_one(run_dir, trainer.is_global_zero):
-        write_config(cfg, run_dir)
-        rank_zero_only(print)(f"{what}; run folder {run_dir}; precision {cfg.precision}")
-        with rank_environment(run_dir):
+    with folder_errors(run_dir):
+        trainer = make_trainer(cfg, model, plain)
+        with held_by_one(run_dir, trainer.is_global_zero), rank_environment(run_dir):
+            write_config(cfg, run_dir)
+            rank_zero_only(print)(f"{what}; run folder {run_dir}; precision {cfg.precision}")
             fit(trainer, model, data, checkpoint)
     if trainer.is_global_zero:
         print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
@@ -162,7 +162,7 @@ def held_by_one(run_dir: Path, is_writer: bool) -> Iterator[None]:
 
 
 def write_config(cfg: DictConfig, run_dir: Path) -> None:
-    """Keep `cfg` in the run's folder, which is made; by the first process of a machine."""
+    """Keep `cfg` in the run's folder; by the first process of a machine."""
     if not is_local_zero():
         return
     part = run_dir / f"{CONFIG}.{os.getpid()}.part"
