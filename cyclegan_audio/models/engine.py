@@ -23,9 +23,9 @@ Phase = Callable[[Tensors], dict[str, Tensor]]
 class Engine:
     """Ways to compute a step; each is True, False, or `auto`: what pays on the device at hand.
 
-    On a CPU, and on Apple's MPS, `auto` is False for all. On CUDA it is True for joint forwards; without loss
-    scaling for the fused optimiser; and in half precision on tensor cores for channels-last. Graphs wait for
-    a `true` until they have run on a GPU.
+    On Apple's MPS `auto` is False for all, on a CPU for all but joint forwards. On CUDA it is True for joint
+    forwards; without loss scaling for the fused optimiser; and in half precision on tensor cores for
+    channels-last. Graphs wait for a `true` until they have run on a GPU.
 
     Attributes:
         joint_forwards: real and identity inputs, or real and fake ones, go through a network in one forward.
@@ -52,7 +52,7 @@ class Engine:
         cuda, scaled = device.type == "cuda", precision == "16-mixed"
         half = precision != "32-true"
         defaults = {
-            "joint_forwards": cuda,
+            "joint_forwards": cuda or device.type == "cpu",
             "channels_last": cuda and half and torch.cuda.get_device_capability(device) >= TENSOR_CORES,
             "fused_optimizer": cuda and not scaled,  # the scaler needs a look at the gradients in between
             "cuda_graphs": False,

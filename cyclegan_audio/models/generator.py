@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.convolution import RowConv2d
 from cyclegan_audio.models.norm import InstanceNorm
+from cyclegan_audio.models.winograd import WinogradConv2d
 
 FRAME_MULTIPLE = 4  # two halvings: bands and frames of the input must be multiples of this
 CONTRASTED_BLOCKS = (1, 5)
@@ -18,11 +19,11 @@ class ResnetBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(n_channels, n_channels, 3),
+            WinogradConv2d(n_channels, n_channels),
             InstanceNorm(),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(n_channels, n_channels, 3),
+            WinogradConv2d(n_channels, n_channels),
             InstanceNorm(),
         )
 
@@ -102,7 +103,7 @@ def _up(n_channels: int) -> list[nn.Module]:
 
 def _resize_up(n_channels: int) -> list[nn.Module]:
     double = nn.Upsample(scale_factor=2, mode="nearest")
-    conv = nn.Conv2d(n_channels, n_channels // 2, 3)
+    conv = WinogradConv2d(n_channels, n_channels // 2)
     return [double, nn.ReflectionPad2d(1), conv, InstanceNorm(), nn.ReLU(inplace=True)]
 
 
