@@ -8,68 +8,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.matching import Match
-from cyclegan_audio.data.sampler import Draw, Take, UnpairedSampler, fixed_pairs
+from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs
+from cyclegan_audio.data.unpaired import CPU, Batch, UnpairedMels
 from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
 
 FLOAT_BYTES = 4
-Batch = dict[str, Tensor]
-
-
-class UnpairedMels(Dataset[Batch]):
-    """Normalised mels of two lists of clips, by `Draw`.
-
-    An item holds `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1
-    and 1, and `index_a`, `index_b` the places in the lists. Mels are made louder or softer, rolled along time
-    and cut to `crop_frames` (None: not at all) as the draw says, normalised, then padded by reflection at
-    the end to a multiple of `frame_multiple`; they are never played backwards.
-    """
-
-    def __init__(
-        self,
-        corpus: Corpus,
-        clips_a: Sequence[Clip],
-        clips_b: Sequence[Clip],
-        crop_frames: int | None,
-        frame_multiple: int,
-        in_memory: bool,
-    ) -> None:
-        self.corpus = corpus
-        self.clips = {"a": clips_a, "b": clips_b}
-        self.crop_frames = crop_frames
-        self.frame_multiple = frame_multiple
-        self.cache: dict[str, list[tuple[Tensor, tuple[float, float]]]] = {}
-        if in_memory:
-            self.cache = {side: [self._load(clip) for clip in clips] for side, clips in self.clips.items()}
-
-    def __getitem__(self, draw: Draw) -> Batch:
-        item = {}
-        for side, take in zip(("a", "b"), draw, strict=True):
-            cached = self.cache[side][take.clip] if self.cache else None
-            mel_db, range_db = cached or self._load(self.clips[side][take.clip])
-            mel = self.corpus.mel.normalise(self._take(mel_db, take), range_db)
-            item[f"real_{side}"] = pad_to_multiple(mel, self.frame_multiple)[None]
-            item[f"range_db_{side}"] = torch.tensor(range_db, dtype=torch.float32)
-            item[f"index_{side}"] = torch.tensor(take.clip)
-        return item
-
-    def _load(self, clip: Clip) -> tuple[Tensor, tuple[float, float]]:
-        """The whole clip (M, F) and its range, both in dB."""
-        mel_db = self.corpus.mel_db(clip)
-        return mel_db, self.corpus.mel.range_db(mel_db)
-
-    def _take(self, mel_db: Tensor, take: Take) -> Tensor:
-        rolled = mel_db.roll(take.roll, 1) if take.roll else mel_db
-        cut = rolled[:, take.start : take.start + (self.crop_frames or mel_db.shape[1])]
-        return self.corpus.match.apply(cut + take.gain_db, self.corpus.mel) if take.gain_db else cut
 
 
 class UnpairedMelDataModule(pl.LightningDataModule):
@@ -88,6 +38,8 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         time_roll: training clips begin at a random frame, what stood before it coming after their end.
         val_pairs: fixed pairs for validation, fewer where there are not as many clips.
         cache_mb: mels are kept in memory up to this size in 2^20 bytes.
+        on_device: kept mels lie on the device that trains, so that none has to be brought there for a batch;
+            `auto`: where that is a CUDA device and no worker loads them.
         match: what is made alike in both genres, of `loudness` and `bandwidth` (`data.matching`).
         seed: of pairs, order, crops, gains and rolls.
 
@@ -110,6 +62,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         time_roll: bool = False,
         val_pairs: int = 32,
         cache_mb: float = 1024,
+        on_device: bool | str = "auto",
         match: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
@@ -119,12 +72,13 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         require_number("data.val_pairs", val_pairs, low=1, whole=True)
         require_number("data.cache_mb", cache_mb, low=0)
         require_number("data.gain_db", gain_db, low=0)
+        _require_place(on_device, num_workers)
         if crop_frames is not None:
             require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
         self.folder, self.required_mel = corpus, mel
         self.genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.match = match
+        self.on_device, self.match = on_device, match
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
         self.gain_db, self.time_roll = gain_db, time_roll
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
@@ -163,12 +117,16 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         train, val = self.clips("train"), self.clips("val")
         if val == train:
             log.warning("warning: a genre has no validation clips (too few tracks): training clips stand in")
-        n_values = sum(map(len, train + val)) * self.mel.n_mels * self.corpus.clip_frames
-        in_memory = n_values * FLOAT_BYTES <= self.cache_mb * 2**20
-        self.train_data = UnpairedMels(self.corpus, *train, self.crop_frames, self.frame_multiple, in_memory)
-        self.val_data = UnpairedMels(self.corpus, *val, None, self.frame_multiple, in_memory)
-        n_starts = self.corpus.clip_frames - (self.crop_frames or self.corpus.clip_frames) + 1
-        n_rolls = self.corpus.clip_frames if self.time_roll else 1
+        n_frames = self.corpus.clip_frames
+        n_bytes = sum(map(len, train + val)) * self.mel.n_mels * n_frames * FLOAT_BYTES
+        in_memory = n_bytes <= self.cache_mb * 2**20
+        device = self._device() if in_memory else CPU
+        self.train_data, self.val_data = (
+            UnpairedMels(self.corpus, *clips, crop, self.frame_multiple, in_memory, device)
+            for clips, crop in ((train, self.crop_frames), (val, None))
+        )
+        n_starts = n_frames - (self.crop_frames or n_frames) + 1
+        n_rolls = n_frames if self.time_roll else 1
         self.sampler = UnpairedSampler(
             len(train[0]), len(train[1]), n_starts, self.seed, n_rolls, self.gain_db
         )
@@ -207,8 +165,13 @@ class UnpairedMelDataModule(pl.LightningDataModule):
             sampler=draws,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and data.device == CPU,
         )
+
+    def _device(self) -> torch.device:
+        device = CPU if self.trainer is None else self.trainer.strategy.root_device
+        pays = device.type == "cuda" and self.num_workers == 0
+        return device if self.on_device is True or (self.on_device == "auto" and pays) else CPU
 
     def _require_fit(self, corpus: Corpus) -> None:
         """Refuse what cannot be trained on; see `corpus`."""
@@ -231,3 +194,10 @@ class UnpairedMelDataModule(pl.LightningDataModule):
                 f"data.crop_frames={self.crop_frames} does not fit clips of {corpus.clip_frames} frames; "
                 f"choose {self.frame_multiple} to {corpus.clip_frames}, or null for whole clips"
             )
+
+
+def _require_place(on_device: bool | str, num_workers: int) -> None:
+    if on_device not in (True, False, "auto"):
+        raise UserError(f"data.on_device={on_device} is not known; choose true, false or auto")
+    if on_device is True and num_workers > 0:
+        raise UserError("data.on_device=true has no use for workers; choose data.num_workers=0")

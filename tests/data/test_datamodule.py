@@ -1,4 +1,5 @@
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,6 +79,42 @@ def test_pairs_follow_from_seed_and_epoch_alone(corpus):
     assert pairs(served(plain, 0)) == pairs(served(plain, 0))
     assert pairs(served(plain, 0)) != pairs(served(plain, 1))
     assert pairs(served(plain, 0)) != pairs(served(make(corpus, **varied, seed=1), 0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "device"),
+    [
+        ({"on_device": True}, "meta"),
+        ({"on_device": False}, "cpu"),
+        ({}, "cpu"),  # auto: this device is not CUDA
+        ({"on_device": True, "cache_mb": 0}, "cpu"),
+    ],
+)
+def test_kept_mels_lie_where_they_are_wanted(corpus, changes, device):
+    data = UnpairedMelDataModule(
+        corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, time_roll=True, **changes
+    )
+    data.trainer = SimpleNamespace(
+        strategy=SimpleNamespace(root_device=torch.device("meta")), global_rank=0, world_size=1
+    )
+    data.setup("fit")
+    batch = served(data)[0]
+    assert {batch[f"real_{side}"].device.type for side in "ab"} == {device}
+    assert batch["real_a"].shape == (1, 1, 128, 32)
+
+
+@pytest.mark.gpu
+def test_batches_of_mels_on_the_device_are_those_of_the_cpu(corpus):
+    device = torch.device("cuda")
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), global_rank=0, world_size=1)
+    varied = {"frame_multiple": 4, "crop_frames": 32, "gain_db": 6.0, "time_roll": True, "batch_size": 2}
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **varied)
+    data.trainer = trainer
+    data.setup("fit")
+    for there, here in zip(served(data), served(make(corpus, **varied)), strict=True):
+        assert there["real_a"].device.type == "cuda"
+        for name, value in here.items():
+            torch.testing.assert_close(there[name].cpu(), value)
 
 
 def test_global_random_state_is_left_alone(corpus):
@@ -208,6 +245,8 @@ def test_configuration_builds_it(corpus, hifi):
         ({"crop_frames": 1000}, "does not fit clips of 86 frames"),
         ({"crop_frames": 2}, "crop_frames=2 is not a whole number at least 4"),
         ({"gain_db": -1.0}, "gain_db=-1.0 is not a number at least 0"),
+        ({"on_device": "gpu"}, "data.on_device=gpu is not known; choose true, false or auto"),
+        ({"on_device": True, "num_workers": 1}, "choose data.num_workers=0"),
         ({"corpus": "nowhere"}, "nowhere is not a corpus"),
     ],
 )
