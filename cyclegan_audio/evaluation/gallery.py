@@ -1,6 +1,6 @@
 """The paper's gallery of ten clips a direction, the judge's probabilities, and the linear judge's errors."""
 
-from cyclegan_audio.evaluation.measured import SHARE, probability
+from cyclegan_audio.evaluation.judges import SHARE, probability
 from cyclegan_audio.evaluation.measures import MODEL, UNTOUCHED
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.figures import cycle_grid

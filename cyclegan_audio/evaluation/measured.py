@@ -3,14 +3,16 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.data.corpus import Clip
+from cyclegan_audio.devices import in_threads
+from cyclegan_audio.evaluation.judges import Judges
 from cyclegan_audio.evaluation.measures import (
     BY_NAME,
     HEARD,
@@ -24,55 +26,10 @@ from cyclegan_audio.evaluation.measures import (
 )
 from cyclegan_audio.evaluation.vocoded import Vocoded
 from cyclegan_audio.metrics.accuracy import share
-from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
 from cyclegan_audio.metrics.clip_scores import Scores, fault_scores, genre_scores, piece_scores
 from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
 from cyclegan_audio.metrics.intervals import Estimate, estimate
-from cyclegan_audio.metrics.judge import Judge
-
-STATISTICS, JUDGE = "band statistics", "judge"
-SHARE = 0.5  # of the judge's probability: above it a clip is called target
-
-
-@dataclasses.dataclass(frozen=True)
-class Judges:
-    """What tells genres apart and embeds clips; made once for both directions.
-
-    Attributes:
-        judge, linear: None where they could not be trained.
-        statistics: an embedding that nobody taught genres.
-        embedding: the judge's, None without a judge.
-        missing: why there is no judge; empty where there is one.
-    """
-
-    judge: Judge | None
-    linear: Judge | None
-    statistics: Principal
-    embedding: Principal | None
-    missing: str = ""
-
-    @property
-    def embeddings(self) -> dict[str, Principal]:
-        """By name."""
-        both = {STATISTICS: self.statistics, JUDGE: self.embedding}
-        return {name: embedding for name, embedding in both.items() if embedding is not None}
-
-    def scores(self, mels_db: Tensor, target: str) -> Scores:
-        """`judge`, `judge_probability` and `linear` of clips (N, M, F), as far as there are judges."""
-        out = {}
-        if self.judge is not None:
-            out["judge_probability"] = probability(self.judge, mels_db, target)
-            out["judge"] = (out["judge_probability"] > SHARE).astype(float)
-        if self.linear is not None:
-            out["linear"] = (probability(self.linear, mels_db, target) > SHARE).astype(float)
-        return out
-
-
-def probability(judge: Judge, mels_db: Tensor, genre: str) -> np.ndarray:
-    """(N,) the judge's probability of `genre`."""
-    second = judge.probability(mels_db).double().cpu().numpy()
-    return second if genre == judge.genres[1] else 1 - second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,17 +124,8 @@ def measure(
         MATCHED: matched_moments(real_db, moments[source], moments[target]),
         NEAREST: reference_db[nearest(real_db, reference_db)],
     }
-    scores = {name: _scores(real_db, mels_db, target, judges, mel) for name, mels_db in made.items()}
-    scores[OTHER] = piece_scores(real_db, real_db[another(mels.clips)], mel)
-    for name, mels_db in ((VOCODER, vocoded.source_db), (HEARD, vocoded.fake_db)):
-        if mels_db is not None:
-            some = _scores(real_db[vocoded.rows], mels_db, target, judges, mel)
-            scores[name] = _widened(some, vocoded.rows, len(mels.clips))
-    for name, found in vocoded.faults.items():
-        scores[name] |= _widened(found, vocoded.rows, len(mels.clips))
-    real = genre_scores(mels.target_db, mel) | judges.scores(mels.target_db, target)
-    faults = fault_scores(mels.target_db, mels.target_db)
-    real |= {name: faults[name] for name in ("checkerboard_db", "quiet_db")}
+    scores = _all_scores(target, mels, made, vocoded, judges, mel)
+    real = scores.pop(REAL)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
         name: _distances(embed, training[target], made, mels)
@@ -190,16 +138,39 @@ def measure(
     return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing)
 
 
+def _all_scores(
+    target: str, mels: Mels, made: dict[str, Tensor], vocoded: Vocoded, judges: Judges, mel: MelSettings
+) -> dict[str, Scores]:
+    """Scores of every candidate, and of the real target."""
+    real_db = mels.real_db
+    again = {VOCODER: vocoded.source_db, HEARD: vocoded.fake_db}
+    some = {name: mels_db for name, mels_db in again.items() if mels_db is not None}
+    some_db = real_db[vocoded.rows]
+    found = in_threads(
+        [
+            *(partial(_scores, real_db, mels_db, target, judges, mel) for mels_db in made.values()),
+            partial(piece_scores, real_db, real_db[another(mels.clips)], mel),
+            partial(_real_scores, mels.target_db, target, judges, mel),
+            *(partial(_scores, some_db, mels_db, target, judges, mel) for mels_db in some.values()),
+        ]
+    )
+    scores = dict(zip((*made, OTHER, REAL, *some), found, strict=True))
+    scores |= {name: _widened(scores[name], vocoded.rows, len(mels.clips)) for name in some}
+    for name, faults in vocoded.faults.items():
+        scores[name] |= _widened(faults, vocoded.rows, len(mels.clips))
+    return scores
+
+
 def _distances(
     embed: Principal, reference: tuple[list[Clip], Tensor], made: dict[str, Tensor], mels: Mels
 ) -> dict[str, dict[str, Estimate]]:
     """Distances to the reference by kind and candidate, `real_target` among them."""
-    clips, reference_db = reference
-    fixed = embed(reference_db), [clip.track for clip in clips]
-    embedded = {key: embed(mels_db) for key, mels_db in made.items()}
-    out = distances_to(*fixed, embedded, [clip.track for clip in mels.clips])
+    sets = [reference[1], mels.target_db, *made.values()]
+    fixed_to, real, *embedded = in_threads([partial(embed, mels_db) for mels_db in sets])
+    fixed = fixed_to, [clip.track for clip in reference[0]]
+    out = distances_to(*fixed, dict(zip(made, embedded, strict=True)), [clip.track for clip in mels.clips])
     tracks = [clip.track for clip in mels.target_clips]
-    for kind, values in distances_to(*fixed, {REAL: embed(mels.target_db)}, tracks).items():
+    for kind, values in distances_to(*fixed, {REAL: real}, tracks).items():
         out[kind] |= values
     return out
 
@@ -211,6 +182,12 @@ def _scores(real_db: Tensor, made_db: Tensor, target: str, judges: Judges, mel: 
         | piece_scores(real_db, made_db, mel)
         | fault_scores(real_db, made_db)
     )
+
+
+def _real_scores(target_db: Tensor, target: str, judges: Judges, mel: MelSettings) -> Scores:
+    faults = fault_scores(target_db, target_db)
+    known = {name: faults[name] for name in ("checkerboard_db", "quiet_db")}
+    return genre_scores(target_db, mel) | judges.scores(target_db, target) | known
 
 
 def another(clips: Sequence[Clip]) -> list[int]:
@@ -233,16 +210,3 @@ def _widened(scores: Scores, rows: Sequence[int], count: int) -> Scores:
 
 def _tracks(clips: Sequence[Clip]) -> int:
     return len({clip.track for clip in clips})
-
-
-def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:
-    """Judges of the corpus, and embeddings fitted on training clips (N, M, F) of both genres."""
-    from cyclegan_audio.metrics.judge import judge_for, linear_judge_for
-
-    frame_s = corpus.mel.frame_s
-    statistics = Principal(lambda mels_db: band_statistics(mels_db, frame_s).flatten(1), training_db)
-    try:
-        judge, linear = judge_for(corpus, genres), linear_judge_for(corpus, genres)
-    except UserError as error:
-        return Judges(None, None, statistics, None, f"There is no judge of genre: {error}.")
-    return Judges(judge, linear, statistics, Principal(judge.embed, training_db))

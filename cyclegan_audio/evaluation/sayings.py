@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cyclegan_audio.evaluation.measured import STATISTICS, Measured
+from cyclegan_audio.evaluation.judges import STATISTICS
+from cyclegan_audio.evaluation.measured import Measured
 from cyclegan_audio.evaluation.measures import BY_NAME, HEARD, MODEL, REAL, UNTOUCHED
 from cyclegan_audio.metrics.distances import KERNEL
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.measured import Judges, Measured, Mels, make_judges, measure
+from cyclegan_audio.evaluation.judges import Judges, make_judges
+from cyclegan_audio.evaluation.measured import Measured, Mels, measure
 from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.metrics.paired import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.models.application import apply_generator

@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.devices import in_threads
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.measures import HEARD, UNTOUCHED, VOCODER
 from cyclegan_audio.metrics.artefacts import clicks_per_s
@@ -48,18 +50,19 @@ def vocode_some(
     except UserError as error:
         return Vocoded(rows, None, None, {}, f"Nothing is said of the vocoder and of clicks: {error}.")
     vocoder, mel = make_vocoder(name), corpus.mel
-    heard = [
-        vocoder(fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None])
+    heard = in_threads(
+        partial(vocoder, fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None])
         for row, sound in zip(rows, sources, strict=True)
-    ]
+    )
     faults = {
         UNTOUCHED: {"clicks_per_s": _clicks(sources, mel.sample_rate)},
         HEARD: _faults(heard, fake_db[rows], corpus),
     }
     try:
-        alone = [
-            vocoder(real_db[row][None], mel, sound.shape[1]) for row, sound in zip(rows, sources, strict=True)
-        ]
+        alone = in_threads(
+            partial(vocoder, real_db[row][None], mel, sound.shape[1])
+            for row, sound in zip(rows, sources, strict=True)
+        )
     except ValueError as error:
         missing = f"There is no vocoder round trip from the mel alone: {error}."
         return Vocoded(rows, None, _mels(heard, corpus), faults, missing)
@@ -72,7 +75,7 @@ def _mels(sounds: Sequence[Tensor], corpus: Corpus) -> Tensor:
 
 
 def _clicks(sounds: Sequence[Tensor], rate: int) -> np.ndarray:
-    return np.array([float(clicks_per_s(sound, rate)) for sound in sounds])
+    return np.array([float(found) for found in in_threads(partial(clicks_per_s, s, rate) for s in sounds)])
 
 
 def _faults(sounds: Sequence[Tensor], wanted_db: Tensor, corpus: Corpus) -> Scores:

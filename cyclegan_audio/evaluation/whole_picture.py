@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from cyclegan_audio.evaluation.clip_table import clip_table
-from cyclegan_audio.evaluation.measured import JUDGE, Measured
+from cyclegan_audio.evaluation.judges import JUDGE
+from cyclegan_audio.evaluation.measured import Measured
 from cyclegan_audio.evaluation.measures import (
     CANDIDATES,
     GENRE,

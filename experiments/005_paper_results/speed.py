@@ -1,4 +1,4 @@
-"""CPU time of all metrics on 1,000 clips, held-out clips used several times: python speed.py RUN CORPUS"""
+"""Time of all metrics on 1,000 clips, held-out clips used several times: python speed.py RUN CORPUS"""
 
 import argparse
 import dataclasses
@@ -8,12 +8,31 @@ import time
 import torch
 
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.measured import Mels, make_judges, measure
+from cyclegan_audio.evaluation.judges import make_judges
+from cyclegan_audio.evaluation.measured import Mels, measure
 from cyclegan_audio.evaluation.translations import Direction, translate_direction
 from cyclegan_audio.evaluation.vocoded import vocode_some
+from cyclegan_audio.metrics.judge import LINEAR, NETWORK, train_judge
 from cyclegan_audio.models.checkpoint import load_pair
 
 CLIPS = 500  # a genre
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """Seconds by the wall and of all cores."""
+
+    wall_s: float = dataclasses.field(default_factory=time.perf_counter)
+    cpu_s: float = dataclasses.field(default_factory=time.process_time)
+
+    def __sub__(self, other: "Clock") -> "Clock":
+        return Clock(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
+
+    def __add__(self, other: "Clock") -> "Clock":
+        return Clock(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.0f} s by the wall, {self.cpu_s:.0f} CPU s"
 
 
 def repeated(way: Direction) -> tuple[list, torch.Tensor, torch.Tensor]:
@@ -38,18 +57,25 @@ def main() -> None:
     ways = [repeated(translate_direction(pair, corpus, to, CLIPS)) for to in reversed(pair.genres)]
     clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
     training = {g: (own, torch.stack([corpus.mel_db(clip) for clip in own])) for g, own in clips.items()}
-    judges = make_judges(corpus, pair.genres, torch.cat([mels_db for _, mels_db in training.values()]))
-    start, vocoder_s = time.process_time(), 0.0
+    make_judges(corpus, pair.genres, ways[0][1])  # trains what is not kept yet
+    both_db = torch.cat([mels_db for _, mels_db in training.values()])
+    start = Clock()
+    judges = make_judges(corpus, pair.genres, both_db)
+    of_vocoder = Clock(0.0, 0.0)
     for (own, real_db, fake_db), target, genres in zip(
         ways, reversed(ways), (pair.genres, pair.genres[::-1]), strict=True
     ):
-        before = time.process_time()
+        before = Clock()
         vocoded = vocode_some("hybrid", corpus, own, real_db, fake_db)
-        vocoder_s += time.process_time() - before
+        of_vocoder += Clock() - before
         measure(*genres, Mels(own, real_db, fake_db, *target[:2]), training, judges, vocoded, corpus.mel)
+    print(f"{2 * CLIPS} clips: {Clock() - start}, of it the vocoder {of_vocoder}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    cpu_s = time.process_time() - start
-    print(f"{2 * CLIPS} clips: {cpu_s:.0f} CPU s, {vocoder_s:.0f} by the vocoder; {peak:.0f} MiB")
+    print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")
+    for kind in (NETWORK, LINEAR):
+        start = Clock()
+        train_judge(corpus, pair.genres, kind)
+        print(f"{kind} judge trained on {len(both_db)} clips: {Clock() - start}")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
     def no_judge(corpus: Corpus, genres: tuple[str, str]) -> None:
         raise UserError("too little music to train a judge")
 
-    monkeypatch.setattr("cyclegan_audio.metrics.judge.judge_for", no_judge)
+    monkeypatch.setattr("cyclegan_audio.evaluation.judges.judge_for", no_judge)
     monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (reconstruction_section, run_section))
     test = corpus.clips("dull", "test")
     run = make_run("seen", training_spans=training_spans(test[:1]))

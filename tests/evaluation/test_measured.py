@@ -10,7 +10,8 @@ import torch
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.evaluation.clip_table import clip_scores
-from cyclegan_audio.evaluation.measured import STATISTICS, Measured, another
+from cyclegan_audio.evaluation.judges import STATISTICS
+from cyclegan_audio.evaluation.measured import Measured, another
 from cyclegan_audio.evaluation.measures import HEARD, MODEL, OTHER, UNTOUCHED
 from cyclegan_audio.evaluation.sayings import sayings
 from cyclegan_audio.evaluation.score_events import against_score

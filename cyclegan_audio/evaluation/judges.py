@@ -1,0 +1,67 @@
+"""What tells genres apart and embeds clips in a report, made once for both directions."""
+
+import dataclasses
+
+import numpy as np
+from torch import Tensor
+
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.metrics.band_statistics import band_statistics
+from cyclegan_audio.metrics.clip_scores import Scores
+from cyclegan_audio.metrics.distances import Principal
+from cyclegan_audio.metrics.judge import Judge, judge_for, linear_judge_for
+
+STATISTICS, JUDGE = "band statistics", "judge"
+SHARE = 0.5  # of the judge's probability: above it a clip is called target
+
+
+@dataclasses.dataclass(frozen=True)
+class Judges:
+    """Judges of genre, and embeddings of clips.
+
+    Attributes:
+        judge, linear: None where they could not be trained.
+        statistics: an embedding that nobody taught genres.
+        embedding: the judge's, None without a judge.
+        missing: why there is no judge; empty where there is one.
+    """
+
+    judge: Judge | None
+    linear: Judge | None
+    statistics: Principal
+    embedding: Principal | None
+    missing: str = ""
+
+    @property
+    def embeddings(self) -> dict[str, Principal]:
+        """By name."""
+        both = {STATISTICS: self.statistics, JUDGE: self.embedding}
+        return {name: embedding for name, embedding in both.items() if embedding is not None}
+
+    def scores(self, mels_db: Tensor, target: str) -> Scores:
+        """`judge`, `judge_probability` and `linear` of clips (N, M, F), as far as there are judges."""
+        out = {}
+        if self.judge is not None:
+            out["judge_probability"] = probability(self.judge, mels_db, target)
+            out["judge"] = (out["judge_probability"] > SHARE).astype(float)
+        if self.linear is not None:
+            out["linear"] = (probability(self.linear, mels_db, target) > SHARE).astype(float)
+        return out
+
+
+def probability(judge: Judge, mels_db: Tensor, genre: str) -> np.ndarray:
+    """(N,) the judge's probability of `genre`."""
+    second = judge.probability(mels_db).double().cpu().numpy()
+    return second if genre == judge.genres[1] else 1 - second
+
+
+def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:
+    """Judges of the corpus, and embeddings fitted on training clips (N, M, F) of both genres."""
+    frame_s = corpus.mel.frame_s
+    statistics = Principal(lambda mels_db: band_statistics(mels_db, frame_s).flatten(1), training_db)
+    try:
+        judge, linear = judge_for(corpus, genres), linear_judge_for(corpus, genres)
+    except UserError as error:
+        return Judges(None, None, statistics, None, f"There is no judge of genre: {error}.")
+    return Judges(judge, linear, statistics, Principal(judge.embed, training_db))

@@ -1,0 +1,33 @@
+"""Devices by name, and work shared among threads."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from cyclegan_audio.devices import choose_device, in_threads
+from cyclegan_audio.errors import UserError
+
+
+def test_unknown_devices_are_refused() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="there is no device 'abacus' here"):
+        choose_device("abacus")
+
+
+def test_calls_run_by_one_thread_each_in_their_order_and_mode() -> None:
+    before = torch.get_num_threads()
+
+    def told(number: int) -> tuple[int, int, bool]:
+        return number, torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    try:
+        torch.set_num_threads(2)
+        assert in_threads(partial(told, n) for n in range(5)) == [(n, 1, False) for n in range(5)]
+        with torch.inference_mode():
+            assert in_threads([partial(told, 7)]) == [(7, 1, True)]
+        with pytest.raises(ZeroDivisionError):
+            in_threads([lambda: 1 / 0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
