@@ -8,6 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,21 +192,37 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     """Standard input to standard output until the input ends.
 
     Raises:
-        UserError: the input is of another form or rate.
+        UserError: the input is of another form or rate, or nobody takes the output.
     """
     from cyclegan_audio.translation import live
 
-    source, out = sys.stdin.buffer, sys.stdout.buffer
+    source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
     if rate != translator.mel.sample_rate:
         raise UserError(
             f"the stream has {rate} Hz, the model {translator.mel.sample_rate}; resample it (ffmpeg -ar)"
         )
     print(f"late by {live.latency_s(translator):.1f} s", file=sys.stderr, flush=True)
-    out.write(b"" if raw else live.wav_header(rate, channels))
+    _hand_on(b"" if raw else live.wav_header(rate, channels))
     for block in live.translate_live(translator, live.read_pcm(source, channels), channels, to, amount):
-        out.write(live.write_pcm(block))
-        out.flush()
+        _hand_on(live.write_pcm(block))
+
+
+def _hand_on(data: bytes) -> None:
+    """Write to standard output at once.
+
+    Raises:
+        UserError: its reader is gone, or the disk is full.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        with suppress(OSError):
+            sys.stdout.close()  # or what is left would be tried, and fail, once more at the end
+        raise UserError(
+            f"standard output takes no more ({error.strerror}); the rest is not translated"
+        ) from error
 
 
 def _raw_form(raw: str) -> tuple[int, int]:

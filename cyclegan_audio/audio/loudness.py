@@ -36,6 +36,7 @@ class LoudnessMeter:
         self._steps = np.empty(0)  # mean square of the last steps after the filters, summed over channels
         self._has_blocks = False
         self._counts, self._energies = np.zeros(_BINS), np.zeros(_BINS)
+        self._n_steps, self._energy = 0, 0.0  # of all, whatever the gates say
 
     def push(self, waveform: Tensor) -> None:
         """The next samples (C, n)."""
@@ -49,6 +50,8 @@ class LoudnessMeter:
             self._count((power.sum(0) * (2 / self.step**2)).double().numpy())
 
     def _count(self, energies: Array) -> None:
+        self._n_steps += len(energies)
+        self._energy += float(energies.sum())
         steps = np.concatenate([self._steps, energies])
         self._steps = steps[1 - STEPS :].copy() if len(steps) >= STEPS else steps
         if len(steps) < STEPS:
@@ -67,6 +70,13 @@ class LoudnessMeter:
         gate = float(_lufs(self._energies.sum() / self._counts.sum())) + RELATIVE_GATE_LU
         above = slice(int(_bin(np.array(max(gate, ABSOLUTE_GATE_LUFS)))), None)
         return float(_lufs(self._energies[above].sum() / self._counts[above].sum()))
+
+    def level_lufs(self) -> float:
+        """The loudness, or where all of it is below the gates, that of all without gates: of silence -inf."""
+        found = self.lufs()
+        if found > -math.inf or not self._energy:
+            return found
+        return float(_lufs(np.array(self._energy / self._n_steps)))
 
     def _of_little(self) -> float:
         """Less than one block of 400 ms: the mean of its steps; less than one step: the plain level."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from cyclegan_audio.errors import UserError
 
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
+_COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 the best: 250 and 190 kbit/s of stereo
 _MAX_WAV_BYTES = 2**32 - 2**16  # of samples: the sizes in its header have 32 bits
 _BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
 
@@ -37,6 +38,39 @@ def check_writable(path: str | Path) -> None:
         raise UserError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
 
 
+def is_lossy(path: Path) -> bool:
+    """Whether the format that the suffix names gives back other samples, whose peaks may be higher."""
+    return path.suffix.lower() in _COMPRESSION
+
+
+def check_form(path: Path, rate: int, channels: int) -> None:
+    """Make sure, before any work, that the format that the suffix names can hold a sample rate and channels.
+
+    Raises:
+        UserError: it cannot.
+    """
+    import soundfile
+
+    try:
+        _open(io.BytesIO(), path.suffix.lower(), rate, channels).close()
+    except soundfile.LibsndfileError as error:
+        raise UserError(
+            f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
+            f"({error.error_string.strip()}); use .wav or .flac"
+        ) from error
+
+
+def _open(file: io.IOBase, suffix: str, rate: int, channels: int, kind: str | None = None) -> Any:
+    """libsndfile's file, to be written."""
+    import soundfile
+
+    kind = kind or suffix[1:].upper()
+    level = _COMPRESSION.get(suffix)
+    return soundfile.SoundFile(
+        file, "w", rate, channels, _SUBTYPES[suffix], format=kind, compression_level=level
+    )
+
+
 class Writer:
     """Writes blocks to a file that appears whole, under its own name, or not at all; see `open_writer`.
 
@@ -52,15 +86,11 @@ class Writer:
 
     def open(self, rate: int, channels: int, n_samples: int, strings: Mapping[str, str]) -> None:
         """Make the folder and the file; see `open_writer`."""
-        import soundfile
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._disk = _Disk(self.path, "w+b")
         is_long = self._suffix == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
-        kind = "RF64" if is_long else self._suffix[1:].upper()
         with self._disk.first():
-            subtype = _SUBTYPES[self._suffix]
-            self._file = soundfile.SoundFile(self._disk, "w", rate, channels, subtype, format=kind)
+            self._file = _open(self._disk, self._suffix, rate, channels, "RF64" if is_long else None)
             for name, value in strings.items():
                 setattr(self._file, name, value)
 

@@ -1,19 +1,29 @@
-"""Channels as a mid and sides, silence, and the level of a translated song."""
-
-from collections.abc import Iterable, Iterator
+"""Channels as a mid and sides, and silence."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.translation.streams import Tape
+from cyclegan_audio.errors import UserError, require_number
 
-MAX_PEAK = 0.99
-MAX_LOUDNESS_CHANGE_DB = 20.0
 BLOCK = 64  # samples; silence and the limiter's gain are decided by block
-LIMITER_BLOCKS = 3  # over which the limiter's gain rises and falls: 4 ms at 44.1 kHz
-LIMITER_REACH = 2 * LIMITER_BLOCKS * BLOCK  # samples that decide a gain, on both sides
 OPPOSED = -0.5  # correlation to the loudest channel below which a channel is turned round for the mid
+MAX_CHANNELS = 64
+
+
+def as_channels(waveform: Tensor, sample_rate: int) -> Tensor:
+    """A waveform (C, T) or (T,) as (C, T) float32.
+
+    Raises:
+        UserError: another shape, samples that are whole numbers, or no sample rate.
+    """
+    require_number("sample_rate", sample_rate, 1, whole=True)
+    if not (1 <= waveform.dim() <= 2 and len(torch.atleast_2d(waveform)) <= MAX_CHANNELS):
+        shape = tuple(waveform.shape)
+        raise UserError(f"a waveform of shape {shape} is not (channels, samples); transpose it")
+    if not waveform.is_floating_point():
+        raise UserError(f"samples of {waveform.dtype} have no full scale; give floats in [-1, 1]")
+    return torch.atleast_2d(waveform).float()
 
 
 def mid_and_sides(channels: Tensor) -> Tensor:
@@ -46,49 +56,3 @@ def near_sound(channels: Tensor, reach: int) -> Tensor:
     return torch.lerp(weights, torch.cat([weights[1:], weights[-1:]]), ramp).reshape(1, -1)[
         :, : channels.shape[-1]
     ]
-
-
-def loudness_gain(wanted_lufs: float, found_lufs: float) -> float:
-    """The factor from one loudness to another, 20 dB at most; 1 where either is silence."""
-    change_db = wanted_lufs - found_lufs
-    if not abs(change_db) < float("inf"):
-        return 1.0
-    return 10 ** (max(-MAX_LOUDNESS_CHANGE_DB, min(change_db, MAX_LOUDNESS_CHANGE_DB)) / 20)
-
-
-def limited(blocks: Iterable[Tensor], gain: float = 1.0) -> Iterator[Tensor]:
-    """Blocks (C, n) times `gain`, lowered around peaks above 0.99, all channels alike; the rest as it is."""
-    tape, done = Tape(), 0
-    for block in blocks:
-        tape.append(block * gain)
-        stop = (tape.stop - LIMITER_REACH) // BLOCK * BLOCK
-        if stop > done:
-            yield _limit_part(tape, done, stop)
-            done = stop
-            tape.forget(max(done - LIMITER_REACH, 0))
-    if tape.stop > done:
-        yield _limit_part(tape, done, tape.stop)
-
-
-def _limit_part(tape: Tape, start: int, stop: int) -> Tensor:
-    begin = max(start - LIMITER_REACH, 0)
-    piece = tape.between(begin, stop + LIMITER_REACH)
-    part = piece[:, start - begin : stop - begin]
-    if piece.abs().max() <= MAX_PEAK:
-        return part
-    return part * _limiter_gain(piece)[:, start - begin : stop - begin]
-
-
-def _limiter_gain(waveform: Tensor) -> Tensor:
-    """(1, T) for (C, T).
-
-    The gain that a block needs is held over `LIMITER_BLOCKS` on both sides and then smoothed over one block
-    less, so that it is reached before the peak and is never more than the peak allows.
-    """
-    envelope = waveform.abs().amax(0)[None, None]
-    peaks = F.max_pool1d(envelope, BLOCK, ceil_mode=True)
-    held = F.max_pool1d(peaks, 2 * LIMITER_BLOCKS + 1, 1, LIMITER_BLOCKS)
-    reach = LIMITER_BLOCKS - 1
-    gain = F.pad(MAX_PEAK / held.clamp_min(MAX_PEAK), (reach, reach), mode="replicate")
-    gain = F.avg_pool1d(gain, 2 * reach + 1, 1)
-    return F.interpolate(gain, scale_factor=BLOCK, mode="linear")[0, :, : waveform.shape[-1]]

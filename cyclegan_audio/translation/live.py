@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.translation.channels import limited, loudness_gain
+from cyclegan_audio.translation.level import limited, loudness_gain
 from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES
 from cyclegan_audio.translation.survey import Survey
 from cyclegan_audio.translation.translator import Translator
@@ -51,7 +51,7 @@ def translate_live(
         )
         for block in stream:
             made.push(block)
-            after = loudness_gain(heard.lufs(), made.lufs())
+            after = loudness_gain(heard.level_lufs(), made.level_lufs())
             yield block * torch.linspace(before, after, block.shape[1])
             before = after
 

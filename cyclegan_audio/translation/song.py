@@ -1,7 +1,7 @@
 """A song from file to file: streamed, at the level of the input, with its tags and its cover."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,9 +12,12 @@ from torch import Tensor
 
 from cyclegan_audio.audio.files import stream
 from cyclegan_audio.audio.tags import keep_tags, strings_for
-from cyclegan_audio.audio.writing import Writer, check_writable, open_writer
+from cyclegan_audio.audio.writing import Writer, check_form, check_writable, is_lossy, open_writer
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.translation.level import MAX_PEAK
 from cyclegan_audio.translation.translator import Progress, Translator
+
+LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3 and Vorbis give back has higher peaks
 
 
 class Spool:
@@ -69,8 +72,8 @@ def translate_file(
     not at all. Tags and cover of the source are kept where the container of the target can hold them.
 
     Raises:
-        UserError: the source cannot be read, the target not written, or the samples or the model's output
-            are not finite.
+        UserError: the source cannot be read, the target not written or not hold such music, or the samples or
+            the model's output are not finite.
     """
     rate, channels = _form(source)
 
@@ -78,19 +81,32 @@ def translate_file(
         return (block.samples for block in stream(source))
 
     check_writable(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    spool = Spool(target.parent)
-    try:
-        made = iter(translator.translate(blocks, rate, to, spool, on_progress, amount=amount))
+    check_form(target, rate, channels)
+    max_peak = LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK
+    with _folder_of(target) as folder, closing(Spool(folder)) as spool:
+        made = iter(
+            translator.translate(blocks, rate, to, spool, on_progress, amount=amount, max_peak=max_peak)
+        )
         first = next(made)  # all the work is done when it comes
         strings = strings_for(source, target)
         with open_writer(target, rate, channels, spool.n_samples, strings) as writer:
             n_samples = sum(_write(writer, block) for block in chain([first], made))
             writer.finish()
             keep_tags(source, writer.path)
-    finally:
-        spool.close()
     return n_samples / rate
+
+
+@contextmanager
+def _folder_of(target: Path) -> Iterator[Path]:
+    """The folder of a file, made where it is missing; taken away again where nothing came into it."""
+    missing = [parent for parent in target.absolute().parents if not parent.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield target.parent
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 def _write(writer: Writer, block: Tensor) -> int:

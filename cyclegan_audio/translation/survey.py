@@ -22,7 +22,7 @@ class Survey:
 
     Attributes:
         n_samples: of each channel.
-        lufs: its loudness; minus infinity for silence.
+        lufs: its loudness, without gates where all of it is below them; minus infinity for silence.
         is_silent: every sample is 0.
         signs: (C, 1), -1 for a channel that is turned round for the mid, as it would cancel the others there.
         range_db: the levels that become -1 and 1; None where they are found on the way.
@@ -56,7 +56,7 @@ def survey_channels(blocks: Iterable[Tensor], sample_rate: int) -> Survey:
         is_silent = is_silent and not block.any()
     if covariance is None:
         raise UserError("the audio holds no samples; give a piece of music")
-    return Survey(n_samples, meter.lufs(), is_silent, polarity(covariance))
+    return Survey(n_samples, meter.level_lufs(), is_silent, polarity(covariance))
 
 
 def finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,8 @@ from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, has_norms
-from cyclegan_audio.translation.channels import from_mid_and_sides, limited, loudness_gain, mid_and_sides
+from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
+from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
 from cyclegan_audio.translation.passage import Passage, to_whole_frames
 from cyclegan_audio.translation.streams import MelStream
 from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, survey_channels
@@ -28,14 +28,6 @@ from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 BLOCK = 1 << 16  # samples handed on at once
 CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
 Progress = Callable[[float], None]
-
-
-class Store(Protocol):
-    """Keeps blocks between the last two passes: a list, or a file."""
-
-    def append(self, block: Tensor, /) -> None: ...
-
-    def __iter__(self) -> Iterator[Tensor]: ...
 
 
 class Translator:
@@ -58,8 +50,8 @@ class Translator:
     Rate: the work is done at the mel's sample rate; content above half of it is lost. The result has the rate
     and the length of the input.
 
-    Level: the result is brought to the loudness (BS.1770) of the input, by 20 dB at most; peaks that then
-    exceed 0.99 are limited, all channels alike.
+    Level: the result is brought to the loudness (BS.1770) of the input, up by 20 dB at most; peaks that then
+    exceed 0.99 are limited, all channels alike, and what that takes from the loudness is made up for.
     """
 
     def __init__(
@@ -111,9 +103,9 @@ class Translator:
             amount: share of the change in dB, from 0 (the source's mel) to 1.
 
         Raises:
-            UserError: unknown genre, an amount out of range, or samples that are not finite.
+            UserError: unknown genre, an amount out of range, another shape, or samples that are not finite.
         """
-        blocks = torch.atleast_2d(waveform).float().split(BLOCK, -1)
+        blocks = as_channels(waveform, sample_rate).split(BLOCK, -1)
         made = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
         return torch.cat(list(made), -1).reshape(waveform.shape)
 
@@ -126,6 +118,7 @@ class Translator:
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
+        max_peak: float = MAX_PEAK,
     ) -> Iterator[Tensor]:
         """The translation of a piece, block by block; see `__call__`.
 
@@ -136,6 +129,7 @@ class Translator:
             store: keeps the result until its loudness is known.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB.
+            max_peak: of the result.
 
         Raises:
             UserError: see `__call__`.
@@ -147,14 +141,12 @@ class Translator:
             yield from blocks()
             return
         survey = self.survey_mel(blocks(), sample_rate, to, survey)
-        meter, given = LoudnessMeter(sample_rate), 0
+        result = Unlevelled(store, sample_rate)
         for made in self.stream(blocks(), sample_rate, to, survey, amount=amount):
-            meter.push(made)
-            store.append(made)
-            given += made.shape[1]
+            result.append(made)
             if on_progress:
-                on_progress(given / survey.n_samples)
-        yield from limited(store, loudness_gain(survey.lufs, meter.lufs()))
+                on_progress(result.n_samples / survey.n_samples)
+        yield from result.at(survey.lufs, max_peak)
 
     @torch.no_grad()
     def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:

@@ -39,6 +39,18 @@ def test_silence_and_very_short_sounds():
     assert -20 < lufs(torch.randn(1, 9000, generator=torch.Generator().manual_seed(0)) * 0.3, 44100) < 0
 
 
+def test_what_is_all_below_the_gates_has_a_level_too():
+    wave = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0)) * 0.1
+    meters = [LoudnessMeter(44100) for _ in range(3)]
+    for meter, gain in zip(meters, (1.0, 1e-4, 0.0), strict=True):
+        meter.push(wave * gain)
+    loud, quiet, silent = meters
+    assert loud.level_lufs() == loud.lufs()
+    assert quiet.lufs() == -math.inf
+    assert quiet.level_lufs() == pytest.approx(loud.lufs() - 80, abs=0.1)
+    assert silent.level_lufs() == -math.inf
+
+
 def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_grow():
     generator = torch.Generator().manual_seed(0)
     levels = 10 ** torch.linspace(-4, 0, 300)  # 30 s that rise by 80 dB: both gates cut

@@ -18,7 +18,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import ship_pair
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation import live
-from cyclegan_audio.translation.song import Spool
+from cyclegan_audio.translation.song import LOSSY_MAX_PEAK, Spool
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
     soundfile.write(tmp_path / "bad.wav", wave, 8000, subtype="FLOAT")
     message = refused(capsys, run, tmp_path / "bad.wav", tmp_path / "new" / "out.wav", "--to", "trap")
     assert "not finite numbers, first at 1.000 s" in message
-    assert not list(tmp_path.glob("new/*"))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
@@ -244,6 +244,35 @@ def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
     assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
     assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
     assert "amount=2.0" in refused(capsys, run, song, "x.wav", "--to", "trap", "--amount", "2")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
+def test_an_output_that_takes_no_more_is_one_line(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(80_000))))
+    monkeypatch.setattr(sys, "stdout", open("/dev/full", "w"))  # noqa: SIM115
+    message = refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44100:2", "--device", "cpu")
+    assert "standard output takes no more (No space left on device)" in message
+
+
+def test_music_that_the_format_cannot_hold_is_refused_before_the_work(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("cyclegan_audio.translation.song.Spool", None)  # no work is begun
+    for channels, rate in ((8, 44100), (2, 96_000)):
+        write(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
+        message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / "b.mp3", "--to", "trap")
+        assert f".mp3 does not take {channels} channels at {rate} Hz" in message
+        assert message.endswith("use .wav or .flac")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix):
+    spectrum = torch.fft.rfft(torch.randn(2, 40_000, generator=torch.Generator().manual_seed(0)))
+    wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1).sqrt())  # pink
+    wave = (wave / wave.std() * 0.4).clamp(-1, 1)
+    write(tmp_path / "a.wav", wave, 44100)
+    options = ["--to", "trap", "--vocoder", "mask"]
+    translate.main([str(run), str(tmp_path / "a.wav"), str(tmp_path / f"b{suffix}"), *options])
+    assert LOSSY_MAX_PEAK < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
 
 
 def test_results_that_would_meet_are_refused(song):

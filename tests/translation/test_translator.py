@@ -151,6 +151,13 @@ def test_level_follows_the_input_and_peaks_stay_below_full_scale():
     assert translator(loud, 44100, to="other").abs().max() <= 0.9901
 
 
+def test_music_far_below_the_gates_stays_as_quiet():
+    wave = music(1.0, 44100, 2) * 1e-4
+    made_loud = Translator(pair("hifi", lambda x: (x + 0.8).clamp(-1, 1)))
+    got = made_loud(wave, 44100, to="other")
+    assert 0.5 < got.norm() / wave.norm() < 2
+
+
 def test_what_stands_on_one_side_stays_there():
     wave = music(1.0, 44100, 2)
     wave[1] = 0

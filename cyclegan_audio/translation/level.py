@@ -1,0 +1,118 @@
+"""The level of a translated song: its loudness, and peaks."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.translation.channels import BLOCK
+from cyclegan_audio.translation.streams import Tape
+
+MAX_PEAK = 0.99
+MAX_RAISE_DB = 20.0
+MAX_MAKE_UP_DB, MAKE_UP_ROUNDS = 6.0, 4
+TOLERANCE_LU = 0.2
+LIMITER_BLOCKS = 3  # over which the limiter's gain rises and falls: 4 ms at 44.1 kHz
+LIMITER_REACH = 2 * LIMITER_BLOCKS * BLOCK  # samples that decide a gain, on both sides
+
+
+class Store(Protocol):
+    """Keeps blocks between the last two passes: a list, or a file."""
+
+    def append(self, block: Tensor, /) -> None: ...
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+
+class Unlevelled:
+    """Blocks (C, n) of a result in a store, until its loudness is known.
+
+    Attributes:
+        n_samples: kept so far.
+    """
+
+    def __init__(self, store: Store, sample_rate: int) -> None:
+        self.store, self.sample_rate = store, sample_rate
+        self.n_samples = 0
+        self._meter, self._peak = LoudnessMeter(sample_rate), 0.0
+
+    def append(self, block: Tensor) -> None:
+        """The next block."""
+        self._meter.push(block)
+        self.store.append(block)
+        self.n_samples += block.shape[1]
+        if block.numel():
+            self._peak = max(self._peak, float(block.abs().max()))
+
+    def at(self, lufs: float, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
+        """The result at this loudness, peaks limited; what that takes from the loudness is made up for."""
+        gain = loudness_gain(lufs, self._meter.level_lufs())
+        if self._peak * gain > max_peak:
+            gain = made_up(self.store, gain, lufs, self.sample_rate, max_peak)
+        return limited(self.store, gain, max_peak)
+
+
+def loudness_gain(wanted_lufs: float, found_lufs: float) -> float:
+    """The factor from one loudness to another, up by 20 dB at most; 1 where either is silence."""
+    change_db = wanted_lufs - found_lufs
+    return 10 ** (min(change_db, MAX_RAISE_DB) / 20) if abs(change_db) < math.inf else 1.0
+
+
+def made_up(
+    blocks: Iterable[Tensor], gain: float, wanted_lufs: float, sample_rate: int, max_peak: float = MAX_PEAK
+) -> float:
+    """`gain` and what `limited` takes from the loudness of peaky music by it, 6 dB at most.
+
+    Every round goes through `blocks` (C, n) once more.
+    """
+    most = gain * 10 ** (MAX_MAKE_UP_DB / 20)
+    for _ in range(MAKE_UP_ROUNDS):
+        meter = LoudnessMeter(sample_rate)
+        for block in limited(blocks, gain, max_peak):
+            meter.push(block)
+        missing_lu = wanted_lufs - meter.level_lufs()
+        if not TOLERANCE_LU < missing_lu < math.inf or gain >= most:
+            break
+        gain = min(gain * 10 ** (missing_lu / 20), most)
+    return gain
+
+
+def limited(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
+    """Blocks (C, n) times `gain`, lowered around peaks that are too high, all channels alike."""
+    tape, done = Tape(), 0
+    for block in blocks:
+        tape.append(block * gain)
+        stop = (tape.stop - LIMITER_REACH) // BLOCK * BLOCK
+        if stop > done:
+            yield _limit_part(tape, done, stop, max_peak)
+            done = stop
+            tape.forget(max(done - LIMITER_REACH, 0))
+    if tape.stop > done:
+        yield _limit_part(tape, done, tape.stop, max_peak)
+
+
+def _limit_part(tape: Tape, start: int, stop: int, max_peak: float) -> Tensor:
+    begin = max(start - LIMITER_REACH, 0)
+    piece = tape.between(begin, stop + LIMITER_REACH)
+    part = piece[:, start - begin : stop - begin]
+    if piece.abs().max() <= max_peak:
+        return part
+    return part * _limiter_gain(piece, max_peak)[:, start - begin : stop - begin]
+
+
+def _limiter_gain(waveform: Tensor, max_peak: float) -> Tensor:
+    """(1, T) for (C, T).
+
+    The gain that a block needs is held over `LIMITER_BLOCKS` on both sides and then smoothed over one block
+    less, so that it is reached before the peak and is never more than the peak allows.
+    """
+    envelope = waveform.abs().amax(0)[None, None]
+    peaks = F.max_pool1d(envelope, BLOCK, ceil_mode=True)
+    held = F.max_pool1d(peaks, 2 * LIMITER_BLOCKS + 1, 1, LIMITER_BLOCKS)
+    reach = LIMITER_BLOCKS - 1
+    gain = F.pad(max_peak / held.clamp_min(max_peak), (reach, reach), mode="replicate")
+    gain = F.avg_pool1d(gain, 2 * reach + 1, 1)
+    return F.interpolate(gain, scale_factor=BLOCK, mode="linear")[0, :, : waveform.shape[-1]]

@@ -1,0 +1,86 @@
+"""The limiter and the level."""
+
+import math
+
+import pytest
+import torch
+
+from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.translation.channels import BLOCK
+from cyclegan_audio.translation.level import MAX_PEAK, Unlevelled, limited, loudness_gain
+
+
+def limit(waveform: torch.Tensor) -> torch.Tensor:
+    return torch.cat(list(limited([waveform])), 1)
+
+
+def tone(seconds: float = 1.0, amplitude: float = 0.3) -> torch.Tensor:
+    time_s = torch.arange(int(44100 * seconds)) / 44100
+    left, right = torch.sin(440 * math.tau * time_s), 0.5 * torch.cos(440 * math.tau * time_s)
+    return amplitude * torch.stack([left, right])
+
+
+def test_what_stays_below_is_left_alone():
+    wave = tone()
+    assert torch.equal(limit(wave.clone()), wave)
+
+
+@pytest.mark.parametrize("place", [0, 1, 63, 64, 20_000, 44_035, 44_099])
+def test_a_peak_is_limited_wherever_it_is_and_only_around_it(place):
+    wave = tone()
+    wave[0, place] = -3.0
+    out = limit(wave.clone())
+    assert out.abs().max() <= MAX_PEAK + 1e-6
+    assert float(out[0, place]) == pytest.approx(-MAX_PEAK, rel=1e-5)
+    far = (torch.arange(44100) - place).abs() > 8 * BLOCK
+    torch.testing.assert_close(out[:, far], wave[:, far], atol=1e-6, rtol=0)
+    moved = out[0] * wave[1] - out[1] * wave[0]  # 0: the other channel is lowered by the same gain
+    assert float(moved.abs().max()) < 1e-5
+
+
+def test_the_gain_is_smooth_and_random_music_never_exceeds():
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.randn(2, 50_001, generator=generator)
+    out = limit(wave.clone())
+    assert out.abs().max() <= MAX_PEAK + 1e-6
+    gain = (out / wave)[0]
+    assert gain.diff().abs().max() < 2 / BLOCK
+
+
+def test_a_gain_is_applied_in_blocks_that_change_nothing():
+    wave = torch.randn(2, 30_011, generator=torch.Generator().manual_seed(1))
+    whole = limit(wave * 0.7)
+    for step in (100, 5000):
+        parts = list(limited(wave.split(step, 1), 0.7))
+        torch.testing.assert_close(torch.cat(parts, 1), whole)
+
+
+def test_gains_between_loudnesses():
+    assert loudness_gain(-14.0, -20.0) == pytest.approx(10 ** (6 / 20))
+    assert loudness_gain(-14.0, -60.0) == pytest.approx(10.0)  # 20 dB up at most,
+    assert loudness_gain(-90.0, -20.0) == pytest.approx(10**-3.5)  # but down as far as it takes
+    assert loudness_gain(-math.inf, -20.0) == loudness_gain(-20.0, -math.inf) == 1
+
+
+def test_peaky_music_is_as_loud_as_wanted_after_the_limiter():
+    clicks = tone(3.0, 0.1)
+    clicks.unfold(1, 20, 3000)[..., ::2] = 1.0
+    plain = torch.cat(list(limited([clicks], 3.0)), 1)
+    wanted = level(clicks) + 20 * math.log10(3.0)
+    assert level(plain) < wanted - 1
+    kept: list[torch.Tensor] = []
+    result = Unlevelled(kept, 44100)
+    for block in clicks.split(5000, 1):
+        result.append(block)
+    got = torch.cat(list(result.at(wanted)), 1)
+    assert level(got) == pytest.approx(wanted, abs=0.3)
+    assert got.abs().max() <= MAX_PEAK + 1e-6
+    assert result.n_samples == got.shape[1]
+    most = torch.cat(list(result.at(wanted + 40)), 1)  # never more than 26 dB up
+    assert level(most) < wanted + 20
+
+
+def level(waveform: torch.Tensor) -> float:
+    meter = LoudnessMeter(44100)
+    meter.push(waveform)
+    return meter.level_lufs()
