@@ -1,7 +1,9 @@
 """What each mel band does over time, in a few numbers: features for a linear classifier and for distances."""
 
+import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,9 +34,15 @@ def band_statistics(mels_db: Tensor, frame_s: float) -> Tensor:
 def _of_block(mels_db: Tensor, frame_s: float) -> Tensor:
     x = standardise(mels_db)
     steps = x.diff(dim=2).abs()
-    levels = torch.quantile(x, torch.tensor(PERCENTILES), dim=2)
-    moments = [x.mean(2), x.std(2), *levels, steps.mean(2), steps.std(2)]
+    moments = [x.mean(2), x.std(2), *_levels(x), steps.mean(2), steps.std(2)]
     return torch.stack([*moments, *modulation_log_power(x, frame_s)], 1)
+
+
+def _levels(x: Tensor) -> list[Tensor]:
+    """The percentiles over time, as by `torch.quantile`; numpy sorts rows nine times as fast on a CPU."""
+    rising = torch.from_numpy(np.sort(x.cpu().numpy(), axis=2)).to(x.device)
+    places = [p * (x.shape[2] - 1) for p in PERCENTILES]
+    return [torch.lerp(rising[..., int(p)], rising[..., math.ceil(p)], p % 1) for p in places]
 
 
 def statistics_and_relations(mels_db: Tensor, frame_s: float) -> Tensor:
