@@ -168,11 +168,14 @@ def _distances(
     sets = [reference[1], mels.target_db, *made.values()]
     fixed_to, real, *embedded = in_threads([partial(embed, mels_db) for mels_db in sets])
     fixed = fixed_to, [clip.track for clip in reference[0]]
-    out = distances_to(*fixed, dict(zip(made, embedded, strict=True)), [clip.track for clip in mels.clips])
-    tracks = [clip.track for clip in mels.target_clips]
-    for kind, values in distances_to(*fixed, {REAL: real}, tracks).items():
-        out[kind] |= values
-    return out
+    others, tracks = ([clip.track for clip in clips] for clips in (mels.clips, mels.target_clips))
+    out, of_real = in_threads(
+        [
+            partial(distances_to, *fixed, dict(zip(made, embedded, strict=True)), others),
+            partial(distances_to, *fixed, {REAL: real}, tracks),
+        ]
+    )
+    return {kind: out[kind] | of_real[kind] for kind in out}
 
 
 def _scores(real_db: Tensor, made_db: Tensor, target: str, judges: Judges, mel: MelSettings) -> Scores:

@@ -10,12 +10,13 @@ import torch
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.evaluation.judges import make_judges
 from cyclegan_audio.evaluation.measured import Mels, measure
-from cyclegan_audio.evaluation.translations import Direction, translate_direction
+from cyclegan_audio.evaluation.translations import held_out, translate_clip
 from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.metrics.judge import LINEAR, NETWORK, train_judge
 from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.pair import TranslationPair
 
-CLIPS = 500  # a genre
+CLIPS, TRANSLATED = 500, 40  # a genre
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +36,13 @@ class Clock:
         return f"{self.wall_s:.0f} s by the wall, {self.cpu_s:.0f} CPU s"
 
 
-def repeated(way: Direction) -> tuple[list, torch.Tensor, torch.Tensor]:
+def repeated(pair: TranslationPair, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
     """500 clips of as many tracks as if all were different, and their mels before and after."""
+    translated = [translate_clip(pair, corpus, clip) for clip in held_out(corpus, genre, TRANSLATED)]
     examples = []
     for place in range(CLIPS):
-        turn, row = divmod(place, len(way.examples))
-        example = way.examples[row]
+        turn, row = divmod(place, len(translated))
+        example = translated[row]
         names = {"track": f"{example.clip.track}.{turn}", "clip_id": f"{example.clip.clip_id}.{turn}"}
         examples.append((dataclasses.replace(example.clip, **names), example))
     mels = [torch.stack([getattr(e, name) for _, e in examples]) for name in ("real_db", "fake_db")]
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("corpus")
     options = parser.parse_args()
     corpus, pair = Corpus.open(options.corpus), load_pair(options.run)
-    ways = [repeated(translate_direction(pair, corpus, to, CLIPS)) for to in reversed(pair.genres)]
+    ways = [repeated(pair, corpus, genre) for genre in pair.genres]
     clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
     training = {g: (own, torch.stack([corpus.mel_db(clip) for clip in own])) for g, own in clips.items()}
     make_judges(corpus, pair.genres, ways[0][1])  # trains what is not kept yet
