@@ -45,8 +45,8 @@ class LoudnessMeter:
         self._rest = whole[:, count * self.step :].clone()
         if count:
             steps = whole[:, : count * self.step].unflatten(1, (count, self.step))
-            power = torch.view_as_real(torch.fft.rfft(steps)).square().sum(-1)
-            power = power @ _weights(self.sample_rate, self.step)
+            parts = torch.view_as_real(torch.fft.rfft(steps)).flatten(-2)  # real and imaginary in turn
+            power = parts.square_() @ _weights(self.sample_rate, self.step)
             self._count((power.sum(0) * (2 / self.step**2)).double().numpy())
 
     def _count(self, energies: Array) -> None:
@@ -98,11 +98,11 @@ def _bin(lufs: Array) -> Array:
 
 @lru_cache(maxsize=8)
 def _weights(sample_rate: int, step: int) -> Tensor:
-    """Squared gain of the two filters at the frequencies of a real FFT of `step` samples; DC is 0."""
+    """Squared gain of the two filters at the frequencies of a real FFT of `step` samples, each twice."""
     s = 1j * torch.arange(step // 2 + 1, dtype=torch.float64) * (sample_rate / step)
     high, band, low = 10 ** (SHELF_DB / 20), (10 ** (SHELF_DB / 20)) ** 0.4996667741545416, 1.0
     x = s / SHELF_HZ
     shelf = (high * x**2 + band / SHELF_Q * x + low) / (x**2 + x / SHELF_Q + 1)
     y = s / HIGH_PASS_HZ
     high_pass = y**2 / (y**2 + y / HIGH_PASS_Q + 1)
-    return (shelf * high_pass).abs().square().float()
+    return (shelf * high_pass).abs().square().float().repeat_interleave(2)

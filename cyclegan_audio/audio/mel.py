@@ -16,6 +16,8 @@ from cyclegan_audio.audio.filters import slaney_filters, zaf_filters
 from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, mel_magnitudes
 from cyclegan_audio.errors import UserError
 
+NEPER_PER_DB = math.log(10) / 20
+
 
 @dataclasses.dataclass(frozen=True)
 class MelSettings:
@@ -151,10 +153,11 @@ class MelSettings:
         begins or ends. `smooth` takes for synthesis what makes a Hann window of the product of both windows.
         """
         synthesis, norm = _synthesis(self, spectrum.shape[-1], smooth, spectrum.device)
-        frames = torch.fft.irfft(spectrum.transpose(1, 2), self.n_fft).mul_(synthesis)
-        padded = _overlap_add(frames, self.hop_length).div_(norm)
-        length = min(n_samples, padded.shape[-1] - self._pad)
-        return F.pad(padded[:, self._pad : self._pad + length], (0, n_samples - length))
+        frames = torch.fft.irfft(spectrum.transpose(1, 2), self.n_fft)
+        padded = _overlap_add(frames, synthesis, self.hop_length).div_(norm)
+        made = padded[:, self._pad : self._pad + n_samples]
+        missing = n_samples - made.shape[-1]
+        return F.pad(made, (0, missing)) if missing else made
 
     def magnitude(self, spectrum: Tensor) -> Tensor:
         """|STFT| with the stated epsilon under the root."""
@@ -183,7 +186,7 @@ class MelSettings:
 
     def db_to_mel(self, mel_db: Tensor) -> Tensor:
         """dB back to linear mel magnitude, same shape."""
-        return torch.pow(10.0, mel_db / 20)
+        return (mel_db * NEPER_PER_DB).exp()  # `torch.pow` takes ten times as long on a CPU
 
     def range_db(self, mel_db: Tensor) -> tuple[float, float]:
         """The dB values that become -1 and 1: the fixed range, or this clip's extremes (`scaling: clip`)."""
@@ -234,19 +237,21 @@ def _synthesis(
     window = synthesis = _window(settings, device)
     if smooth and settings.window == "hamming":
         synthesis = torch.hann_window(settings.n_fft, device=device) / window
-    product = (window * synthesis).expand(1, n_frames, -1)
-    return synthesis, _overlap_add(product, settings.hop_length).clamp_min(1e-3)
+    window = window.expand(1, n_frames, -1)
+    return synthesis, _overlap_add(window, synthesis, settings.hop_length).clamp_min(1e-3)
 
 
-def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """Frames (B, F, n_fft) laid over each other at steps of `hop_length`: (B, (F - 1) * hop + n_fft).
+def _overlap_add(frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    """Frames (B, F, n_fft) times a window, laid over each other: (B, (F - 1) * hop_length + n_fft).
 
     Sums of whole blocks of one step; `F.fold` gives the same bits and takes several times as long on a CPU.
     """
     batch, n_frames, n_fft = frames.shape
     steps = -(-n_fft // hop_length)
-    blocks = F.pad(frames, (0, steps * hop_length - n_fft)).unflatten(2, (steps, hop_length))
+    if missing := steps * hop_length - n_fft:
+        frames, window = F.pad(frames, (0, missing)), F.pad(window, (0, missing))
+    blocks, windows = (values.unflatten(-1, (steps, hop_length)) for values in (frames, window))
     out = frames.new_zeros(batch, n_frames + steps - 1, hop_length)
     for step in range(steps):
-        out[:, step : step + n_frames] += blocks[:, :, step]
+        out[:, step : step + n_frames].addcmul_(blocks[:, :, step], windows[step])
     return out.flatten(1)[:, : (n_frames - 1) * hop_length + n_fft]

@@ -12,7 +12,7 @@ BandGroups = list[tuple[slice, Tensor]]
 
 
 def band_groups(bank: Tensor) -> BandGroups:
-    """A filter bank (M, K) as groups of bands, each with the bins it reads: an eighth of the products."""
+    """A bank (M, K) as groups of rows, each with the columns it reads: an eighth of the products."""
     groups = []
     for rows in bank.chunk(_GROUPS):
         bins = rows.any(0).nonzero()[:, 0]
@@ -28,13 +28,17 @@ def mel_magnitudes(frames: Tensor, window: Tensor, epsilon: float, groups: BandG
 
 
 def _mel(frames: Tensor, window: Tensor, epsilon: float, groups: BandGroups) -> Tensor:
-    magnitude = _magnitudes(frames, window, epsilon).T
     mel = frames.new_empty(sum(len(weights) for _, weights in groups), len(frames))
+    return group_product(groups, _magnitudes(frames, window, epsilon).T, mel)
+
+
+def group_product(groups: BandGroups, values: Tensor, out: Tensor) -> Tensor:
+    """The matrix (M, K) behind groups times values (K, F) into `out` (M, F), in any memory order."""
     done = 0
-    for bins, weights in groups:
-        torch.mm(weights, magnitude[bins], out=mel[done : done + len(weights)])
+    for read, weights in groups:
+        torch.mm(weights, values[read], out=out[done : done + len(weights)])
         done += len(weights)
-    return mel
+    return out
 
 
 def _magnitudes(frames: Tensor, window: Tensor, epsilon: float) -> Tensor:

@@ -66,16 +66,15 @@ def matrices() -> tuple[Tensor, Tensor, Tensor]:
 class _Winograd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        a, g, b = matrices()
+        a, _, b = matrices()
         size, n_out = x.shape, weight.shape[0]
         tiles = _tiles(x)
         counts = tiles.shape[2:5]
         v = (b @ tiles.reshape(TILE**2, -1)).view(TILE**2, -1, size[1])
-        u = (g @ weight.flatten(2).flatten(0, 1).T).view(TILE**2, n_out, -1)
-        products = torch.bmm(v, u.transpose(1, 2))
+        products = torch.bmm(v, _kernels(weight).transpose(1, 2))
         if bias is not None:
             products[ALL_ONES] += bias
-        ctx.save_for_backward(v, u)
+        ctx.save_for_backward(v, weight)
         ctx.size, ctx.counts = size, counts
         out = _untile(a @ products.view(TILE**2, -1), counts, n_out)[:, : size[2] - 2, : size[3] - 2]
         return out.permute(0, 3, 1, 2).contiguous(memory_format=_format(x))
@@ -84,11 +83,13 @@ class _Winograd(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         a, g, b = matrices()
-        v, u = ctx.saved_tensors
+        v, weight = ctx.saved_tensors
         of_products = (a.T @ _tile(grad, ctx.counts)).view(TILE**2, -1, grad.shape[1])
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_tiles = (b.T @ torch.bmm(of_products, u).view(TILE**2, -1)).view(TILE, TILE, *ctx.counts, -1)
+            of_tiles = (b.T @ torch.bmm(of_products, _kernels(weight)).view(TILE**2, -1)).view(
+                TILE, TILE, *ctx.counts, -1
+            )
             of_x = _overlap_add(of_tiles, ctx.size).contiguous(memory_format=_format(grad))
         if ctx.needs_input_grad[1]:
             of_u = torch.bmm(of_products.transpose(1, 2), v)
@@ -96,6 +97,12 @@ class _Winograd(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             of_bias = of_products[ALL_ONES].sum(0)
         return of_x, of_weight, of_bias
+
+
+def _kernels(weight: Tensor) -> Tensor:
+    """(O, C, 3, 3) to (36, O, C), made anew for the backward pass: four times as large as the weights."""
+    _, g, _ = matrices()
+    return (g @ weight.flatten(2).flatten(0, 1).T).view(TILE**2, *weight.shape[:2])
 
 
 def _format(x: Tensor) -> torch.memory_format:

@@ -15,6 +15,7 @@ MAX_PEAK = 0.99
 MAX_RAISE_DB = 20.0
 MAX_MAKE_UP_DB, MAKE_UP_ROUNDS = 6.0, 4
 TOLERANCE_LU = 0.2
+FREE_EXCESS = 10 ** (0.5 / 20)  # peaks above the limit by no more take no more than 0.5 LU
 LIMITER_BLOCKS = 3  # over which the limiter's gain rises and falls: 4 ms at 44.1 kHz
 LIMITER_REACH = 2 * LIMITER_BLOCKS * BLOCK  # samples that decide a gain, on both sides
 
@@ -45,14 +46,20 @@ class Unlevelled:
         self.store.append(block)
         self.n_samples += block.shape[1]
         if block.numel():
-            self._peak = max(self._peak, float(block.abs().max()))
+            self._peak = max(self._peak, peak_of(block))
 
     def at(self, lufs: float, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
         """The result at this loudness, peaks limited; what that takes from the loudness is made up for."""
         gain = loudness_gain(lufs, self._meter.level_lufs())
-        if self._peak * gain > max_peak:
+        if self._peak * gain > max_peak * FREE_EXCESS:
             gain = made_up(self.store, gain, lufs, self.sample_rate, max_peak)
         return limited(self.store, gain, max_peak)
+
+
+def peak_of(waveform: Tensor) -> float:
+    """The largest |sample|, without an array of them all."""
+    low, high = waveform.aminmax()
+    return max(-float(low), float(high))
 
 
 def loudness_gain(wanted_lufs: float, found_lufs: float) -> float:
@@ -98,7 +105,7 @@ def _limit_part(tape: Tape, start: int, stop: int, max_peak: float) -> Tensor:
     begin = max(start - LIMITER_REACH, 0)
     piece = tape.between(begin, stop + LIMITER_REACH)
     part = piece[:, start - begin : stop - begin]
-    if piece.abs().max() <= max_peak:
+    if peak_of(piece) <= max_peak:
         return part
     return part * _limiter_gain(piece, max_peak)[:, start - begin : stop - begin]
 

@@ -152,10 +152,12 @@ class Translator:
     def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:
         """The survey with the range of levels and the instance-norm statistics of the whole piece."""
         resampler, mels = Resampler(sample_rate, self.mel.sample_rate), MelStream(self.mel)
-        windows, meter, taken = Windows(self.window, self.floor_db), LoudnessMeter(sample_rate), 0
+        windows, taken = Windows(self.window, self.floor_db), 0
+        meter = LoudnessMeter(sample_rate)
         for block in blocks:
             mixed = (block * survey.signs).mean(0)
-            meter.push(mixed[None])
+            if self.match.loudness_lufs is not None:
+                meter.push(mixed[None])
             mid = resampler.push(mixed)
             taken += len(mid)
             windows.push(self._matched(mels.push(mid.to(self.device))))

@@ -1,6 +1,5 @@
 """What every way from mel back to sound has in common: the protocol, and mel bands spread over STFT bins."""
 
-import warnings
 from functools import lru_cache
 from typing import Protocol
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, group_product
 
 TINY_POWER = 1e-24  # below it a bin has no phase
 
@@ -42,41 +42,42 @@ class Vocoder(Protocol):
         ...
 
 
+Matrix = Tensor | BandGroups  # on a CPU without most of its zeros: a bin meets two filters at most
+
+
 @lru_cache(maxsize=8)
-def _spreading(mel: MelSettings, device: torch.device) -> tuple[Tensor, Tensor]:
+def _spreading(mel: MelSettings, device: torch.device) -> tuple[Matrix, Tensor]:
     """The transposed filter bank with rows that sum to 1, and the places of bins that no filter reaches."""
     weights = mel.filter_bank(device).T
     total = weights.sum(1, keepdim=True)
     reached = torch.nonzero(total[:, 0] > 0)[:, 0]
     bins = torch.arange(len(weights), device=device)
     nearest = reached[(bins[:, None] - reached[None]).abs().argmin(1)]
-    return _compact((weights / total.clamp_min(1e-20))[nearest]), torch.nonzero(total[:, 0] == 0)[:, 0]
+    return _matrix((weights / total.clamp_min(1e-20))[nearest]), torch.nonzero(total[:, 0] == 0)[:, 0]
 
 
 @lru_cache(maxsize=8)
-def _gathering(mel: MelSettings, device: torch.device) -> Tensor:
-    return _compact(mel.filter_bank(device))
+def _gathering(mel: MelSettings, device: torch.device) -> Matrix:
+    return _matrix(mel.filter_bank(device))
 
 
-def _compact(matrix: Tensor) -> Tensor:
-    """On a CPU without the zeros: a bin meets two filters at most."""
-    if matrix.device.type != "cpu":
-        return matrix
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-        return matrix.to_sparse_csr()
+def _matrix(values: Tensor) -> Matrix:
+    return band_groups(values) if values.device.type == "cpu" else values
 
 
-def _product(matrix: Tensor, values: Tensor) -> Tensor:
+def _product(matrix: Matrix, values: Tensor) -> Tensor:
     """(R, K) times (B, K, F), in the memory order of the values."""
-    if matrix.layout == torch.strided:
+    if isinstance(matrix, Tensor):
         return torch.matmul(matrix, values)
-    frames = values.transpose(1, 2)
-    if frames.is_contiguous():
-        with torch.inference_mode(False):  # inside, no view of a sparse matrix that was made outside
-            transposed = matrix.t()
-        return (frames.flatten(0, 1) @ transposed).unflatten(0, frames.shape[:2]).transpose(1, 2)
-    return torch.stack([matrix @ item for item in values])
+    n_rows = sum(len(weights) for _, weights in matrix)
+    batch, _, n_frames = values.shape
+    if values.stride(1) == 1:
+        out = values.new_empty(batch, n_frames, n_rows).transpose(1, 2)
+    else:
+        out = values.new_empty(batch, n_rows, n_frames)
+    for item, made in zip(values, out, strict=True):
+        group_product(matrix, item, made)
+    return out
 
 
 def gather(magnitude: Tensor, mel: MelSettings) -> Tensor:
@@ -167,7 +168,8 @@ def mel_consistent(
         corrected = scale_(spectrum, mel_correction(target, size_of(spectrum), mel))
         consistent = mel.stft(mel.istft(corrected, n_samples, smooth=True))
         consistent.index_copy_(1, unseen, kept)
-        spectrum = torch.add(consistent, consistent - previous, alpha=momentum)
+        before, now = torch.view_as_real(previous), torch.view_as_real(consistent)
+        spectrum = torch.view_as_complex(torch.lerp(before, now, 1 + momentum))
         previous = consistent
     corrected = scale_(spectrum, mel_correction(target, size_of(spectrum), mel))
     return mel.istft(corrected, n_samples, smooth=True)
