@@ -195,6 +195,7 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
         UserError: the input is of another form or rate, or nobody takes the output.
     """
     from cyclegan_audio.translation import live
+    from cyclegan_audio.translation.workers import one_core
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
@@ -204,8 +205,9 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
         )
     print(f"late by {live.latency_s(translator):.1f} s", file=sys.stderr, flush=True)
     _hand_on(b"" if raw else live.wav_header(rate, channels))
-    for block in live.translate_live(translator, live.read_pcm(source, channels), channels, to, amount):
-        _hand_on(live.write_pcm(block))
+    with one_core():
+        for block in live.translate_live(translator, live.read_pcm(source, channels), channels, to, amount):
+            _hand_on(live.write_pcm(block))
 
 
 def _hand_on(data: bytes) -> None:

@@ -67,14 +67,19 @@ class GeneratorChange:
         self._found_db: tuple[float, float] | None = None
         self._floor_db = mel.floor_db
 
-    def stream(self, on_gpu: bool = False) -> WindowStream:
+    @property
+    def length(self) -> int:
+        """Frames of the windows of a stream."""
+        return self.window * SHARED_LENGTH if self.shared else self.window
+
+    def stream(self, on_gpu: bool = False, workers: int = 1) -> WindowStream:
         """The change of an endless mel, (M, n) dB to (M, m) dB."""
         batch = GPU_WINDOWS if on_gpu else 1
         if not self.shared:
             return WindowStream(self, self.window, self.window // OVERLAP, batch)
         multiple = int(self.generator.frame_multiple)  # type: ignore[arg-type]
-        length, overlap = self.window * SHARED_LENGTH, self.window // SHARED_OVERLAP
-        return WindowStream(self, length, overlap, max(batch // SHARED_LENGTH, 1), multiple)
+        batch = max(batch // SHARED_LENGTH, workers)
+        return WindowStream(self, self.length, self.window // SHARED_OVERLAP, batch, multiple, workers)
 
     def __call__(self, windows_db: Tensor) -> Tensor:
         """(N, M, F) dB to the change in dB, the same shape.

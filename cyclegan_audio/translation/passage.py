@@ -25,16 +25,21 @@ class Passage:
         vocoder: makes the mid's sound.
         chunk_frames: whose sound is made at once.
         device: where to compute; parts come from and go back to the CPU.
+        workers: windows, and chunks, at once.
     """
 
     def __init__(
-        self, change: GeneratorChange, vocoder: Vocoder, chunk_frames: int, device: torch.device
+        self,
+        change: GeneratorChange,
+        vocoder: Vocoder,
+        chunk_frames: int,
+        device: torch.device,
+        workers: int = 1,
     ) -> None:
         self.change, self.vocoder, self.mel, self.device = change, vocoder, change.mel, device
         self._mels = MelStream(self.mel)
-        self._changes = change.stream(device.type == "cuda")
-        threads = torch.get_num_threads() if device.type == "cpu" else 1
-        self._sound = SoundStream(self._make, self.mel, chunk_frames, threads)
+        self._changes = change.stream(device.type == "cuda", workers)
+        self._sound = SoundStream(self._make, self.mel, chunk_frames, workers)
         self._waiting: list[Tensor] = []  # source frames whose change is not known yet
         self._taken = 0
 

@@ -4,16 +4,14 @@ Each stage takes parts by `push` (the last one with `last=True`) and returns wha
 stage returns, joined, is what it would make of the whole, however the parts were cut.
 """
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import starmap
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
+from cyclegan_audio.translation.workers import shared
 
 MARGIN_FRAMES = 8  # beyond the reach of one STFT window
 FADE_FRAMES = 8
@@ -45,6 +43,18 @@ class Tape:
         if self._held is not None and before > self.start:
             self._held = self._held[..., before - self.start :].clone()
             self.start = before
+
+
+def in_groups(blocks: Iterable[Tensor], n_samples: int) -> Iterator[Tensor]:
+    """Blocks (C, n) joined to such of at least `n_samples`; the last may be shorter."""
+    held: list[Tensor] = []
+    for block in blocks:
+        held.append(block)
+        if sum(part.shape[1] for part in held) >= n_samples:
+            yield torch.cat(held, 1)
+            held = []
+    if held:
+        yield torch.cat(held, 1)
 
 
 class MelStream:
@@ -81,6 +91,7 @@ class WindowStream:
         overlap: frames that neighbours share, at most half a window.
         batch: windows at once.
         multiple: the last window may be shorter, a multiple of so many frames; None where it may not.
+        workers: windows of a batch are made by so many threads, one by one.
     """
 
     def __init__(
@@ -90,11 +101,13 @@ class WindowStream:
         overlap: int,
         batch: int,
         multiple: int | None = None,
+        workers: int = 1,
     ) -> None:
         if not 0 <= overlap <= window // 2:
             raise ValueError(f"overlap {overlap} must be between 0 and half of the window {window}")
         self.function = function
         self.window, self.overlap, self.batch, self.multiple = window, overlap, batch, multiple
+        self.workers = workers
         self._frames = Tape()
         self._next = 0  # where the next window begins: all before it is final
         self._tail: Tensor | None = None  # of the last window, to be faded out
@@ -123,6 +136,8 @@ class WindowStream:
 
     def _made(self, windows: list[Tensor]) -> list[Tensor]:
         """What the function makes of windows, of which the last may be shorter."""
+        if self.workers > 1:
+            return shared(lambda window: self.function(window[None])[0], windows, self.workers)
         if windows[0].shape == windows[-1].shape:
             return list(self.function(torch.stack(windows)))
         return [*(self._made(windows[:-1])), *self.function(windows[-1][None])]
@@ -152,13 +167,13 @@ class SoundStream:
         make: (C, n) samples and (..., F) values of their frames to (C, n) samples.
         mel: owner of steps and frames.
         chunk: frames made at once, more than two margins and a fade.
-        threads: chunks made at the same time, where so many are ready.
+        workers: chunks made at the same time, where so many are ready.
     """
 
     def __init__(
-        self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int, threads: int = 1
+        self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int, workers: int = 1
     ) -> None:
-        self.make, self.mel, self.chunk, self.threads = make, mel, chunk, threads
+        self.make, self.mel, self.chunk, self.workers = make, mel, chunk, workers
         self._samples, self._frames = Tape(), Tape()
         self._next = 0  # frame where the next chunk begins
         self._tail: Tensor | None = None  # of the last chunk, to be faded out
@@ -174,7 +189,7 @@ class SoundStream:
             self._next += self.chunk - 2 * MARGIN_FRAMES - FADE_FRAMES
         if last:
             pieces.append(self._piece(total))
-        made = list(self._all_made(pieces))
+        made = shared(lambda piece: self.make(*piece), pieces, self.workers)
         done = [self._joined(sound, last and sound is made[-1]) for sound in made]
         self._samples.forget(self._next * self.mel.hop_length)
         self._frames.forget(self._next)
@@ -185,17 +200,6 @@ class SoundStream:
         hop = self.mel.hop_length
         piece = self._samples.between(self._next * hop, stop * hop)
         return piece, self._frames.between(self._next, self._next + self.mel.n_frames(piece.shape[1]))
-
-    def _all_made(self, pieces: list[tuple[Tensor, Tensor]]) -> Iterable[Tensor]:
-        """The sound of pieces, which do not wait for each other: the same however many threads there are."""
-        if min(self.threads, len(pieces)) < 2:
-            return starmap(self.make, pieces)
-        before = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(self.threads, initializer=partial(torch.set_num_threads, 1)) as pool:
-                return list(pool.map(lambda piece: self.make(*piece), pieces))
-        finally:
-            torch.set_num_threads(before)  # torch takes what one thread said for all new ones
 
     def _joined(self, made: Tensor, last: bool) -> Tensor:
         """The sound of a chunk without its margins, faded in over the end of the one before."""

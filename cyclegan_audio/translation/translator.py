@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,12 +22,14 @@ from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, ha
 from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
 from cyclegan_audio.translation.passage import Passage, to_whole_frames
-from cyclegan_audio.translation.streams import MelStream
+from cyclegan_audio.translation.streams import MelStream, in_groups
 from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, survey_channels
+from cyclegan_audio.translation.workers import n_workers, one_core
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once
 CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
+GROUP_WINDOWS = 2  # of the generator, for each of several workers
 Progress = Callable[[float], None]
 
 
@@ -136,17 +139,19 @@ class Translator:
         """
         require_number("amount", amount, 0, 1)
         self.pair.generator(to)
-        survey = survey_channels(blocks(), sample_rate)
-        if survey.is_silent:
-            yield from blocks()
-            return
-        survey = self.survey_mel(blocks(), sample_rate, to, survey)
-        result = Unlevelled(store, sample_rate)
-        for made in self.stream(blocks(), sample_rate, to, survey, amount=amount):
-            result.append(made)
-            if on_progress:
-                on_progress(result.n_samples / survey.n_samples)
-        yield from result.at(survey.lufs, max_peak)
+        workers = n_workers(self.device)
+        with one_core():
+            survey = survey_channels(blocks(), sample_rate)
+            if not survey.is_silent:
+                survey = self.survey_mel(blocks(), sample_rate, to, survey)
+                result = Unlevelled(store, sample_rate)
+                for made in self.stream(blocks(), sample_rate, to, survey, amount=amount, workers=workers):
+                    result.append(made)
+                    if on_progress:
+                        on_progress(result.n_samples / survey.n_samples)
+                blocks = partial(result.at, survey.lufs, max_peak)
+            finished = blocks()
+        yield from finished
 
     @torch.no_grad()
     def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:
@@ -189,9 +194,14 @@ class Translator:
         *,
         amount: float = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
+        workers: int = 1,
     ) -> Iterator[Tensor]:
         """The translation of blocks (C, n) before its level is set: blocks (C, m)."""
-        passage = Passage(self.change(to, survey, amount), self.vocoder, chunk_frames, self.device)
+        change = self.change(to, survey, amount)
+        passage = Passage(change, self.vocoder, chunk_frames, self.device, workers)
+        if workers > 1:
+            window_s = change.length * self.mel.frame_s
+            blocks = in_groups(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
         there = Resampler(sample_rate, self.mel.sample_rate)
         back = Resampler(self.mel.sample_rate, sample_rate)
         taken = given = 0

@@ -19,7 +19,9 @@ from cyclegan_audio.translation.streams import (
     Tape,
     WindowStream,
     cross_fade,
+    in_groups,
 )
+from cyclegan_audio.translation.workers import one_core
 
 
 def preset(name: str):
@@ -128,11 +130,35 @@ def test_chunks_that_are_ready_are_made_by_threads_of_one_core_each():
             both_here.wait()  # so that one thread does not make them all
         return mel.istft(mel.stft(piece) * given.mean(), piece.shape[1])
 
-    among = SoundStream(make, mel, chunk, threads=2).push(wave, frames, last=True)
+    among = SoundStream(make, mel, chunk, workers=2).push(wave, frames, last=True)
     assert len(makers) == 2
     assert {threads for _, threads in makers} == {1}
     turns = itertools.count(2)
     assert torch.equal(SoundStream(make, mel, chunk).push(wave, frames, last=True), among)
+
+
+def test_windows_by_several_workers_are_the_same():
+    def louder(windows: Tensor) -> Tensor:
+        assert torch.get_num_threads() == 1
+        assert not torch.is_grad_enabled()
+        return windows * windows.mean((1, 2), keepdim=True)
+
+    mel = noise(3, 205)
+    with one_core():
+        for multiple in (None, 4):
+            alone = WindowStream(louder, 40, 8, 1, multiple)
+            among = WindowStream(louder, 40, 8, 2, multiple, workers=2)
+            with torch.no_grad():
+                expected = torch.cat([alone.push(mel[:, :99]), alone.push(mel[:, 99:], last=True)], 1)
+                got = torch.cat([among.push(mel[:, :99]), among.push(mel[:, 99:], last=True)], 1)
+            torch.testing.assert_close(got, expected)
+
+
+def test_groups_of_blocks_are_the_whole():
+    blocks = noise(2, 50).split(7, 1)
+    got = list(in_groups(blocks, 20))
+    assert [block.shape[1] for block in got] == [21, 21, 8]
+    assert torch.equal(torch.cat(got, 1), torch.cat(list(blocks), 1))
 
 
 def test_cross_fades_keep_power():

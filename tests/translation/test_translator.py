@@ -191,6 +191,19 @@ def test_long_music_goes_in_chunks_that_change_nothing():
     assert shares[-1] == 1
 
 
+def test_several_workers_give_the_same_song(monkeypatch):
+    wave = music(14.0, 44100, 2)
+    tilt = torch.linspace(-0.2, 0.2, 128)[:, None]
+    translator = Translator(pair("hifi", lambda x: (x + tilt).clamp(-1, 1)))
+    threads = torch.get_num_threads()
+    made = []
+    for workers in (1, 3):
+        monkeypatch.setattr("cyclegan_audio.translation.translator.n_workers", lambda device, n=workers: n)
+        made.append(translator(wave, 44100, to="other"))
+    torch.testing.assert_close(made[0], made[1], rtol=0, atol=1e-5)
+    assert torch.get_num_threads() == threads
+
+
 def test_opposed_channels_are_translated_too():
     wave = music(1.0, 44100).expand(2, -1) * torch.tensor([[1.0], [-1.0]])
     louder_highs = torch.linspace(-0.3, 0.3, 128)[:, None]
