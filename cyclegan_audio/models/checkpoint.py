@@ -95,13 +95,17 @@ def load_pair(
     """The generators of a RUN (see `resolve_run`), or of an exported ONNX file, ready to translate.
 
     Raises:
-        UserError: there is no such run, or its checkpoint is damaged.
+        UserError: there is no such run, its checkpoint is damaged, or it is a torch.export program.
     """
     path = resolve_run(run, checkpoint)
     if path.suffix == ".onnx":
         from cyclegan_audio.models.exported import load_exported
 
         return load_exported(path)
+    if path.suffix == ".pt2":
+        raise UserError(
+            f"{path} is a program for torch.export.load; give the run itself, or its export to .onnx"
+        )
     card, weights = _read_shipped(path, device) if path.is_dir() else _read_trained(path, device)
     try:
         return _pair(card, weights, path, device)

@@ -113,6 +113,10 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_pair(tmp_path / "bad.onnx")
+    (tmp_path / "program.pt2").write_bytes(b"a program")
+    with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
+        load_pair(tmp_path / "program.pt2")
+    (tmp_path / "program.pt2").unlink()
     monkeypatch.setattr(exported, "_difference", lambda *arguments: float("nan"))
     with pytest.raises(UserError, match="differs from the model"):
         exported.export_pair(pair, tmp_path / "pair.pt2", to="trap")
