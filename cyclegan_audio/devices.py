@@ -1,8 +1,9 @@
 """Where to compute, and how to share work among cores."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from cyclegan_audio.errors import UserError
 
 T = TypeVar("T")
+MAX_WORKERS = 8  # each holds a window's activations
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -27,19 +29,45 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def in_threads(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """Results, in order, of calls that do not wait for each other: as many at once as torch has threads.
+def n_workers(device: torch.device) -> int:
+    """Pieces of a song at once: as many as torch has threads, 8 at most; on a GPU one."""
+    return min(torch.get_num_threads(), MAX_WORKERS) if device.type == "cpu" else 1
 
-    Each has one thread to itself, so that the number of cores changes no number, and inherits inference mode.
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """No threads within operations.
+
+    Those that torch starts there wait for each other by spinning: on a busy machine two take several times as
+    long as one, and small operations gain little from them even on a free one.
     """
-    before, mode = torch.get_num_threads(), torch.is_inference_mode_enabled()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def in_threads(calls: Iterable[Callable[[], T]], workers: int | None = None) -> list[T]:
+    """Results, in order, of calls that do not wait for each other: `workers`, or torch's threads, at once.
+
+    Each has one core to itself, so that their number changes no result, and keeps the caller's modes of
+    gradients. A call must not share out work to several workers itself: they would wait for each other.
+    """
+    made, workers = list(calls), workers or torch.get_num_threads()
+    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
     def run(call: Callable[[], T]) -> T:
-        with torch.inference_mode(mode):
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
             return call()
 
-    try:
-        with ThreadPoolExecutor(before, initializer=partial(torch.set_num_threads, 1)) as pool:
-            return list(pool.map(run, calls))
-    finally:
-        torch.set_num_threads(before)  # torch takes what one thread said for all new ones
+    with one_core():  # here too, as torch takes what one thread said for all new ones
+        if min(workers, len(made)) < 2:
+            return [call() for call in made]
+        return list(_pool(workers).map(run, made))
+
+
+@lru_cache(maxsize=1)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1))

@@ -194,8 +194,8 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     Raises:
         UserError: the input is of another form or rate, or nobody takes the output.
     """
+    from cyclegan_audio.devices import one_core
     from cyclegan_audio.translation import live
-    from cyclegan_audio.translation.workers import one_core
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)

@@ -26,6 +26,9 @@ def test_calls_run_by_one_thread_each_in_their_order_and_mode() -> None:
         assert in_threads(partial(told, n) for n in range(5)) == [(n, 1, False) for n in range(5)]
         with torch.inference_mode():
             assert in_threads([partial(told, 7)]) == [(7, 1, True)]
+        with torch.no_grad():
+            assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [False] * 3
+        assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [True] * 3
         with pytest.raises(ZeroDivisionError):
             in_threads([lambda: 1 / 0])
         assert torch.get_num_threads() == 2

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from cyclegan_audio.errors import UserError
 
 AUTO = "auto"
+SCALED = "16-mixed"  # Lightning's name of the precision in which a scaler multiplies losses
 TENSOR_CORES = (7, 0)  # the compute capability from which half precision convolutions want channels-last
 WARM_UP = 3  # steps before a CUDA graph is captured, in which libraries choose their kernels
 
@@ -49,7 +50,7 @@ class Engine:
 
     def on(self, device: torch.device, precision: str = "32-true") -> "Engine":
         """Every `auto` settled for `device`; `precision` as Lightning names it."""
-        cuda, scaled = device.type == "cuda", precision == "16-mixed"
+        cuda, scaled = device.type == "cuda", precision == SCALED
         half = precision != "32-true"
         defaults = {
             "joint_forwards": cuda or device.type == "cpu",

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.engine import SCALED
 from cyclegan_audio.models.guard import Guard
 from cyclegan_audio.models.schedule import LinearDecay
-
-SCALED = "16-mixed"  # Lightning's name of the precision in which a scaler multiplies losses
 
 
 class RunModule(pl.LightningModule):

@@ -5,13 +5,14 @@ stage returns, joined, is what it would make of the whole, however the parts wer
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
-from cyclegan_audio.translation.workers import shared
+from cyclegan_audio.devices import in_threads
 
 MARGIN_FRAMES = 8  # beyond the reach of one STFT window
 FADE_FRAMES = 8
@@ -137,7 +138,8 @@ class WindowStream:
     def _made(self, windows: list[Tensor]) -> list[Tensor]:
         """What the function makes of windows, of which the last may be shorter."""
         if self.workers > 1:
-            return shared(lambda window: self.function(window[None])[0], windows, self.workers)
+            calls = (partial(self.function, window[None]) for window in windows)
+            return [made[0] for made in in_threads(calls, self.workers)]
         if windows[0].shape == windows[-1].shape:
             return list(self.function(torch.stack(windows)))
         return [*(self._made(windows[:-1])), *self.function(windows[-1][None])]
@@ -189,7 +191,7 @@ class SoundStream:
             self._next += self.chunk - 2 * MARGIN_FRAMES - FADE_FRAMES
         if last:
             pieces.append(self._piece(total))
-        made = shared(lambda piece: self.make(*piece), pieces, self.workers)
+        made = in_threads((partial(self.make, *piece) for piece in pieces), self.workers)
         done = [self._joined(sound, last and sound is made[-1]) for sound in made]
         self._samples.forget(self._next * self.mel.hop_length)
         self._frames.forget(self._next)

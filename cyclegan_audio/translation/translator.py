@@ -13,7 +13,7 @@ from torch import Tensor
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
-from cyclegan_audio.devices import choose_device
+from cyclegan_audio.devices import choose_device, n_workers, one_core
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics
@@ -24,7 +24,6 @@ from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
 from cyclegan_audio.translation.passage import Passage, to_whole_frames
 from cyclegan_audio.translation.streams import MelStream, in_groups
 from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, survey_channels
-from cyclegan_audio.translation.workers import n_workers, one_core
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once

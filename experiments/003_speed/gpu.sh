@@ -6,12 +6,12 @@ set -uo pipefail
 cd "$(dirname "$0")"
 
 part() {
-    timeout "$1" python measure.py "${@:2}" --device cuda || echo "not finished within $1 s: ${*:2}"
+    timeout "$1" python "${@:2}" --device cuda || echo "not finished within $1 s: ${*:2}"
 }
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-part 60 losses --model small
-part 140 ways --model paper --size 128x176
-part 140 ways --model paper --size 256x256 --channels 3
-part 60 ways --model small --size 128x176
-part 180 ways --model paper --size 128x176 --only reference --only auto --only "auto, compiled"
+part 60 agreement.py losses --model small
+part 140 measure.py ways --model paper --size 128x176
+part 140 measure.py ways --model paper --size 256x256 --channels 3
+part 60 measure.py ways --model small --size 128x176
+part 180 measure.py ways --model paper --size 128x176 --only reference --only auto --only "auto, compiled"

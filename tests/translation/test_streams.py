@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.windows import cut, join
 from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.devices import one_core
 from cyclegan_audio.translation.streams import (
     FADE_FRAMES,
     MARGIN_FRAMES,
@@ -21,7 +22,6 @@ from cyclegan_audio.translation.streams import (
     cross_fade,
     in_groups,
 )
-from cyclegan_audio.translation.workers import one_core
 
 
 def preset(name: str):

@@ -1,0 +1,93 @@
+"""Do all ways to compute a step give the same losses?
+
+    python agreement.py losses  [--device cuda] [--model paper]   # of the first step, against float64
+    python agreement.py course  --corpus DIR [--steps 90]         # means over many steps on real mels
+
+Prints Markdown.
+"""
+
+import argparse
+import statistics
+from itertools import islice
+
+import torch
+from measure import CPU_WAYS, CUDA_WAYS, MODELS, Step, make, reals
+from reference import ReferenceStep
+
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+
+SIZE = (128, 176)
+
+
+def reference_like(
+    packaged: Step, args: argparse.Namespace, dtype: torch.dtype, rounding: float = 0.0
+) -> ReferenceStep:
+    """The reference in `dtype`, with the weights of `packaged`, each off by about the share `rounding`."""
+    made = ReferenceStep(*MODELS[args.model], torch.device(args.device))
+    draws = torch.Generator().manual_seed(2)
+    for name in ("gen_ab", "gen_ba", "disc_a", "disc_b"):  # the same order of weights in both
+        wanted, have = getattr(made, name).to(dtype), getattr(packaged.module, name)
+        for mine, theirs in zip(wanted.parameters(), have.parameters(), strict=True):
+            noise = torch.randn(theirs.shape, generator=draws).to(theirs)
+            mine.data.copy_(theirs.data * (1 + rounding * noise))
+    return made
+
+
+def losses(args: argparse.Namespace) -> None:
+    """The first step's losses in each way against the reference in float64."""
+    device = torch.device(args.device)
+    mels = reals(SIZE, 1, device)
+    names = args.only or list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
+    exact = reference_like(make(names[0], MODELS[args.model], device, 1), args, torch.float64)
+    exact_losses = exact(*(mel.double() for mel in mels))
+    print("\n| way | largest relative error of a loss of step 1 |\n|---|---|")
+    for name in names:
+        step = make(name, MODELS[args.model], device, 1)
+        got = step(*mels)
+        errors = [abs(float(got[key]) / float(loss.detach()) - 1) for key, loss in exact_losses.items()]
+        print(f"| {name} | {max(errors):.1e} |", flush=True)
+
+
+def course(args: argparse.Namespace) -> None:
+    """Means of the losses over many steps, beside the reference's and one that is off by a rounding only."""
+    device = torch.device(args.device)
+    genres = Corpus.open(args.corpus).genres[:2]
+    data = UnpairedMelDataModule(args.corpus, *genres, frame_multiple=4, crop_frames=SIZE[1])
+    data.setup("fit")
+    data.set_epoch(0)
+    batches = [[b["real_a"], b["real_b"]] for b in islice(data.train_dataloader(), args.steps)]
+    names = args.only or list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
+    start = make(names[0], MODELS[args.model], device, 1)
+    steps = {
+        "reference": reference_like(start, args, torch.float32),
+        "reference, off by 1e-7": reference_like(start, args, torch.float32, 1e-7),
+    }
+    steps |= {name: make(name, MODELS[args.model], device, 1) for name in names}
+    print(f"\n{args.model}, {SIZE[0]} x {SIZE[1]}, {genres}, means over {len(batches)} steps\n")
+    columns: list[str] = []
+    for way, step in steps.items():
+        seen = [{k: float(v.detach()) for k, v in step(*(x.to(device) for x in b)).items()} for b in batches]
+        if not columns:
+            columns = sorted(seen[0])
+            print("| way | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+        means = {k: statistics.fmean(s[k] for s in seen) for k in columns}
+        print(f"| {way} | " + " | ".join(f"{means[k]:.4f}" for k in columns) + " |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    jobs = {"losses": losses, "course": course}
+    parser.add_argument("job", choices=jobs)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--model", choices=MODELS, default="small")
+    parser.add_argument("--steps", type=int, default=90, help="of `course`")
+    parser.add_argument("--corpus", help="of `course`")
+    parser.add_argument("--only", action="append", help="a way; more than one by repeating")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    jobs[args.job](args)
+
+
+if __name__ == "__main__":
+    main()
