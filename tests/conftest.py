@@ -46,7 +46,12 @@ def tiny_model() -> Callable[..., CycleGAN]:
 @pytest.fixture(scope="module")
 def quick_judges() -> Iterator[None]:
     """Judges of genre train for eight small batches only."""
-    settings = dataclasses.replace(judge.SETTINGS, epochs=1, min_batches=8, batch_size=8)
+    usual = judge.SETTINGS
+    recipes = {
+        name: dataclasses.replace(getattr(usual, name), min_batches=8, max_batches=8, batch_size=8)
+        for name in ("statistics", "convolutions")
+    }
+    settings = dataclasses.replace(usual, **recipes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "SETTINGS", settings)
         yield

@@ -38,16 +38,18 @@ HOW = (
     "is heard. In brackets: 95 % intervals over tracks."
 )
 DISTANCES = (
-    "Distances are to the target's training clips; their ceiling is what held-out clips of the target "
-    "keep from "
-    "them, which is about 0. Band statistics are an embedding that nobody taught genres; the judge's is its "
-    "last layer. Both are turned to 16 principal components. Values are without the bias of few clips "
+    "Distances are to the target's training clips; their ceiling is what held-out clips of the target keep "
+    "from them, which is about 0. Band statistics are an embedding that nobody taught genres; the judge's is "
+    "its hidden layers. Both are turned to 16 principal components. Values are without the bias of few clips "
     "(jackknife over tracks), so that they may fall below 0."
 )
 TRUST = (
-    "What the judges say of real held-out clips of both genres, balanced over genres: no share or "
-    "probability that they give means more than this. Below 6 kHz only: all above is cut off. Noise: in "
-    f"every band, {NOISE_DB:g} dB under each clip's loudest point. The calibration error is the mean "
+    "The judge is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
+    "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
+    "judge is logistic regression on such statistics. Below stands what both say of real held-out clips of "
+    "both genres, balanced over genres: no share or probability that they give means more than this. Below "
+    "6 kHz only: all above is cut off. Noise: in every band, "
+    f"{NOISE_DB:g} dB under each clip's loudest point. The calibration error is the mean "
     "distance between the probabilities given and the shares found, in ten bins; few clips make it larger."
 )
 JUDGES = {"judge": "judge", "linear": "linear judge"}

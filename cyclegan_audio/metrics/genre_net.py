@@ -1,22 +1,43 @@
-"""A small neural genre classifier of mels, trained apart from any CycleGAN."""
+"""A small neural genre classifier of mels, trained apart from any CycleGAN: convolutions and statistics."""
 
 import dataclasses
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 FRAME_S = 0.02  # frames are averaged to about this length, so that both mel definitions cost alike
-CUTOFFS_HZ = (4000.0, 20000.0)  # training examples lose all above a random frequency of this range
+PICTURE_POOL = 2  # convolutions see so many of these as one
 MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
-NOISE_SPREAD_DB = 6.0
 GROUPS = 32  # of neighbouring bands, whose relations are looked at
 N_RELATIONS = GROUPS * (GROUPS + 1)
 OUTLIER = 4.0  # standard deviations of a feature
 BLOCK = 64  # clips at once
+SMALLEST_VARIANCE = 1e-5
 NORMALISED_LIMIT = 3.0  # standard deviations; deeper silence says nothing more
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How one of the two branches is taught.
+
+    Attributes:
+        epochs: over the clips, in at least `min_batches` and at most `max_batches`.
+        weight_decay: of AdamW.
+        label_smoothing: share of the label that says nothing.
+        mixup: both parameters of the beta distribution of shares (Zhang et al. 2018); 0 mixes nothing.
+    """
+
+    epochs: int
+    min_batches: int
+    max_batches: int
+    batch_size: int
+    weight_decay: float
+    label_smoothing: float
+    mixup: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +45,17 @@ class NetSettings:
     """Numbers of the network and of its training.
 
     Attributes:
-        embedding: size of what `embed` gives.
+        widths: filters of each layer of convolutions.
+        embedding: hidden units of each branch.
         dropout: of features, and before the last layer.
+        statistics, convolutions: how the two branches are taught.
+        lr: of AdamW; it follows one cosine cycle.
+        averaged_share: of the batches, at the end, over which weights are averaged.
         views: augmented examples of each clip, made beforehand.
         plain_views: times that the clip as it is counts beside them.
-        epochs: over the clips, at least.
-        min_batches: at least so many, for small corpora.
-        lr, weight_decay: of AdamW; the rate follows one cosine cycle.
-        crop_share: share of a clip's frames in a training example.
+        crop_share: share of a clip's frames in a view.
+        picture_share: share of a view's frames that convolutions see at once.
+        masked_bands: fewer than so many neighbouring bands are hidden from convolutions.
         tilt_db: largest random gain of a band relative to the clip's mean, smooth over bands.
         noise_db: largest standard deviation of the random error of each point.
         quiet_floor, loud_floor: a random noise floor fills at most this share of the clip's range from below
@@ -39,17 +63,18 @@ class NetSettings:
         floor_spread_db: least and largest standard deviation of the floor.
     """
 
+    widths: tuple[int, ...] = (16, 24, 32, 48)
     embedding: int = 64
     dropout: float = 0.3
+    statistics: Recipe = Recipe(30, 150, 5000, 64, weight_decay=0.02, label_smoothing=0.05)
+    convolutions: Recipe = Recipe(20, 60, 1200, 32, weight_decay=0.05, label_smoothing=0.1, mixup=0.3)
+    lr: float = 2e-3
+    averaged_share: float = 0.1
     views: int = 8
     plain_views: int = 2
-    epochs: int = 30
-    min_batches: int = 250
-    batch_size: int = 64
-    lr: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
     crop_share: float = 0.7
+    picture_share: float = 0.7
+    masked_bands: int = 16
     tilt_db: float = 3.0
     noise_db: float = 3.0
     quiet_floor: float = 0.2
@@ -58,13 +83,87 @@ class NetSettings:
     seed: int = 0
 
 
+class Branch(nn.Module):
+    """One hidden layer on features of what a branch sees of clips: (N, ...) to one logit (N,).
+
+    Args:
+        size: D of the features (N, D).
+        settings: sizes.
+    """
+
+    def __init__(self, size: int, settings: NetSettings) -> None:
+        super().__init__()
+        self.dropout = settings.dropout
+        self.embedding = nn.Linear(size, settings.embedding)
+        self.last = nn.Linear(settings.embedding, 1)
+
+    def features(self, seen: Tensor) -> Tensor:
+        """(N, ...) to (N, D), standardised and clipped: one odd feature decides nothing."""
+        raise NotImplementedError
+
+    def embed(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
+        """(N, ...) to the hidden layer (N, embedding); with `random`, some features are left out."""
+        return F.relu(self.embedding(dropped(self.features(seen), self.dropout, random)))
+
+    def verdict(self, hidden: Tensor, random: np.random.Generator | None = None) -> Tensor:
+        """(N, embedding) to logits (N,)."""
+        return self.last(dropped(hidden, self.dropout, random))[:, 0]
+
+    def forward(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
+        """(N, ...) to logits (N,)."""
+        return self.verdict(self.embed(seen, random), random)
+
+
+class Statistics(Branch):
+    """Looks at fixed statistics (N, D), standardised as by the clips that it was taught by."""
+
+    def __init__(self, size: int, settings: NetSettings) -> None:
+        super().__init__(size, settings)
+        self.mean = nn.Buffer(torch.zeros(size))
+        self.scale = nn.Buffer(torch.ones(size))
+
+    def standardise_by(self, statistics: Tensor) -> None:
+        """Statistics (V, N, D) of training examples."""
+        self.mean.copy_(statistics.mean((0, 1)))
+        self.scale.copy_(statistics.flatten(0, 1).std(0, correction=0).clamp_min(1e-6))
+
+    def features(self, seen: Tensor) -> Tensor:
+        return ((seen - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
+
+
+class Convolutions(Branch):
+    """Looks at standardised mels (N, M, F) through layers of 3 x 3 filters over bands and time.
+
+    Two by two points are the channels of the first layer; each other layer halves the bands, the second also
+    time. Of what the last layer gives, mean, standard deviation and maximum over time count.
+    """
+
+    def __init__(self, n_mels: int, settings: NetSettings) -> None:
+        widths = settings.widths
+        super().__init__(3 * widths[-1] * math.ceil(n_mels / 2 ** len(widths)), settings)
+        self.level = nn.BatchNorm1d(n_mels, affine=False)
+        layers: list[nn.Module] = []
+        strides = (1, 2, *[(2, 1)] * (len(widths) - 2))
+        for n, width, stride in zip((4, *widths), widths, strides, strict=False):
+            filters = nn.Conv2d(n, width, 3, stride, 1, bias=False)
+            layers += [filters, nn.BatchNorm2d(width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.norm = nn.BatchNorm1d(self.embedding.in_features)
+
+    def features(self, seen: Tensor) -> Tensor:
+        even = F.pad(self.level(seen), (0, seen.shape[2] % 2, 0, seen.shape[1] % 2))
+        points = F.pixel_unshuffle(even[:, None], 2)
+        x = self.layers(points.contiguous(memory_format=torch.channels_last))
+        return self.norm(torch.cat([_moments(x), x.amax(-1).flatten(1)], 1)).clamp(-OUTLIER, OUTLIER)
+
+
 class GenreNet(nn.Module):
     """Mels in dB (N, M, F) of any level to one logit (N,), positive for the second genre.
 
-    Each clip is standardised over its bands and frames, so that level does not count. One hidden layer looks
-    at the mean and standard deviation over time of each band and of its steps from frame to frame, at its
-    modulation, and at how bands move together. Convolutions beside it only lowered its accuracy
-    (experiments/005_paper_results).
+    Each clip is standardised over its bands and frames, so that level does not count. Two branches look at
+    it, and their logits are added: convolutions over bands and time, and one hidden layer on the mean and
+    standard deviation over time of each band and of its steps from frame to frame, on its modulation, and on
+    how bands move together. Neither alone is as good (experiments/005_paper_results).
 
     Args:
         n_mels: M.
@@ -76,42 +175,34 @@ class GenreNet(nn.Module):
         super().__init__()
         self.pool = max(1, round(FRAME_S / frame_s))
         self.frame_s = frame_s * self.pool
-        size = 8 * n_mels + N_RELATIONS
-        self.mean = nn.Buffer(torch.zeros(size))
-        self.scale = nn.Buffer(torch.ones(size))
-        self.dropout = nn.Dropout(settings.dropout)
-        self.embedding = nn.Linear(size, settings.embedding)
-        self.last = nn.Linear(settings.embedding, 1)
+        self.statistics = Statistics(8 * n_mels + N_RELATIONS, settings)
+        self.convolutions = Convolutions(n_mels, settings)
 
-    def features(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to (N, 8 M + N_RELATIONS), in blocks."""
-        return torch.cat([self._features(block) for block in mels_db.split(BLOCK)])
-
-    def _features(self, mels_db: Tensor) -> Tensor:
+    def see(self, mels_db: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, M, F) to what the two branches see: (N, 8 M + N_RELATIONS) and (N, M, F / pools)."""
         x = standardise(mels_db)
         x = F.avg_pool1d(x, self.pool) if self.pool > 1 else x
         moments = _moments(x), _moments(x.diff(dim=2).abs())
-        return torch.cat([*moments, *modulation_log_power(x, self.frame_s), band_relations(x)], 1)
-
-    def standardised(self, features: Tensor) -> Tensor:
-        """(..., D) as seen from the training examples, clipped: one odd feature decides nothing."""
-        return ((features - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
-
-    def hidden(self, standardised: Tensor) -> Tensor:
-        """(N, D) standardised features to (N, embedding)."""
-        return F.relu(self.embedding(self.dropout(standardised)))
+        statistics = torch.cat([*moments, *modulation_log_power(x, self.frame_s), band_relations(x)], 1)
+        return statistics, F.avg_pool1d(x, PICTURE_POOL)
 
     def embed(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to (N, embedding)."""
-        return self.hidden(self.standardised(self.features(mels_db)))
-
-    def verdict(self, hidden: Tensor) -> Tensor:
-        """(N, embedding) to logits (N,)."""
-        return self.last(self.dropout(hidden))[:, 0]
+        """(N, M, F) to the hidden layers of both branches (N, 2 embedding)."""
+        statistics, pictures = self.see(mels_db)
+        return torch.cat([self.statistics.embed(statistics), self.convolutions.embed(pictures)], 1)
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to logits (N,)."""
-        return self.verdict(self.embed(mels_db))
+        statistics, pictures = self.see(mels_db)
+        return self.statistics(statistics) + self.convolutions(pictures)
+
+
+def dropped(x: Tensor, share: float, random: np.random.Generator | None) -> Tensor:
+    """Dropout by a generator of its own, so that trainings in threads do not disturb each other; or x."""
+    if random is None:
+        return x
+    kept = torch.from_numpy(random.random(x.shape, dtype=np.float32) >= share)
+    return x * kept / (1 - share)
 
 
 def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
@@ -142,8 +233,9 @@ def band_relations(x: Tensor) -> Tensor:
 
 def _moments(x: Tensor) -> Tensor:
     """Mean and standard deviation over the last axis, (N, ..., F) to (N, D)."""
-    spread = (x.var(-1, correction=0) + 1e-5).sqrt()
-    return torch.cat([x.mean(-1).flatten(1), spread.flatten(1)], 1)
+    mean = x.mean(-1)
+    spread = (x.square().mean(-1) - mean.square()).clamp_min(0).add(SMALLEST_VARIANCE).sqrt()
+    return torch.cat([mean.flatten(1), spread.flatten(1)], 1)
 
 
 def standardise(mels_db: Tensor) -> Tensor:
@@ -151,47 +243,3 @@ def standardise(mels_db: Tensor) -> Tensor:
     centred = mels_db - mels_db.mean((1, 2), keepdim=True)
     scale = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-3)
     return (centred / scale).clamp(-NORMALISED_LIMIT, NORMALISED_LIMIT)
-
-
-def low_pass(mels_db: Tensor, band_hz: Tensor, cutoff_hz: float | Tensor) -> Tensor:
-    """Bands above the cutoff (a number, or one a clip (N,)) fall to the least value of their clip."""
-    cutoff = torch.as_tensor(cutoff_hz).reshape(-1, 1, 1)
-    return torch.where(band_hz[:, None] > cutoff, mels_db.amin((1, 2), keepdim=True), mels_db)
-
-
-def noisy(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
-    """Mels (N, M, F) with noise in every band, `below_db` under the loudest point of each clip."""
-    drawn = NOISE_SPREAD_DB * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(seed))
-    return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - below_db + drawn)
-
-
-def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
-    """(n,) frequencies, uniform in octaves."""
-    low, high = (math.log(hz) for hz in CUTOFFS_HZ)
-    return (low + (high - low) * torch.rand(n, generator=random)).exp()
-
-
-def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: torch.Generator) -> Tensor:
-    """What noise, equalisers, codecs and errors of a generator do to mels (N, M, F); same shape but shorter.
-
-    A cut in time, a smooth random gain over bands, random errors of points, a noise floor, and, half the
-    time, a low pass.
-    """
-    n, n_mels, n_frames = mels_db.shape
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(n, *shape, generator=random)
-
-    length = max(1, round(settings.crop_share * n_frames))
-    start = int(torch.randint(n_frames - length + 1, (1,), generator=random))
-    x = mels_db[:, :, start : start + length]
-    knots = uniform(-settings.tilt_db, settings.tilt_db, 1, 5)
-    x = x + F.interpolate(knots, n_mels, mode="linear", align_corners=True)[:, 0, :, None]
-    x = x + uniform(0, settings.noise_db, 1, 1) * torch.randn(x.shape, generator=random)
-    low, high = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
-    quiet, loud = settings.quiet_floor, settings.loud_floor
-    filled = torch.where(uniform(0, 1, 1, 1) < 0.5, uniform(-quiet, quiet, 1, 1), uniform(quiet, loud, 1, 1))
-    spread = uniform(*settings.floor_spread_db, 1, 1) * torch.randn(x.shape, generator=random)
-    x = x.maximum(low + (high - low) * filled + spread)
-    cutoff_hz = torch.where(uniform(0, 1) < 0.5, random_cutoffs_hz(n, random), torch.inf)
-    return low_pass(x, band_hz, cutoff_hz)

@@ -4,7 +4,8 @@
     judge.probability(mels_db)  # (N,), of trap
     judge.accuracy, judge.accuracy_low_passed, judge.accuracy_noisy, judge.reliability.error
 
-The first call trains (about 20 s for 1,000 clips on one core) and keeps the judge in CORPUS/judges.
+The first call trains (two minutes of one core for 1,000 clips, shared among cores) and keeps the judge in
+CORPUS/judges.
 """
 
 import dataclasses
@@ -25,14 +26,15 @@ from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.tracks import write_atomic
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.metrics.accuracy import Reliability, balanced_accuracy, fit_temperature, reliability
-from cyclegan_audio.metrics.genre_net import GenreNet, NetSettings, low_pass, noisy
+from cyclegan_audio.metrics.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_net import GenreNet, NetSettings
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.linear import LinearNet, train_linear
 from cyclegan_audio.metrics.net_training import train_net
 
 log = logging.getLogger(__name__)
 
-VERSION = 4  # of the code below: other versions do not take each other's judges from the disk
+VERSION = 5  # of the code below: other versions do not take each other's judges from the disk
 LOW_PASS_HZ = 6000.0
 NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
 BLOCK = 64
@@ -75,7 +77,7 @@ class Judge:
 
     @torch.inference_mode()
     def embed(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to (N, D): the network's hidden layer, or the linear judge's band statistics."""
+        """(N, M, F) to (N, D): the network's hidden layers, or the linear judge's band statistics."""
         return torch.cat([self.net.embed(block) for block in mels_db.split(BLOCK)])
 
 

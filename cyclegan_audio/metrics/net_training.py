@@ -1,16 +1,93 @@
 """Training of the neural genre classifier, and what it says of tracks that it was not trained on."""
 
 import copy
+import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.devices import in_threads
+from cyclegan_audio.metrics.augmentation import augment
 from cyclegan_audio.metrics.folds import track_folds
-from cyclegan_audio.metrics.genre_net import BLOCK, GenreNet, NetSettings, augment
+from cyclegan_audio.metrics.genre_net import BLOCK, Branch, GenreNet, NetSettings, Recipe
 
 FOLDS = 3  # of tracks, to calibrate by
+
+OnStep = Callable[[int, int], None]
+
+
+class Views:
+    """What the branches see of clips as they are and of augmented ones, made once.
+
+    Attributes:
+        statistics: (V, N, D), the clips as they are first.
+        pictures: V of (N, M, F), half precision; those of the clips as they are are longer.
+    """
+
+    def __init__(
+        self, net: GenreNet, mels_db: Tensor, band_hz: Tensor, settings: NetSettings, work: "Work"
+    ) -> None:
+        self.settings = settings
+        self.kinds = np.r_[np.zeros(settings.plain_views, int), np.arange(1, settings.views + 1)]
+
+        def seen(view: int) -> tuple[Tensor, Tensor]:
+            random, parts = torch.Generator().manual_seed(settings.seed + view), []
+            for block in mels_db.split(BLOCK):
+                parts.append(net.see(augment(block, band_hz, settings, random) if view else block))
+                work.add(len(block))
+            return torch.cat([own for own, _ in parts]), torch.cat([own.half() for _, own in parts])
+
+        made = in_threads([partial(seen, view) for view in range(settings.views + 1)])
+        self.statistics = torch.stack([statistics for statistics, _ in made])
+        self.pictures = [pictures for _, pictures in made]
+
+    def draw_statistics(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+        """A random view of each of the clips `rows`: (n, D)."""
+        return self.statistics[random.choice(self.kinds, len(rows)), rows]
+
+    def draw_pictures(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+        """The same, cut in time at random, some neighbouring bands hidden: (n, M, F)."""
+        length = max(1, round(self.settings.picture_share * self.pictures[-1].shape[2]))
+        cuts = []
+        for kind, row in zip(random.choice(self.kinds, len(rows)), rows, strict=True):
+            picture = self.pictures[kind][row]
+            start = random.integers(picture.shape[1] - length + 1)
+            cuts.append(picture[:, start : start + length])
+        x = torch.stack(cuts).float()
+        count = random.integers(self.settings.masked_bands, size=(len(rows), 1))
+        first = random.integers(x.shape[1] - count + 1)
+        band = np.arange(x.shape[1])
+        return x.masked_fill(torch.from_numpy((band >= first) & (band < first + count))[:, :, None], 0.0)
+
+
+class Work:
+    """Tells how many examples of all have been worked through, by any thread; stops all on request."""
+
+    def __init__(self, total: int, on_step: OnStep) -> None:
+        self.done, self.total, self.on_step, self.stopped = 0, total, on_step, False
+        self.lock = threading.Lock()
+
+    def add(self, examples: int) -> None:
+        """Some are done.
+
+        Raises:
+            InterruptedError: another thread wants all to stop.
+        """
+        if self.stopped:
+            raise InterruptedError
+        with self.lock:
+            self.done += examples
+            self.on_step(self.done, self.total)
+
+
+def n_batches(recipe: Recipe, n_clips: int) -> tuple[int, int]:
+    """In all, and in an epoch."""
+    in_epoch = max(1, n_clips // recipe.batch_size)
+    return min(max(recipe.epochs * in_epoch, recipe.min_batches), recipe.max_batches), in_epoch
 
 
 def train_net(
@@ -20,62 +97,100 @@ def train_net(
     band_hz: Tensor,
     frame_s: float,
     settings: NetSettings,
-    on_step: Callable[[int, int], None] = lambda done, total: None,
+    on_step: OnStep = lambda done, total: None,
 ) -> tuple[GenreNet, Tensor]:
     """Train on mels (N, M, F) with labels (N,) of 0 and 1 and their tracks; both genres count alike.
 
+    Branches and folds are trained in as many threads as torch has; their number changes no result.
+
     Args:
-        on_step: told the steps done and their total.
+        on_step: told the examples worked through and their total.
 
     Returns:
         The network, and for each clip the logit (N,) by another that was trained without the third of the
         tracks that the clip is in (NaN where a genre has one track).
     """
     folds = track_folds(labels.numpy(), groups, FOLDS, settings.seed)
-    total = settings.views + 1 + len(folds)
-    with torch.random.fork_rng():
-        net = GenreNet(mels_db.shape[1], frame_s, settings)
-    random = torch.Generator().manual_seed(settings.seed)
-    views = [net.features(mels_db)]
-    for done in range(1, settings.views + 1):
-        parts = [augment(block, band_hz, settings, random) for block in mels_db.split(BLOCK)]
-        views.append(torch.cat([net.features(part) for part in parts]))
-        on_step(done, total)
-    both = torch.stack([views[0]] * settings.plain_views + views[1:])
-    mean, scale = both.mean((0, 1)), both.flatten(0, 1).std(0, correction=0).clamp_min(1e-6)
-    net.mean.copy_(mean)
-    net.scale.copy_(scale)
-    seen, given = net.standardised(both), torch.full((len(labels),), torch.nan)
-    for done, (train, test) in enumerate(folds, settings.views + 1):
-        other = fit(copy.deepcopy(net), seen[:, train], labels[train], settings)
-        with torch.inference_mode():
-            given[test] = other.verdict(other.hidden(seen[0, test]))
-        on_step(done, total)
-    return fit(net, seen, labels, settings), given
-
-
-def fit(net: GenreNet, seen: Tensor, labels: Tensor, settings: NetSettings) -> GenreNet:
-    """The network taught by standardised features (V, N, D) of V views and labels (N,)."""
+    taught = [np.arange(len(labels)), *(train for train, _ in folds)]
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        net.embedding.reset_parameters()
-        net.last.reset_parameters()
-        net.train()
-        counts = torch.bincount(labels, minlength=2).clamp_min(1)
-        weight = (len(labels) / (2 * counts))[labels]
-        targets = labels * (1 - settings.label_smoothing) + settings.label_smoothing / 2
-        in_epoch = max(1, len(labels) // settings.batch_size)
-        total = max(settings.epochs * in_epoch, settings.min_batches)
-        optimizer = torch.optim.AdamW(net.parameters(), settings.lr, weight_decay=settings.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=total)
-        for step in range(total):
-            if step % in_epoch == 0:
-                batches = torch.randperm(len(labels)).tensor_split(in_epoch)
-            rows = batches[step % in_epoch]
-            given = net.verdict(net.hidden(seen[torch.randint(len(seen), (len(rows),)), rows]))
-            loss = F.binary_cross_entropy_with_logits(given, targets[rows], weight[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return net.eval()
+        nets = [GenreNet(mels_db.shape[1], frame_s, settings)]
+    nets += [copy.deepcopy(nets[0]) for _ in folds]
+    recipes = settings.convolutions, settings.statistics
+    sizes = [n_batches(recipe, len(rows))[0] * recipe.batch_size for rows in taught for recipe in recipes]
+    work = Work((settings.views + 1) * len(labels) + sum(sizes), on_step)
+    views = Views(nets[0], mels_db, band_hz, settings, work)
+    fit = partial(fit_branch, labels=labels, settings=settings, work=work)
+    calls = [
+        partial(fit, net.convolutions, settings.convolutions, views.draw_pictures, rows=rows)
+        for net, rows in zip(nets, taught, strict=True)
+    ]
+    for net, rows in zip(nets, taught, strict=True):
+        net.statistics.standardise_by(views.statistics[np.ix_(views.kinds, rows)])
+        calls.append(partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows))
+    try:
+        in_threads(calls)
+    finally:
+        work.stopped = True
+    given = torch.full((len(labels),), torch.nan)
+    for net, (_, test) in zip(nets[1:], folds, strict=True):
+        given[test] = logits_of(net.eval(), views, test)
+    return nets[0].eval(), given
+
+
+@torch.inference_mode()
+def logits_of(net: GenreNet, views: Views, rows: np.ndarray) -> Tensor:
+    """Logits (n,) of clips as they are."""
+    plain = views.pictures[0][rows].float()
+    of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
+    return of_pictures + net.statistics(views.statistics[0][rows])
+
+
+def fit_branch(
+    branch: Branch,
+    recipe: Recipe,
+    draw: Callable[[np.ndarray, np.random.Generator], Tensor],
+    labels: Tensor,
+    rows: np.ndarray,
+    settings: NetSettings,
+    work: Work,
+) -> None:
+    """Teach a branch what `draw` shows of the clips `rows`, of all with labels (N,)."""
+    random = np.random.default_rng(settings.seed)
+    total, in_epoch = n_batches(recipe, len(rows))
+    counts = torch.bincount(labels[rows], minlength=2).clamp_min(1)
+    weight = (len(rows) / (2 * counts))[labels]
+    targets = labels * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+    optimizer = torch.optim.AdamW(
+        branch.parameters(), settings.lr, weight_decay=recipe.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=total)
+    averaged, n_averaged = copy.deepcopy(branch.state_dict()), 0
+    branch.train()
+    for step in range(total):
+        if step % in_epoch == 0:
+            batches = np.array_split(random.permutation(rows), in_epoch)
+        own = batches[step % in_epoch]
+        seen, target = draw(own, random), targets[own]
+        if recipe.mixup:
+            seen, target = mixed(seen, target, recipe.mixup, random)
+        loss = F.binary_cross_entropy_with_logits(branch(seen, random), target, weight[own])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step >= total * (1 - settings.averaged_share):
+            n_averaged += 1
+            for name, value in branch.state_dict().items():
+                if value.is_floating_point():
+                    averaged[name].lerp_(value, 1 / n_averaged)
+        work.add(recipe.batch_size)
+    branch.load_state_dict(averaged)
+
+
+def mixed(seen: Tensor, target: Tensor, mixup: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Each example (n, M, F) and target (n,) mixed with another of the batch."""
+    share = torch.from_numpy(random.beta(mixup, mixup, len(seen))).float()
+    other = torch.from_numpy(random.permutation(len(seen)))
+    of_seen = share[:, None, None]
+    return of_seen * seen + (1 - of_seen) * seen[other], share * target + (1 - share) * target[other]

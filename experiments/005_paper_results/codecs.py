@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.metrics.accuracy import balanced_accuracy
-from cyclegan_audio.metrics.genre_net import low_pass, noisy
+from cyclegan_audio.metrics.augmentation import low_pass, noisy
 from cyclegan_audio.metrics.judge import LOW_PASS_HZ, judge_for, linear_judge_for
 
 CODECS = {  # name: format, subtype, libsndfile's compression level

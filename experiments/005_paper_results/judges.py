@@ -1,6 +1,7 @@
 """The judge (or the linear one), blocks kept apart, clips as they are and made worse: judges.py CORPUS A B
 
-Five folds over tracks (or blocks); every clip is judged once, by a judge that knows nothing of its track.
+Five folds over tracks (or blocks); every clip is judged once, by a judge that knows nothing of its track, and
+by each of its two branches alone.
 """
 
 import argparse
@@ -8,17 +9,39 @@ import time
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.metrics.accuracy import balanced_accuracy, fit_temperature, reliability
-from cyclegan_audio.metrics.genre_net import low_pass, noisy
-from cyclegan_audio.metrics.judge import LINEAR, LOW_PASS_HZ, NETWORK, SETTINGS, GenreClassifier, logits
+from cyclegan_audio.metrics.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_net import GenreNet
+from cyclegan_audio.metrics.judge import (
+    BLOCK,
+    LINEAR,
+    LOW_PASS_HZ,
+    NETWORK,
+    SETTINGS,
+    GenreClassifier,
+    logits,
+)
 from cyclegan_audio.metrics.linear import train_linear
 from cyclegan_audio.metrics.net_training import train_net
 
 FOLDS, SEED = 5, 0
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point
 SPLITS = ("train", "val", "test")
+
+
+@torch.inference_mode()
+def by_branch(net: GenreClassifier, mels_db: Tensor) -> dict[str, Tensor]:
+    """Logits (N,) of clips (N, M, F), and those of each branch."""
+    if not isinstance(net, GenreNet):
+        return {"": logits(net, mels_db)}
+    seen = [net.see(block) for block in mels_db.split(BLOCK)]
+    statistics = torch.cat([net.statistics(own) for own, _ in seen])
+    convolutions = torch.cat([net.convolutions(own) for _, own in seen])
+    alone = {", statistics alone": statistics, ", convolutions alone": convolutions}
+    return {"": statistics + convolutions, **alone}
 
 
 def main() -> None:
@@ -52,22 +75,23 @@ def main() -> None:
         else:
             net, left_out = train_linear(*known)
         temperature[test] = fit_temperature(left_out, train_labels)
-        print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s")
+        print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s", flush=True)
         cases = {"as published": mels_db[test]}
         cases["low-passed at 6 kHz"] = low_pass(mels_db[test], mel.band_hz, LOW_PASS_HZ)
         cases |= {f"noise at -{db:g} dB": noisy(mels_db[test], db) for db in NOISES_DB}
         for name, case_db in cases.items():
-            found.setdefault(name, np.zeros(len(clips)))[test] = logits(net, case_db).numpy()
+            for branch, given in by_branch(net, case_db).items():
+                found.setdefault(name + branch, np.zeros(len(clips)))[test] = given.numpy()
         tested.append(test)
         done = np.concatenate(tested)
-        for name, given in found.items():
-            right = (given[done] > 0) == (labels[done] > 0)
+        for name, logit in found.items():
+            right = (logit[done] > 0) == (labels[done] > 0)
             value = balanced_accuracy(right.tolist(), labels[done].tolist(), tracks[done].tolist())
             print(
                 f"  {name}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}", flush=True
             )
-        given = torch.from_numpy(found["as published"] / temperature)[done]
-        in_bins = reliability(given.sigmoid(), torch.from_numpy(labels[done]))
+        calibrated = torch.from_numpy(found["as published"] / temperature)[done]
+        in_bins = reliability(calibrated.sigmoid(), torch.from_numpy(labels[done]))
         print(f"  calibration error {in_bins.error:.3f}, n = {in_bins.n}: {in_bins}", flush=True)
         right = (found["as published"][test] > 0) == (labels[test] > 0)
         print(f"  this fold: {right.sum()} of {len(test)}, {len(set(tracks[test]))} blocks", flush=True)

@@ -15,9 +15,9 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.evaluation.measured import Judges, make_judges, probability
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
+from cyclegan_audio.metrics.augmentation import noisy
 from cyclegan_audio.metrics.clip_scores import fault_scores, genre_scores, piece_scores
 from cyclegan_audio.metrics.distances import Principal, distances_to
-from cyclegan_audio.metrics.genre_net import noisy
 
 SEED = 0
 NOISE_DB = 40.0  # under the clip's loudest point
