@@ -143,7 +143,7 @@ class Convolutions(Branch):
         super().__init__(3 * widths[-1] * math.ceil(n_mels / 2 ** len(widths)), settings)
         self.level = nn.BatchNorm1d(n_mels, affine=False)
         layers: list[nn.Module] = []
-        strides = (1, 2, *[(2, 1)] * (len(widths) - 2))
+        strides = [(1, 1), (2, 2), *[(2, 1)] * (len(widths) - 2)]
         for n, width, stride in zip((4, *widths), widths, strides, strict=False):
             filters = nn.Conv2d(n, width, 3, stride, 1, bias=False)
             layers += [filters, nn.BatchNorm2d(width), nn.ReLU()]

@@ -121,13 +121,13 @@ def train_net(
     work = Work((settings.views + 1) * len(labels) + sum(sizes), on_step)
     views = Views(nets[0], mels_db, band_hz, settings, work)
     fit = partial(fit_branch, labels=labels, settings=settings, work=work)
-    calls = [
-        partial(fit, net.convolutions, settings.convolutions, views.draw_pictures, rows=rows)
-        for net, rows in zip(nets, taught, strict=True)
-    ]
+    calls = []
     for net, rows in zip(nets, taught, strict=True):
         net.statistics.standardise_by(views.statistics[np.ix_(views.kinds, rows)])
-        calls.append(partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows))
+        calls += [
+            partial(fit, net.convolutions, settings.convolutions, views.draw_pictures, rows=rows),
+            partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows),
+        ]
     try:
         in_threads(calls)
     finally:

@@ -2,12 +2,12 @@
 
 import argparse
 import io
-from collections.abc import Callable
 
 import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchaudio.functional import resample
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.metrics.accuracy import balanced_accuracy
@@ -19,7 +19,10 @@ CODECS = {  # name: format, subtype, libsndfile's compression level
     "MP3, low": ("MP3", "MPEG_LAYER_III", 0.9),
     "MP3, lowest": ("MP3", "MPEG_LAYER_III", 0.99),
     "Ogg Vorbis, lowest": ("OGG", "VORBIS", 1.0),
+    "Opus, low": ("OGG", "OPUS", 0.85),
+    "Opus, lowest": ("OGG", "OPUS", 0.97),
 }
+OPUS_RATE = 48000  # it takes no 44.1 kHz
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point
 
 
@@ -27,15 +30,17 @@ def coded(waveforms: Tensor, rate: int, name: str) -> tuple[Tensor, float]:
     """Waveforms (N, T) written and read again, and kbit/s."""
     kind, subtype, level = CODECS[name]
     mode = {"bitrate_mode": "CONSTANT"} if kind == "MP3" else {}
+    own_rate = OPUS_RATE if subtype == "OPUS" else rate
     out, n_bytes = [], 0
     for waveform in waveforms:
-        buffer = io.BytesIO()
+        buffer, given = io.BytesIO(), resample(waveform, rate, own_rate).numpy()
         soundfile.write(
-            buffer, waveform.numpy(), rate, format=kind, subtype=subtype, compression_level=level, **mode
+            buffer, given, own_rate, format=kind, subtype=subtype, compression_level=level, **mode
         )
         n_bytes += buffer.tell()
         buffer.seek(0)
-        made = torch.from_numpy(soundfile.read(buffer, dtype="float32")[0])[: len(waveform)]
+        read = torch.from_numpy(soundfile.read(buffer, dtype="float32")[0])
+        made = resample(read, own_rate, rate)[: len(waveform)]
         out.append(F.pad(made, (0, len(waveform) - len(made))))
     return torch.stack(out), n_bytes * 8 / 1000 / (waveforms.numel() / rate)
 
@@ -53,20 +58,20 @@ def main() -> None:
     labels, tracks = [genres.index(clip.genre) for clip in clips], [clip.track for clip in clips]
     waveforms, mel = torch.stack([corpus.audio(clip) for clip in clips]), corpus.mel
     plain_db = mel.mel_db(waveforms)
-    cases: dict[str, Callable[[], Tensor]] = {
-        "as it is": lambda: plain_db,
-        "low-passed at 6 kHz": lambda: low_pass(plain_db, mel.band_hz, LOW_PASS_HZ),
-        **{f"noise at -{db:g} dB": lambda db=db: noisy(plain_db, db) for db in NOISES_DB},  # type: ignore[misc]
+    cases = {
+        "as it is": plain_db,
+        "low-passed at 6 kHz": low_pass(plain_db, mel.band_hz, LOW_PASS_HZ),
+        **{f"noise at -{db:g} dB": noisy(plain_db, db) for db in NOISES_DB},
     }
     for name in CODECS:
         made, kbit_s = coded(waveforms, mel.sample_rate, name)
-        cases[f"{name} ({kbit_s:.0f} kbit/s)"] = lambda made=made: mel.mel_db(made)  # type: ignore[misc]
+        cases[f"{name} ({kbit_s:.0f} kbit/s)"] = mel.mel_db(made)
     judges = {"judge": judge_for(corpus, genres), "linear": linear_judge_for(corpus, genres)}
     for judge, of in judges.items():
         print(f"{judge}: calibration error {of.reliability.error:.3f}, n = {of.reliability.n}")
-    for name, make in cases.items():
+    for name, mels_db in cases.items():
         for judge, of in judges.items():
-            right = (of.probability(make()) > 0.5) == torch.tensor(labels).bool()
+            right = (of.probability(mels_db) > 0.5) == torch.tensor(labels).bool()
             value = balanced_accuracy(right.tolist(), labels, tracks)
             print(f"{name}, {judge}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}")
 
