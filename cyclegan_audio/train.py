@@ -11,11 +11,10 @@ from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.checkpoint import make_card
-from cyclegan_audio.models.run_folder import CONFIG
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
 from cyclegan_audio.training.ranks import parents_run, require_shared_folder
-from cyclegan_audio.training.resume import keep_run_folder, resumed_config, take_up, to_resume
+from cyclegan_audio.training.resume import run_arguments, settled_config, take_up, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 
 VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
@@ -50,13 +49,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
     return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
 
 
-def _arguments(arguments: list[str]) -> list[str]:
-    """The command line: of a further rank only the folder, where the first rank left the configuration."""
-    run_dir = parents_run()
-    return keep_run_folder(arguments) if run_dir is None else [f"run_dir={run_dir}"]
-
-
-@hydra_main("train", before=_arguments, verbatim=VERBATIM)
+@hydra_main("train", before=run_arguments, verbatim=VERBATIM)
 def main(cfg: DictConfig) -> float | None:
     """The command: `cfg` is `conf/train.yaml` with the command line's overrides.
 
@@ -66,14 +59,13 @@ def main(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
     try:
+        cfg = settled_config(cfg, run_dir, hydra.overrides.task)
         if parents_run() is not None:
-            train(OmegaConf.load(run_dir / CONFIG), run_dir)  # type: ignore[arg-type]
+            train(cfg, run_dir)
             return None
-        if cfg.resume is not None:
-            cfg = resumed_config(cfg.resume, hydra.overrides.task)
-        require_shared_folder(cfg, hydra.overrides.task)
         if hydra.mode == RunMode.MULTIRUN:
             return job(train, cfg, run_dir, hydra.overrides.task)
+        require_shared_folder(cfg, hydra.overrides.task)
         if is_unfinished_job(run_dir):
             again(train, cfg, run_dir)
         else:

@@ -12,7 +12,8 @@ from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import Spans, training_spans
 from cyclegan_audio.models.checkpoint import FORMAT, read_checkpoint
-from cyclegan_audio.training.resume import keep_run_folder, place_data, resumed_config, to_resume
+from cyclegan_audio.training.ranks import require_shared_folder
+from cyclegan_audio.training.resume import place_data, run_arguments, settled_config, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 from cyclegan_audio.vocoders.neural.gan import VocoderGAN
 
@@ -68,14 +69,14 @@ def vocoder_card(cfg: DictConfig, mel: MelSettings, spans: Spans) -> dict[str, A
     }
 
 
-@hydra_main("vocoder", before=keep_run_folder, verbatim=VERBATIM)
+@hydra_main("vocoder", before=run_arguments, verbatim=VERBATIM)
 def main(cfg: DictConfig) -> None:
     """The command: `cfg` is `conf/vocoder.yaml` with the command line's overrides."""
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
     try:
-        if cfg.resume is not None:
-            cfg = resumed_config(cfg.resume, hydra.overrides.task, NETWORKS)
+        cfg = settled_config(cfg, run_dir, hydra.overrides.task, NETWORKS)
+        require_shared_folder(cfg, hydra.overrides.task)
         train_vocoder(cfg, run_dir)
     except BaseException:
         remove_empty(run_dir)

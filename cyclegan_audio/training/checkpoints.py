@@ -16,6 +16,7 @@ from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.held_out import HeldOut
+from cyclegan_audio.training.ranks import say
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
@@ -88,7 +89,7 @@ class Checkpoints(pl.Callback):
         if self.stop_asked:
             signal.default_int_handler(number, frame)
         self.stop_asked = True
-        print("\nstopping after this batch; once more stops at once and may lose up to an epoch")
+        say("\nstopping after this batch; once more stops at once and may lose up to an epoch")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()
@@ -99,7 +100,7 @@ class Checkpoints(pl.Callback):
             self.stop_asked = trainer.strategy.reduce_boolean_decision(self.stop_asked, all=False)
         if self.stop_asked:
             self.save(trainer, pl_module, LAST)
-            print(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
+            say(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
             raise KeyboardInterrupt
         if self.every_minutes is not None:
             due = time.monotonic() - self.saved_at >= 60 * self.every_minutes

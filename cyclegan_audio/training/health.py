@@ -9,6 +9,7 @@ from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.checkpoint import read_checkpoint
 from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
 from cyclegan_audio.models.run_module import RunModule
+from cyclegan_audio.training.ranks import say
 
 
 class Health(pl.Callback):
@@ -52,7 +53,7 @@ class Health(pl.Callback):
         counts = pl_module.guard.state()
         if counts["skipped"] > self.told:
             self.told = counts["skipped"]
-            print(f"\nwarning: {self.told} batches skipped so far, by batch {pl_module.batches}: not finite")
+            say(f"\nwarning: {self.told} batches skipped so far, by batch {pl_module.batches}: not finite")
             for logger in trainer.loggers:
                 logger.log_metrics({"progress/skipped": self.told}, pl_module.batches)
         if counts["in_a_row"] >= self.max_in_a_row:
@@ -74,4 +75,4 @@ class Health(pl.Callback):
             optimizer.load_state_dict(state)
         module.guard.forgive()
         self.returns += 1
-        print(f"\nwarning: {reason}; back to batch {content['cyclegan_audio']['batches']}")
+        say(f"\nwarning: {reason}; back to batch {content['cyclegan_audio']['batches']}")

@@ -13,6 +13,7 @@ from cyclegan_audio.metrics.held_out import held_out_metrics, held_out_signs, wo
 from cyclegan_audio.models.pair import DIRECTIONS
 from cyclegan_audio.models.run_folder import VALIDATION
 from cyclegan_audio.models.translation_module import TranslationModule
+from cyclegan_audio.training.ranks import say
 from cyclegan_audio.training.table import Table
 
 HELD_OUT = "held_out/"  # before the names of what is logged
@@ -115,7 +116,7 @@ class HeldOut(pl.Callback):
             if side and side * value > side * self.thresholds[sign]:
                 bad.append(name)
                 if name not in self.warned:
-                    print(f"\nwarning: {name} {value:.3g} (threshold {self.thresholds[sign]:g}): {text}")
+                    say(f"\nwarning: {name} {value:.3g} (threshold {self.thresholds[sign]:g}): {text}")
         self.warned = bad
 
 

@@ -165,7 +165,7 @@ def wandb_logger(
     settings: dict[str, Any] = {"mode": "offline"} if offline else {}
     if mode != "disabled":
         settings |= {"id": _run_id(Path(run_dir)), "resume": "allow"}
-    return WandbDashboard(
+    logger = WandbDashboard(
         name=name,
         project=project,
         save_dir=run_dir,
@@ -174,6 +174,8 @@ def wandb_logger(
         config=dict(config or {}),
         **settings,
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning gives it unasked, and W&B warns of it
+    return logger
 
 
 def _run_id(run_dir: Path) -> str:

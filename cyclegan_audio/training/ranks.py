@@ -7,11 +7,15 @@ from pathlib import Path
 
 import torch.distributed as dist
 from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.errors import UserError
 
 RUN_DIR = "CYCLEGAN_AUDIO_RUN_DIR"  # set for the processes that a run starts
+STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # how many torchrun or srun has started
 LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+say = rank_zero_only(print)  # what concerns the run is said once
 
 
 def parents_run() -> Path | None:
@@ -26,14 +30,18 @@ def is_local_zero() -> bool:
 
 
 def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """With several machines a run folder must be named: one that follows the clock differs between them.
+    """Processes that do not start each other need a named run folder: one that follows the clock differs.
 
     Raises:
         UserError: it is not named.
     """
     named = any(override.startswith(("run_dir=", "resume=")) for override in overrides)
-    if cfg.trainer.get("num_nodes", 1) > 1 and not named:
-        raise UserError("several machines need one run folder on a disk that all see; name it by run_dir=")
+    started = [int(os.environ[name]) for name in STARTED if name in os.environ]
+    if max(*started, cfg.trainer.get("num_nodes", 1), 1) > 1 and not named:
+        raise UserError(
+            "several machines, or processes of torchrun or srun, need one run folder on a disk that all see; "
+            "name it by run_dir="
+        )
 
 
 @contextmanager

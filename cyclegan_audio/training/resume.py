@@ -12,7 +12,8 @@ from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
-from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
+from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.training.ranks import parents_run, say
 
 GROUPS = (
     "callbacks",
@@ -33,6 +34,16 @@ def to_resume(run: str) -> Path:
     return resolve_run(run, prefer=(LAST,))
 
 
+def run_arguments(arguments: list[str]) -> list[str]:
+    """The command line: of a further rank only the folder, where the first rank left the configuration.
+
+    Raises:
+        UserError: see `keep_run_folder`.
+    """
+    run_dir = parents_run()
+    return keep_run_folder(arguments) if run_dir is None else [f"run_dir={run_dir}"]
+
+
 def keep_run_folder(arguments: list[str]) -> list[str]:
     """Have `resume=RUN` go on in RUN's own folder.
 
@@ -46,6 +57,19 @@ def keep_run_folder(arguments: list[str]) -> list[str]:
     if checkpoint.parent.name != CHECKPOINTS:
         raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
     return [*arguments, f"run_dir={checkpoint.parent.parent}"]
+
+
+def settled_config(
+    cfg: DictConfig, run_dir: Path, overrides: Sequence[str], networks: Sequence[str] = NETWORKS
+) -> DictConfig:
+    """What to train: as composed, as the first rank wrote it, or of the run to resume (`resumed_config`).
+
+    Raises:
+        UserError: there is no run to resume, or the command line changes what cannot be changed.
+    """
+    if parents_run() is not None:
+        return OmegaConf.load(run_dir / CONFIG)  # type: ignore[return-value]
+    return cfg if cfg.resume is None else resumed_config(cfg.resume, overrides, networks)
 
 
 def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] = NETWORKS) -> DictConfig:
@@ -102,7 +126,7 @@ def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans) -> Span
     type(data.mel).from_dict(card["mel"]).require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
     place_data(content, data)
     if spans != card["training_spans"]:
-        print("warning: the training clips of the corpus have changed since this run began")
+        say("warning: the training clips of the corpus have changed since this run began")
     return join_spans(card["training_spans"], spans)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.config import build
 from cyclegan_audio.devices import choose_device
@@ -21,7 +20,7 @@ from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
-from cyclegan_audio.training.ranks import is_local_zero, rank_environment
+from cyclegan_audio.training.ranks import is_local_zero, rank_environment, say
 
 
 def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
@@ -30,7 +29,7 @@ def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
     Raises:
         UserError: the seed is no number, or the folder holds a run.
     """
-    quieten_lightning()
+    quieten_libraries()
     require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
@@ -63,10 +62,9 @@ def carry_out(
         trainer = make_trainer(cfg, model, plain)
         with held_by_one(run_dir, trainer.is_global_zero), rank_environment(run_dir):
             write_config(cfg, run_dir)
-            rank_zero_only(print)(f"{what}; run folder {run_dir}; precision {cfg.precision}")
+            say(f"{what}; run folder {run_dir}; precision {cfg.precision}")
             fit(trainer, model, data, checkpoint)
-    if trainer.is_global_zero:
-        print(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
+    say(f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}")
     if was_stopped(trainer):
         raise KeyboardInterrupt  # the other jobs of a sweep end too
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -114,12 +112,14 @@ def fit(trainer: pl.Trainer, model: RunModule, data: pl.LightningDataModule, che
         raise
 
 
-def quieten_lightning() -> None:
-    """Leave out what Lightning says about hardware that is not there and about its own internals."""
+def quieten_libraries() -> None:
+    """Leave out what libraries say about hardware that is not there and about their own internals."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`")
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     warnings.filterwarnings("ignore", ".*does not have many workers")
+    warnings.filterwarnings("ignore", "It is recommended to use .self.log")  # ranks find the same numbers
+    warnings.filterwarnings("ignore", ".*weight_norm. is deprecated")  # which vocos uses
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.training.ranks import parents_run, rank_environment, require_shared_folder
+from cyclegan_audio.training.ranks import STARTED, parents_run, rank_environment, require_shared_folder
 
 
 class KeepGradients(Callback):
@@ -79,12 +79,23 @@ def test_further_ranks_find_their_run_and_the_next_job_is_no_child(tmp_path, mon
     assert parents_run() is None
 
 
-def test_several_machines_need_a_named_folder():
+def test_several_machines_need_a_named_folder(monkeypatch):
+    for name in STARTED:
+        monkeypatch.delenv(name, raising=False)
     cfg = OmegaConf.create({"trainer": {"num_nodes": 2}})
     with pytest.raises(UserError, match="run_dir="):
         require_shared_folder(cfg, ["seed=1"])
     require_shared_folder(cfg, ["run_dir=runs/x"])
-    require_shared_folder(OmegaConf.create({"trainer": {}}), [])
+    one = OmegaConf.create({"trainer": {}})
+    require_shared_folder(one, [])
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    require_shared_folder(one, [])
+    for name in STARTED:
+        monkeypatch.setenv(name, "2")
+        with pytest.raises(UserError, match="run_dir="):
+            require_shared_folder(one, [])
+        require_shared_folder(one, ["resume=runs/x"])
+        monkeypatch.setenv(name, "1")
 
 
 @pytest.mark.slow
@@ -95,6 +106,7 @@ def test_the_command_trains_and_resumes_on_two_processes(corpus, tiny, tmp_path)
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "sync_dist" not in done.stderr
         return done.stdout
 
     once = (

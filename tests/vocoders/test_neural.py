@@ -1,4 +1,5 @@
 import math
+import subprocess
 import sys
 
 import pytest
@@ -181,3 +182,16 @@ def test_what_is_no_vocoder_for_this_mel_is_refused(trained, tmp_path):
     torch.save(content, other)
     with pytest.raises(UserError, match="not a vocoder's checkpoint"):
         make_vocoder(f"neural={other}").check(preset("hifi"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_in_one_folder(corpus, tmp_path):
+    command = [
+        sys.executable, "-m", "cyclegan_audio.vocoder", *SHRUNK, f"corpus={corpus}", "trainer=ddp",
+        "trainer.accelerator=cpu", "trainer.devices=2", "run_dir=runs/${now:%f}",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("trained ") == 1
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
