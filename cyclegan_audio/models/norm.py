@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from cyclegan_audio.devices import in_threads
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -46,22 +49,28 @@ class InstanceNorm(nn.Module):
         return f"eps={self.eps}"
 
 
-@torch.no_grad()
-def collect_statistics(network: nn.Module, inputs: Iterable[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+def collect_statistics(
+    network: nn.Module, inputs: Iterable[Tensor], workers: int = 1
+) -> dict[str, tuple[Tensor, Tensor]]:
     """Mean and variance (C,) of every instance norm of `network` over all `inputs` (each (B, C, H, W)).
 
     Each input is normalised by its own statistics on the way; for one input the result reproduces its output.
+    `workers` inputs are on their way at once.
     """
-    norms = {name: module for name, module in network.named_modules() if isinstance(module, InstanceNorm)}
+    found = in_threads((partial(_moments, network, x) for x in inputs), workers)
+    return {name: _pool([moments[name] for moments in found]) for name in found[0]}
+
+
+@torch.no_grad()
+def _moments(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and mean square (B, C) of every instance norm, by a copy that shares its weights."""
+    weights = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
+    copied = copy.deepcopy(network, weights)
+    norms = {name: module for name, module in copied.named_modules() if isinstance(module, InstanceNorm)}
     for norm in norms.values():
         norm.record = []
-    try:
-        for x in inputs:
-            network(x)
-        return {name: _pool(norm.record or []) for name, norm in norms.items()}
-    finally:
-        for norm in norms.values():
-            norm.record = None
+    copied(x)
+    return {name: norm.record[0] for name, norm in norms.items() if norm.record}
 
 
 @torch.no_grad()

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.norm import InstanceNorm, with_statistics
+from cyclegan_audio.models.norm import with_statistics
 from cyclegan_audio.translation.streams import WindowStream
-from cyclegan_audio.translation.survey import Survey
+from cyclegan_audio.translation.survey import MAX_WINDOWS, Survey
 
 OVERLAP = 4  # windows with statistics of their own share this part of a window,
 SHARED_OVERLAP = (
@@ -27,11 +28,6 @@ def has_fast_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(False)
     found = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-
-
-def has_norms(generator: nn.Module) -> bool:
-    """Whether a generator has instance norms that take statistics from outside (an exported one has not)."""
-    return any(isinstance(module, InstanceNorm) for module in generator.modules())
 
 
 class GeneratorChange:
@@ -61,7 +57,8 @@ class GeneratorChange:
         self._above = match.above(mel)
         self.mel, self.window = mel, window
         self.amount, self.bf16 = amount, bf16
-        self.shared = survey.statistics is not None
+        self.shared, self.is_short = survey.statistics is not None, survey.is_short
+        self._multiple = int(generator.frame_multiple)  # type: ignore[arg-type]
         self.generator = with_statistics(generator, survey.statistics) if survey.statistics else generator
         self._range_db = survey.range_db
         self._found_db: tuple[float, float] | None = None
@@ -70,16 +67,27 @@ class GeneratorChange:
     @property
     def length(self) -> int:
         """Frames of the windows of a stream."""
-        return self.window * SHARED_LENGTH if self.shared else self.window
+        return self.window * (MAX_WINDOWS if self.is_short else SHARED_LENGTH if self.shared else 1)
 
     def stream(self, on_gpu: bool = False, workers: int = 1) -> WindowStream:
         """The change of an endless mel, (M, n) dB to (M, m) dB."""
+        if self.is_short:
+            return WindowStream(self._short, self.length, 0, 1, self._multiple)
         batch = GPU_WINDOWS if on_gpu else 1
         if not self.shared:
             return WindowStream(self, self.window, self.window // OVERLAP, batch)
-        multiple = int(self.generator.frame_multiple)  # type: ignore[arg-type]
         batch = max(batch // SHARED_LENGTH, workers)
-        return WindowStream(self, self.length, self.window // SHARED_OVERLAP, batch, multiple, workers)
+        return WindowStream(self, self.length, self.window // SHARED_OVERLAP, batch, self._multiple, workers)
+
+    def _short(self, whole_db: Tensor) -> Tensor:
+        """The change of a whole piece (1, M, F) at once; frames of digital silence are left out."""
+        sounding = (whole_db[0] > self._floor_db + 1e-3).any(0)
+        frames = whole_db[:, :, sounding]
+        change = torch.zeros_like(whole_db)
+        if frames.shape[2]:
+            length = -(-max(frames.shape[2], self.window) // self._multiple) * self._multiple
+            change[:, :, sounding] = self(pad_reflect(frames, length))[:, :, : frames.shape[2]]
+        return change
 
     def __call__(self, windows_db: Tensor) -> Tensor:
         """(N, M, F) dB to the change in dB, the same shape.

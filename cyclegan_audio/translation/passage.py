@@ -1,15 +1,11 @@
 """One piece's way at the mel's sample rate: mel, change, sound of the mid, gain of the sides."""
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.channels import near_sound
-from cyclegan_audio.translation.streams import MelStream, SoundStream
+from cyclegan_audio.translation.streams import MelStream, SoundStream, to_whole_frames
 from cyclegan_audio.vocoders import Vocoder
 from cyclegan_audio.vocoders.mask import mask_gain
 
@@ -73,16 +69,3 @@ class Passage:
             sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, smooth=True)
             made = torch.cat([made, sides])
         return made * near_sound(piece, self.mel.n_fft)
-
-
-def to_whole_frames(last: Tensor, before: int, mel: MelSettings) -> Tensor:
-    """The last samples (..., n) of a piece, zeros after them up to whole frames and at least one STFT window.
-
-    Args:
-        last: the samples.
-        before: samples that came before them.
-        mel: owner of the frames.
-    """
-    hop, total = mel.hop_length, before + last.shape[-1]
-    length = max(math.ceil(total / hop), math.ceil(mel.n_fft / hop)) * hop
-    return F.pad(last, (0, length - total))

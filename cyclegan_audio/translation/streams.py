@@ -4,10 +4,12 @@ Each stage takes parts by `push` (the last one with `last=True`) and returns wha
 stage returns, joined, is what it would make of the whole, however the parts were cut.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
@@ -79,6 +81,19 @@ class MelStream:
         self._done = stop
         self._samples.forget(max(stop - MARGIN_FRAMES, 0) * hop)
         return found
+
+
+def to_whole_frames(last: Tensor, before: int, mel: MelSettings) -> Tensor:
+    """The last samples (..., n) of a piece, zeros after them up to whole frames and at least one STFT window.
+
+    Args:
+        last: the samples.
+        before: samples that came before them.
+        mel: owner of the frames.
+    """
+    hop, total = mel.hop_length, before + last.shape[-1]
+    length = max(math.ceil(total / hop), math.ceil(mel.n_fft / hop)) * hop
+    return F.pad(last, (0, length - total))
 
 
 class WindowStream:

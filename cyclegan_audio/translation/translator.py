@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device, n_workers, one_core
@@ -18,12 +17,12 @@ from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics
 from cyclegan_audio.models.pair import TranslationPair
-from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16, has_norms
+from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16
 from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
-from cyclegan_audio.translation.passage import Passage, to_whole_frames
-from cyclegan_audio.translation.streams import MelStream, in_groups
-from cyclegan_audio.translation.survey import Blocks, Survey, Windows, finite, survey_channels
+from cyclegan_audio.translation.passage import Passage
+from cyclegan_audio.translation.streams import in_groups
+from cyclegan_audio.translation.survey import Blocks, ChannelSurvey, MidSurvey, Survey, finite
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once
@@ -35,9 +34,9 @@ Progress = Callable[[float], None]
 class Translator:
     """Translates music of any length, sample rate and channel count by a trained pair, at bounded memory.
 
-    Passes: the first finds loudness and polarity; the second the levels and the instance-norm statistics of
-    the whole piece, so that no window is normalised otherwise than its neighbours; the third translates; the
-    last brings the result to the loudness of the input.
+    Passes: the first finds loudness, polarity, levels and the instance-norm statistics of the whole piece, so
+    that no window is normalised otherwise than its neighbours (a short piece is one window, which needs no
+    others'); the second translates; the last brings the result to the loudness of the input.
 
     Time: the mel is cut into overlapping windows; what the generator changes in each is cross-faded, so a
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence stay as they
@@ -140,9 +139,8 @@ class Translator:
         self.pair.generator(to)
         workers = n_workers(self.device)
         with one_core():
-            survey = survey_channels(blocks(), sample_rate)
+            survey = self.survey(blocks, sample_rate, to, workers)
             if not survey.is_silent:
-                survey = self.survey_mel(blocks(), sample_rate, to, survey)
                 result = Unlevelled(store, sample_rate)
                 for made in self.stream(blocks(), sample_rate, to, survey, amount=amount, workers=workers):
                     result.append(made)
@@ -153,35 +151,33 @@ class Translator:
         yield from finished
 
     @torch.no_grad()
-    def survey_mel(self, blocks: Iterable[Tensor], sample_rate: int, to: str, survey: Survey) -> Survey:
-        """The survey with the range of levels and the instance-norm statistics of the whole piece."""
-        resampler, mels = Resampler(sample_rate, self.mel.sample_rate), MelStream(self.mel)
-        windows, taken = Windows(self.window, self.floor_db), 0
-        meter = LoudnessMeter(sample_rate)
-        for block in blocks:
-            mixed = (block * survey.signs).mean(0)
-            if self.match.loudness_lufs is not None:
-                meter.push(mixed[None])
-            mid = resampler.push(mixed)
-            taken += len(mid)
-            windows.push(self._matched(mels.push(mid.to(self.device))))
-        left = resampler.finish()
-        left = torch.zeros(0) if left is None else left
-        rest = mels.push(to_whole_frames(left, taken, self.mel).to(self.device), last=True)
-        windows.push(self._matched(rest))
-        range_db = (self.mel.min_db, self.mel.max_db)
-        if self.mel.scaling == "clip" and windows.low_db < math.inf:
-            range_db = self.mel.range_db(torch.tensor([windows.low_db, windows.high_db]))
-        survey = replace(
-            survey, range_db=range_db, mid_lufs=meter.lufs() if math.isfinite(meter.lufs()) else None
-        )
-        generator = self.pair.generator(to)
-        if not (windows.found and has_norms(generator)):  # one window holds all there is
+    def survey(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> Survey:
+        """What must be known of a whole piece: one pass, or two where a channel is turned round.
+
+        Raises:
+            UserError: samples that are not finite, or none at all.
+        """
+        channels, mid = ChannelSurvey(sample_rate), self._mid_survey(sample_rate)
+        for block in finite(blocks(), sample_rate):
+            channels.push(block)
+            mid.push(block.mean(0))
+        survey = channels.finish()
+        if survey.is_silent:
+            return survey
+        if (survey.signs < 0).any():
+            mid = self._mid_survey(sample_rate)
+            for block in blocks():
+                mid.push((block * survey.signs).mean(0))
+        survey = mid.finish(survey)
+        if survey.is_short or not mid.windows.found:
             return survey
         change = self.change(to, survey)
+        inputs = [change.scaled(window[None, None]) for window in mid.windows.found]
         with change.precision():
-            inputs = (change.scaled(window[None, None]) for window in windows.found)
-            return replace(survey, statistics=collect_statistics(generator, inputs))
+            return replace(survey, statistics=collect_statistics(change.generator, inputs, workers) or None)
+
+    def _mid_survey(self, sample_rate: int) -> MidSurvey:
+        return MidSurvey(sample_rate, self.mel, self.match, self.window, self.device)
 
     @torch.no_grad()
     def stream(
@@ -231,7 +227,11 @@ class Translator:
         if not sounding.any():
             return mel_db.clone()
         survey = Survey(
-            0, 0.0, False, torch.ones(1, 1), self.mel.range_db(self._matched(mel_db[:, sounding]))
+            0,
+            0.0,
+            False,
+            torch.ones(1, 1),
+            self.mel.range_db(self.match.apply(mel_db[:, sounding], self.mel)),
         )
         change = self.change(to, survey)
         return change.apply(mel_db, change.stream().push(mel_db.to(self.device), last=True).to(mel_db))
@@ -241,10 +241,6 @@ class Translator:
         return GeneratorChange(
             self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16, self.match
         )
-
-    def _matched(self, mel_db: Tensor) -> Tensor:
-        """Without the bands that the generators never hear; the level stays."""
-        return self.match.apply(mel_db, self.mel) if mel_db.numel() else mel_db
 
     @property
     def floor_db(self) -> float:

@@ -62,6 +62,8 @@ def test_statistics_of_one_input_reproduce_its_output_and_pool_over_several(make
         fixed = with_statistics(network, collect_statistics(network, [first]))
         torch.testing.assert_close(fixed(first), plain, atol=1e-4, rtol=1e-3)
         assert torch.equal(network(first), plain)
+        alone, among = (collect_statistics(network, [first, second], workers) for workers in (1, 2))
+        assert all(torch.equal(a, b) for name in alone for a, b in zip(alone[name], among[name], strict=True))
         pooled = collect_statistics(InstanceNorm(), [first, second])[""]
         both = torch.cat([first.flatten(), second.flatten()])
     torch.testing.assert_close(pooled[0][0], both.mean(), atol=1e-6, rtol=1e-5)

@@ -15,7 +15,6 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.norm import InstanceNorm
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.live import READ_SAMPLES, latency_s, translate_live
-from cyclegan_audio.translation.survey import survey_channels
 from cyclegan_audio.translation.translator import Translator
 
 WINDOWS = {"hifi": 344, "paper": 189}
@@ -78,7 +77,7 @@ def test_the_generator_gets_what_training_matched():
         seen.clear()
         out = translator(song * gain, 44100, "other")
         assert lufs(out) == pytest.approx(lufs(song * gain), abs=0.1)
-        heard.append(next(window for window in seen[::-1] if window.shape[-1] == 344))
+        heard.append(seen[-1])
         assert all((window[above] == -1).all() for window in seen)
     wanted = translator.mel.normalise(mel_db)[~above].mean(1)
     for window in heard:  # the song's level, however loud the file is; its windows differ a little
@@ -248,17 +247,39 @@ def test_windows_share_the_statistics_of_the_piece():
     made = pair("hifi", quieter)
     made.generators["ba"] = Normed()
     translator = Translator(made, "mask")
-    wave = music(13.0, 44100)
+    wave = music(50.0, 44100)
     wave[:, 300_000:] *= 0.03
-    blocks = wave.split(50_000, 1)
-    survey = survey_channels(blocks, 44100)
-    survey = translator.survey_mel(blocks, 44100, "other", survey)
+    survey = translator.survey(lambda: wave.split(50_000, 1), 44100, "other")
     assert survey.statistics is not None
     change = translator.change("other", survey)
     frame = translator.mel.mel_db(wave)[0, :, :8]
     alone, among = (change(frame.repeat(1, n)[None])[0, :, :8] for n in (1, 43))
     torch.testing.assert_close(alone, among)
     assert made.generators["ba"].norm.fixed is None
+
+
+@pytest.mark.parametrize("seconds", [0.2, 13.0])
+def test_a_short_piece_goes_through_the_generator_once_without_its_silence(seconds):
+    seen: list[Tensor] = []
+    translator = Translator(pair("hifi", lambda mel: seen.append(mel[0, 0]) or quieter(mel).clamp(-1, 1)))
+    wave = music(seconds, 44100)
+    wave[:, wave.shape[1] // 2 : wave.shape[1] * 3 // 4] = 0
+    translator(wave, 44100, to="other")
+    (heard,) = seen
+    sounding = int((translator.mel.mel_db(wave)[0] > -99.9).any(0).sum())
+    assert max(sounding, 344) <= heard.shape[1] < max(sounding, 344) + 8
+    assert (heard > -1).any(0).all()
+
+
+@pytest.mark.parametrize(("signs", "times"), [((1.0, 1.0), 2), ((1.0, -1.0), 3)])
+def test_a_piece_is_read_once_more_only_where_a_channel_is_turned_round(signs, times):
+    wave = music(0.5, 44100).expand(2, -1) * torch.tensor(signs)[:, None]
+    reads = []
+    made = Translator(pair("hifi", quieter), "mask").translate(
+        lambda: reads.append(wave) or wave.split(9000, 1), 44100, "other", []
+    )
+    assert torch.cat(list(made), 1).shape == wave.shape
+    assert len(reads) == times
 
 
 @pytest.mark.parametrize("preset", WINDOWS)
