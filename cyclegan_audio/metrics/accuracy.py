@@ -15,6 +15,8 @@ Z_95 = 1.959964
 ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few errors to measure it
 BINS = 10
 TEMPERATURES = np.geomspace(0.05, 50.0, 400)
+COARSE = TEMPERATURES[::8]
+SHARES = np.array(sorted(np.linspace(0, 1, 21), key=lambda share: abs(share - 0.5)))  # a half wins a tie
 
 
 def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Sequence[str]) -> Estimate:
@@ -106,13 +108,28 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Labels are softened as by Platt (1999), so that few clips, all judged right, give no false certainty.
     1 where a class is missing.
     """
+    losses = _losses(logits, labels, TEMPERATURES)
+    return float(TEMPERATURES[int(np.argmin(losses))]) if losses else 1.0
+
+
+def fit_share(one: Tensor, two: Tensor, labels: Tensor) -> float:
+    """How much of the sum of two logits (N,) the second should be, from 0 to 1 (stacking, Wolpert 1992).
+
+    The share by which the sum, each at its own best temperature, fits labels (N,) best; a half where a class
+    is missing.
+    """
+    losses = [_losses(one + share * (two - one), labels, COARSE) for share in SHARES]
+    return float(SHARES[int(np.argmin([min(own, default=0.0) for own in losses]))])
+
+
+def _losses(logits: Tensor, labels: Tensor, temperatures: np.ndarray) -> list[float]:
+    """Of each temperature, against softened labels; none where a class is missing."""
     n_one = float(labels.sum())
     n_zero = len(labels) - n_one
     if n_one == 0 or n_zero == 0:
-        return 1.0
+        return []
     targets = torch.where(labels > 0, (n_one + 1) / (n_one + 2), 1 / (n_zero + 2)).double()
-    losses = [float(F.binary_cross_entropy_with_logits(logits.double() / t, targets)) for t in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+    return [float(F.binary_cross_entropy_with_logits(logits.double() / t, targets)) for t in temperatures]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -161,9 +161,9 @@ class GenreNet(nn.Module):
     """Mels in dB (N, M, F) of any level to one logit (N,), positive for the second genre.
 
     Each clip is standardised over its bands and frames, so that level does not count. Two branches look at
-    it, and their logits are added: convolutions over bands and time, and one hidden layer on the mean and
-    standard deviation over time of each band and of its steps from frame to frame, on its modulation, and on
-    how bands move together. Neither alone is as good (experiments/005_paper_results).
+    it: convolutions over bands and time, and one hidden layer on the mean and standard deviation over time of
+    each band and of its steps from frame to frame, on its modulation, and on how bands move together. Their
+    logits are added by shares that tracks left out of training tell (experiments/005_paper_results).
 
     Args:
         n_mels: M.
@@ -177,6 +177,7 @@ class GenreNet(nn.Module):
         self.frame_s = frame_s * self.pool
         self.statistics = Statistics(8 * n_mels + N_RELATIONS, settings)
         self.convolutions = Convolutions(n_mels, settings)
+        self.share = nn.Buffer(torch.tensor(0.5))
 
     def see(self, mels_db: Tensor) -> tuple[Tensor, Tensor]:
         """(N, M, F) to what the two branches see: (N, 8 M + N_RELATIONS) and (N, M, F / pools)."""
@@ -194,7 +195,11 @@ class GenreNet(nn.Module):
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to logits (N,)."""
         statistics, pictures = self.see(mels_db)
-        return self.statistics(statistics) + self.convolutions(pictures)
+        return self.verdict(self.statistics(statistics), self.convolutions(pictures))
+
+    def verdict(self, statistics: Tensor, convolutions: Tensor) -> Tensor:
+        """Logits (N,) of the branches to those of both."""
+        return 2 * torch.lerp(statistics, convolutions, self.share)
 
 
 def dropped(x: Tensor, share: float, random: np.random.Generator | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.devices import in_threads
+from cyclegan_audio.metrics.accuracy import fit_share
 from cyclegan_audio.metrics.augmentation import augment
 from cyclegan_audio.metrics.folds import track_folds
 from cyclegan_audio.metrics.genre_net import BLOCK, Branch, GenreNet, NetSettings, Recipe
@@ -101,7 +102,8 @@ def train_net(
 ) -> tuple[GenreNet, Tensor]:
     """Train on mels (N, M, F) with labels (N,) of 0 and 1 and their tracks; both genres count alike.
 
-    Branches and folds are trained in as many threads as torch has; their number changes no result.
+    Branches and folds are trained in as many threads as torch has; their number changes no result. What part
+    each branch has in the verdict follows from the clips that its folds left out.
 
     Args:
         on_step: told the examples worked through and their total.
@@ -132,18 +134,20 @@ def train_net(
         in_threads(calls)
     finally:
         work.stopped = True
-    given = torch.full((len(labels),), torch.nan)
-    for net, (_, test) in zip(nets[1:], folds, strict=True):
-        given[test] = logits_of(net.eval(), views, test)
-    return nets[0].eval(), given
+    given = torch.full((2, len(labels)), torch.nan)
+    for other, (_, test) in zip(nets[1:], folds, strict=True):
+        given[:, test] = branch_logits(other.eval(), views, test)
+    known = ~given[0].isnan()
+    nets[0].share.fill_(fit_share(given[0, known], given[1, known], labels[known]))
+    return nets[0].eval(), nets[0].verdict(given[0], given[1])
 
 
-@torch.inference_mode()
-def logits_of(net: GenreNet, views: Views, rows: np.ndarray) -> Tensor:
-    """Logits (n,) of clips as they are."""
+@torch.no_grad()
+def branch_logits(net: GenreNet, views: Views, rows: np.ndarray) -> Tensor:
+    """Logits (2, n) of clips as they are, by statistics and by convolutions."""
     plain = views.pictures[0][rows].float()
     of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
-    return of_pictures + net.statistics(views.statistics[0][rows])
+    return torch.stack([net.statistics(views.statistics[0][rows]), of_pictures])
 
 
 def fit_branch(

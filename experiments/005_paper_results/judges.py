@@ -41,7 +41,7 @@ def by_branch(net: GenreClassifier, mels_db: Tensor) -> dict[str, Tensor]:
     statistics = torch.cat([net.statistics(own) for own, _ in seen])
     convolutions = torch.cat([net.convolutions(own) for _, own in seen])
     alone = {", statistics alone": statistics, ", convolutions alone": convolutions}
-    return {"": statistics + convolutions, **alone}
+    return {"": net.verdict(statistics, convolutions), **alone}
 
 
 def main() -> None:
@@ -75,7 +75,8 @@ def main() -> None:
         else:
             net, left_out = train_linear(*known)
         temperature[test] = fit_temperature(left_out, train_labels)
-        print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s", flush=True)
+        part = f", convolutions have {net.share:.0%}" if isinstance(net, GenreNet) else ""
+        print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s{part}", flush=True)
         cases = {"as published": mels_db[test]}
         cases["low-passed at 6 kHz"] = low_pass(mels_db[test], mel.band_hz, LOW_PASS_HZ)
         cases |= {f"noise at -{db:g} dB": noisy(mels_db[test], db) for db in NOISES_DB}

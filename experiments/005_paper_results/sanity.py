@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.measured import Judges, make_judges, probability
+from cyclegan_audio.evaluation.judges import Judges, make_judges, probability
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
 from cyclegan_audio.metrics.augmentation import noisy
 from cyclegan_audio.metrics.clip_scores import fault_scores, genre_scores, piece_scores

@@ -10,6 +10,7 @@ from cyclegan_audio.metrics.accuracy import (
     balanced_accuracy,
     design_effect,
     effective_number,
+    fit_share,
     fit_temperature,
     reliability,
     share,
@@ -139,3 +140,18 @@ def test_calibrated_probabilities_have_less_error() -> None:
     calibrated = sure / fit_temperature(sure, labels)
     before, after = (reliability(torch.sigmoid(x), labels).error for x in (sure, calibrated))
     assert after < 0.04 < 0.1 < before
+
+
+def test_share_goes_to_the_logits_that_know_more() -> None:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 2
+
+    def heard(clear: float) -> torch.Tensor:
+        return clear * (2 * labels - 1) + 1.5 * torch.randn(400, generator=random)
+
+    one, two, noise = heard(2), heard(2), heard(0)
+    assert 0.3 <= fit_share(one, two, labels) <= 0.7
+    assert fit_share(one, noise, labels) <= 0.15
+    assert fit_share(noise, one, labels) >= 0.85
+    assert fit_share(one, one, labels) == 0.5
+    assert fit_share(one, two, torch.zeros(400)) == 0.5

@@ -257,6 +257,8 @@ def test_both_branches_have_their_say() -> None:
     assert pictures.shape == (5, 128, 30)
     parts = net.statistics(statistics), net.convolutions(pictures)
     torch.testing.assert_close(net(mels_db), parts[0] + parts[1])
+    net.share.fill_(0.25)
+    torch.testing.assert_close(net(mels_db), 1.5 * parts[0] + 0.5 * parts[1])
     assert min(float(part.detach().std()) for part in parts) > 0
     assert net.embed(mels_db).shape == (5, 2 * NetSettings().embedding)
 
