@@ -24,6 +24,7 @@ from cyclegan_audio.evaluation.translations import (
 )
 from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
+from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.pair import TranslationPair, ordered
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -40,6 +41,7 @@ def evaluate(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     device: str = "auto",
+    shifts: int = 1,
 ) -> Path:
     """Translate held-out clips each way that there is, measure, and write the report; returns report.html.
 
@@ -52,15 +54,16 @@ def evaluate(
         out: folder of the report; `report` in the run's folder by default.
         checkpoint: use this checkpoint instead of the run's own.
         device: auto, cpu, cuda, mps.
+        shifts: of the clips, over which generators are averaged (`models.cycle_spinning`).
 
     Raises:
         UserError: no such run or corpus, other mel settings, no held-out clips, or no right to write.
     """
     path = resolve_run(run, checkpoint)
-    pair = load_pair(run, choose_device(device), checkpoint)
+    pair = spun(load_pair(run, choose_device(device), checkpoint), shifts)
     opened = open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
-    pairs = [pair, second] if second else [pair]
+    pairs = [pair, spun(second, shifts)] if second else [pair]
     left_out = 0
     for one in pairs:
         opened, n_seen = without_seen(opened, one.training_spans)
@@ -72,7 +75,7 @@ def evaluate(
     with _progress(sum(_n_clips(one, opened, clips) for one in pairs)) as on_clip:
         ways = [[translate_direction(one, opened, to, clips, on_clip) for to in one.targets] for one in pairs]
     evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
-    evaluated.seconds, evaluated.left_out = time.perf_counter() - start, left_out
+    evaluated.shifts, evaluated.seconds, evaluated.left_out = shifts, time.perf_counter() - start, left_out
     if second:
         evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
     return _report(evaluated, folder)
@@ -154,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="DIR", help="folder of the report (default: RUN/report)")
     parser.add_argument("--checkpoint", metavar="CKPT", help="use this checkpoint of the run")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--shifts", type=int, default=1, metavar="N", help="as in translate")
     return parser
 
 

@@ -40,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
         default="hybrid",
         help="hybrid (default), mask, griffin_lim, neural=RUN or pretrained=FOLDER",
     )
+    made.add_argument(
+        "--shifts",
+        type=int,
+        default=1,
+        metavar="N",
+        help="average the model over 1 (default) to 4 shifts by a frame: a smoother sound, slower",
+    )
     made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
     made.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     made.add_argument("--suffix", default=".wav", help="format of files in an output folder (default .wav)")
@@ -60,7 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from cyclegan_audio.translation.translator import Translator
 
     translator = Translator.load(
-        options.run, checkpoint=options.checkpoint, vocoder=options.vocoder, device=options.device
+        options.run,
+        checkpoint=options.checkpoint,
+        vocoder=options.vocoder,
+        device=options.device,
+        shifts=options.shifts,
     )
     translator.pair.generator(options.to)  # an unknown genre is refused before any work
     require_number("amount", options.amount, 0, 1)

@@ -30,6 +30,7 @@ def run_section(evaluated: Evaluated) -> Section:
         "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, step "
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
+        "averaged over shifts": evaluated.shifts,
         "run without identity loss": evaluated.second_run or "none",
         "machine": _machine(pair.device),
         "versions": f"cyclegan_audio {cyclegan_audio.__version__}, torch {torch.__version__}, Python "

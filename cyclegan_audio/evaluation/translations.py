@@ -109,6 +109,7 @@ class Evaluated:
         vocoder: name of the way back to sound.
         second_run: the RUN that was trained without identity loss, None without one.
         without_identity: the same clips by that run.
+        shifts: of the clips, over which generators were averaged.
         seconds: what translating took.
         left_out: clips outside of the training split that are not used, since a run was trained on them.
     """
@@ -122,6 +123,7 @@ class Evaluated:
     vocoder: str = "hybrid"
     second_run: str | None = None
     without_identity: list[Direction] = dataclasses.field(default_factory=list)
+    shifts: int = 1
     seconds: float = 0.0
     left_out: int = 0
 

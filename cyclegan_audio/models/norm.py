@@ -70,7 +70,10 @@ def _moments(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     for norm in norms.values():
         norm.record = []
     copied(x)
-    return {name: norm.record[0] for name, norm in norms.items() if norm.record}
+    joined = {
+        name: tuple(map(torch.cat, zip(*(norm.record or []), strict=True))) for name, norm in norms.items()
+    }
+    return {name: (moments[0], moments[1]) for name, moments in joined.items()}
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device, n_workers, one_core
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.norm import collect_statistics
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16
@@ -75,15 +76,18 @@ class Translator:
         checkpoint: str | Path | None = None,
         vocoder: str | Vocoder = DEFAULT,
         device: str = "auto",
+        shifts: int = 1,
     ) -> "Translator":
         """The translator of a RUN: a run folder, a checkpoint, or `demo`, which ships with the package.
 
+        Its generators are averaged over `shifts` shifts of the music (`models.cycle_spinning`).
+
         Raises:
-            UserError: no such run, vocoder or device, or a damaged checkpoint.
+            UserError: no such run, vocoder or device, a damaged checkpoint, or more shifts than make sense.
         """
         chosen = choose_device(device)
         made = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
-        return cls(load_pair(run, chosen, checkpoint), made, chosen)
+        return cls(spun(load_pair(run, chosen, checkpoint), shifts), made, chosen)
 
     def __call__(
         self,

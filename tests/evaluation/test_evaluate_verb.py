@@ -112,9 +112,10 @@ def test_second_run_gives_figure_1_8(
 
 def test_a_model_of_one_direction_is_judged_in_it(make_run: MakeRun) -> None:
     run = make_run("one_way", directions=("ab",))
-    page = evaluate(run, clips=1, vocoder="mask")
+    page = evaluate(run, clips=1, vocoder="mask", shifts=2)
     text, numbers = page.read_text(), json.loads((page.parent / "report.json").read_text())
     assert "<title>dull to bright: one_way" in text
+    assert numbers["run"]["averaged_over_shifts"] == 2
     assert "translates from dull to bright only" in text
     assert "one way only: there is no way back" in text
     assert "there and back</" not in text

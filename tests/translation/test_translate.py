@@ -104,6 +104,8 @@ def test_python_interface(run, song):
     wave, rate = decode(song)
     got = Translator.load(run, vocoder="mask", device="cpu")(wave, rate, to="trap")
     assert got.shape == wave.shape
+    averaged = Translator.load(run, vocoder="mask", device="cpu", shifts=2)(wave, rate, to="trap")
+    assert 0.01 < (averaged - got).norm() / got.norm() < 1
 
 
 def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
@@ -243,6 +245,9 @@ def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
         assert words in refused(capsys, run, "-", "-", "--to", "trap")
     assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
     assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
+    assert "shifts=5 is not a whole number at least 1 and at most 4" in refused(
+        capsys, run, song, "x.wav", "--to", "trap", "--shifts", "5"
+    )
     assert "amount=2.0" in refused(capsys, run, song, "x.wav", "--to", "trap", "--amount", "2")
 
 
