@@ -57,7 +57,8 @@ def evaluate(
         shifts: of the clips, over which generators are averaged (`models.cycle_spinning`).
 
     Raises:
-        UserError: no such run or corpus, other mel settings, no held-out clips, or no right to write.
+        UserError: no such run or corpus, other mel settings, no held-out clips, no right to write, or more
+            shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
     pair = spun(load_pair(run, choose_device(device), checkpoint), shifts)
