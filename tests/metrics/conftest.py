@@ -1,5 +1,6 @@
-"""Music made of clicks and tones, of which everything is known."""
+"""Music made of clicks and tones, of which everything is known; a judge that trains in seconds."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.metrics.genre_net import NetSettings
 
 SECONDS = 4.0
 
@@ -55,3 +57,18 @@ def bursts() -> Callable[..., Tensor]:
 @pytest.fixture(scope="session")
 def melody() -> Callable[..., Tensor]:
     return tones
+
+
+def small_judge(views: int, batches: int) -> NetSettings:
+    """Settings that train in seconds."""
+    usual = NetSettings(widths=(4, 8, 8, 8), views=views)
+    recipes = {
+        name: dataclasses.replace(getattr(usual, name), min_batches=batches, max_batches=batches)
+        for name in ("statistics", "convolutions")
+    }
+    return dataclasses.replace(usual, **recipes)
+
+
+@pytest.fixture(scope="session")
+def small_settings() -> Callable[[int, int], NetSettings]:
+    return small_judge
