@@ -53,13 +53,16 @@ def in_threads(calls: Iterable[Callable[[], T]], workers: int | None = None) -> 
     """Results, in order, of calls that do not wait for each other: `workers`, or torch's threads, at once.
 
     Each has one core to itself, so that their number changes no result, and keeps the caller's modes of
-    gradients. A call must not share out work to several workers itself: they would wait for each other.
+    gradients and of autocast on the CPU. A call must not share out work to several workers itself: they would
+    wait for each other.
     """
     made, workers = list(calls), workers or torch.get_num_threads()
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    half, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
     def run(call: Callable[[], T]) -> T:
-        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+        modes = torch.inference_mode(inference), torch.set_grad_enabled(grad)
+        with modes[0], modes[1], torch.autocast("cpu", dtype, enabled=half):
             return call()
 
     with one_core():  # here too, as torch takes what one thread said for all new ones

@@ -29,6 +29,10 @@ def test_calls_run_by_one_thread_each_in_their_order_and_mode() -> None:
         with torch.no_grad():
             assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [False] * 3
         assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [True] * 3
+        product = partial(torch.mm, torch.eye(2), torch.eye(2))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert {made.dtype for made in in_threads([product] * 3, workers=3)} == {torch.bfloat16}
+        assert {made.dtype for made in in_threads([product] * 3, workers=3)} == {torch.float32}
         with pytest.raises(ZeroDivisionError):
             in_threads([lambda: 1 / 0])
         assert torch.get_num_threads() == 2
