@@ -1,6 +1,6 @@
-"""Audio to audio: this package against a straightforward pipeline, interleaved, by CPU time.
+"""Audio to audio in memory: this package against a straightforward pipeline, interleaved, by the wall.
 
-python experiments/006_sound/speed.py SONG --seconds 16 --rounds 3
+python experiments/006_sound/speed.py SONG --seconds 96 --rounds 3 --threads 1 2
 
 The straightforward one loads all, takes the mean of the channels, translates a window at a time with
 statistics of its own and no overlap, in fp32, and goes back by InverseMelScale and GriffinLim (32 rounds) of
@@ -30,6 +30,7 @@ from cyclegan_audio.models.pair import TranslationPair
 SIZES = {"paper": (64, 9), "small": (16, 6)}  # filters, blocks
 WINDOW_S = 4
 ITERATIONS = 32
+HEAD = "| generator | mel | way | threads | x real time | spread | of the straightforward one's time |"
 
 
 def make_pair(mel: MelSettings, n_filters: int, n_blocks: int) -> TranslationPair:
@@ -71,48 +72,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("song", type=Path)
     parser.add_argument("--mel", nargs="+", default=["hifi", "paper"])
-    parser.add_argument("--seconds", type=int, default=16)
+    parser.add_argument("--seconds", type=int, default=96)
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--vocoders", nargs="+", default=["griffin_lim", "hybrid", "mask"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     waveform, rate = decode(options.song)
     waveform = waveform[:, : options.seconds * rate]
-    print("| generator | mel | way | x real time, one core | spread | of the straightforward one |")
-    print("|" + "---|" * 6, flush=True)
+    print(HEAD)
+    print("|" + "---|" * HEAD.count(" |"), flush=True)
     for size in options.sizes:
         for preset in options.mel:
             mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
             pair = make_pair(mel, *SIZES[size])
             ways: dict[str, Callable] = {"straightforward": Plain(pair)}
             ways |= {name: partial(Translator(pair, name), to="b") for name in options.vocoders}
-            ways["generator alone"] = partial(generator_alone, pair=pair)
-            report(size, preset, ways, waveform, rate, options.rounds)
+            report(f"| {size} | {preset} |", ways, waveform, rate, options)
 
 
-def generator_alone(waveform: Tensor, rate: int, pair: TranslationPair) -> Tensor:
-    """As many frames through the generator as the song has, in windows of 4 s."""
-    frames = round(waveform.shape[1] / rate * pair.mel.sample_rate / pair.mel.hop_length)
-    mels = torch.zeros(1, 1, pair.mel.n_mels, frames // 4 * 4).split(pair.window_frames // 4 * 4, -1)
-    return torch.cat([pair.generators["ab"](mel) for mel in mels], -1)
-
-
-def report(size: str, preset: str, ways: dict, waveform: Tensor, rate: int, rounds: int) -> None:
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+def report(
+    row: str, ways: dict[str, Callable], waveform: Tensor, rate: int, options: argparse.Namespace
+) -> None:
+    """Time every way by every number of threads, in turns."""
+    taken: dict[tuple[str, int], list[float]] = {}
     with torch.inference_mode():
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for name, way in ways.items():
-                start = time.process_time()
-                way(waveform, rate)
-                taken[name].append(time.process_time() - start)
-    base = median(taken["straightforward"])
-    for name, seconds in taken.items():
-        middle = median(seconds)
+                for threads in options.threads:
+                    torch.set_num_threads(threads)
+                    start = time.perf_counter()
+                    way(waveform, rate)
+                    taken.setdefault((name, threads), []).append(time.perf_counter() - start)
+    for (name, threads), seconds in taken.items():
+        middle, base = median(seconds), median(taken["straightforward", threads])
         speed, spread = waveform.shape[1] / rate / middle, (max(seconds) - min(seconds)) / middle
-        print(
-            f"| {size} | {preset} | {name} | {speed:.1f} | {spread:.0%} | {middle / base:.2f} |", flush=True
-        )
+        print(f"{row} {name} | {threads} | {speed:.1f} | {spread:.0%} | {middle / base:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
