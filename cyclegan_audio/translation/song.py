@@ -1,8 +1,7 @@
 """A song from file to file: streamed, at the level of the input, with its tags and its cover."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,10 +13,11 @@ from cyclegan_audio.audio.files import stream
 from cyclegan_audio.audio.tags import keep_tags, strings_for
 from cyclegan_audio.audio.writing import Writer, check_form, check_writable, is_lossy, open_writer
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.translation.level import MAX_PEAK
-from cyclegan_audio.translation.translator import Progress, Translator
+from cyclegan_audio.translation.level import MAX_PEAK, peak_of
+from cyclegan_audio.translation.translator import Levelled, Progress, Translator
 
 LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3 and Vorbis give back has higher peaks
+LOSSY_ROUNDS, LOSSY_SPARE = 3, 0.98  # written again, so much lower than its peaks ask for, where they clip
 
 
 class Spool:
@@ -82,16 +82,14 @@ def translate_file(
 
     check_writable(target)
     check_form(target, rate, channels)
-    max_peak = LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK
     with _folder_of(target) as folder, closing(Spool(folder)) as spool:
-        made = iter(
-            translator.translate(blocks, rate, to, spool, on_progress, amount=amount, max_peak=max_peak)
-        )
-        first = next(made)  # all the work is done when it comes
+        levelled = translator.translate(blocks, rate, to, spool, on_progress, amount=amount)
         strings = strings_for(source, target)
-        with open_writer(target, rate, channels, spool.n_samples, strings) as writer:
-            n_samples = sum(_write(writer, block) for block in chain([first], made))
-            writer.finish()
+        form = rate, channels, spool.n_samples, strings
+        with open_writer(target, *form) as writer:
+            n_samples = _write(writer, levelled(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
+            if is_lossy(target):
+                _mend_peaks(writer, levelled, form)
             keep_tags(source, writer.path)
     return n_samples / rate
 
@@ -109,9 +107,26 @@ def _folder_of(target: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _write(writer: Writer, block: Tensor) -> int:
-    writer.write(block)
-    return block.shape[1]
+def _write(writer: Writer, blocks: Iterable[Tensor]) -> int:
+    """All of a file; returns its samples."""
+    n_samples = 0
+    for block in blocks:
+        writer.write(block)
+        n_samples += block.shape[1]
+    writer.finish()
+    return n_samples
+
+
+def _mend_peaks(writer: Writer, levelled: Levelled, form: tuple[int, int, int, dict[str, str]]) -> None:
+    """Write a lossy file again where what it gives back goes beyond full scale: players would clip it."""
+    max_peak = LOSSY_MAX_PEAK
+    for _ in range(LOSSY_ROUNDS):
+        peak = max(peak_of(block.samples) for block in stream(writer.path))
+        if peak <= 1:
+            return
+        max_peak *= LOSSY_SPARE / peak
+        writer.open(*form)
+        _write(writer, levelled(max_peak))
 
 
 def _form(source: Path) -> tuple[int, int]:

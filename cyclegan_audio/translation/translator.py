@@ -30,6 +30,7 @@ BLOCK = 1 << 16  # samples handed on at once
 CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
 GROUP_WINDOWS = 2  # of the generator, for each of several workers
 Progress = Callable[[float], None]
+Levelled = Callable[[float], Iterator[Tensor]]
 
 
 class Translator:
@@ -111,8 +112,8 @@ class Translator:
             UserError: unknown genre, an amount out of range, another shape, or samples that are not finite.
         """
         blocks = as_channels(waveform, sample_rate).split(BLOCK, -1)
-        made = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
-        return torch.cat(list(made), -1).reshape(waveform.shape)
+        levelled = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
+        return torch.cat(list(levelled(MAX_PEAK)), -1).reshape(waveform.shape)
 
     def translate(
         self,
@@ -123,9 +124,8 @@ class Translator:
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
-        max_peak: float = MAX_PEAK,
-    ) -> Iterator[Tensor]:
-        """The translation of a piece, block by block; see `__call__`.
+    ) -> Levelled:
+        """The translation of a piece but for its last pass; see `__call__`.
 
         Args:
             blocks: gives the piece's blocks (C, n), as often as it is called.
@@ -134,7 +134,9 @@ class Translator:
             store: keeps the result until its loudness is known.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB.
-            max_peak: of the result.
+
+        Returns:
+            From the highest peak allowed to the result's blocks, as often as it is called.
 
         Raises:
             UserError: see `__call__`.
@@ -150,9 +152,8 @@ class Translator:
                     result.append(made)
                     if on_progress:
                         on_progress(result.n_samples / survey.n_samples)
-                blocks = partial(result.at, survey.lufs, max_peak)
-            finished = blocks()
-        yield from finished
+                return partial(result.at, survey.lufs)
+        return lambda max_peak: iter(blocks())
 
     @torch.no_grad()
     def survey(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> Survey:

@@ -275,10 +275,10 @@ def test_a_short_piece_goes_through_the_generator_once_without_its_silence(secon
 def test_a_piece_is_read_once_more_only_where_a_channel_is_turned_round(signs, times):
     wave = music(0.5, 44100).expand(2, -1) * torch.tensor(signs)[:, None]
     reads = []
-    made = Translator(pair("hifi", quieter), "mask").translate(
+    levelled = Translator(pair("hifi", quieter), "mask").translate(
         lambda: reads.append(wave) or wave.split(9000, 1), 44100, "other", []
     )
-    assert torch.cat(list(made), 1).shape == wave.shape
+    assert torch.cat(list(levelled(1.0)), 1).shape == wave.shape
     assert len(reads) == times
 
 
