@@ -21,7 +21,7 @@ FEWEST_FORWARD = 128  # without a backward pass, of whose three products two sha
 
 
 class WinogradConv2d(nn.Conv2d):
-    """`nn.Conv2d` with a 3 x 3 kernel, without stride or padding; in fp32 by F(4 x 4, 3 x 3) on CPUs where that pays.
+    """`nn.Conv2d` with a 3 x 3 kernel, no stride, no padding; in fp32 by F(4 x 4, 3 x 3) where the CPU gains.
 
     Lavin and Gray 2016 (arXiv 1509.09308): overlapping tiles of 6 x 6 inputs are mapped to 36 numbers each,
     whose products give 4 x 4 outputs; the plain way needs 144 products. The same function and gradient, with
