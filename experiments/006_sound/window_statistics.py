@@ -1,8 +1,9 @@
-"""Instance-norm statistics of a long piece: by window, or one set for the whole piece (two passes).
+"""Instance-norm statistics of a piece: by window, one set for the whole piece, or the piece as one window.
 
 python experiments/006_sound/window_statistics.py RUN SCORES --genres lofi rnb
 
-SCORES holds a folder a genre with the same scores played in each (the demo songs' `paired`).
+SCORES holds a folder a genre with the same scores played in each (the demo songs' `paired`). The one
+window is run in bf16 too.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.files import decode
-from cyclegan_audio.audio.windows import cut, join
+from cyclegan_audio.audio.windows import cut, join, pad_reflect
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics, with_statistics
 
@@ -23,13 +24,39 @@ COLUMNS = ("error to the truth dB", "windows disagree dB", "step at borders / el
 
 def changes(generator: nn.Module, mels: Tensor) -> Tensor:
     """What the generator changes in windows (N, M, W)."""
-    return torch.cat([generator(window[None, None])[0] - window for window in mels])
+    return torch.cat([generator(window[None, None])[0].float() - window for window in mels])
+
+
+def by_window(generator: nn.Module, windows: Tensor, _: Tensor) -> Tensor:
+    return changes(generator, windows)
+
+
+def by_piece(generator: nn.Module, windows: Tensor, _: Tensor) -> Tensor:
+    return changes(with_statistics(generator, collect_statistics(generator, windows[:, None, None])), windows)
+
+
+def as_one(generator: nn.Module, _: Tensor, source: Tensor) -> Tensor:
+    multiple = int(generator.frame_multiple)  # type: ignore[arg-type]
+    return changes(generator, pad_reflect(source, -(-source.shape[1] // multiple) * multiple)[None])
+
+
+def as_one_in_bf16(generator: nn.Module, windows: Tensor, source: Tensor) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return as_one(generator, windows, source)
+
+
+KINDS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
+    "by window": by_window,
+    "whole piece": by_piece,
+    "one window": as_one,
+    "one window, bf16": as_one_in_bf16,
+}
 
 
 def measure(change: Tensor, source: Tensor, truth: Tensor, overlap: int, db: float) -> tuple[float, ...]:
     """Numbers of COLUMNS for windows of change (N, M, W) to a mel (M, F); `db` is one unit of both."""
     apart = (change[:-1, :, -overlap:] - change[1:, :, :overlap]).abs().mean() * db
-    joined = join(change, source.shape[1], overlap)
+    joined = join(change, source.shape[1], overlap) if len(change) > 1 else change[0, :, : source.shape[1]]
     movement = joined.diff(dim=1).abs().mean(0)
     hop = change.shape[2] - overlap
     borders = torch.zeros(len(movement), dtype=torch.bool)
@@ -52,26 +79,29 @@ def main() -> None:
     pair = load_pair(options.run)
     mel, window = pair.mel, pair.window_frames
     overlap = window // 4
-    kinds: dict[str, Callable] = {"by window": lambda network, _: network, "whole piece": with_statistics}
     print("| direction | statistics | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 2))
     for source_genre, target_genre in (options.genres, options.genres[::-1]):
         generator = pair.generator(target_genre)
-        rows: dict[str, list] = {name: [] for name in kinds}
+        rounding: list[float] = []
+        rows: dict[str, list] = {name: [] for name in KINDS}
         for path in sorted((options.scores / source_genre).glob("*.wav"))[: options.songs]:
             source, truth = (
                 mel.normalise(mel.mel_db(decode(p, sample_rate=mel.sample_rate, mono=True)[0])[0])
                 for p in (path, options.scores / target_genre / path.name)
             )
             windows = cut(source, window, overlap)
+            unit_db = (mel.max_db - mel.min_db) / 2
             with torch.inference_mode():
-                statistics = collect_statistics(generator, [w[None, None] for w in windows])
-                for name, made in kinds.items():
-                    change = changes(made(generator, statistics), windows)
-                    unit_db = (mel.max_db - mel.min_db) / 2
-                    rows[name].append(measure(change, source, truth, overlap, unit_db))
+                made = {name: way(generator, windows, source) for name, way in KINDS.items()}
+            for name, change in made.items():
+                rows[name].append(measure(change, source, truth, overlap, unit_db))
+            rounding.append(float((made["one window"] - made["one window, bf16"]).abs().mean() * unit_db))
         for name, found in rows.items():
-            middle = " | ".join(f"{median(column):.2f}" for column in zip(*found, strict=True))
+            middle = " | ".join(f"{median(column):.2f}" for column in zip(*found, strict=True)).replace(
+                "nan", "-"
+            )
             print(f"| {source_genre} to {target_genre} | {name} | {middle} |", flush=True)
+        print(f"bf16 differs from fp32 by {median(rounding):.2f} dB in the mean")
 
 
 if __name__ == "__main__":
