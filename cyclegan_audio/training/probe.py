@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.engine import SCALED
 from cyclegan_audio.models.picture_networks import as_trained
 
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", SCALED)
 PROBE_FRAMES = 64
 PROBE_ROUNDS = 3
 WORTH_IT = 0.9
