@@ -15,27 +15,35 @@ from cyclegan_audio.devices import in_threads
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
 
-class InstanceNorm(nn.Module):
+class Normalised(nn.Module):
+    """A module that normalises each sample's channels by their own mean and variance, or by those given.
+
+    Attributes:
+        fixed: mean and variance, each (C,), that replace the sample's own, or None.
+        record: where not None, every forward appends the sample's own mean and variance, each (B, C).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fixed: tuple[Tensor, Tensor] | None = None
+        self.record: list[tuple[Tensor, Tensor]] | None = None
+
+
+class InstanceNorm(Normalised):
     """Zero mean and unit variance per sample and channel over (H, W) (Ulyanov et al. 2016).
 
     The same function as `nn.InstanceNorm2d`, whose gradient on the CPU is wrong at batch size 1 where the
     incoming gradient is channels-last (torch 2.11). Input and output (B, C, H, W).
-
-    Attributes:
-        fixed: mean and variance, each (C,), that replace the sample's own, or None.
-        record: where not None, every forward appends the sample's own mean and mean square, each (B, C).
     """
 
     def __init__(self, eps: float = 1e-5) -> None:
         super().__init__()
         self.eps = eps
-        self.fixed: tuple[Tensor, Tensor] | None = None
-        self.record: list[tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.record is not None:
-            wide = x.float()
-            self.record.append((wide.mean((2, 3)), wide.square().mean((2, 3))))
+            var, mean = torch.var_mean(x.float(), (2, 3), correction=0)
+            self.record.append((mean, var))
         if self.fixed is not None:
             mean, var = (value.to(x).view(1, -1, 1, 1) for value in self.fixed)
             return (x - mean) * torch.rsqrt(var + self.eps)
@@ -63,10 +71,10 @@ def collect_statistics(
 
 @torch.no_grad()
 def _moments(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and mean square (B, C) of every instance norm, by a copy that shares its weights."""
+    """Mean and variance (B, C) of every instance norm, by a copy that shares its weights."""
     weights = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     copied = copy.deepcopy(network, weights)
-    norms = {name: module for name, module in copied.named_modules() if isinstance(module, InstanceNorm)}
+    norms = {name: module for name, module in copied.named_modules() if isinstance(module, Normalised)}
     for norm in norms.values():
         norm.record = []
     copied(x)
@@ -87,7 +95,7 @@ def with_statistics(network: nn.Module, statistics: Statistics) -> nn.Module:
         ValueError: the statistics are those of another network.
     """
     copied = copy.deepcopy(network)
-    norms = {name: module for name, module in copied.named_modules() if isinstance(module, InstanceNorm)}
+    norms = {name: module for name, module in copied.named_modules() if isinstance(module, Normalised)}
     if norms.keys() != statistics.keys():
         raise ValueError("the statistics were not collected from this network")
     for name, norm in norms.items():
@@ -111,6 +119,6 @@ def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:
 
 
 def _pool(record: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    mean = torch.cat([mean for mean, _ in record]).mean(0)
-    square = torch.cat([square for _, square in record]).mean(0)
-    return mean, (square - mean.square()).clamp_min(0)
+    """Mean and variance (C,) of all samples together, without differences of large squares."""
+    mean, var = map(torch.cat, zip(*record, strict=True))
+    return mean.mean(0), var.mean(0) + mean.var(0, correction=0)

@@ -12,8 +12,11 @@ from cyclegan_audio.audio.files import decode, write
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models import exported
 from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.generator import ResnetGenerator
+from cyclegan_audio.models.norm import collect_statistics, with_statistics
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
+from cyclegan_audio.translation.translator import Translator
 from tests.vocoders.test_vocoders import chords, preset
 
 WITHOUT_TORCH = """
@@ -21,8 +24,12 @@ import json, sys
 import numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1])
 card = json.loads(session.get_modelmeta().custom_metadata_map["pair.json"])
-mel = numpy.load(sys.argv[2])
-numpy.save(sys.argv[3], session.run(["fake_b"], {"mel": mel})[0])
+mels = numpy.load(sys.argv[2])
+numpy.save(sys.argv[3], session.run(["fake_b"], {"mel": mels})[0])
+found = session.run(["statistics_b"], {"mel": mels})[0]
+piece = found.mean(0)
+piece[1] += found[:, 0].var(0)
+numpy.save(sys.argv[4], session.run(["fake_b"], {"mel": mels, "statistics": piece})[0])
 print(json.dumps([card["genres"], card["mel"]["sample_rate"], "torch" in sys.modules]))
 """
 
@@ -46,23 +53,28 @@ def onnx_file(pair, tmp_path_factory):
 
 @pytest.mark.parametrize(("batch", "frames"), [(1, 44), (3, 128)])
 def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, frames):
-    mel = torch.rand(batch, 1, 128, frames) * 2 - 1
+    mel = torch.rand(batch, 1, 128, frames) * torch.linspace(0.2, 1, batch)[:, None, None, None] * 2 - 1
     np.save(tmp_path / "mel.npy", mel.numpy())
+    names = [tmp_path / f"{name}.npy" for name in ("mel", "own", "piece")]
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, onnx_file, tmp_path / "mel.npy", tmp_path / "fake.npy"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", WITHOUT_TORCH, onnx_file, *names], capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout) == [["lofi", "trap"], 44100, False]
+    generator = pair.generators["ab"]
     with torch.no_grad():
-        expected = pair.generators["ab"](mel)
-    torch.testing.assert_close(torch.from_numpy(np.load(tmp_path / "fake.npy")), expected, rtol=0, atol=1e-3)
-    assert (expected - mel).abs().mean() > 0.1
+        own, piece = generator(mel), with_statistics(generator, collect_statistics(generator, [mel]))(mel)
+    for name, expected in (("own", own), ("piece", piece)):
+        got = torch.from_numpy(np.load(tmp_path / f"{name}.npy"))
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)
+    assert (own - mel).abs().mean() > 0.1
+    assert batch == 1 or (own - piece).abs().mean() > 0.01
 
 
-def test_an_exported_pair_is_a_pair(pair, onnx_file):
+def test_an_exported_pair_is_a_pair(pair, onnx_file, capfd):
     loaded = load_pair(onnx_file)
     assert (loaded.genres, loaded.mel, loaded.batches) == (pair.genres, pair.mel, 7)
     assert (loaded.window_frames, loaded.frame_multiple) == (88, 4)
+    assert capfd.readouterr() == ("", "")
     mel = torch.rand(1, 1, 128, 60) * 2 - 1
     with torch.no_grad():
         for to in pair.genres:
@@ -75,9 +87,36 @@ def test_torch_export_keeps_the_length_open(pair, tmp_path):
     card = {"pair.json": ""}
     program = torch.export.load(path, extra_files=card).module()
     assert json.loads(card["pair.json"])["outputs"] == ["fake_a"]
-    mel = torch.rand(1, 1, 128, 64) * 2 - 1
+    network = pair.generators["ba"]
+    one, other = torch.rand(1, 1, 128, 64) * 2 - 1, torch.rand(1, 1, 128, 32) * 0.3
     with torch.no_grad():
-        torch.testing.assert_close(program(mel)[0], pair.generators["ba"](mel), rtol=0, atol=1e-3)
+        own = torch.full((2, json.loads(card["pair.json"])["statistics"]), torch.nan)
+        fake, statistics = program(other, own)
+        torch.testing.assert_close(fake, network(other), rtol=0, atol=1e-3)
+        expected = with_statistics(network, collect_statistics(network, [other]))(one)
+        torch.testing.assert_close(program(one, statistics[0])[0], expected, rtol=0, atol=1e-3)
+        assert (program(one, own)[0] - expected).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("shifts", [1, 2])
+def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(pair, onnx_file, shifts):
+    song = chords(preset("hifi"), 16.0)  # more than twelve windows,
+    song[:, song.shape[1] // 3 :] *= 0.1  # which differ
+    made, whole = [], []
+    for model in (pair, load_pair(onnx_file)):
+        translator = Translator(spun(model, shifts), "mask")
+        translator.bf16 = False  # as exported
+        survey = translator.survey(lambda: song.split(50_000, 1), 44100, "trap", workers=2)
+        assert survey.statistics is not None
+        mel_db = translator.mel.mel_db(song)[0]
+        with torch.no_grad():
+            parts = translator.change("trap", survey).stream(workers=2).push(mel_db, last=True)
+        made.append(parts)
+        whole.append(translator(song, 44100, "trap"))
+        by_windows = Translator(spun(model, shifts), "mask").translate_mel(mel_db, "trap") - mel_db
+    torch.testing.assert_close(*made, rtol=0, atol=1e-3)  # dB
+    torch.testing.assert_close(*whole, rtol=0, atol=1e-3)
+    assert (made[1] - by_windows).abs().mean() > 0.1
 
 
 def test_translate_uses_an_exported_file(onnx_file, tmp_path):
@@ -102,7 +141,7 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
 
 
-def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch):
+def test_what_cannot_be_exported_or_read_is_refused(pair, onnx_file, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"use \.onnx or \.pt2"):
         exported.export_pair(pair, tmp_path / "pair.tflite")
     with pytest.raises(UserError, match="does not know the genre 'jazz'"):
@@ -113,6 +152,10 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_pair(tmp_path / "bad.onnx")
+    monkeypatch.setattr(exported, "STATISTICS", "another input")
+    with pytest.raises(UserError, match=r"exported by an older version.*; export the run again"):
+        load_pair(onnx_file)
+    monkeypatch.undo()
     (tmp_path / "program.pt2").write_bytes(b"a program")
     with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
         load_pair(tmp_path / "program.pt2")
