@@ -112,24 +112,30 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(TEMPERATURES[int(np.argmin(losses))]) if losses else 1.0
 
 
-def fit_share(one: Tensor, two: Tensor, labels: Tensor) -> float:
+def fit_share(one: Tensor, two: Tensor, labels: Tensor, groups: Sequence[str]) -> float:
     """How much of the sum of two logits (N,) the second should be, from 0 to 1 (stacking, Wolpert 1992).
 
     The share by which the sum, each at its own best temperature, fits labels (N,) best; a half where a class
-    is missing.
+    is missing. Each of the tracks `groups` counts alike: clips of one are right or wrong together.
     """
-    losses = [_losses(one + share * (two - one), labels, COARSE) for share in SHARES]
+    _, member, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    weights = torch.from_numpy(1 / counts[member])
+    losses = [_losses(one + share * (two - one), labels, COARSE, weights) for share in SHARES]
     return float(SHARES[int(np.argmin([min(own, default=0.0) for own in losses]))])
 
 
-def _losses(logits: Tensor, labels: Tensor, temperatures: np.ndarray) -> list[float]:
+def _losses(
+    logits: Tensor, labels: Tensor, temperatures: np.ndarray, weights: Tensor | None = None
+) -> list[float]:
     """Of each temperature, against softened labels; none where a class is missing."""
     n_one = float(labels.sum())
     n_zero = len(labels) - n_one
     if n_one == 0 or n_zero == 0:
         return []
     targets = torch.where(labels > 0, (n_one + 1) / (n_one + 2), 1 / (n_zero + 2)).double()
-    return [float(F.binary_cross_entropy_with_logits(logits.double() / t, targets)) for t in temperatures]
+    return [
+        float(F.binary_cross_entropy_with_logits(logits.double() / t, targets, weights)) for t in temperatures
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

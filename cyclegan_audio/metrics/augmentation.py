@@ -24,6 +24,12 @@ def noisy(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
     return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - below_db + drawn)
 
 
+def shifted(x: Tensor, bands: Tensor) -> Tensor:
+    """Each clip of (N, M, F) moved up by whole bands (N,), down if negative; outermost ones are repeated."""
+    source = (torch.arange(x.shape[1]) - bands[:, None]).clamp(0, x.shape[1] - 1)
+    return x.gather(1, source[:, :, None].expand_as(x))
+
+
 def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
     """(n,) frequencies, uniform in octaves."""
     low, high = (math.log(hz) for hz in CUTOFFS_HZ)

@@ -1,6 +1,7 @@
 """Training of the neural genre classifier, and what it says of tracks that it was not trained on."""
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from cyclegan_audio.devices import in_threads
 from cyclegan_audio.metrics.accuracy import fit_share
-from cyclegan_audio.metrics.augmentation import augment
+from cyclegan_audio.metrics.augmentation import augment, shifted
 from cyclegan_audio.metrics.folds import track_folds
 from cyclegan_audio.metrics.genre_net import BLOCK, Branch, GenreNet, NetSettings, Recipe
 
@@ -51,15 +52,19 @@ class Views:
         return self.statistics[random.choice(self.kinds, len(rows)), rows]
 
     def draw_pictures(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
-        """The same, cut in time at random, some neighbouring bands hidden: (n, M, F)."""
-        length = max(1, round(self.settings.picture_share * self.pictures[-1].shape[2]))
-        cuts = []
+        """The same in another key and tempo, cut in time, some neighbouring bands hidden: (n, M, F)."""
+        settings, cuts = self.settings, []
+        length = max(1, round(settings.picture_share * self.pictures[-1].shape[2]))
         for kind, row in zip(random.choice(self.kinds, len(rows)), rows, strict=True):
             picture = self.pictures[kind][row]
-            start = random.integers(picture.shape[1] - length + 1)
-            cuts.append(picture[:, start : start + length])
-        x = torch.stack(cuts).float()
-        count = random.integers(self.settings.masked_bands, size=(len(rows), 1))
+            tempo = math.exp(random.uniform(-settings.stretch, settings.stretch))
+            taken = min(round(length * tempo), picture.shape[1])
+            start = random.integers(picture.shape[1] - taken + 1)
+            cut = picture[None, :, start : start + taken].float()
+            cuts.append(F.interpolate(cut, length, mode="linear"))
+        bands = random.integers(-settings.shift_bands, settings.shift_bands + 1, len(rows))
+        x = shifted(torch.cat(cuts), torch.from_numpy(bands))
+        count = random.integers(settings.masked_bands, size=(len(rows), 1))
         first = random.integers(x.shape[1] - count + 1)
         band = np.arange(x.shape[1])
         return x.masked_fill(torch.from_numpy((band >= first) & (band < first + count))[:, :, None], 0.0)
@@ -137,8 +142,8 @@ def train_net(
     given = torch.full((2, len(labels)), torch.nan)
     for other, (_, test) in zip(nets[1:], folds, strict=True):
         given[:, test] = branch_logits(other.eval(), views, test)
-    known = ~given[0].isnan()
-    nets[0].share.fill_(fit_share(given[0, known], given[1, known], labels[known]))
+    if folds:
+        nets[0].share.fill_(fit_share(given[0], given[1], labels, groups))
     return nets[0].eval(), nets[0].verdict(given[0], given[1])
 
 

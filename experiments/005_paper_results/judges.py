@@ -1,16 +1,18 @@
 """The judge (or the linear one), blocks kept apart, clips as they are and made worse: judges.py CORPUS A B
 
-Five folds over tracks (or blocks); every clip is judged once, by a judge that knows nothing of its track, and
-by each of its two branches alone.
+Five folds over tracks (or blocks), dealt anew by each seed; for each, every clip is judged once, by a judge
+that knows nothing of its track, and by each of its two branches alone.
 """
 
 import argparse
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.metrics.accuracy import balanced_accuracy, fit_temperature, reliability
 from cyclegan_audio.metrics.augmentation import low_pass, noisy
@@ -27,9 +29,26 @@ from cyclegan_audio.metrics.judge import (
 from cyclegan_audio.metrics.linear import train_linear
 from cyclegan_audio.metrics.net_training import train_net
 
-FOLDS, SEED = 5, 0
+FOLDS = 5
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point
 SPLITS = ("train", "val", "test")
+
+
+class Clips(NamedTuple):
+    """Mels (N, M, F), labels (N,), tracks (N,), and what the mels are."""
+
+    mels_db: Tensor
+    labels: np.ndarray
+    tracks: np.ndarray
+    mel: MelSettings
+
+
+def read_clips(corpus: Corpus, genres: list[str]) -> Clips:
+    """All clips of two genres, of every split."""
+    clips = [clip for genre in genres for split in SPLITS for clip in corpus.clips(genre, split)]
+    labels = np.array([genres.index(clip.genre) for clip in clips])
+    tracks = np.array([clip.track for clip in clips])
+    return Clips(torch.stack([corpus.mel_db(clip) for clip in clips]), labels, tracks, corpus.mel)
 
 
 @torch.inference_mode()
@@ -44,27 +63,14 @@ def by_branch(net: GenreClassifier, mels_db: Tensor) -> dict[str, Tensor]:
     return {"": net.verdict(statistics, convolutions), **alone}
 
 
-def main() -> None:
-    """Measure, print after each fold."""
+def cross_validated(options: argparse.Namespace, clips: Clips, seed: int) -> dict[str, np.ndarray]:
+    """Logits (N,) of each case; prints after each fold."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus")
-    parser.add_argument("genres", nargs=2)
-    parser.add_argument("--kind", choices=(NETWORK, LINEAR), default=NETWORK)
-    parser.add_argument("--save", metavar="NPZ", help="keep the logits of all clips")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    corpus = Corpus.open(options.corpus)
-    clips = [clip for genre in options.genres for split in SPLITS for clip in corpus.clips(genre, split)]
-    mels_db = torch.stack([corpus.mel_db(clip) for clip in clips])
-    labels = np.array([options.genres.index(clip.genre) for clip in clips])
-    tracks = np.array([clip.track for clip in clips])
-    mel = corpus.mel
+    mels_db, labels, tracks, mel = clips.mels_db, clips.labels, clips.tracks, clips.mel
     found: dict[str, np.ndarray] = {}
-    tested: list[np.ndarray] = []
-    temperature = np.ones(len(clips))
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
+    temperature, done = np.ones(len(labels)), np.zeros(0, int)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for fold, (train, test) in enumerate(folds.split(labels, labels, tracks), 1):
         start = time.process_time()
         net: GenreClassifier
@@ -82,22 +88,41 @@ def main() -> None:
         cases |= {f"noise at -{db:g} dB": noisy(mels_db[test], db) for db in NOISES_DB}
         for name, case_db in cases.items():
             for branch, given in by_branch(net, case_db).items():
-                found.setdefault(name + branch, np.zeros(len(clips)))[test] = given.numpy()
-        tested.append(test)
-        done = np.concatenate(tested)
-        for name, logit in found.items():
-            right = (logit[done] > 0) == (labels[done] > 0)
-            value = balanced_accuracy(right.tolist(), labels[done].tolist(), tracks[done].tolist())
-            print(
-                f"  {name}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}", flush=True
-            )
-        calibrated = torch.from_numpy(found["as published"] / temperature)[done]
-        in_bins = reliability(calibrated.sigmoid(), torch.from_numpy(labels[done]))
-        print(f"  calibration error {in_bins.error:.3f}, n = {in_bins.n}: {in_bins}", flush=True)
+                found.setdefault(name + branch, np.zeros(len(labels)))[test] = given.numpy()
+        done = np.concatenate([done, test])
         right = (found["as published"][test] > 0) == (labels[test] > 0)
         print(f"  this fold: {right.sum()} of {len(test)}, {len(set(tracks[test]))} blocks", flush=True)
         if options.save:
             np.savez(options.save, labels=labels, tracks=tracks, done=done, **found)
+    calibrated = torch.from_numpy(found["as published"] / temperature)
+    in_bins = reliability(calibrated.sigmoid(), torch.from_numpy(labels))
+    print(f"calibration error {in_bins.error:.3f}, n = {in_bins.n}: {in_bins}", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus")
+    parser.add_argument("genres", nargs=2)
+    parser.add_argument("--kind", choices=(NETWORK, LINEAR), default=NETWORK)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the folds")
+    parser.add_argument("--save", metavar="NPZ", help="keep the logits of all clips (of the last seed)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    clips = read_clips(Corpus.open(options.corpus), options.genres)
+    means: dict[str, list[float]] = {}
+    for seed in options.seeds:
+        print(f"seed {seed}", flush=True)
+        for name, logit in cross_validated(options, clips, seed).items():
+            right = (logit > 0) == (clips.labels > 0)
+            value = balanced_accuracy(right.tolist(), clips.labels.tolist(), clips.tracks.tolist())
+            means.setdefault(name, []).append(value.mean)
+            print(
+                f"  {name}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}", flush=True
+            )
+    for name, values in means.items():
+        print(f"{name}, mean of {len(values)} seeds: {np.mean(values):.1%}")
 
 
 if __name__ == "__main__":

@@ -150,8 +150,17 @@ def test_share_goes_to_the_logits_that_know_more() -> None:
         return clear * (2 * labels - 1) + 1.5 * torch.randn(400, generator=random)
 
     one, two, noise = heard(2), heard(2), heard(0)
-    assert 0.3 <= fit_share(one, two, labels) <= 0.7
-    assert fit_share(one, noise, labels) <= 0.15
-    assert fit_share(noise, one, labels) >= 0.85
-    assert fit_share(one, one, labels) == 0.5
-    assert fit_share(one, two, torch.zeros(400)) == 0.5
+    tracks = [str(place) for place in range(400)]
+    assert 0.3 <= fit_share(one, two, labels, tracks) <= 0.7
+    assert fit_share(one, noise, labels, tracks) <= 0.15
+    assert fit_share(noise, one, labels, tracks) >= 0.85
+    assert fit_share(one, one, labels, tracks) == 0.5
+    assert fit_share(one, two, torch.zeros(400), tracks) == 0.5
+
+
+def test_share_counts_tracks_and_not_clips() -> None:
+    labels = torch.arange(300) % 2
+    right = (2.0 * labels - 1).where(torch.arange(300) < 200, 1 - 2.0 * labels)  # in the first 200 clips
+    assert fit_share(right, -right, labels, [str(place) for place in range(300)]) < 0.4
+    in_two = [str(place // 100) if place < 200 else str(place) for place in range(300)]
+    assert fit_share(right, -right, labels, in_two) > 0.6

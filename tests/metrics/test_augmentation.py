@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from cyclegan_audio.metrics.augmentation import augment, low_pass, noisy
+from cyclegan_audio.metrics.augmentation import augment, low_pass, noisy, shifted
 from cyclegan_audio.metrics.genre_net import NetSettings
 
 
@@ -24,6 +24,12 @@ def test_noise_fills_what_is_quiet_and_leaves_what_is_loud() -> None:
     quiet = out[:, 4:].flatten(1)
     torch.testing.assert_close(quiet.mean(1), torch.tensor([-40.0, -60.0]), atol=0.5, rtol=0)
     assert torch.equal(noisy(mels_db, 40.0), out)
+
+
+def test_bands_move_together_and_the_outermost_is_repeated() -> None:
+    x = torch.arange(5.0)[None, :, None].expand(3, 5, 2)
+    moved = shifted(x, torch.tensor([0, 2, -1]))
+    assert moved[:, :, 1].tolist() == [[0, 1, 2, 3, 4], [0, 0, 0, 1, 2], [1, 2, 3, 4, 4]]
 
 
 def test_augmentation_is_new_each_time_and_bounded() -> None:
