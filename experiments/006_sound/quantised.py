@@ -1,0 +1,113 @@
+"""What bf16 and int8 save, and what they cost: python quantised.py RUN CORPUS [--clips 35]
+
+Paired clips of a CORPUS through generators by one thread: torch in fp32 and under bf16 autocast, the ONNX
+file in fp32, and that file in int8 (onnxruntime's static quantisation of all convolutions, calibrated on
+training clips, and its dynamic one). Off is the mean |difference| from fp32; times are of one clip, in turns.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
+
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.evaluation.translations import translate_direction
+from cyclegan_audio.metrics.paired import MODEL
+from cyclegan_audio.models.checkpoint import load_pair
+from cyclegan_audio.models.exported import INPUT, OUTPUTS, OnnxGenerator, export_pair, open_session
+from cyclegan_audio.models.pair import TranslationPair
+
+CALIBRATION, ROUNDS = 20, 5
+CONVOLUTIONS = ["Conv", "ConvTranspose"]
+EXACT = "torch, fp32"
+
+
+class Calibration(CalibrationDataReader):
+    """Mels for the ranges of activations."""
+
+    def __init__(self, mels: list[Tensor]) -> None:
+        self._mels: Iterator[Tensor] = iter(mels)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        mel = next(self._mels, None)
+        return None if mel is None else {INPUT: mel.numpy()}
+
+
+class InBf16(nn.Module):
+    """A generator under bf16 autocast."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator, self.frame_multiple = generator, generator.frame_multiple
+
+    def forward(self, mel: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.generator(mel).float()
+
+
+def ways(pair: TranslationPair, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
+    """The generator toward `to` by its ways of computing."""
+    generator, output = pair.generator(to), next(o for o, way in OUTPUTS.items() if way == pair.direction(to))
+    plain, ready, static, dynamic = (
+        folder / f"{to}_{name}.onnx" for name in ("plain", "ready", "static", "dynamic")
+    )
+    export_pair(pair, plain, to)
+    quant_pre_process(plain, ready, skip_symbolic_shape=True)
+    kinds = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": True}
+    quantize_static(ready, static, Calibration(mels), op_types_to_quantize=CONVOLUTIONS, **kinds)
+    quantize_dynamic(ready, dynamic, weight_type=QuantType.QUInt8)
+    files = {"ONNX, fp32": plain, "ONNX, int8, static": static, "ONNX, int8, dynamic": dynamic}
+    by_file = {n: OnnxGenerator(open_session(path), output, pair.frame_multiple) for n, path in files.items()}
+    return {EXACT: generator, "torch, bf16": InBf16(generator), **by_file}
+
+
+def times_s(found: dict[str, nn.Module], mel: Tensor) -> dict[str, float]:
+    """Median CPU seconds."""
+    taken: dict[str, list[float]] = {name: [] for name in found}
+    for _ in range(ROUNDS + 1):
+        for name, generator in found.items():
+            start = time.process_time()
+            generator(mel)
+            taken[name].append(time.process_time() - start)
+    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("corpus")
+    parser.add_argument("--clips", type=int, default=35, help="half of the pairs at most")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    corpus, pair = Corpus.open(options.corpus), load_pair(options.run)
+    frames = corpus.clip_frames // pair.frame_multiple * pair.frame_multiple
+    print("| direction | way | x real time, one core | off dB | paired error dB |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for to in pair.targets:
+            source = next(genre for genre in pair.genres if genre != to)
+            clips = corpus.clips(source, "train")[:CALIBRATION]
+            mels = [pair.mel.normalise(corpus.mel_db(clip))[None, None, :, :frames] for clip in clips]
+            found = ways(pair, to, Path(folder), mels)
+            seconds, exact_db = times_s(found, mels[0]), None
+            for name, generator in found.items():
+                one = replace(pair, generators={pair.direction(to): generator})
+                way = translate_direction(one, corpus, to, options.clips)
+                fake_db = torch.stack([example.fake_db for example in way.paired])
+                exact_db = fake_db if exact_db is None else exact_db
+                off, error = (fake_db - exact_db).abs().mean(), way.score(corpus.mel).error_db[MODEL].mean
+                speed = frames * pair.mel.frame_s / seconds[name]
+                print(f"| {way} | {name} | {speed:.0f} | {off:.2f} | {error:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
