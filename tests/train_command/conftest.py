@@ -1,0 +1,33 @@
+import sys
+
+import pytest
+
+from cyclegan_audio import train as command
+
+
+@pytest.fixture
+def run(corpus, tmp_path, monkeypatch, capsys):
+    """Runs the command in this process on the test corpus; returns its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int | str | None, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        code: int | str | None = 0
+        try:
+            command.main()
+        except SystemExit as stop:
+            code = stop.code
+        shown = capsys.readouterr()
+        return code, shown.out + shown.err
+
+    return call
+
+
+@pytest.fixture
+def small(corpus, tiny):
+    """The overrides of a short run: eight batches an epoch, pools that are full in the first."""
+    return (
+        *tiny, f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "n_epochs=2", "n_epochs_decay=1",
+        "data.crop_frames=32", "model.pool_size=4", "callbacks.loss_log.every_batches=2", "precision=32-true",
+        "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1",
+    )  # fmt: skip
