@@ -16,6 +16,7 @@ from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.generator import ResnetGenerator
 from cyclegan_audio.models.norm import collect_statistics, with_statistics
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
+from cyclegan_audio.translation.live import translate_live
 from cyclegan_audio.translation.translator import Translator
 from tests.vocoders.test_vocoders import chords, preset
 
@@ -126,6 +127,20 @@ def test_translate_uses_an_exported_file(onnx_file, tmp_path):
     source, _ = decode(tmp_path / "song.wav")
     assert out.shape == source.shape
     assert (out - source).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("shifts", [1, 2])
+def test_a_live_stream_by_an_exported_file_is_that_by_the_run(pair, onnx_file, shifts):
+    song = chords(preset("hifi"), 4.0)
+    made = []
+    for model in (pair, load_pair(onnx_file)):
+        translator = Translator(spun(model, shifts), "mask")
+        translator.bf16 = False
+        with torch.no_grad():
+            made.append(torch.cat(list(translate_live(translator, song.split(2048, 1), 1, "trap")), 1))
+    assert made[0].shape == song.shape
+    torch.testing.assert_close(*made, rtol=0, atol=1e-3)
+    assert (made[1] - song).abs().max() > 0.01
 
 
 def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_path, capsys):
