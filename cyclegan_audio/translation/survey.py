@@ -10,6 +10,7 @@ from torch import Tensor
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler
+from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.norm import Statistics
@@ -102,6 +103,7 @@ class MidSurvey:
         left = torch.zeros(0) if left is None else left
         rest = to_whole_frames(left, self._taken, self.mel)
         self._look_at(self._mels.push(rest.to(self.device), last=True))
+        self.windows.finish()
         range_db = (self.mel.min_db, self.mel.max_db)
         if self.mel.scaling == "clip" and self.windows.low_db < math.inf:
             range_db = self.mel.range_db(torch.tensor([self.windows.low_db, self.windows.high_db]))
@@ -176,3 +178,8 @@ class Windows:
                 self.found = self.found[::2]
                 self._stride *= 2
         self._frames = held.clone()
+
+    def finish(self) -> None:
+        """Where all that sounds is less than one window, it stands alone, filled by reflection."""
+        if not self.found and self._frames is not None:
+            self.found.append(pad_reflect(self._frames, self.window))

@@ -258,6 +258,19 @@ def test_windows_share_the_statistics_of_the_piece():
     assert made.generators["ba"].norm.fixed is None
 
 
+def test_what_little_sounds_in_a_long_piece_gives_its_statistics():
+    made = pair("hifi", quieter)
+    made.generators["ba"] = Normed()
+    translator = Translator(made, "mask")
+    wave = torch.zeros(1, 50 * 44100)
+    wave[:, 900_000:950_000] = music(2.0, 44100)[:, :50_000]
+    statistics = translator.survey(lambda: wave.split(50_000, 1), 44100, "other").statistics
+    assert statistics is not None
+    mel_db = translator.mel.mel_db(wave)[0]
+    sounding = translator.mel.normalise(mel_db[:, (mel_db > -99.9).any(0)])
+    torch.testing.assert_close(statistics["norm"][0][0], sounding.mean(), rtol=0, atol=0.02)
+
+
 @pytest.mark.parametrize("seconds", [0.2, 13.0])
 def test_a_short_piece_goes_through_the_generator_once_without_its_silence(seconds):
     seen: list[Tensor] = []
