@@ -14,11 +14,10 @@ from cyclegan_audio.models.norm import with_statistics
 from cyclegan_audio.translation.streams import WindowStream
 from cyclegan_audio.translation.survey import MAX_WINDOWS, Survey
 
-OVERLAP = 4  # windows with statistics of their own share this part of a window,
-SHARED_OVERLAP = (
-    8  # those with the piece's statistics this one: they differ only by what lies beyond their ends
-)
-SHARED_LENGTH = 4  # and so may be longer than in training, which gives fewer ends
+# Windows with the piece's statistics differ only by what lies beyond their ends: they share less of a window
+# with their neighbours, and are longer than in training, which gives fewer ends.
+OVERLAP, SHARED_OVERLAP = 4, 8  # the part of a window of training's length that neighbours share
+SHARED_LENGTH = 4
 GPU_WINDOWS = 16  # of training's length at once; on a CPU one, which stays in its cache
 
 
