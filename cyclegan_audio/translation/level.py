@@ -14,6 +14,7 @@ from cyclegan_audio.translation.streams import Tape
 MAX_PEAK = 0.99
 MAX_RAISE_DB = 20.0
 MAX_MAKE_UP_DB, MAKE_UP_ROUNDS = 6.0, 4
+LEAST_SHARE = 0.1  # of a raise that must come out as loudness
 TOLERANCE_LU = 0.2
 FREE_EXCESS = 10 ** (0.5 / 20)  # peaks above the limit by no more take no more than 0.5 LU
 LIMITER_BLOCKS = 3  # over which the limiter's gain rises and falls: 4 ms at 44.1 kHz
@@ -73,18 +74,25 @@ def made_up(
 ) -> float:
     """`gain` and what `limited` takes from the loudness of peaky music by it, 6 dB at most.
 
-    Every round goes through `blocks` (C, n) once more.
+    Every round goes through `blocks` (C, n) once more. The louder the music is, the less comes of a dB more:
+    how much, the last two rounds tell. A raise of which almost nothing comes is taken back.
     """
-    most = gain * 10 ** (MAX_MAKE_UP_DB / 20)
+    raise_db = step_db = 0.0
+    before_lufs, share = -math.inf, 1.0
     for _ in range(MAKE_UP_ROUNDS):
         meter = LoudnessMeter(sample_rate)
-        for block in limited(blocks, gain, max_peak):
+        for block in limited(blocks, gain * 10 ** (raise_db / 20), max_peak):
             meter.push(block)
-        missing_lu = wanted_lufs - meter.level_lufs()
-        if not TOLERANCE_LU < missing_lu < math.inf or gain >= most:
+        found_lufs = meter.level_lufs()
+        if step_db and (share := (found_lufs - before_lufs) / step_db) < LEAST_SHARE:
+            raise_db -= step_db
             break
-        gain = min(gain * 10 ** (missing_lu / 20), most)
-    return gain
+        missing_lu = wanted_lufs - found_lufs
+        if not TOLERANCE_LU < missing_lu < math.inf or raise_db >= MAX_MAKE_UP_DB:
+            break
+        before_lufs, step_db = found_lufs, min(missing_lu / share, MAX_MAKE_UP_DB - raise_db)
+        raise_db += step_db
+    return gain * 10 ** (raise_db / 20)
 
 
 def limited(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.translation.channels import BLOCK
-from cyclegan_audio.translation.level import MAX_PEAK, Unlevelled, limited, loudness_gain
+from cyclegan_audio.translation.level import MAX_PEAK, Unlevelled, limited, loudness_gain, made_up
 
 
 def limit(waveform: torch.Tensor) -> torch.Tensor:
@@ -78,6 +78,16 @@ def test_peaky_music_is_as_loud_as_wanted_after_the_limiter():
     assert result.n_samples == got.shape[1]
     most = torch.cat(list(result.at(wanted + 40)), 1)  # never more than 26 dB up
     assert level(most) < wanted + 20
+
+
+def test_what_cannot_be_as_loud_as_wanted_is_not_pressed_for_nothing():
+    wave = torch.randn(2, 200_000, generator=torch.Generator().manual_seed(0)) * 0.7
+    wanted = level(wave) + 8
+    gain = made_up([wave], 10 ** (8 / 20), wanted, 44100)
+    got, pressed = (level(torch.cat(list(limited([wave], factor)), 1)) for factor in (gain, 4 * gain))
+    assert 20 * math.log10(gain) < 8.01
+    assert got < wanted - 3
+    assert pressed - got < 0.5
 
 
 def level(waveform: torch.Tensor) -> float:
