@@ -30,6 +30,24 @@ def shifted(x: Tensor, bands: Tensor) -> Tensor:
     return x.gather(1, source[:, :, None].expand_as(x))
 
 
+def played(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
+    """Cuts of (N, M, F) at another tempo, interpolated: (N, M, length).
+
+    Args:
+        tempo: (N,) frames of the clip for each of the cut, as far as there are so many.
+        where: (N,) of the cut in its clip, from 0 (the beginning) to 1 (the end).
+    """
+    last = x.shape[2] - 1
+    steps = torch.arange(length) * tempo.clamp(max=last / max(length - 1, 1))[:, None]
+    place = steps + where[:, None] * (last - steps[:, -1:])
+    before = place.long().clamp(0, max(last - 1, 0))
+    one, two = (
+        x.gather(2, at[:, None, :].expand(-1, x.shape[1], -1))
+        for at in (before, (before + 1).clamp(max=last))
+    )
+    return torch.lerp(one, two, (place - before)[:, None, :])
+
+
 def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
     """(n,) frequencies, uniform in octaves."""
     low, high = (math.log(hz) for hz in CUTOFFS_HZ)
@@ -39,8 +57,8 @@ def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
 def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: torch.Generator) -> Tensor:
     """What noise, equalisers, codecs and errors of a generator do to mels (N, M, F); same shape but shorter.
 
-    A cut in time, a smooth random gain over bands, random errors of points, a noise floor, and, half the
-    time, a low pass.
+    A cut in time, played faster or slower, a smooth random gain over bands, random errors of points, a noise
+    floor, and, half the time, a low pass. Noise comes after the tempo: it is as rough as noise is.
     """
     n, n_mels, n_frames = mels_db.shape
 
@@ -48,8 +66,7 @@ def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: tor
         return low + (high - low) * torch.rand(n, *shape, generator=random)
 
     length = max(1, round(settings.crop_share * n_frames))
-    start = int(torch.randint(n_frames - length + 1, (1,), generator=random))
-    x = mels_db[:, :, start : start + length]
+    x = played(mels_db, length, uniform(-settings.stretch, settings.stretch).exp(), uniform(0, 1))
     knots = uniform(-settings.tilt_db, settings.tilt_db, 1, 5)
     x = x + F.interpolate(knots, n_mels, mode="linear", align_corners=True)[:, 0, :, None]
     x = x + uniform(0, settings.noise_db, 1, 1) * torch.randn(x.shape, generator=random)

@@ -55,8 +55,8 @@ class NetSettings:
         plain_views: times that the clip as it is counts beside them.
         crop_share: share of a clip's frames in a view.
         picture_share: share of a view's frames that convolutions see at once.
-        shift_bands: convolutions see a view moved up or down by at most so many bands, as if in another key.
-        stretch: and played faster or slower by a factor of at most e to this.
+        stretch: a view is played faster or slower by a factor of at most e to this.
+        shift_bands: convolutions see it moved up or down by at most so many bands, as if in another key.
         masked_bands: fewer than so many neighbouring bands are hidden from convolutions.
         tilt_db: largest random gain of a band relative to the clip's mean, smooth over bands.
         noise_db: largest standard deviation of the random error of each point.
@@ -76,8 +76,8 @@ class NetSettings:
     plain_views: int = 2
     crop_share: float = 0.7
     picture_share: float = 0.7
-    shift_bands: int = 4
     stretch: float = 0.15
+    shift_bands: int = 4
     masked_bands: int = 16
     tilt_db: float = 3.0
     noise_db: float = 3.0

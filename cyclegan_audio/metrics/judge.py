@@ -34,7 +34,7 @@ from cyclegan_audio.metrics.net_training import train_net
 
 log = logging.getLogger(__name__)
 
-VERSION = 7  # of the code below: other versions do not take each other's judges from the disk
+VERSION = 8  # of the code below: other versions do not take each other's judges from the disk
 LOW_PASS_HZ = 6000.0
 NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
 BLOCK = 64

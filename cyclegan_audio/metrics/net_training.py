@@ -1,7 +1,6 @@
 """Training of the neural genre classifier, and what it says of tracks that it was not trained on."""
 
 import copy
-import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,18 +51,15 @@ class Views:
         return self.statistics[random.choice(self.kinds, len(rows)), rows]
 
     def draw_pictures(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
-        """The same in another key and tempo, cut in time, some neighbouring bands hidden: (n, M, F)."""
+        """The same in another key, cut in time, some neighbouring bands hidden: (n, M, F)."""
         settings, cuts = self.settings, []
         length = max(1, round(settings.picture_share * self.pictures[-1].shape[2]))
         for kind, row in zip(random.choice(self.kinds, len(rows)), rows, strict=True):
             picture = self.pictures[kind][row]
-            tempo = math.exp(random.uniform(-settings.stretch, settings.stretch))
-            taken = min(round(length * tempo), picture.shape[1])
-            start = random.integers(picture.shape[1] - taken + 1)
-            cut = picture[None, :, start : start + taken].float()
-            cuts.append(F.interpolate(cut, length, mode="linear"))
+            start = random.integers(picture.shape[1] - length + 1)
+            cuts.append(picture[:, start : start + length])
         bands = random.integers(-settings.shift_bands, settings.shift_bands + 1, len(rows))
-        x = shifted(torch.cat(cuts), torch.from_numpy(bands))
+        x = shifted(torch.stack(cuts).float(), torch.from_numpy(bands))
         count = random.integers(settings.masked_bands, size=(len(rows), 1))
         first = random.integers(x.shape[1] - count + 1)
         band = np.arange(x.shape[1])

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from cyclegan_audio.metrics.augmentation import augment, low_pass, noisy, shifted
+from cyclegan_audio.metrics.augmentation import augment, low_pass, noisy, played, shifted
 from cyclegan_audio.metrics.genre_net import NetSettings
 
 
@@ -32,6 +32,16 @@ def test_bands_move_together_and_the_outermost_is_repeated() -> None:
     assert moved[:, :, 1].tolist() == [[0, 1, 2, 3, 4], [0, 0, 0, 1, 2], [1, 2, 3, 4, 4]]
 
 
+def test_cuts_are_played_at_their_tempo() -> None:
+    x = torch.arange(101.0).expand(4, 3, 101)
+    made = played(x, 51, torch.tensor([1.0, 0.5, 1.5, 9.0]), torch.tensor([0.0, 1.0, 0.5, 0.5]))
+    assert made.shape == (4, 3, 51)
+    want = [(0, 1), (75, 0.5), (12.5, 1.5), (0, 2)]  # first frame and step; the last fills its clip
+    for own, (start, step) in zip(made, want, strict=True):
+        torch.testing.assert_close(own, (start + step * torch.arange(51.0)).expand(3, 51))
+    assert played(x[:, :, :1], 1, torch.ones(4), torch.zeros(4)).shape == (4, 3, 1)
+
+
 def test_augmentation_is_new_each_time_and_bounded() -> None:
     random = torch.Generator().manual_seed(0)
     mels_db = 20 * torch.randn(6, 128, 50) - 40
@@ -41,7 +51,7 @@ def test_augmentation_is_new_each_time_and_bounded() -> None:
     assert torch.isfinite(one).all()
     assert not torch.equal(one, two)
     still = dataclasses.replace(
-        NetSettings(), tilt_db=0, noise_db=0, quiet_floor=0, loud_floor=0, crop_share=1
+        NetSettings(), tilt_db=0, noise_db=0, quiet_floor=0, loud_floor=0, crop_share=1, stretch=0
     )
     change_db = (augment(mels_db, band_hz, still, random) - mels_db)[:, band_hz < 4000].abs()
     assert float(change_db.median()) < 0.01

@@ -125,24 +125,15 @@ def test_pictures_are_cut_and_hide_some_bands() -> None:
     assert views.draw_statistics(rows, random).shape == (32, views.statistics.shape[2])
 
 
-def test_pictures_are_in_other_keys_and_tempi() -> None:
-    settings = NetSettings(views=1, masked_bands=1, shift_bands=3, stretch=0.2)
+def test_pictures_are_in_other_keys() -> None:
+    settings = NetSettings(views=1, masked_bands=1, shift_bands=3)
     net = GenreNet(128, 0.02, settings)
     views = Views(
         net, torch.zeros(1, 128, 100), torch.arange(128), settings, Work(1, lambda done, total: None)
     )
-    views.pictures = [(torch.arange(50.0) + 100 * torch.arange(128.0)[:, None])[None]] * 2
+    views.pictures = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
     drawn = views.draw_pictures(np.zeros(60, int), np.random.default_rng(0))
-    tempo = drawn[:, 64].diff(dim=1)[:, 5:-5].median(1).values.log()
-    assert -0.25 < float(tempo.min()) < -0.1
-    assert 0.1 < float(tempo.max()) < 0.25
-    down = (drawn[:, 64] - drawn[:, 0]).mean(1) / 100
-    assert sorted({round(float(moved)) for moved in down}) == [
-        61,
-        62,
-        63,
-        64,
-    ]  # the lowest bands are repeated
+    assert set(drawn[:, 64].flatten().tolist()) == set(range(61, 68))
 
 
 def test_mixing() -> None:
