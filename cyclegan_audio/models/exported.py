@@ -16,6 +16,7 @@ from cyclegan_audio.models.checkpoint import CARD, make_card
 from cyclegan_audio.models.export_graph import Directions
 from cyclegan_audio.models.norm import Normalised, collect_statistics, with_statistics
 from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.models.picture_networks import PictureGenerator
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -51,7 +52,8 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
         The largest difference from the pair on random input of another size than the example's.
 
     Raises:
-        UserError: another suffix, an unknown genre, a package that is not installed, or results that differ.
+        UserError: another suffix, an unknown genre, generators of pictures, a package that is not installed,
+            or results that differ.
     """
     if to is not None:
         pair.generator(to)
@@ -61,6 +63,8 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     if path.suffix not in writers:
         raise UserError(f"cannot export to {path}: the suffix says the format; use {ONNX} or {PROGRAM}")
     generators = [pair.generators[OUTPUTS[output]] for output in outputs]
+    if any(isinstance(generator, PictureGenerator) for generator in generators):
+        raise UserError("a model of pictures reads colours in ways that no format holds; export one of mels")
     model = Directions(generators, _example(pair, *TRACED)).eval()
     card = make_card(
         pair.genres, pair.mel, pair.window_frames, {}, {}, [OUTPUTS[output] for output in outputs]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.generator import ResnetGenerator
 from cyclegan_audio.models.norm import collect_statistics, with_statistics
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
+from cyclegan_audio.models.picture_networks import PictureGenerator
 from cyclegan_audio.translation.live import translate_live
 from cyclegan_audio.translation.translator import Translator
 from tests.vocoders.test_vocoders import chords, preset
@@ -156,7 +158,17 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
 
 
-def test_what_cannot_be_exported_or_read_is_refused(pair, onnx_file, tmp_path, monkeypatch):
+def test_a_file_from_before_there_were_statistics_is_refused(tmp_path, onnx_file):
+    model = onnx.load(onnx_file)
+    card = json.loads(model.metadata_props[0].value)
+    del card["statistics"]
+    onnx.helper.set_model_props(model, {"pair.json": json.dumps(card)})
+    onnx.save(model, tmp_path / "old.onnx")
+    with pytest.raises(UserError, match=r"exported by an older version.*export the run again"):
+        load_pair(tmp_path / "old.onnx")
+
+
+def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"use \.onnx or \.pt2"):
         exported.export_pair(pair, tmp_path / "pair.tflite")
     with pytest.raises(UserError, match="does not know the genre 'jazz'"):
@@ -167,14 +179,13 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, onnx_file, tmp_path, m
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_pair(tmp_path / "bad.onnx")
-    monkeypatch.setattr(exported, "STATISTICS", "another input")
-    with pytest.raises(UserError, match=r"exported by an older version.*; export the run again"):
-        load_pair(onnx_file)
-    monkeypatch.undo()
     (tmp_path / "program.pt2").write_bytes(b"a program")
     with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
         load_pair(tmp_path / "program.pt2")
     (tmp_path / "program.pt2").unlink()
+    drawn = dataclasses.replace(pair, generators={"ab": PictureGenerator(32, 4, 1)})
+    with pytest.raises(UserError, match="export one of mels"):
+        exported.export_pair(drawn, tmp_path / "pair.onnx")
     monkeypatch.setattr(exported, "_difference", lambda *arguments: float("nan"))
     with pytest.raises(UserError, match="differs from the model"):
         exported.export_pair(pair, tmp_path / "pair.pt2", to="trap")
