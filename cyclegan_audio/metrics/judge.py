@@ -4,7 +4,7 @@
     judge.probability(mels_db)  # (N,), of trap
     judge.accuracy, judge.accuracy_low_passed, judge.accuracy_noisy, judge.reliability.error
 
-The first call trains (two minutes of one core for 1,000 clips, shared among cores) and keeps the judge in
+The first call trains (40 s to two minutes of one core for 1,000 clips, shared among cores) and keeps it in
 CORPUS/judges.
 """
 
