@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup ## prepare, train, translate and evaluate on songs made here: 6 minutes on 2 CPU cores
+demo: setup ## prepare, train, translate and evaluate on songs made here: 3 to 6 minutes on 2 CPU cores
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
 	rm -rf $(DEMO)
 	$(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
