@@ -203,21 +203,18 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     """Standard input to standard output until the input ends.
 
     Raises:
-        UserError: the input is of another form or rate, or nobody takes the output.
+        UserError: the input is of another form, or nobody takes the output.
     """
     from cyclegan_audio.devices import one_core
     from cyclegan_audio.translation import live
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
-    if rate != translator.mel.sample_rate:
-        raise UserError(
-            f"the stream has {rate} Hz, the model {translator.mel.sample_rate}; resample it (ffmpeg -ar)"
-        )
-    print(f"late by {live.latency_s(translator):.1f} s", file=sys.stderr, flush=True)
+    print(f"late by {live.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
     _hand_on(b"" if raw else live.wav_header(rate, channels))
     with one_core():
-        for block in live.translate_live(translator, live.read_pcm(source, channels), channels, to, amount):
+        blocks = live.read_pcm(source, channels)
+        for block in live.translate_live(translator, blocks, rate, channels, to, amount):
             _hand_on(live.write_pcm(block))
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor
 
-_BLOCK_S = 20
+BLOCK_S = 20.0  # of a file
 _MAX_PERIOD = 1024  # input samples: odd rates are taken as the nearest ratio, at most 1e-6 beside
 # The filter of librosa's "kaiser_best": 64 zero crossings, flat to 0.94 of the lower Nyquist frequency.
 KAISER_BEST = {
@@ -22,14 +22,24 @@ class Resampler:
     """Resamples a stream: what `push` and `finish` return, joined, is the whole at the new rate.
 
     The values do not depend on how the stream is cut; memory is bounded. Equal rates change nothing.
+
+    Args:
+        from_rate: in Hz.
+        to_rate: in Hz.
+        block_s: seconds that are resampled at once, `BLOCK_S` by default: many are fast, few are early.
+
+    Attributes:
+        late_s: what is pushed is returned when so many seconds more have been pushed, at the latest.
     """
 
-    def __init__(self, from_rate: int, to_rate: int) -> None:
+    def __init__(self, from_rate: int, to_rate: int, block_s: float | None = None) -> None:
         ratio = Fraction(to_rate, from_rate).limit_denominator(_MAX_PERIOD)
         self._in, self._out = ratio.denominator, ratio.numerator  # samples of one period of both rates
         reach = 80 * max(self._in, self._out) // self._out + self._in  # over 64 crossings of the lower rate
         self._margin = -(-reach // self._in)  # in periods, as all places below
-        self._block = max(1, _BLOCK_S * from_rate // self._in)
+        self._block = max(1, int((block_s or BLOCK_S) * from_rate) // self._in)
+        is_needed = self._in != self._out
+        self.late_s = is_needed * (self._block + self._margin) * self._in / from_rate
         self._pending: list[Tensor] = []
         self._length = 0  # samples pending
         self._before = 0  # periods pending that are done already
@@ -72,6 +82,6 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     if from_rate == to_rate or not waveform.shape[-1]:
         return waveform
     resampler = Resampler(from_rate, to_rate)
-    blocks = [resampler.push(part) for part in waveform.split(_BLOCK_S * from_rate, -1)]
+    blocks = [resampler.push(part) for part in waveform.split(int(BLOCK_S * from_rate), -1)]
     last = resampler.finish()
     return torch.cat([*blocks, *([] if last is None else [last])], -1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.level import limited, loudness_gain
 from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES
@@ -16,26 +17,29 @@ from cyclegan_audio.translation.survey import Survey
 from cyclegan_audio.translation.translator import Translator
 
 LIVE_CHUNK_FRAMES = 2 * MARGIN_FRAMES + FADE_FRAMES + 32
+LIVE_RESAMPLED_S = 0.2
 READ_SAMPLES = 2048
 FULL_SCALE = 32768
 UNKNOWN = 0xFFFFFFFF  # the length that WAV headers of streams state
 
 
-def latency_s(translator: Translator) -> float:
-    """Seconds by which the result is late, computing time left out: a window, a chunk, blocks."""
+def latency_s(translator: Translator, rate: int) -> float:
+    """Seconds by which the result is late, computing time left out: a window, a chunk, blocks, resampling."""
+    mel = translator.mel
     frames = translator.window + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
-    return frames * translator.mel.frame_s + 2 * READ_SAMPLES / translator.mel.sample_rate
+    ways = (rate, mel.sample_rate), (mel.sample_rate, rate)
+    resampling_s = sum(Resampler(*way, LIVE_RESAMPLED_S).late_s for way in ways)
+    return frames * mel.frame_s + 2 * READ_SAMPLES / rate + resampling_s
 
 
 def translate_live(
-    translator: Translator, blocks: Iterable[Tensor], channels: int, to: str, amount: float = 1.0
+    translator: Translator, blocks: Iterable[Tensor], rate: int, channels: int, to: str, amount: float = 1.0
 ) -> Iterator[Tensor]:
-    """Blocks (C, n) at the mel's rate to their translation, late by `latency_s`, of the same length in all.
+    """Blocks (C, n) at `rate` in Hz to their translation, late by `latency_s`, of the same length in all.
 
     Nothing is known beforehand: each window is normalised by its own statistics, levels of a mel that is
     scaled by clip are those heard so far, and the level follows the loudness of all that was heard.
     """
-    rate = translator.mel.sample_rate
     heard, made = LoudnessMeter(rate), LoudnessMeter(rate)
     survey = Survey(0, 0.0, False, torch.ones(channels, 1))
 
@@ -47,7 +51,13 @@ def translate_live(
     def levelled() -> Iterator[Tensor]:
         before = 1.0
         stream = translator.stream(
-            listening(), rate, to, survey, amount=amount, chunk_frames=LIVE_CHUNK_FRAMES
+            listening(),
+            rate,
+            to,
+            survey,
+            amount=amount,
+            chunk_frames=LIVE_CHUNK_FRAMES,
+            resampled_s=LIVE_RESAMPLED_S,
         )
         for block in stream:
             made.push(block)

@@ -194,6 +194,7 @@ class Translator:
         *,
         amount: float = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
+        resampled_s: float | None = None,
         workers: int = 1,
     ) -> Iterator[Tensor]:
         """The translation of blocks (C, n) before its level is set: blocks (C, m)."""
@@ -202,8 +203,8 @@ class Translator:
         if workers > 1:
             window_s = change.length * self.mel.frame_s
             blocks = in_groups(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
-        there = Resampler(sample_rate, self.mel.sample_rate)
-        back = Resampler(self.mel.sample_rate, sample_rate)
+        there = Resampler(sample_rate, self.mel.sample_rate, resampled_s)
+        back = Resampler(self.mel.sample_rate, sample_rate, resampled_s)
         taken = given = 0
         for block in finite(blocks, sample_rate):
             taken += block.shape[1]

@@ -90,7 +90,7 @@ def test_resampling_moves_a_sine_to_the_new_rate():
 def test_resampling_in_blocks_changes_nothing(from_rate, to_rate):
     noise = torch.randn(1, 45 * from_rate + 13, generator=torch.Generator().manual_seed(0))
     whole = torchaudio.functional.resample(noise, from_rate, to_rate, **resampling.KAISER_BEST)
-    assert noise.shape[1] > 2 * resampling._BLOCK_S * from_rate
+    assert noise.shape[1] > 2 * resampling.BLOCK_S * from_rate
     torch.testing.assert_close(resample(noise, from_rate, to_rate), whole, rtol=0, atol=1e-6)
 
 

@@ -53,7 +53,7 @@ def test_a_stream_is_resampled_as_the_whole_however_it_is_cut(from_rate, to_rate
 
 @pytest.mark.parametrize(("clip_s", "is_resampled"), [(1.0, True), (0.9, True), (0.9, False)])
 def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, clip_s, is_resampled):
-    monkeypatch.setattr(resampling, "_BLOCK_S", 5)
+    monkeypatch.setattr(resampling, "BLOCK_S", 5)
     path, held_s = song, []
     if not is_resampled:
         path = tmp_path / "song.wav"

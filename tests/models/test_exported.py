@@ -139,7 +139,7 @@ def test_a_live_stream_by_an_exported_file_is_that_by_the_run(pair, onnx_file, s
         translator = Translator(spun(model, shifts), "mask")
         translator.bf16 = False
         with torch.no_grad():
-            made.append(torch.cat(list(translate_live(translator, song.split(2048, 1), 1, "trap")), 1))
+            made.append(torch.cat(list(translate_live(translator, song.split(2048, 1), 44100, 1, "trap")), 1))
     assert made[0].shape == song.shape
     torch.testing.assert_close(*made, rtol=0, atol=1e-3)
     assert (made[1] - song).abs().max() > 0.01

@@ -225,14 +225,15 @@ def test_a_spool_gives_back_what_it_got(tmp_path):
     spool.close()
 
 
+@pytest.mark.parametrize("rate", [44100, 32000])
 @pytest.mark.parametrize("raw", [True, False])
-def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw):
+def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw, rate):
     samples = (np.random.default_rng(0).normal(0, 3000, (20_000, 2))).astype("<i2").tobytes()
-    header = b"" if raw else live.wav_header(44100, 2)
+    header = b"" if raw else live.wav_header(rate, 2)
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(header + samples)))
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
-    options = ["--raw", "44100:2"] if raw else []
+    options = ["--raw", f"{rate}:2"] if raw else []
     translate.main([str(run), "-", "-", "--to", "trap", "--vocoder", "mask", "--device", "cpu", *options])
     assert out.getvalue()[: len(header)] == header
     assert len(out.getvalue()) == len(header) + len(samples)
@@ -240,9 +241,8 @@ def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw):
 
 
 def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
-    for data, words in ((b"no wave" * 9, "not a WAV"), (live.wav_header(8000, 1), "8000 Hz")):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        assert words in refused(capsys, run, "-", "-", "--to", "trap")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"no wave" * 9)))
+    assert "not a WAV" in refused(capsys, run, "-", "-", "--to", "trap")
     assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
     assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
     assert "shifts=5 is not a whole number at least 1 and at most 4" in refused(
