@@ -203,13 +203,15 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     """Standard input to standard output until the input ends.
 
     Raises:
-        UserError: the input is of another form, or nobody takes the output.
+        UserError: the input is of another form, has no sample rate of music, or nobody takes the output.
     """
+    from cyclegan_audio.audio.files import MAX_RATE, MIN_RATE
     from cyclegan_audio.devices import one_core
     from cyclegan_audio.translation import live
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
+    require_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, whole=True)
     print(f"late by {live.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
     _hand_on(b"" if raw else live.wav_header(rate, channels))
     with one_core():

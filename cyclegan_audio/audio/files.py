@@ -25,7 +25,7 @@ _MAX_BAD_PACKETS = 0.02  # share of packets that may be damaged before the whole
 # What PyAV raises beside its av.FFmpegError, which is mostly, but not always, an OSError or a ValueError.
 _UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError)
 _STREAM_BLOCK = 1 << 16  # samples
-_MIN_RATE, _MAX_RATE = 1_000, 1_000_000  # Hz; beyond, the header is damaged
+MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz; beyond, the header is damaged
 
 
 def find_audio(folder: str | Path) -> list[Path]:
@@ -133,7 +133,7 @@ def _form(frame, before: tuple[int, int] | None) -> tuple[int, int]:  # type: ig
     form = (frame.sample_rate, frame.layout.nb_channels)
     if before not in (None, form):
         raise ValueError("its sample rate or channel count changes on the way")
-    if not _MIN_RATE <= form[0] <= _MAX_RATE:
+    if not MIN_RATE <= form[0] <= MAX_RATE:
         raise ValueError(f"its sample rate of {form[0]} Hz is not one of music")
     return form
 

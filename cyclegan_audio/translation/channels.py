@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.audio.files import MAX_RATE, MIN_RATE
 from cyclegan_audio.errors import UserError, require_number
 
 BLOCK = 64  # samples; silence and the limiter's gain are decided by block
@@ -15,9 +16,9 @@ def as_channels(waveform: Tensor, sample_rate: int) -> Tensor:
     """A waveform (C, T) or (T,) as (C, T) float32.
 
     Raises:
-        UserError: another shape, samples that are whole numbers, or no sample rate.
+        UserError: another shape, samples that are whole numbers, or a sample rate that is not one of music.
     """
-    require_number("sample_rate", sample_rate, 1, whole=True)
+    require_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, whole=True)
     if not (1 <= waveform.dim() <= 2 and len(torch.atleast_2d(waveform)) <= MAX_CHANNELS):
         shape = tuple(waveform.shape)
         raise UserError(f"a waveform of shape {shape} is not (channels, samples); transpose it")

@@ -241,8 +241,9 @@ def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw, rate):
 
 
 def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"no wave" * 9)))
-    assert "not a WAV" in refused(capsys, run, "-", "-", "--to", "trap")
+    for data, words in ((b"no wave" * 9, "not a WAV"), (live.wav_header(0, 1), "sample rate=0 is not")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert words in refused(capsys, run, "-", "-", "--to", "trap")
     assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
     assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
     assert "shifts=5 is not a whole number at least 1 and at most 4" in refused(
