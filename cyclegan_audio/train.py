@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from cyclegan_audio.config import build, hydra_main
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
-from cyclegan_audio.models.checkpoint import make_card
+from cyclegan_audio.models.card import make_card
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
 from cyclegan_audio.training.ranks import parents_run, require_shared_folder

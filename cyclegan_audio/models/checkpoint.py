@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.card import CARD, FORMAT, make_card
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 
-FORMAT = 1
 AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
-CARD = "pair.json"
 SHIPPED = Path(__file__).resolve().parent / "pretrained"
 DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
@@ -131,26 +130,6 @@ def _pair(
         training_spans=card.get("training_spans", {}),
         match=card.get("match", {}),
     )
-
-
-def make_card(
-    genres: tuple[str, str],
-    mel: MelSettings,
-    window_frames: int,
-    config: Mapping[str, Any],
-    training_spans: Mapping[str, Any],
-    directions: Sequence[str] = DIRECTIONS,
-) -> dict[str, Any]:
-    """The plain description that makes a checkpoint usable alone."""
-    return {
-        "format": FORMAT,
-        "genres": list(genres),
-        "directions": list(directions),
-        "mel": mel.to_dict(),
-        "window_frames": window_frames,
-        "config": dict(config),
-        "training_spans": dict(training_spans),
-    }
 
 
 def ship_pair(pair: TranslationPair, folder: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import CARD, make_card
+from cyclegan_audio.models.card import CARD, make_card
 from cyclegan_audio.models.export_graph import Directions
 from cyclegan_audio.models.norm import Normalised, collect_statistics, with_statistics
 from cyclegan_audio.models.pair import TranslationPair

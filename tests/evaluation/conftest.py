@@ -18,7 +18,7 @@ from cyclegan_audio.data.pieces import ClipSettings
 from cyclegan_audio.data.seen import Spans
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
-from cyclegan_audio.models.checkpoint import make_card
+from cyclegan_audio.models.card import make_card
 from cyclegan_audio.models.generator import ResnetGenerator
 from cyclegan_audio.models.pair import DIRECTIONS
 

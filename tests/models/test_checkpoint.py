@@ -5,7 +5,8 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, make_card, resolve_run, ship_pair
+from cyclegan_audio.models.card import make_card
+from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, resolve_run, ship_pair
 from cyclegan_audio.training.resume import to_resume
 
 
