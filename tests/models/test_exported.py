@@ -20,7 +20,7 @@ from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
 from cyclegan_audio.models.picture_networks import PictureGenerator
 from cyclegan_audio.translation.live import translate_live
 from cyclegan_audio.translation.translator import Translator
-from tests.vocoders.test_vocoders import chords, preset
+from tests.vocoders.sounds import chords, preset
 
 WITHOUT_TORCH = """
 import json, sys

@@ -12,7 +12,7 @@ from cyclegan_audio.vocoders import make_vocoder
 from cyclegan_audio.vocoders.bigvgan import loading
 from cyclegan_audio.vocoders.bigvgan.network import Activation, BigVGAN, low_pass
 from cyclegan_audio.vocoders.pretrained import NEPER_PER_DB
-from tests.vocoders.test_vocoders import chords, preset
+from tests.vocoders.sounds import chords, preset
 
 PUBLISHED = {  # what config.json of nvidia/bigvgan_v2_44khz_128band_512x says of the network and the mel
     "resblock": "1", "upsample_rates": [8, 4, 2, 2, 2, 2], "upsample_kernel_sizes": [16, 8, 4, 4, 4, 4],

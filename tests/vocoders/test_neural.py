@@ -14,7 +14,7 @@ from cyclegan_audio.models.checkpoint import read_checkpoint
 from cyclegan_audio.vocoders import make_vocoder
 from cyclegan_audio.vocoders.neural.losses import mel_loss, stft_loss
 from cyclegan_audio.vocoders.neural.network import VocosNetwork
-from tests.vocoders.test_vocoders import PRESETS, chords, distance_db, preset
+from tests.vocoders.sounds import PRESETS, chords, distance_db, preset
 
 SHRUNK = (
     "vocoder_model=vocos_small", "model.network.dim=16", "model.network.intermediate_dim=16",

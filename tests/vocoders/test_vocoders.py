@@ -1,65 +1,15 @@
 import dataclasses
-import math
 
-import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders import DEFAULT, VOCODERS, make_vocoder
-from cyclegan_audio.vocoders.base import (
-    by_frame,
-    gather,
-    mel_correction,
-    mel_to_magnitude,
-    resize_,
-    size_of,
-    spread,
-)
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim
 from cyclegan_audio.vocoders.hybrid import steady_phase
-
-PRESETS = ("hifi", "paper")
-
-
-def preset(name: str) -> MelSettings:
-    return instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml"))
-
-
-def chords(mel: MelSettings, seconds: float = 1.5) -> torch.Tensor:
-    """Two decaying chords without much above 3 kHz and nothing below 150 Hz, (1, T)."""
-    t = torch.arange(int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length) / mel.sample_rate
-    wave = torch.zeros_like(t)
-    for start, notes in ((0.0, (220, 277, 330)), (seconds / 2, (196, 247, 294))):
-        since = (t - start).clamp_min(0)
-        for hz in notes:
-            for harmonic in range(1, 8):
-                tone = torch.sin(2 * math.pi * hz * harmonic * since) * torch.exp(-3 * since)
-                wave = wave + tone / harmonic**2
-    return wave[None] * 0.1
-
-
-def hats(mel: MelSettings, n_samples: int) -> torch.Tensor:
-    """Bursts of noise above 6 kHz every 0.15 s, (1, T)."""
-    rng = np.random.default_rng(0)
-    noise = np.fft.rfft(rng.standard_normal(n_samples))
-    noise[: int(6000 / mel.sample_rate * n_samples)] = 0
-    since = np.arange(n_samples) / mel.sample_rate % 0.15
-    return torch.from_numpy(np.fft.irfft(noise, n_samples) * np.exp(-since / 0.03) * 0.1).float()[None]
-
-
-def bass(mel: MelSettings, n_samples: int, hz: float = 55.0) -> torch.Tensor:
-    t = torch.arange(n_samples) / mel.sample_rate
-    return (0.3 * torch.sin(2 * math.pi * hz * t) * torch.exp(-t))[None]
-
-
-def distance_db(mel: MelSettings, waveform: torch.Tensor, target_db: torch.Tensor) -> float:
-    """Mean log-spectral distance of the mels in dB."""
-    return float((mel.mel_db(waveform) - target_db).abs().mean())
+from tests.vocoders.sounds import PRESETS, bass, chords, distance_db, hats, preset
 
 
 @pytest.mark.parametrize("name", VOCODERS)
@@ -75,77 +25,6 @@ def test_an_unknown_vocoder_is_refused_with_the_known_ones():
     assert make_vocoder("hybrid", rounds=3).rounds == 3
     with pytest.raises(UserError, match="hybrid has no checkpoint"):
         make_vocoder("hybrid=runs/a")
-
-
-@pytest.mark.parametrize("preset_name", PRESETS)
-def test_spreading_keeps_constants_and_corrections_leave_what_no_filter_sees(preset_name):
-    mel = preset(preset_name)
-    torch.testing.assert_close(spread(torch.full((1, 128, 2), 3.0), mel), torch.full((1, 1025, 2), 3.0))
-    magnitude = torch.rand(1, 1025, 4) + 0.5
-    present = mel.filter_bank() @ magnitude
-    factors = mel_correction(2 * present, magnitude, mel)
-    seen = mel.filter_bank().sum(0) > 0
-    torch.testing.assert_close(factors[:, seen], torch.full_like(factors[:, seen], 2.0))
-    assert factors[:, ~seen].eq(1).all()
-    assert (~seen).sum() > 0
-
-
-@pytest.mark.parametrize("preset_name", PRESETS)
-def test_matrices_without_their_zeros_give_the_same_in_both_memory_orders(preset_name):
-    mel = preset(preset_name)
-    magnitude = torch.rand(2, 1025, 5)
-    expected = mel.filter_bank() @ magnitude
-    for values in (magnitude, by_frame(magnitude)):
-        torch.testing.assert_close(gather(values, mel), expected)
-    torch.testing.assert_close(spread(by_frame(expected), mel), spread(expected, mel))
-
-
-@pytest.mark.parametrize("first", [False, True])
-def test_matrices_made_inside_or_outside_of_inference_mode_serve_both(first):
-    mel = dataclasses.replace(preset("hifi"), sample_rate=22050 + first, f_max_hz=11025.0)  # not made yet
-    values = torch.rand(1, 30, mel.n_fft // 2 + 1).transpose(1, 2)
-    out = []
-    for inside in (first, not first):
-        with torch.inference_mode(inside):
-            out.append(gather(values.clone(), mel))
-    assert torch.equal(*out)
-
-
-def test_sizes_of_complex_values():
-    spectrum = torch.complex(torch.randn(1, 5, 3), torch.randn(1, 5, 3))
-    spectrum[0, 0, 0] = 0
-    torch.testing.assert_close(size_of(spectrum), spectrum.abs())
-    wanted = torch.rand(1, 5, 3)
-    resized = resize_(spectrum.clone(), wanted)
-    assert resized[0, 0, 0] == 0
-    sounding = spectrum != 0
-    torch.testing.assert_close(resized[sounding], (spectrum / spectrum.abs() * wanted)[sounding])
-
-
-@pytest.mark.parametrize("preset_name", PRESETS)
-def test_changed_frames_do_not_step_where_they_begin(preset_name):
-    mel = preset(preset_name)
-    wave = torch.sin(2 * math.pi * 100 * torch.arange(32 * mel.hop_length) / mel.sample_rate)[None]
-    gain = torch.ones(1, 1, mel.n_frames(wave.shape[1]))
-    gain[..., ::3] = 0.1
-    spectrum = mel.stft(wave) * gain
-    bend = wave.diff().diff().abs().max()
-    smooth, nearest = (mel.istft(spectrum, wave.shape[1], smooth=how) for how in (True, False))
-    assert smooth[:, 4096:-4096].diff().diff().abs().max() < 2 * bend
-    if mel.window == "hamming":
-        assert nearest[:, 4096:-4096].diff().diff().abs().max() > 10 * bend
-    torch.testing.assert_close(mel.istft(mel.stft(wave), wave.shape[1], smooth=True), wave, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("preset_name", PRESETS)
-def test_magnitudes_from_the_mel_have_that_mel(preset_name):
-    mel = preset(preset_name)
-    target_db = mel.mel_db(chords(mel))
-    magnitude = mel_to_magnitude(mel.db_to_mel(target_db), mel, 30)
-    assert (magnitude >= 0).all()
-    assert (mel.mel_db_of(magnitude) - target_db).abs().mean() < 0.3
-    rough = mel_to_magnitude(mel.db_to_mel(target_db), mel, 0)
-    assert (mel.mel_db_of(rough) - target_db).abs().mean() > 0.6
 
 
 def test_griffin_lim_keeps_magnitudes_and_makes_them_more_consistent():

@@ -1,0 +1,31 @@
+"""A run and a song for the translate command."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from cyclegan_audio.audio.files import write
+from cyclegan_audio.config import CONF_DIR
+from cyclegan_audio.models.checkpoint import ship_pair
+from cyclegan_audio.models.pair import TranslationPair
+
+
+@pytest.fixture
+def run(tmp_path, tiny_model):
+    """A RUN: an untrained pair, shipped into a folder."""
+    model = tiny_model()
+    generator = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
+    mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
+    config = {"model": {"generator": generator}}
+    pair = TranslationPair(("lofi", "trap"), mel, {"ab": model.gen_ab, "ba": model.gen_ba}, 64, config)
+    ship_pair(pair, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def song(tmp_path):
+    path = tmp_path / "in" / "Song [1] & more.wav"
+    noise = torch.randn(2, 30000, generator=torch.Generator().manual_seed(0)) * 0.1
+    write(path, noise, 32000)
+    return path

@@ -1,0 +1,16 @@
+"""What the translate command says when it refuses."""
+
+import pytest
+
+from cyclegan_audio import translate
+
+
+def refused(capsys, *arguments: object) -> str:
+    """The one line that the command prints as it exits with 1."""
+    with pytest.raises(SystemExit) as caught:
+        translate.main([str(argument) for argument in arguments])
+    assert caught.value.code == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1]
