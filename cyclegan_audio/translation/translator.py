@@ -197,7 +197,10 @@ class Translator:
         resampled_s: float | None = None,
         workers: int = 1,
     ) -> Iterator[Tensor]:
-        """The translation of blocks (C, n) before its level is set: blocks (C, m)."""
+        """The translation of blocks (C, n) before its level is set: blocks (C, m).
+
+        The sound of `chunk_frames` is made, and `resampled_s` seconds are resampled, at once.
+        """
         change = self.change(to, survey, amount)
         passage = Passage(change, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
