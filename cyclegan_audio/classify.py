@@ -11,7 +11,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from cyclegan_audio import pages
-from cyclegan_audio.config import hydra_main
+from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.errors import UserError, require_number

@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from cyclegan_audio.cli.options import handle_user_errors, parse_options
 from cyclegan_audio.comparison.contrasts import rows
 from cyclegan_audio.comparison.runs import Judged, gather
 from cyclegan_audio.comparison.sections import contrast_section, numbers, settings_section, table_section
 from cyclegan_audio.comparison.settings import columns
 from cyclegan_audio.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.comparison.words import conclusion, warnings
-from cyclegan_audio.errors import one_line_errors, parse_options
 from cyclegan_audio.pages import as_json, render, require_writable, write_whole
 from cyclegan_audio.training.jobs import jobs_of
 
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@one_line_errors
+@handle_user_errors
 def main() -> None:
     """The command."""
     options = vars(parse_options(_parser()))

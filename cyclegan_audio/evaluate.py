@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cyclegan_audio.cli.options import handle_user_errors, parse_options, positive_int
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError, one_line_errors, parse_options, positive
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
 from cyclegan_audio.evaluation.sayings import sayings
@@ -151,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clips",
         metavar="N",
-        type=positive,
+        type=positive_int,
         default=CLIPS,
         help=f"held-out clips a genre (default: {CLIPS})",
     )
@@ -162,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@one_line_errors
+@handle_user_errors
 def main() -> None:
     """The command."""
     options = vars(parse_options(_parser()))

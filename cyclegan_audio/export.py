@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.errors import UserError, one_line_errors, parse_options
+from cyclegan_audio.cli.options import handle_user_errors, parse_options
+from cyclegan_audio.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-@one_line_errors
+@handle_user_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = parse_options(parser(), arguments)

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from cyclegan_audio.config import build, hydra_main
+from cyclegan_audio.cli.hydra_verb import hydra_main
+from cyclegan_audio.config import build
 from cyclegan_audio.corpus_page import PAGE, write_corpus_page
 from cyclegan_audio.data.fair import Pile, differences, pile_rows, piles
 from cyclegan_audio.data.rows import Row, reason_counts, split_counts

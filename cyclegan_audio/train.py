@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from cyclegan_audio.config import build, hydra_main
+from cyclegan_audio.cli.hydra_verb import hydra_main
+from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.card import make_card

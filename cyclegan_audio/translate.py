@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.errors import UserError, one_line_errors, parse_options, require_number
+from cyclegan_audio.cli.options import handle_user_errors, parse_options
+from cyclegan_audio.errors import UserError, require_number
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-@one_line_errors
+@handle_user_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = parse_options(parser(), arguments)

@@ -10,14 +10,14 @@ from cyclegan_audio.config import CONF_DIR, compose, slug
 
 COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 CHOICES = sorted(path.relative_to(CONF_DIR) for path in CONF_DIR.glob("*/*.yaml"))
-COMMAND_OF_GROUP = {"source": "prepare", "vocoder_model": "vocoder"}
+COMMAND_OF_GROUP = {"source": "prepare", "vocoder_model": "train_vocoder"}
 
 
 def command_of(choice: Path) -> str:
     if choice == Path("launcher/ray.yaml"):
         pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra `ray` is not installed")
-    if choice == Path("callbacks/vocoder.yaml"):
-        return "vocoder"
+    if choice == Path("callbacks/train_vocoder.yaml"):
+        return "train_vocoder"
     return COMMAND_OF_GROUP.get(choice.parent.name, "train")
 
 

@@ -10,6 +10,7 @@ PACKAGE = ROOT / "cyclegan_audio"
 LAYERS = [  # each may import from its own layer's package and from the layers below
     {"errors"},
     {"config", "devices"},
+    {"cli"},
     {"audio"},
     {"models", "data"},
     {"vocoders", "metrics", "figures", "pages"},
@@ -17,10 +18,11 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"translation"},
     {"evaluation", "feasibility", "corpus_page"},
     {"comparison", "listening"},
-    {"prepare", "classify", "train", "vocoder", "translate", "evaluate", "compare", "listen", "export"},
+    {"prepare", "classify", "train", "train_vocoder"}  # verbs
+    | {"translate", "evaluate", "compare", "listening_test", "export"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
-MAX_FILE_LINES = 260
+MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40  # without the docstring
 
 

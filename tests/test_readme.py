@@ -47,11 +47,11 @@ def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
         return [*arguments, "clip.seconds=1.0", "screening.voice.enabled=false"]
     if verb == "evaluate":
         return [*arguments, "--clips", "2"]
-    if verb == "listen":
+    if verb == "listening_test":
         return [*arguments, "--clips", "1", "--abx", "1"]
     if verb == "train" and not any(argument.startswith("resume=") for argument in arguments):
         return [*(a for a in arguments if not a.startswith("model=")), *tiny, *SHORT_RUN]
-    if verb == "vocoder":
+    if verb == "train_vocoder":
         return [*arguments, *SHORT_VOCODER]
     return arguments
 

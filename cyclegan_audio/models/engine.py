@@ -68,7 +68,7 @@ class Engine:
         """Bring networks into the chosen memory format, and compile them in place."""
         for network in networks:
             if self.channels_last is True:
-                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                network.to(memory_format=torch.channels_last)
             if self.compile is True:
                 network.compile()
 

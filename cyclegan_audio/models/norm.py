@@ -105,7 +105,7 @@ def with_statistics(network: nn.Module, statistics: Statistics) -> nn.Module:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(after, InstanceNorm):
                 _fold(layer, after)
                 layers[place] = nn.Identity()
-    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return copied.to(memory_format=torch.channels_last)
 
 
 def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from cyclegan_audio import vocoder
+from cyclegan_audio import train_vocoder
 from cyclegan_audio.config import compose
 from cyclegan_audio.data.segments import SegmentDataModule, draw_segments
 from cyclegan_audio.errors import UserError
@@ -25,8 +25,8 @@ SHRUNK = (
 
 
 def run(monkeypatch, *overrides: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["vocoder", *overrides])
-    vocoder.main()
+    monkeypatch.setattr(sys, "argv", ["train_vocoder", *overrides])
+    train_vocoder.main()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_an_untrained_network_has_the_mel_already(preset_name):
 
 
 def make_gan(corpus, *overrides: str):
-    cfg = compose("vocoder", [*SHRUNK, *overrides])
+    cfg = compose("train_vocoder", [*SHRUNK, *overrides])
     mel = SegmentDataModule(corpus, segment_frames=8, batch_size=1, max_cut_db=0, val_clips=1).mel
     torch.manual_seed(0)
     return instantiate(cfg.model, _convert_="all", mel=mel)
@@ -187,7 +187,7 @@ def test_what_is_no_vocoder_for_this_mel_is_refused(trained, tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_in_one_folder(corpus, tmp_path):
     command = [
-        sys.executable, "-m", "cyclegan_audio.vocoder", *SHRUNK, f"corpus={corpus}", "trainer=ddp",
+        sys.executable, "-m", "cyclegan_audio.train_vocoder", *SHRUNK, f"corpus={corpus}", "trainer=ddp",
         "trainer.accelerator=cpu", "trainer.devices=2", "run_dir=runs/${now:%f}",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

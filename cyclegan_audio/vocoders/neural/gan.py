@@ -37,7 +37,7 @@ class VocoderGAN(RunModule):
         schedule: of the learning rate.
     """
 
-    command = "vocoder"
+    command = "train_vocoder"
     loss_names = (
         "gen_total", "mel", "stft", "adversarial_period", "adversarial_resolution", "feature_matching_period",
         "feature_matching_resolution", "disc_period", "disc_resolution",

@@ -1,4 +1,4 @@
-"""Neural: a vocoder trained by `python -m cyclegan_audio.vocoder`."""
+"""Neural: a vocoder trained by `python -m cyclegan_audio.train_vocoder`."""
 
 import dataclasses
 from functools import lru_cache
@@ -19,7 +19,7 @@ class Neural(Vocoder):
     """The trained network makes a spectrum, rounds of mel consistency hold it to the mel.
 
     Args:
-        checkpoint: run folder or `.ckpt` file of `python -m cyclegan_audio.vocoder`.
+        checkpoint: run folder or `.ckpt` file of `python -m cyclegan_audio.train_vocoder`.
         rounds: of mel consistency; 0 only corrects the magnitudes once.
         momentum: how far a round goes beyond its own result, in the direction it went.
     """
@@ -39,7 +39,8 @@ class Neural(Vocoder):
     def _network(self, mel: MelSettings, device: torch.device) -> VocosNetwork:
         if not self.checkpoint:
             raise UserError(
-                "name a trained one: neural=RUN; python -m cyclegan_audio.vocoder corpus=CORPUS trains one"
+                "neural needs a trained vocoder: name one by neural=RUN, or train one by "
+                "python -m cyclegan_audio.train_vocoder corpus=CORPUS"
             )
         path = resolve_run(self.checkpoint)
         network = _loaded(path, path.stat().st_mtime_ns, device)
@@ -82,6 +83,7 @@ def load_network(path: Path) -> VocosNetwork:
         network.load_state_dict(own)
     except (KeyError, TypeError, RuntimeError) as error:
         raise UserError(
-            f"{path} is not a vocoder's checkpoint, or damaged; name one of python -m cyclegan_audio.vocoder"
+            f"{path} is not a vocoder's checkpoint, or is damaged; "
+            "name one that python -m cyclegan_audio.train_vocoder wrote"
         ) from error
     return network.eval()

@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cyclegan_audio.cli.options import handle_user_errors, parse_options, positive_int
 from cyclegan_audio.comparison.settings import flat, learnt_by, name_apart
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError, one_line_errors, parse_options, positive
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.listening.answers import RULE, read, screened
 from cyclegan_audio.listening.kit import DESIGN, write_kit
@@ -66,7 +67,7 @@ def make_test(
             yield from track(items(pairs, opened, source, clips, voice), f"{source}, each clip", total=clips)
 
     page = write_kit(folder, made(), list(pairs), opened.mel.sample_rate, abx)
-    print(f"listening test: {page}; answers: python -m cyclegan_audio.listen --analyse FILES")
+    print(f"listening test: {page}; answers: python -m cyclegan_audio.listening_test --analyse FILES")
     return page
 
 
@@ -135,18 +136,20 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.listen", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.listening_test", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "runs", metavar="RUN", nargs="*", default=[], help="run folders, .ckpt files, demo, or a sweep"
     )
     what.add_argument("--analyse", metavar="FILE", nargs="+", help="files of answers, instead of runs")
     parser.add_argument("--out", metavar="DIR", help=f"a new folder (default: {OUT}); of analysis.json")
-    parser.add_argument("--clips", metavar="N", type=positive, default=ITEMS, help=f"a direction ({ITEMS})")
+    parser.add_argument(
+        "--clips", metavar="N", type=positive_int, default=ITEMS, help=f"a direction ({ITEMS})"
+    )
     parser.add_argument(
         "--abx",
         metavar="N",
-        type=positive,
+        type=positive_int,
         default=ABX_TRIALS,
         help=f"trials a pair of systems ({ABX_TRIALS})",
     )
@@ -159,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@one_line_errors
+@handle_user_errors
 def main() -> None:
     """The command."""
     options = parse_options(_parser())

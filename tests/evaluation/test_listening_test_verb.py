@@ -11,7 +11,7 @@ import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.listen import main, make_test
+from cyclegan_audio.listening_test import main, make_test
 
 MakeRun = Callable[..., Path]
 
@@ -59,7 +59,7 @@ def test_the_command_analyses(
         "ratings": [{**rating, "system": system, "score": score} for system, score in scores.items()],
     }  # fmt: skip
     (tmp_path / "ann.json").write_text(json.dumps(answers))
-    monkeypatch.setattr(sys, "argv", ["listen", "--analyse", str(tmp_path / "ann.json")])
+    monkeypatch.setattr(sys, "argv", ["listening_test", "--analyse", str(tmp_path / "ann.json")])
     main()
     shown = capsys.readouterr().out
     assert "50.0" in shown
@@ -69,7 +69,7 @@ def test_the_command_analyses(
     assert found["means"][0]["score"]["low"] is None  # one listener, one clip
     answers["ratings"] = [{**rating, "system": "source", "score": 10}]
     (tmp_path / "ann.json").write_text(json.dumps(answers))
-    monkeypatch.setattr(sys, "argv", ["listen", "--analyse", str(tmp_path / "ann.json")])
+    monkeypatch.setattr(sys, "argv", ["listening_test", "--analyse", str(tmp_path / "ann.json")])
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err.startswith("error: no listener is left")

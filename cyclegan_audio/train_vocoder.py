@@ -1,4 +1,4 @@
-"""Train a vocoder on a corpus's audio: `python -m cyclegan_audio.vocoder corpus=data/mine`."""
+"""Train a vocoder on a corpus's audio: `python -m cyclegan_audio.train_vocoder corpus=data/mine`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.config import build, hydra_main
+from cyclegan_audio.cli.hydra_verb import hydra_main
+from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import Spans, training_spans
 from cyclegan_audio.models.checkpoint import FORMAT, read_checkpoint
@@ -69,7 +70,7 @@ def vocoder_card(cfg: DictConfig, mel: MelSettings, spans: Spans) -> dict[str, A
     }
 
 
-@hydra_main("vocoder", before=run_arguments, verbatim=VERBATIM)
+@hydra_main("train_vocoder", before=run_arguments, verbatim=VERBATIM)
 def main(cfg: DictConfig) -> None:
     """The command: `cfg` is `conf/vocoder.yaml` with the command line's overrides."""
     hydra = HydraConfig.get()

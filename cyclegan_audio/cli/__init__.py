@@ -1,0 +1,1 @@
+"""Command lines: one entry for all verbs, their options, help, and how they report errors."""
