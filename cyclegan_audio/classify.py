@@ -11,6 +11,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from cyclegan_audio import pages
+from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
@@ -20,7 +21,16 @@ from cyclegan_audio.feasibility.features import Features, bands, pixels, trivial
 from cyclegan_audio.feasibility.findings import by_kind, sentences, summary
 from cyclegan_audio.feasibility.protocols import Clips, draw_sizes, run_protocols, tracks_apart
 from cyclegan_audio.metrics.tone import bandwidth_hz, roll_off_hz
+from cyclegan_audio.training.arguments import genre_hint
 
+HELP = Help(
+    examples=(
+        "genre_pair=lofi_trap",
+        "corpus=data/mine genre_pair.a=jazz genre_pair.b=house",
+        "corpus=data/mine genre_pair.a=jazz genre_pair.b=house out=runs/jazz_or_house n_seeds=10",
+    ),
+)
+VERBATIM = ("corpus", "out", "genre_pair.a", "genre_pair.b")
 SPLITS = ("train", "val", "test")
 HTML_FILE, JSON_FILE = "classify.html", "classify.json"
 WHAT = "the page"
@@ -119,7 +129,7 @@ def _single_features(corpus: Corpus, rows: list[Clip], mels_db: Tensor) -> list[
     return found
 
 
-@hydra_main("classify", verbatim=("corpus", "out", "genre_pair.a", "genre_pair.b"))
+@hydra_main("classify", HELP, verbatim=VERBATIM, hints={"genre_pair": genre_hint})
 def main(cfg: DictConfig) -> None:
     """The command: `cfg` is `conf/classify.yaml` with the command line's overrides."""
     names = [field.name for field in dataclasses.fields(ClassifySettings)]

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus_page import PAGE, write_corpus_page
@@ -22,13 +23,30 @@ from cyclegan_audio.errors import UserError
 
 log = logging.getLogger(__name__)
 
-OPTION = "--genre"
+OPTION, GENRE = "--genre", "genre="
+HELP = Help(
+    examples=(
+        "--genre lofi=music/lofi --genre trap=music/trap corpus=data/mine",
+        "--genre lofi=mixes/lofi --genre trap=mixes/trap corpus=data/mine source=mixes",
+        "source=demo",
+    ),
+    options=(
+        "clip.seconds",
+        "clip.overlap",
+        "clip.align",
+        "screening.voice.enabled",
+        "screening.near_duplicates.enabled",
+        "split.by",
+        "split.max_clips",
+    ),
+    more=((f"{OPTION} NAME=FOLDER", "a genre and the folder of its music, any path; once for each genre"),),
+)
 PILES = "medians and shares of clips"
 PATHS = ("corpus", "source.file", "source.folder", "source.paired")
 
 
 def genres_to_override(arguments: list[str]) -> list[str]:
-    """Turn `--genre NAME=FOLDER` into an override that any path survives; the rest stays as it is.
+    """Turn `genre=NAME=FOLDER` (`--genre NAME=FOLDER`) into an override that any path survives.
 
     Hydra's grammar and interpolation would read meaning into brackets, quotes, commas and dollar signs, so
     each value is percent-encoded.
@@ -36,15 +54,8 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     Raises:
         UserError: no NAME=FOLDER after `--genre`, or the same genre twice.
     """
-    rest, values = [], []
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument == OPTION:
-            values.append(next(remaining, ""))
-        elif argument.startswith(f"{OPTION}="):
-            values.append(argument.removeprefix(f"{OPTION}="))
-        else:
-            rest.append(argument)
+    values = [argument.removeprefix(GENRE) for argument in arguments if argument.startswith(GENRE)]
+    rest = [argument for argument in arguments if not argument.startswith(GENRE)]
     if not values:
         return arguments
     for value in values:
@@ -79,7 +90,7 @@ def make_source(cfg: DictConfig) -> Source:
     return source
 
 
-@hydra_main("prepare", before=genres_to_override, verbatim=PATHS)
+@hydra_main("prepare", HELP, before=genres_to_override, verbatim=PATHS)
 def main(cfg: DictConfig) -> None:
     """Prepare, and show what came of it."""
     source = make_source(cfg)

@@ -7,17 +7,34 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.models.card import make_card
 from cyclegan_audio.models.translation_module import TranslationModule
+from cyclegan_audio.training.arguments import genre_hint, parents_run, run_arguments
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
-from cyclegan_audio.training.ranks import parents_run, require_shared_folder
-from cyclegan_audio.training.resume import run_arguments, settled_config, take_up, to_resume
+from cyclegan_audio.training.ranks import require_shared_folder
+from cyclegan_audio.training.resume import settled_config, take_up, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 
+HELP = Help(
+    examples=(
+        "genre_pair=lofi_rnb",
+        "corpus=data/mine genre_pair.a=jazz genre_pair.b=house model=cyclegan_small max_minutes=60",
+        "resume=runs/mine",
+    ),
+    options=(
+        "data.batch_size",
+        "data.crop_frames",
+        "data.match",
+        "model.loss_weights.identity",
+        "model.average_decay",
+        "model.optimizer.lr",
+    ),
+)
 VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
 
@@ -50,7 +67,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
     return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
 
 
-@hydra_main("train", before=run_arguments, verbatim=VERBATIM)
+@hydra_main("train", HELP, before=run_arguments, verbatim=VERBATIM, hints={"genre_pair": genre_hint})
 def main(cfg: DictConfig) -> float | None:
     """The command: `cfg` is `conf/train.yaml` with the command line's overrides.
 

@@ -8,16 +8,26 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import Spans, training_spans
 from cyclegan_audio.models.checkpoint import FORMAT, read_checkpoint
+from cyclegan_audio.training.arguments import run_arguments
 from cyclegan_audio.training.ranks import require_shared_folder
-from cyclegan_audio.training.resume import place_data, run_arguments, settled_config, to_resume
+from cyclegan_audio.training.resume import place_data, settled_config, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 from cyclegan_audio.vocoders.neural.gan import VocoderGAN
 
+HELP = Help(
+    examples=(
+        "corpus=data/mine",
+        "corpus=data/mine vocoder_model=vocos_small max_minutes=60",
+        "resume=runs/my_vocoder",
+    ),
+    options=("data.batch_size", "data.segment_frames"),
+)
 VERBATIM = ("corpus", "run_dir", "resume")
 NETWORKS = ("network", "periods", "fft_sizes")
 
@@ -70,7 +80,7 @@ def vocoder_card(cfg: DictConfig, mel: MelSettings, spans: Spans) -> dict[str, A
     }
 
 
-@hydra_main("train_vocoder", before=run_arguments, verbatim=VERBATIM)
+@hydra_main("train_vocoder", HELP, before=run_arguments, verbatim=VERBATIM)
 def main(cfg: DictConfig) -> None:
     """The command: `cfg` is `conf/vocoder.yaml` with the command line's overrides."""
     hydra = HydraConfig.get()

@@ -3,90 +3,132 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.errors import CompactHydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from cyclegan_audio.config.building import CONF_DIR
-from cyclegan_audio.config.overrides import quote_values
+from cyclegan_audio.cli.conf_text import settings_of
+from cyclegan_audio.cli.dialects import to_overrides
+from cyclegan_audio.cli.hydra_help import Help, help_text
+from cyclegan_audio.cli.verbs import version
 from cyclegan_audio.errors import STOPPED, UserError
+from cyclegan_audio.paths import CONF_DIR
 
-Job = Callable[[DictConfig], Any]
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Job = Callable[["DictConfig"], Any]
+Hint = Callable[[Sequence[str]], str]
 
 
 def hydra_main(
-    config_name: str,
+    verb: str,
+    about: Help,
+    *,
     before: Callable[[list[str]], list[str]] | None = None,
     verbatim: Collection[str] = (),
+    hints: Mapping[str, Hint] | None = None,
 ) -> Callable[[Job], Callable[[], None]]:
     """Decorate a job: Hydra reads the command line, a `UserError` is shown as one line with exit code 1.
 
+    Hydra itself is imported when the job starts: help needs none of it.
+
     Args:
-        config_name: the file in `conf/` that the command reads, without suffix.
+        verb: the command, and its file in `conf/`.
+        about: what its help shows beside the comments in `conf/`.
         before: may rewrite the arguments (without the program's name) before Hydra sees them.
         verbatim: keys whose values are paths or names, taken as they are.
+        hints: by group, what the message about an unknown choice adds.
     """
 
     def decorate(job: Job) -> Callable[[], None]:
         @wraps(job)
         def command() -> None:
-            arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-            debug = len(arguments) < len(sys.argv) - 1 or _env_is_set("HYDRA_FULL_ERROR")
-            reporter = _Reporter(job, debug)
-
-            @wraps(job)  # Hydra names the job after this function
-            def reported(cfg: DictConfig) -> Any:
-                return reporter.run(cfg)
-
-            try:
-                sys.argv[1:] = quote_values(before(arguments) if before else arguments, verbatim)
-                with _environment("HYDRA_FULL_ERROR", "1"):  # have Hydra raise, so that this function reports
-                    start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
-                    start(reported)()
-            except KeyboardInterrupt:
-                print("stopped", file=sys.stderr)
-                sys.exit(STOPPED)
-            except Exception as error:
-                if not reporter.show(error):
-                    raise
-            if reporter.failed:
-                sys.exit(1)
+            arguments = sys.argv[1:]
+            if any(argument in ("-h", "--help") for argument in arguments):
+                print(help_text(verb, about))
+            elif "--version" in arguments:
+                print(version())
+            else:
+                _Start(verb, job, before, verbatim, hints or {}).run(arguments)
 
         return command
 
     return decorate
 
 
-class _Reporter:
-    """Runs a job, or the jobs of a sweep in turn, and shows what the user can mend in one line each."""
+class _Start:
+    """One call of a command: runs its job, or the jobs of a sweep, and shows errors in a line each."""
 
-    def __init__(self, job: Job, debug: bool) -> None:
+    def __init__(
+        self,
+        verb: str,
+        job: Job,
+        before: Callable[[list[str]], list[str]] | None,
+        verbatim: Collection[str],
+        hints: Mapping[str, Hint],
+    ) -> None:
+        self.verb = verb
         self.job = job
-        self.debug = debug
+        self.before = before
+        self.verbatim = verbatim
+        self.hints = hints
+        self.arguments: list[str] = []
+        self.debug = False
         self.started = False
         self.failed = False
 
-    def run(self, cfg: DictConfig) -> Any:
+    def run(self, arguments: Sequence[str]) -> None:
+        """Start Hydra with these arguments; exit with 1 after a `UserError`, with 130 after Ctrl-C."""
+        self.debug = "--debug" in arguments or _env_is_set("HYDRA_FULL_ERROR")
+        try:
+            self._run([argument for argument in arguments if argument != "--debug"])
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            sys.exit(STOPPED)
+        except Exception as error:
+            if not self._show(error):
+                raise
+        if self.failed:
+            sys.exit(1)
+
+    def _run(self, arguments: list[str]) -> None:
+        arguments = to_overrides(arguments, self._switches())
+        arguments = self.before(arguments) if self.before else arguments
+        import hydra
+
+        from cyclegan_audio.cli.mistakes import check_overrides
+        from cyclegan_audio.config.overrides import quote_values
+
+        self.arguments = quote_values(arguments, self.verbatim)
+        if any(argument.startswith("+") for argument in self.arguments):
+            check_overrides(self.verb, self.arguments, self.hints)  # Hydra would take any
+
+        @wraps(self.job)  # Hydra names the job after this function
+        def reported(cfg: "DictConfig") -> Any:
+            return self._job(cfg)
+
+        sys.argv[1:] = self.arguments
+        with _environment("HYDRA_FULL_ERROR", "1"):  # have Hydra raise, so that this class reports
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=self.verb)(reported)()
+
+    def _switches(self) -> list[str]:
+        return [one.name for one in settings_of(CONF_DIR / f"{self.verb}.yaml") if one.is_switch]
+
+    def _job(self, cfg: "DictConfig") -> Any:
         """The job's value; errors of the user are shown and remembered, so that a sweep's others run."""
         self.started = True
         try:
             return self.job(cfg)
         except Exception as error:
-            if not self.show(error):
+            if not self._show(error):
                 raise
         return None
 
-    def show(self, error: Exception) -> bool:
+    def _show(self, error: Exception) -> bool:
         """Print the user's error behind `error`; False where there is none."""
-        message = _users_message(error)
-        if message is None and isinstance(error, OSError) and not self.started:
-            message = f"the run folder cannot be made ({error}); choose another"
+        message = self._message(error)
         if message is None:
             return False
         if self.debug:
@@ -95,20 +137,34 @@ class _Reporter:
         self.failed = True
         return True
 
+    def _message(self, error: Exception) -> str | None:
+        """What a `UserError` at the bottom of `error` says, or what is wrong with the command line."""
+        chain: list[BaseException] = [error]
+        while (cause := chain[-1].__cause__) is not None:
+            chain.append(cause)
+        for link in chain:
+            if isinstance(link, UserError):
+                return str(link)
+        message = self._mistake(chain)
+        if message is None and isinstance(error, OSError) and not self.started:
+            message = f"the run folder cannot be made ({error}); choose another"
+        return message
 
-def _users_message(error: BaseException | None) -> str | None:
-    """What a `UserError` or Hydra says about the command line at the bottom of `error`, else None."""
-    chain = []
-    while error is not None:
-        chain.append(error)
-        error = error.__cause__
-    for link in chain:
-        if isinstance(link, UserError):
-            return str(link)
-    for link in chain:
-        if isinstance(link, CompactHydraException | OmegaConfBaseException) and len(chain) <= 2:
-            return " ".join(str(link).split())
-    return None
+    def _mistake(self, chain: Sequence[BaseException]) -> str | None:
+        from hydra.errors import CompactHydraException
+        from omegaconf.errors import OmegaConfBaseException
+
+        from cyclegan_audio.cli.mistakes import check_overrides, plain_message
+
+        hydras = [link for link in chain if isinstance(link, CompactHydraException | OmegaConfBaseException)]
+        if not hydras or len(chain) > 2:
+            return None
+        if not self.started:
+            try:
+                check_overrides(self.verb, self.arguments, self.hints)
+            except UserError as found:
+                return str(found)
+        return plain_message(hydras[0])
 
 
 def _env_is_set(name: str) -> bool:

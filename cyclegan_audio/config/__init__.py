@@ -1,5 +1,6 @@
-"""Where the configuration lies and what is built from it."""
+"""The configuration: where it lies and what is built from it."""
 
-from cyclegan_audio.config.building import CONF_DIR, build, compose, slug
+from cyclegan_audio.config.building import build, compose, slug
+from cyclegan_audio.paths import CONF_DIR
 
 __all__ = ["CONF_DIR", "build", "compose", "slug"]

@@ -1,7 +1,6 @@
-"""`conf/`: where it lies, and objects made of what it says."""
+"""The configuration in `conf/`, and objects made of what it says."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -9,16 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.errors import UserError
-
-
-def _conf_dir() -> Path:
-    """`conf/` beside the package in a checkout; inside the package where a wheel put it."""
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "conf"
-    return checkout if (checkout / "train.yaml").is_file() else package / "conf"
-
-
-CONF_DIR = _conf_dir()
+from cyclegan_audio.paths import CONF_DIR
 
 
 def slug(text: str) -> str:
@@ -44,8 +34,10 @@ def build(name: str, config: DictConfig, **more: Any) -> Any:
         more: arguments that are not in the configuration.
 
     Raises:
-        UserError: a value in it is of the wrong kind or out of range.
+        UserError: it names no class, or a value in it is of the wrong kind or out of range.
     """
+    if "_target_" not in config:
+        raise UserError(f"{name} names no class; add {name}._target_=package.module.Class")
     try:
         return instantiate(config, _convert_="all", **more)
     except Exception as error:

@@ -8,8 +8,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.config.building import CONF_DIR
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.paths import CONF_DIR
 
 MULTIRUN = ("-m", "--multirun")
 _HYDRAS_OWN = ("", "null", "???")

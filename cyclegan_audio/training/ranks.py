@@ -10,23 +10,12 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.training.arguments import RUN_DIR
 
-RUN_DIR = "CYCLEGAN_AUDIO_RUN_DIR"  # set for the processes that a run starts
 STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # how many torchrun or srun has started
 LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 say = rank_zero_only(print)  # what concerns the run is said once
-
-
-def parents_run() -> Path | None:
-    """The run folder of the process that started this one as a further rank; None for others."""
-    folder = os.environ.get(RUN_DIR)
-    return Path(folder) if folder and not is_local_zero() else None
-
-
-def is_local_zero() -> bool:
-    """Whether this is the first process on its machine."""
-    return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
 
 
 def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:

@@ -12,8 +12,9 @@ from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
-from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST
-from cyclegan_audio.training.ranks import parents_run, say
+from cyclegan_audio.models.run_folder import CONFIG, LAST
+from cyclegan_audio.training.arguments import parents_run
+from cyclegan_audio.training.ranks import say
 
 GROUPS = (
     "callbacks",
@@ -32,31 +33,6 @@ def to_resume(run: str) -> Path:
         UserError: there is none.
     """
     return resolve_run(run, prefer=(LAST,))
-
-
-def run_arguments(arguments: list[str]) -> list[str]:
-    """The command line: of a further rank only the folder, where the first rank left the configuration.
-
-    Raises:
-        UserError: see `keep_run_folder`.
-    """
-    run_dir = parents_run()
-    return keep_run_folder(arguments) if run_dir is None else [f"run_dir={run_dir}"]
-
-
-def keep_run_folder(arguments: list[str]) -> list[str]:
-    """Have `resume=RUN` go on in RUN's own folder.
-
-    Raises:
-        UserError: there is no such run, or it is a checkpoint outside of a run's folder.
-    """
-    runs = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
-    if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
-        return arguments
-    checkpoint = to_resume(runs[-1])
-    if checkpoint.parent.name != CHECKPOINTS:
-        raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
-    return [*arguments, f"run_dir={checkpoint.parent.parent}"]
 
 
 def settled_config(

@@ -18,9 +18,10 @@ from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.run_module import RunModule
+from cyclegan_audio.training.arguments import is_local_zero
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
-from cyclegan_audio.training.ranks import is_local_zero, rank_environment, say
+from cyclegan_audio.training.ranks import rank_environment, say
 
 
 def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:

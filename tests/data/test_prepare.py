@@ -55,7 +55,7 @@ def test_paths_and_genres_are_taken_verbatim(run, tmp_path, capsys):
 
 
 def test_other_arguments_are_left_to_hydra():
-    arguments = ["mel=paper", "--genre", "a=x y", "-m", "seed=1,2", "--genre=b==c"]
+    arguments = ["mel=paper", "genre=a=x y", "-m", "seed=1,2", "genre=b==c"]
     assert prepare.genres_to_override(arguments) == [
         "mel=paper",
         "-m",

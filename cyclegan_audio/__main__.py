@@ -1,0 +1,6 @@
+"""Run a verb: `python -m cyclegan_audio VERB ...`."""
+
+from cyclegan_audio.cli.verbs import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Finds what is wrong with a command line of Hydra's, and says in one line how to mend it."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cyclegan_audio.cli.conf_text import choices_of, groups_of
+from cyclegan_audio.cli.verbs import PROGRAM
+from cyclegan_audio.config import compose
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.paths import CONF_DIR
+
+Plain = dict[str, Any]
+Hint = Callable[[Sequence[str]], str]  # from the overrides to what a message about a group adds
+EXTRAS = {  # which extra of the package brings a launcher or a sweeper of Hydra's
+    "joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "optuna": "sweeps",
+    "ray": "ray",
+}  # fmt: skip
+
+
+def check_overrides(verb: str, arguments: Sequence[str], hints: Mapping[str, Hint] | None = None) -> None:
+    """Refuse the first override that names no setting, no choice, or adds a key that nothing reads.
+
+    Args:
+        verb: the command.
+        arguments: as Hydra would take them.
+        hints: what messages about an unknown choice add, by group.
+
+    Raises:
+        UserError: says which, and what was meant perhaps.
+    """
+    words = [argument for argument in arguments if argument and not argument.startswith("-")]
+    overrides = [_parsed(verb, word) for word in words]
+    groups = {group.name for group in groups_of(verb)}
+    chosen = []
+    for override in overrides:
+        if override.key_or_group in groups:
+            chosen += [f"{override.key_or_group}={value}" for value in _choices(override, words, hints or {})]
+    try:
+        composed = compose(verb, list({choice.partition("=")[0]: choice for choice in chosen}.values()))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_plugin_message(str(error)) or plain_message(error)) from error
+    cfg: Plain = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
+    for override in overrides:
+        if override.key_or_group not in groups and "/" not in override.key_or_group:
+            _check_key(verb, cfg, override, groups)
+
+
+def plain_message(error: BaseException) -> str:
+    """Say in one line what Hydra or OmegaConf says, without their internals."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    internal = ("To append to your config", "Config search path", "See https", "full_key", "object_type")
+    kept = [line for line in lines if line and not line.startswith((*internal, "provider="))]
+    return _plugin_message(str(error)) or " ".join(kept)
+
+
+def _parsed(verb: str, word: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        if "=" in word or word.startswith("~"):
+            said = str(error).splitlines()[-1]
+            raise UserError(
+                f"{word!r} cannot be read ({said}); put a value with signs in it between quotes: "
+                f"\"{word.partition('=')[0]}='...'\""
+            ) from error
+        groups = [group.name for group in groups_of(verb) if word in group.choices]
+        near = f"; did you mean {groups[0]}={word}?" if groups else "; write NAME=VALUE or --NAME VALUE"
+        raise UserError(f"{word!r} names no setting{near}") from error
+
+
+def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]) -> list[str]:
+    """The choices that an override makes in its group; none where it takes the group away.
+
+    Raises:
+        UserError: there is no such choice.
+    """
+    group, value = override.key_or_group, override.value()
+    if override.is_delete() or value is None:
+        return []
+    wanted = [str(one) for one in (value.list if isinstance(value, ChoiceSweep) else [value])]
+    for one in wanted:
+        if not (CONF_DIR / group / f"{one}.yaml").is_file():
+            there = choices_of(group)
+            hint = hints[group](words) if group in hints else ""
+            raise UserError(
+                f"there is no {group}={one}{_near(one, there)}; choose one of {', '.join(there)}{hint}"
+            )
+    return wanted
+
+
+def _check_key(verb: str, cfg: Plain, override: Override, groups: set[str]) -> None:
+    """Refuse a key that is not there or, with `+`, that nothing would read."""
+    key = override.key_or_group
+    if key.split(".")[0] == "hydra":
+        return
+    node, missing = _deepest(cfg, key.split("."))
+    if not missing:
+        return
+    if not (override.is_add() or override.is_force_add()):
+        hint = f"{_meant(cfg, key, groups)} ({PROGRAM} {verb} --help lists them)"
+        raise UserError(f"there is no setting {key}{hint}")
+    known = _readable(node)
+    if known is not None and missing[0] not in known:
+        near = get_close_matches(missing[0], known, n=1)
+        above = key.removesuffix(".".join(missing))
+        hint = f"; did you mean +{above}{near[0]}?" if near else _meant(cfg, key, groups)
+        raise UserError(f"nothing reads {override.input_line}{hint}")
+
+
+def _deepest(cfg: Plain, parts: Sequence[str]) -> tuple[Plain, list[str]]:
+    """The deepest mapping that is there on the way to a key, and what is left of the way."""
+    node = cfg
+    for place, part in enumerate(parts):
+        if part not in node:
+            return node, list(parts[place:])
+        inner = node[part]
+        while isinstance(inner, str) and inner.startswith("${") and inner[2:-1] in cfg:  # it follows a group
+            inner = cfg[inner[2:-1]]
+        if not isinstance(inner, dict):
+            return node, list(parts[place + 1 :])
+        node = inner
+    return node, []
+
+
+def _readable(node: Plain) -> list[str] | None:
+    """The keys that may be added to a mapping: what is built of it takes these; None where any may."""
+    if "_target_" not in node:  # empty, or of things to build: these take whatever a user names
+        takes_any = all(isinstance(child, dict) and "_target_" in child for child in node.values())
+        return None if takes_any else []
+    parameters = inspect.signature(get_object(node["_target_"])).parameters
+    return None if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) else list(parameters)
+
+
+def _meant(cfg: Plain, key: str, groups: set[str]) -> str:
+    """The names that are nearest to a key: as a whole, or those that end like it."""
+    names = [*_names(cfg), *groups]
+    last = key.rpartition(".")[2]
+    ends = [name.rpartition(".")[2] for name in names]
+    likely = last if last in ends else next(iter(get_close_matches(last, ends, n=1)), None)
+    near = get_close_matches(key, names, n=1, cutoff=0.8)
+    near = near or [name for name, end in zip(names, ends, strict=True) if end == likely][:2]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _names(cfg: Plain, above: str = "") -> Iterator[str]:
+    """Dotted names of all settings, without those that only follow others."""
+    for key, value in cfg.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{above}{key}.")
+        elif not key.startswith("_") and not (above and str(value).startswith("${")):
+            yield f"{above}{key}"
+
+
+def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _plugin_message(said: str) -> str:
+    """What to install, where `said` is Hydra's complaint that it lacks a launcher or a sweeper."""
+    for kind in ("launcher", "sweeper"):
+        name = said.partition(f"hydra/{kind}/")[2].partition("'")[0]
+        if extra := EXTRAS.get(name):
+            return f"the {kind} {name} is not installed; pip install 'cyclegan-audio[{extra}]' brings it"
+    return ""

@@ -1,0 +1,63 @@
+"""The command line of training before it is read; nothing heavy is imported unless it is needed."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.run_folder import CHECKPOINTS
+
+RUN_DIR = "CYCLEGAN_AUDIO_RUN_DIR"  # set for the processes that a run starts
+
+
+def parents_run() -> Path | None:
+    """The run folder of the process that started this one as a further rank; None for others."""
+    folder = os.environ.get(RUN_DIR)
+    return Path(folder) if folder and not is_local_zero() else None
+
+
+def is_local_zero() -> bool:
+    """Whether this is the first process on its machine."""
+    return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
+
+
+def run_arguments(arguments: list[str]) -> list[str]:
+    """The command line: of a further rank only the folder, where the first rank left the configuration.
+
+    Raises:
+        UserError: see `keep_run_folder`.
+    """
+    run_dir = parents_run()
+    return keep_run_folder(arguments) if run_dir is None else [f"run_dir={run_dir}"]
+
+
+def keep_run_folder(arguments: list[str]) -> list[str]:
+    """Have `resume=RUN` go on in RUN's own folder.
+
+    Raises:
+        UserError: there is no such run, or it is a checkpoint outside of a run's folder.
+    """
+    runs = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
+    if not runs or runs[-1] in ("", "null") or any(argument.startswith("run_dir=") for argument in arguments):
+        return arguments
+    from cyclegan_audio.training.resume import to_resume
+
+    checkpoint = to_resume(runs[-1])
+    if checkpoint.parent.name != CHECKPOINTS:
+        raise UserError(f"{checkpoint} does not lie in a run folder; name the run, or add run_dir=")
+    return [*arguments, f"run_dir={checkpoint.parent.parent}"]
+
+
+def genre_hint(overrides: Sequence[str]) -> str:
+    """Tell how any two genres of the corpus are named, and which it has, for a message on `genre_pair`."""
+    from cyclegan_audio.data.corpus import Corpus
+
+    named = dict(override.split("=", 1) for override in overrides if "=" in override)
+    corpus = named.get("corpus", "").strip("'")
+    how = "; any two genres of the corpus can be named: genre_pair.a=NAME genre_pair.b=NAME"
+    if not corpus:
+        return how
+    try:
+        return f"{how} ({corpus} has {', '.join(Corpus.open(corpus).genres)})"
+    except UserError:
+        return how
