@@ -50,7 +50,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
     made.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
-    made.add_argument("--suffix", default=".wav", help="format of files in an output folder (default .wav)")
+    made.add_argument(
+        "--suffix",
+        default=".wav",
+        help="format of files in an output folder: .wav (default), .flac, .mp3, .ogg or .m4a",
+    )
     made.add_argument("--overwrite", action="store_true", help="make songs again that are there already")
     made.add_argument("--raw", metavar="RATE:CHANNELS", help="samples of 16 bit from and to standard streams")
     return made

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.containers import open_input
 from cyclegan_audio.audio.resampling import resample
 from cyclegan_audio.audio.writing import check_writable as check_writable
 from cyclegan_audio.audio.writing import open_writer
@@ -100,7 +101,7 @@ def stream(path: str | Path) -> Iterator[Block]:
 def _blocks(path: Path) -> Iterator[Block]:
     import av
 
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with open_input(path) as container:
         if not container.streams.audio:
             raise ValueError("it has no audio stream")
         stream = container.streams.audio[0]
@@ -108,17 +109,35 @@ def _blocks(path: Path) -> Iterator[Block]:
             raise ValueError("its codec is unknown")
         codec = stream.codec_context.name
         queue, to_float = av.AudioFifo(), av.AudioResampler(format="flt")
+        end_s = _stated_end_s(container, stream)
         form: tuple[int, int] | None = None
+        padding = 0
         for frame in _frames(container, stream):
             form = _form(frame, form)
+            padding = _padding(frame, end_s)
             frame.pts = None  # the queue would refuse the jumps that damaged packets leave
             queue.write(frame)
-            while queue.samples >= _STREAM_BLOCK:
+            while queue.samples - padding >= _STREAM_BLOCK:
                 yield from _floats(to_float, queue.read(_STREAM_BLOCK), codec)
         if not form:
             raise ValueError("it holds no samples")
-        if queue.samples:
-            yield from _floats(to_float, queue.read(), codec)
+        if queue.samples > padding:
+            yield from _floats(to_float, queue.read(queue.samples - padding), codec)
+
+
+def _stated_end_s(container, stream) -> float | None:  # type: ignore[no-untyped-def]
+    """When the music of an MP4 file ends, which its edit list says; None for other containers."""
+    if "mp4" not in container.format.name or not stream.duration or stream.start_time is None:
+        return None
+    return float((stream.start_time + stream.duration) * stream.time_base)
+
+
+def _padding(frame, end_s: float | None) -> int:  # type: ignore[no-untyped-def]
+    """Samples of a frame beyond the end of the music, which FFmpeg before 9 gives too."""
+    if end_s is None or frame.time is None:
+        return 0
+    left = round((end_s - frame.time) * frame.sample_rate)
+    return frame.samples - left if 0 < left < frame.samples else 0
 
 
 def _floats(to_float, frame, codec: str) -> Iterator[Block]:  # type: ignore[no-untyped-def]

@@ -4,29 +4,31 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cyclegan_audio.audio.containers import clean_tags, m4a_form, open_input
 from cyclegan_audio.errors import UserError
 
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError)
-_WITH_COVER = (".mp3", ".flac")
+_WITH_COVER = (".mp3", ".flac", ".m4a")
 _OGG_STRINGS = {
     "track": "tracknumber",
     **{name: name for name in ("title", "artist", "album", "genre", "date")},
 }
-_OWN = ("encoder", "encoded_by", "creation_time", "compatible_brands", "major_brand", "minor_version")
+_OWN = (  # of the file and its encoder, not of the music
+    "encoder", "encoded_by", "creation_time", "compatible_brands", "major_brand", "minor_version",
+    "language", "handler_name", "vendor_id", "itunsmpb",
+)  # fmt: skip
 
 
 def read_tags(path: Path) -> tuple[dict[str, str], bytes | None, str]:
     """Tags, the cover picture if any, and the picture's codec name (`mjpeg`, `png`)."""
-    import av
-
-    with av.open(str(path), metadata_errors="ignore") as container:
-        tags = dict(container.metadata)
+    with open_input(path) as container:
+        tags = clean_tags(container.metadata)
         for stream in container.streams.audio:  # Ogg keeps them there
-            tags = {**stream.metadata, **tags}
+            tags = {**clean_tags(stream.metadata), **tags}
         cover = next((s for s in container.streams.video if s.disposition & _attached()), None)
         data = next((bytes(p) for p in container.demux(cover) if p.size), None) if cover else None
         codec = cover.codec_context.name if cover else ""
-    return {key.lower(): value for key, value in tags.items() if key.lower() not in _OWN}, data, codec
+    return {key: value for key, value in tags.items() if key not in _OWN}, data, codec
 
 
 def strings_for(source: Path, target: Path) -> dict[str, str]:
@@ -41,7 +43,7 @@ def strings_for(source: Path, target: Path) -> dict[str, str]:
 
 
 def keep_tags(source: Path, path: Path) -> None:
-    """Put the tags of `source` into the finished file `path`, and its cover where MP3 or FLAC can hold it.
+    """Put the tags of `source` into the finished file `path`, and its cover where the format can hold it.
 
     The audio is copied, not encoded again. What cannot be carried over is left out. For Ogg see
     `strings_for`.
@@ -83,25 +85,25 @@ def _attached() -> Any:
 def _remux(path: Path, copy: Path, tags: dict[str, str], cover_from: Path | None) -> None:
     import av
 
-    with av.open(str(path)) as audio, av.open(str(copy), "w") as out:
-        out.metadata.update(tags)
+    with av.open(str(path)) as audio:
         source = audio.streams.audio[0]
-        target = out.add_stream_from_template(source)
-        if cover_from is not None:
-            _add_cover(out, cover_from)
-        for packet in audio.demux(source):
-            if packet.dts is not None:
-                packet.stream = target
-                out.mux(packet)
+        form = m4a_form(source.rate) if path.suffix.lower() == ".m4a" else {}
+        with av.open(str(copy), "w", **form) as out:
+            out.metadata.update(tags)
+            target = out.add_stream_from_template(source)
+            if cover_from is not None:
+                _add_cover(out, cover_from)
+            for packet in audio.demux(source):
+                if packet.dts is not None:
+                    packet.stream = target
+                    out.mux(packet)
 
 
 def _add_cover(out: Any, cover_from: Path) -> None:
-    import av
-
-    with av.open(str(cover_from), metadata_errors="ignore") as container:
+    with open_input(cover_from) as container:
         picture = next(s for s in container.streams.video if s.disposition & _attached())
         target = out.add_stream_from_template(picture)
-        target.disposition = _attached()
+        target.disposition = _attached().value  # PyAV 15 and 16 take a number only
         packet = next(p for p in container.demux(picture) if p.size)
         packet.stream = target
         packet.pts = packet.dts = 0

@@ -1,4 +1,4 @@
-"""Files that are written block by block and appear whole or not at all (soundfile)."""
+"""Files that are written block by block and appear whole or not at all (soundfile; PyAV for AAC)."""
 
 import io
 import os
@@ -10,10 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from cyclegan_audio.audio.containers import AacFile, UnsupportedForm
 from cyclegan_audio.errors import UserError
 
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
 _COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 the best: 250 and 190 kbit/s of stereo
+_AAC = ".m4a"
+OUTPUT_SUFFIXES = (*_SUBTYPES, _AAC)
 _MAX_WAV_BYTES = 2**32 - 2**16  # of samples: the sizes in its header have 32 bits
 _BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
 
@@ -25,8 +28,9 @@ def check_writable(path: str | Path) -> None:
         UserError: unknown suffix, or the folder cannot be made or written.
     """
     path = Path(path)
-    if path.suffix.lower() not in _SUBTYPES:
-        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use {', '.join(_SUBTYPES)}")
+    if path.suffix.lower() not in OUTPUT_SUFFIXES:
+        known = ", ".join(OUTPUT_SUFFIXES)
+        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use {known}")
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; give a file name")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
@@ -40,7 +44,7 @@ def check_writable(path: str | Path) -> None:
 
 def is_lossy(path: Path) -> bool:
     """Whether the format that the suffix names gives back other samples, whose peaks may be higher."""
-    return path.suffix.lower() in _COMPRESSION
+    return path.suffix.lower() in (*_COMPRESSION, _AAC)
 
 
 def check_form(path: Path, rate: int, channels: int) -> None:
@@ -53,17 +57,19 @@ def check_form(path: Path, rate: int, channels: int) -> None:
 
     try:
         _open(io.BytesIO(), path.suffix.lower(), rate, channels).close()
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, UnsupportedForm) as error:
         raise UserError(
             f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
-            f"({error.error_string.strip()}); use .wav or .flac"
+            f"({_reason(error).strip()}); use .wav or .flac"
         ) from error
 
 
 def _open(file: io.IOBase, suffix: str, rate: int, channels: int, kind: str | None = None) -> Any:
-    """libsndfile's file, to be written."""
+    """libsndfile's file, to be written, or its like for AAC."""
     import soundfile
 
+    if suffix == _AAC:
+        return AacFile(file, rate, channels)  # type: ignore[arg-type]
     kind = kind or suffix[1:].upper()
     level = _COMPRESSION.get(suffix)
     return soundfile.SoundFile(
@@ -109,7 +115,7 @@ class Writer:
     def discard(self) -> None:
         """Give up, or do nothing where the file has got its name."""
         for file in (self._file, self._disk):
-            with suppress(OSError, RuntimeError):
+            with suppress(OSError, RuntimeError, ValueError):
                 if file is not None:
                     file.close()
         with suppress(OSError):
@@ -117,7 +123,7 @@ class Writer:
 
 
 class _Disk(io.FileIO):
-    """A file that remembers the first error of a write, which libsndfile would not tell."""
+    """A file that remembers the first error of a write, which libsndfile and FFmpeg would not tell."""
 
     error: OSError | None = None
 
@@ -147,7 +153,7 @@ class _Disk(io.FileIO):
 def open_writer(
     path: str | Path, rate: int, channels: int, n_samples: int = 0, strings: Mapping[str, str] | None = None
 ) -> Iterator[Writer]:
-    """Write a file block by block, as the format that the suffix names (.wav and .flac 16 bit, .mp3, .ogg).
+    """Write a file block by block, in the format of the suffix (.wav and .flac 16 bit, .mp3, .ogg, .m4a).
 
     Makes the folder. The file is there when the block ends without an error.
 
@@ -162,6 +168,7 @@ def open_writer(
         UserError: unknown suffix, folder not writable, disk full, or the format cannot hold this rate or
             channel count.
     """
+    import av
     import soundfile
 
     path = Path(path)
@@ -172,11 +179,14 @@ def open_writer(
         yield writer
         writer.finish()
         os.replace(writer.path, path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot write {path} ({reason}); choose another folder or format") from error
+    except (OSError, soundfile.LibsndfileError, UnsupportedForm, av.FFmpegError) as error:
+        raise UserError(f"cannot write {path} ({_reason(error)}); choose another folder or format") from error
     finally:
         writer.discard()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
 
 
 def _temporary(path: Path) -> Path:

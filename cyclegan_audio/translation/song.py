@@ -16,7 +16,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.level import MAX_PEAK, peak_of
 from cyclegan_audio.translation.translator import Levelled, Progress, Translator
 
-LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3 and Vorbis give back has higher peaks
+LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3, Vorbis and AAC give back has higher peaks
 LOSSY_ROUNDS, LOSSY_SPARE = 3, 0.98  # written again, so much lower than its peaks ask for, where they clip
 
 

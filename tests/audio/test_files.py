@@ -9,6 +9,7 @@ import torchaudio
 
 from cyclegan_audio.audio import resampling
 from cyclegan_audio.audio.files import check_writable, decode, find_audio, resample, to_mono, write
+from cyclegan_audio.audio.writing import OUTPUT_SUFFIXES, open_writer
 from cyclegan_audio.errors import UserError
 
 
@@ -30,7 +31,7 @@ def test_lossless_formats_come_back_to_the_last_bit(tmp_path, suffix):
     assert torch.equal(decode(again)[0], back)
 
 
-@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
 def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
     wave = sine(440, 1.0, 44100)
     write(tmp_path / f"a{suffix}", wave, 44100)
@@ -39,6 +40,33 @@ def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
     assert abs(back.shape[1] - wave.shape[1]) <= 128  # FFmpeg may drop a short first block of Vorbis
     level = back[:, 4000:-4000].square().mean(1).sqrt()
     torch.testing.assert_close(level, wave.square().mean(1).sqrt(), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (48000, 1), (96000, 2)])
+def test_aac_comes_back_as_long_as_it_was_and_without_delay(tmp_path, rate, channels):
+    for n_samples in (1, 1024, 1025, 2 * rate + 17):
+        noise = torch.randn(channels, n_samples, generator=torch.Generator().manual_seed(0)) * 0.1
+        write(tmp_path / "a.m4a", noise, rate)
+        back, got_rate = decode(tmp_path / "a.m4a")
+        assert (got_rate, back.shape) == (rate, noise.shape)
+    spectra = torch.fft.rfft(torch.stack([back[0], noise[0]]), 2 * n_samples)
+    correlation = torch.fft.irfft(spectra[0] * spectra[1].conj())
+    assert int(correlation.argmax()) == 0
+
+
+def test_empty_blocks_change_nothing(tmp_path):
+    for suffix in OUTPUT_SUFFIXES:
+        with open_writer(tmp_path / f"a{suffix}", 8000, 1) as writer:
+            for n_samples in (0, 3000, 0):
+                writer.write(torch.full((1, n_samples), 0.1))
+        assert decode(tmp_path / f"a{suffix}")[0].shape[1] == pytest.approx(3000, abs=128)
+
+
+def test_aac_is_written_at_its_bit_rate(tmp_path):
+    for channels, kbits in ((2, 256), (1, 128)):
+        noise = torch.randn(channels, 10 * 44100, generator=torch.Generator().manual_seed(0)) * 0.1
+        write(tmp_path / "a.m4a", noise, 44100)
+        assert (tmp_path / "a.m4a").stat().st_size * 8 / 10 / 1000 == pytest.approx(kbits, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import torch
 
 from cyclegan_audio import translate
 from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.writing import OUTPUT_SUFFIXES
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.song import LOSSY_MAX_PEAK, Spool
 from tests.translation.refusals import refused
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg"])
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     target = tmp_path / f"a{suffix}"
     write(target, torch.zeros(100), 44100)
@@ -51,16 +52,17 @@ def test_a_spool_gives_back_what_it_got(tmp_path):
 
 def test_music_that_the_format_cannot_hold_is_refused_before_the_work(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("cyclegan_audio.translation.song.Spool", None)  # no work is begun
-    for channels, rate in ((8, 44100), (2, 96_000)):
+    too_much = {".mp3": ((8, 44_100), (2, 96_000)), ".m4a": ((3, 44_100), (1, 192_000), (2, 44_101))}
+    for suffix, channels, rate in ((suffix, *form) for suffix, forms in too_much.items() for form in forms):
         write(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
-        message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / "b.mp3", "--to", "trap")
-        assert f".mp3 does not take {channels} channels at {rate} Hz" in message
+        message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / f"b{suffix}", "--to", "trap")
+        assert f"{suffix} does not take {channels} channels at {rate} Hz" in message
         assert message.endswith("use .wav or .flac")
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5])  # white, whose peaks MP3's low-pass raises by half, and pink
-@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
 def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix, slope):
     spectrum = torch.fft.rfft(torch.randn(2, 40_000, generator=torch.Generator().manual_seed(0)))
     wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1) ** slope)
