@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio import compare, listen
+from cyclegan_audio import compare, listening_test
 from cyclegan_audio.config import compose
 from cyclegan_audio.train import train
 
@@ -42,6 +42,6 @@ def test_a_way_back_is_compared_only_where_both_have_it(
     ]  # fmt: skip
     ways = {row["way"] for row in found["table"] if row["contrasts"]}
     assert ways == {"low to high"}
-    kit = listen.make_test(runs, out="heard", clips=1, abx=2)
+    kit = listening_test.make_test(runs, out="heard", clips=1, abx=2)
     assert "low to high" in kit.read_text()
     assert "high to low" not in kit.read_text()
