@@ -15,7 +15,7 @@ from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
-from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.errors import require_number
 from cyclegan_audio.feasibility import sections
 from cyclegan_audio.feasibility.features import Features, bands, pixels, trivial
 from cyclegan_audio.feasibility.findings import by_kind, sentences, summary
@@ -69,6 +69,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     Raises:
         UserError: a genre is missing, has too few clips or tracks, or the folder cannot be written.
     """
+    genres = corpus.require_genres(*genres)
     rows = _clips(corpus, genres)
     pages.require_writable(folder, WHAT, "choose another by out=")
     clips = Clips(np.array([genres.index(clip.genre) for clip in rows]), np.array([c.track for c in rows]))
@@ -111,9 +112,6 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
 
 def _clips(corpus: Corpus, genres: tuple[str, str]) -> list[Clip]:
     """The clips of two genres in all splits but the paired one."""
-    corpus.require_genres(*genres)
-    if genres[0] == genres[1]:
-        raise UserError(f"both genres are {genres[0]!r}; choose two of {', '.join(corpus.genres)}")
     return [clip for genre in genres for split in SPLITS for clip in corpus.clips(genre, split)]
 
 

@@ -101,7 +101,7 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
         raise UserError(
             f"{run} was trained with another data.match; give a twin that differs in identity only"
         )
-    if second.genres != first.genres:
+    if not second.respell(first.genres):
         raise UserError(
             f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"
         )

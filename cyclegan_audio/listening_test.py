@@ -98,7 +98,7 @@ def _open(
     plain = Corpus.open(opened.folder)
     for run, pair in zip(runs, pairs, strict=True):
         pair.mel.require_same(plain.mel, f"the model {run}", f"the corpus {plain.folder}")
-        if pair.genres != first.genres:
+        if not pair.respell(first.genres):
             raise UserError(
                 f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cyclegan_audio"
 LAYERS = [  # each may import from its own layer's package and from the layers below
     {"errors", "paths"},
+    {"names"},
     {"config", "devices"},
     {"cli"},
     {"audio"},

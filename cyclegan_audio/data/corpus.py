@@ -21,6 +21,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.names import match_name
 
 FORMAT_VERSION = 2
 DESCRIPTION = "corpus.json"
@@ -191,18 +192,17 @@ class Corpus:
             "run prepare again with audio=all"
         )
 
-    def require_genres(self, *genres: str) -> None:
-        """Refuse genres that the corpus lacks.
+    def require_genres(self, genre_a: str, genre_b: str) -> tuple[str, str]:
+        """Return the corpus's own spelling of two genres.
 
         Raises:
-            UserError: names what is missing and what is there.
+            UserError: the corpus lacks one, or both are the same; names those that there are.
         """
-        missing = [genre for genre in genres if genre not in self.genres]
-        if missing:
-            raise UserError(
-                f"the corpus {self.folder} has no genre {' or '.join(map(repr, missing))}, it has "
-                f"{', '.join(self.genres)}; choose two of these, or prepare what is missing"
-            )
+        where = f"in the corpus {self.folder}"
+        a, b = (match_name(genre, self.genres, "genre", where) for genre in (genre_a, genre_b))
+        if a == b:
+            raise UserError(f"both genres are {a!r}; choose two of {', '.join(self.genres)}")
+        return a, b
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:

@@ -42,9 +42,6 @@ class UnpairedMelDataModule(pl.LightningDataModule):
             `auto`: where that is a CUDA device and no worker loads them.
         match: what is made alike in both genres, of `loudness` and `bandwidth` (`data.matching`).
         seed: of pairs, order, crops, gains and rolls.
-
-    Attributes:
-        genres: (genre_a, genre_b).
     """
 
     def __init__(
@@ -76,7 +73,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         if crop_frames is not None:
             require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
         self.folder, self.required_mel = corpus, mel
-        self.genres = (str(genre_a), str(genre_b))
+        self.named_genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.on_device, self.match = on_device, match
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
@@ -96,8 +93,14 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         """
         corpus = Corpus.open(self.folder)
         self._require_fit(corpus)
-        clips = {genre: corpus.clips(genre, "train") for genre in self.genres}
+        genres = corpus.require_genres(*self.named_genres)
+        clips = {genre: corpus.clips(genre, "train") for genre in genres}
         return corpus.matched(Match.of(clips, self.match, corpus.mel, f"the corpus {corpus.folder}"))
+
+    @property
+    def genres(self) -> tuple[str, str]:
+        """Domain A and domain B, as the corpus spells them."""
+        return self.corpus.require_genres(*self.named_genres)
 
     @property
     def mel(self) -> MelSettings:
@@ -178,10 +181,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         if (mel := self.required_mel) is not None:
             wanted = mel if isinstance(mel, MelSettings) else MelSettings.from_dict(mel)
             wanted.require_same(corpus.mel, "this command", f"the corpus {corpus.folder}")
-        corpus.require_genres(*self.genres)
-        if self.genres[0] == self.genres[1]:
-            raise UserError(f"both genres are {self.genres[0]!r}; choose two of {', '.join(corpus.genres)}")
-        for genre in self.genres:
+        for genre in corpus.require_genres(*self.named_genres):
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
         if self.gain_db > 0 and corpus.mel.scaling == "clip":

@@ -13,6 +13,8 @@ from cyclegan_audio.models.pair import TranslationPair
 def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -> Corpus:
     """The corpus that is named, else the run's own; for a shipped pair the demo songs. Matched as the run's.
 
+    The pair takes on the corpus's spelling of its genres.
+
     Raises:
         UserError: there is none, or it has other mel settings or genres.
     """
@@ -27,5 +29,5 @@ def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) ->
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
     pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
-    opened.require_genres(*pair.genres)
+    pair.genres = opened.require_genres(*pair.genres)
     return opened.matched(Match.from_dict(pair.match))

@@ -100,7 +100,7 @@ def linear_judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
 
 
 def _judge_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> Judge:
-    corpus.require_genres(*genres)
+    genres = corpus.require_genres(*genres)
     path = _place(corpus, genres, kind)
     return _read(path, corpus, genres, kind) or _train_and_keep(path, corpus, genres, kind)
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.names import match_name
 
 DIRECTIONS = ("ab", "ba")  # ab: from genre A to genre B
 T = TypeVar("T")
@@ -55,6 +56,21 @@ class TranslationPair:
         there = [direction for direction in DIRECTIONS if direction in self.generators]
         return [ordered(self.genres, direction)[1] for direction in there]
 
+    def genre(self, name: str) -> str:
+        """Return the pair's own spelling of a genre.
+
+        Raises:
+            UserError: the pair does not have that genre.
+        """
+        return match_name(name, self.genres, "genre", "in this model")
+
+    def respell(self, genres: tuple[str, str]) -> bool:
+        """Take on this spelling of the pair's genres; returns False, and does nothing, if they are others."""
+        is_same = [genre.casefold() for genre in self.genres] == [genre.casefold() for genre in genres]
+        if is_same:
+            self.genres = genres
+        return is_same
+
     def generator(self, to: str) -> nn.Module:
         """The generator that translates to genre `to`.
 
@@ -64,8 +80,8 @@ class TranslationPair:
         direction = self.direction(to)
         if direction not in self.generators:
             raise UserError(
-                f"the model translates from {to} to {self.targets[0]} only; "
-                f"use one that was trained or exported toward {to}"
+                f"the model translates from {self.genre(to)} to {self.targets[0]} only; "
+                f"use one that was trained or exported toward {self.genre(to)}"
             )
         return self.generators[direction]
 
@@ -75,10 +91,7 @@ class TranslationPair:
         Raises:
             UserError: the pair does not have that genre.
         """
-        if to not in self.genres:
-            known = " or ".join(genre for genre in self.genres if genre in self.targets)
-            raise UserError(f"the model does not know the genre {to!r}; it translates to {known}")
-        return DIRECTIONS[0] if to == self.genres[1] else DIRECTIONS[1]
+        return DIRECTIONS[0] if self.genre(to) == self.genres[1] else DIRECTIONS[1]
 
     @property
     def _any(self) -> nn.Module:

@@ -55,10 +55,14 @@ def test_manifest_has_the_stated_columns(corpus):
     assert len({row["clip_id"] for row in rows}) == len(rows) == 48
 
 
-def test_unknown_genre_names_what_is_there(corpus):
-    corpus.require_genres("lofi", "trap")
-    with pytest.raises(UserError, match="no genre 'rnb', it has lofi, trap"):
+def test_genres_are_found_without_regard_to_case_and_an_unknown_one_names_what_is_there(corpus):
+    assert corpus.require_genres("LoFi", "trap") == ("lofi", "trap")
+    with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
         corpus.require_genres("lofi", "rnb")
+    with pytest.raises(UserError, match=r"'tarp' in .*; did you mean 'trap'"):
+        corpus.require_genres("lofi", "tarp")
+    with pytest.raises(UserError, match="both genres are 'lofi'; choose two of lofi, trap"):
+        corpus.require_genres("lofi", "Lofi")
 
 
 def damage_settings(folder):

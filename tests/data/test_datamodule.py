@@ -153,6 +153,9 @@ def test_configuration_builds_it(corpus, hifi):
     overrides = [f"corpus={corpus.folder}", "mel=hifi", "data.batch_size=2"]
     data = instantiate(compose("train", overrides).data, frame_multiple=4)
     assert data.genres == ("lofi", "trap")
+    other_case = instantiate(compose("train", [*overrides, "genre_pair.b=TRAP"]).data, frame_multiple=4)
+    assert other_case.genres == ("lofi", "trap")
+    assert other_case.clips("train") == data.clips("train")
     assert data.mel == hifi
     assert data.batch_size == 2
 
