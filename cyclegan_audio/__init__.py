@@ -4,14 +4,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cyclegan_audio.errors import UserError
+    from cyclegan_audio.models.checkpoint import list_pretrained
     from cyclegan_audio.translation.translator import Translator
 
 __version__ = "0.1.0"
-__all__ = ["Translator", "__version__"]
+__all__ = ["Translator", "UserError", "__version__", "list_pretrained"]
+
+_HOMES = {
+    "Translator": "cyclegan_audio.translation.translator",
+    "UserError": "cyclegan_audio.errors",
+    "list_pretrained": "cyclegan_audio.models.checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Translator` on first use, so that `import cyclegan_audio` stays instant."""
-    if name == "Translator":
-        return import_module("cyclegan_audio.translation.translator").Translator
+    """Import a public name on first use, so that `import cyclegan_audio` stays instant."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return what is imported and what would be."""
+    return sorted({*globals(), *__all__})

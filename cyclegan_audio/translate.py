@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         device=options.device,
         shifts=options.shifts,
     )
-    translator.pair.generator(options.to)  # an unknown genre is refused before any work
+    options.to = translator.pair.genre(options.to)
+    translator.pair.generator(options.to)  # a genre that it cannot make is refused before any work
     require_number("amount", options.amount, 0, 1)
     if translator.pair.match:
         _say_match(translator, is_live)
@@ -197,10 +198,10 @@ def _translate_file(
     on_progress: Callable[[float], None],
 ) -> str:
     """Translate one song; returns the line that says so."""
-    from cyclegan_audio.translation.song import translate_file
-
     start = time.perf_counter()
-    seconds = translate_file(translator, source, target, to, on_progress, amount=amount)
+    seconds = translator.translate_file(
+        source, target, to, amount=amount, on_progress=on_progress, overwrite=True
+    )
     return f"{target}  ({seconds:.1f} s of music to {to} in {time.perf_counter() - start:.1f} s)"
 
 

@@ -23,6 +23,11 @@ SHIPPED = Path(__file__).resolve().parent / "pretrained"
 DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
+def list_pretrained() -> list[str]:
+    """Return the names of the pairs that ship with the package, which `Translator.load` takes."""
+    return sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD}"))
+
+
 def resolve_run(
     run: str | Path, checkpoint: str | Path | None = None, prefer: Sequence[str] = (BEST, LAST)
 ) -> Path:
@@ -48,7 +53,7 @@ def resolve_run(
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
     if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():
         return SHIPPED / path.name
-    shipped = ", ".join(sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD}")))
+    shipped = ", ".join(list_pretrained())
     raise UserError(
         f"no run {str(run)!r}: give a run folder, a .ckpt file, or one that ships here ({shipped})"
     )

@@ -1,5 +1,8 @@
 """Channels as a mid and sides, and silence."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,19 +15,39 @@ OPPOSED = -0.5  # correlation to the loudest channel below which a channel is tu
 MAX_CHANNELS = 64
 
 
-def as_channels(waveform: Tensor, sample_rate: int) -> Tensor:
-    """A waveform (C, T) or (T,) as (C, T) float32.
+def as_channels(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+    """Return a waveform (C, T) or (T,) as (C, T) float32 on the CPU.
 
     Raises:
-        UserError: another shape, samples that are whole numbers, or a sample rate that is not one of music.
+        UserError: no array, another shape, samples that are whole numbers, or a sample rate that is not one
+            of music.
     """
     require_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, whole=True)
-    if not (1 <= waveform.dim() <= 2 and len(torch.atleast_2d(waveform)) <= MAX_CHANNELS):
-        shape = tuple(waveform.shape)
-        raise UserError(f"a waveform of shape {shape} is not (channels, samples); transpose it")
-    if not waveform.is_floating_point():
-        raise UserError(f"samples of {waveform.dtype} have no full scale; give floats in [-1, 1]")
-    return torch.atleast_2d(waveform).float()
+    if isinstance(waveform, str | Path):
+        raise UserError(f"{waveform} is a path, not a waveform; translate files by translate_file")
+    if not isinstance(waveform, Tensor | np.ndarray):
+        kind = type(waveform).__name__
+        raise UserError(f"a waveform is a numpy array or a torch tensor, not {kind}; convert it")
+    _require_shape(tuple(waveform.shape))
+    _require_floats(waveform.dtype)
+    if isinstance(waveform, np.ndarray):
+        waveform = torch.from_numpy(np.require(waveform, np.float32, ["C", "W"]))
+    return torch.atleast_2d(waveform.detach()).cpu().float()
+
+
+def _require_shape(shape: tuple[int, ...]) -> None:
+    if not 1 <= len(shape) <= 2:
+        raise UserError(f"a waveform of shape {shape} is not (channels, samples); give it that shape")
+    if len(shape) == 2 and (shape[0] > MAX_CHANNELS or shape[0] > shape[1] > 0):
+        raise UserError(f"a waveform of shape {shape} is not (channels, samples); transpose it (waveform.T)")
+
+
+def _require_floats(dtype: torch.dtype | np.dtype) -> None:
+    if dtype.is_floating_point if isinstance(dtype, torch.dtype) else dtype.kind == "f":
+        return
+    name = str(dtype).removeprefix("torch.")
+    scale = f"; divide by {2.0 ** (8 * dtype.itemsize - 1):.0f}" if name.startswith("int") else "; scale them"
+    raise UserError(f"samples of {name} have no full scale{scale} to get floats in [-1, 1]")
 
 
 def mid_and_sides(channels: Tensor) -> Tensor:

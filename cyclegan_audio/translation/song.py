@@ -59,22 +59,23 @@ class Spool:
 
 def translate_file(
     translator: Translator,
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     to: str,
-    on_progress: Progress | None = None,
     *,
     amount: float = 1.0,
+    on_progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> float:
-    """Translate a song of any length at bounded memory; returns its seconds.
+    """Translate a song of any length at bounded memory; see `Translator.translate_file`.
 
-    Needs room for the result as 32-bit floats beside the target while it works. The target appears whole or
-    not at all. Tags and cover of the source are kept where the container of the target can hold them.
-
-    Raises:
-        UserError: the source cannot be read, the target not written or not hold such music, or the samples or
-            the model's output are not finite.
+    Needs room for the result as 32-bit floats beside the target while it works.
     """
+    source, target = Path(source), Path(target)
+    if target.resolve() == source.resolve():
+        raise UserError(f"{source} would be written over itself; give another target")
+    if target.is_file() and not overwrite:
+        raise UserError(f"{target} is there already; give another target, or overwrite=True")
     rate, channels = _form(source)
 
     def blocks() -> Iterator[Tensor]:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,6 +31,7 @@ from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 BLOCK = 1 << 16  # samples handed on at once
 CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
 GROUP_WINDOWS = 2  # of the generator, for each of several workers
+Waveform = TypeVar("Waveform", Tensor, np.ndarray)
 Progress = Callable[[float], None]
 Levelled = Callable[[float], Iterator[Tensor]]
 
@@ -90,30 +93,90 @@ class Translator:
         made = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         return cls(spun(load_pair(run, chosen, checkpoint), shifts), made, chosen)
 
+    def __repr__(self) -> str:
+        """Genres, directions, mel, vocoder and device, in one line."""
+        target = self.targets[0]
+        source = next(genre for genre in self.genres if genre != target)
+        arrow = "<->" if len(self.targets) == 2 else "->"
+        mel = f"mel={self.mel.name!r}, sample_rate={self.mel.sample_rate}"
+        vocoder = f"vocoder={type(self.vocoder).__name__}, device={str(self.device)!r}"
+        return f"Translator({source} {arrow} {target}, {mel}, {vocoder})"
+
+    @property
+    def genres(self) -> tuple[str, str]:
+        """The two genres of the pair."""
+        return self.pair.genres
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The genres that it translates to: both, or one."""
+        return tuple(self.pair.targets)
+
     def __call__(
         self,
-        waveform: Tensor,
+        waveform: Waveform,
         sample_rate: int,
         to: str,
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
-    ) -> Tensor:
-        """Translate (C, T) or (T,) float32 to genre `to`; the result has the same shape and rate.
+    ) -> Waveform:
+        """Translate a waveform (C, T) or (T,) to genre `to`.
 
         Args:
-            waveform: full scale at 1.
+            waveform: a torch tensor or a numpy array of floats, full scale at 1. What soundfile reads is
+                (T, C): transpose it.
             sample_rate: of the input and of the result, in Hz.
             to: one of the pair's genres; the other one is taken to be the input's.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
 
+        Returns:
+            The translation, float32, of the input's shape, kind (tensor or array) and device.
+
         Raises:
-            UserError: unknown genre, an amount out of range, another shape, or samples that are not finite.
+            UserError: unknown genre, an amount out of range, another shape, samples that are whole numbers,
+                or samples that are not finite.
         """
         blocks = as_channels(waveform, sample_rate).split(BLOCK, -1)
         levelled = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
-        return torch.cat(list(levelled(MAX_PEAK)), -1).reshape(waveform.shape)
+        made = torch.cat(list(levelled(MAX_PEAK)), -1).reshape(waveform.shape)
+        return made.to(waveform.device) if isinstance(waveform, Tensor) else made.numpy()
+
+    def translate_file(
+        self,
+        source: str | Path,
+        target: str | Path,
+        to: str,
+        *,
+        amount: float = 1.0,
+        on_progress: Progress | None = None,
+        overwrite: bool = False,
+    ) -> float:
+        """Translate an audio file of any length at bounded memory; the target appears whole or not at all.
+
+        Tags and cover of the source are kept where the format of the target can hold them.
+
+        Args:
+            source: of any format that FFmpeg reads.
+            target: .wav, .flac, .mp3, .ogg or .m4a; its folder is made.
+            to: one of the pair's genres; the other one is taken to be the source's.
+            amount: share of the change in dB, from 0 (the source's mel) to 1.
+            on_progress: called with the share of the work that is done.
+            overwrite: replace a target that is there already.
+
+        Returns:
+            The seconds of music.
+
+        Raises:
+            UserError: unknown genre, the source cannot be read, the target is there already, cannot be
+                written or cannot hold such music, or the samples or the model's output are not finite.
+        """
+        from cyclegan_audio.translation.song import translate_file
+
+        return translate_file(
+            self, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
+        )
 
     def translate(
         self,

@@ -32,13 +32,11 @@ CHILD = """
 import resource, sys, time
 import torch
 torch.set_num_threads(1)
-from pathlib import Path
 from cyclegan_audio import Translator
-from cyclegan_audio.translation.song import translate_file
 source, target, vocoder = sys.argv[1:]
 translator = Translator.load("demo", vocoder=vocoder, device="cpu")
 start = time.process_time()
-translate_file(translator, Path(source), Path(target), "rnb")
+translator.translate_file(source, target, "rnb", overwrite=True)
 print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

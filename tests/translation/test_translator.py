@@ -114,7 +114,7 @@ def test_a_live_stream_is_late_by_what_it_states(preset, rate):
 
 
 def test_progress_is_optional_and_an_unknown_genre_lists_the_known():
-    with pytest.raises(UserError, match=r"polka.*other or same"):
+    with pytest.raises(UserError, match=r"polka.*other, same"):
         Translator(pair("hifi", quieter))(music(0.1, 44100), 44100, to="polka")
 
 

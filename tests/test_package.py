@@ -1,0 +1,31 @@
+"""What `import cyclegan_audio` gives, and how fast."""
+
+import subprocess
+import sys
+from importlib.resources import files
+
+import cyclegan_audio
+
+CODE = """
+import sys
+import cyclegan_audio
+print(sorted({"torch", "numpy", "hydra", "cyclegan_audio.errors"} & set(sys.modules)))
+assert set(cyclegan_audio.__all__) <= set(dir(cyclegan_audio))
+cyclegan_audio.UserError
+print("torch" in sys.modules)
+"""
+
+
+def test_importing_loads_nothing_else_before_it_is_used():
+    shown = subprocess.check_output([sys.executable, "-c", CODE], text=True)
+    assert shown.split("\n")[:2] == ["[]", "False"]
+
+
+def test_every_public_name_is_there_and_an_unknown_one_is_not():
+    assert all(getattr(cyclegan_audio, name) is not None for name in cyclegan_audio.__all__)
+    assert {"Translator", "UserError", "list_pretrained"} <= set(cyclegan_audio.__all__)
+    assert not hasattr(cyclegan_audio, "Translater")
+
+
+def test_the_package_says_that_it_is_typed():
+    assert files("cyclegan_audio").joinpath("py.typed").is_file()
