@@ -78,7 +78,7 @@ def test_folders_may_stand_in_the_configuration(tmp_path):
         (["corpus=out"], "no genre is given"),
         (["--genre", "lofi=lofi", "--genre", "lofi=trap", "corpus=out"], "given twice"),
         (["--genre", "lofi", "corpus=out"], "is not NAME=FOLDER"),
-        (["corpus=out", "--genre"], "is not NAME=FOLDER"),
+        (["corpus=out", "--genre"], "--genre needs a value"),
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
         (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),
