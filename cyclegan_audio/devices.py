@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -12,6 +13,8 @@ from cyclegan_audio.errors import UserError
 
 T = TypeVar("T")
 MAX_WORKERS = 8  # each holds a window's activations
+BF16_FLAGS = ("avx512_bf16", "amx_bf16")
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -27,6 +30,27 @@ def choose_device(name: str = "auto") -> torch.device:
         usable = ", ".join(kind for kind, usable in there.items() if usable)
         raise UserError(f"there is no device {name!r} here; use auto or one of {usable}")
     return torch.device(name)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32 by what the device can do, whatever else runs on it now.
+
+    CUDA devices that have bf16 themselves, and CPUs with AVX-512 BF16 or AMX.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and not cpu_flags().isdisjoint(BF16_FLAGS)
+
+
+def cpu_flags() -> set[str]:
+    """What the CPU can do, by torch's names; of a torch that does not say so, by Linux's, which are alike."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return {name for name, value in torch.cpu.get_capabilities().items() if value is True}
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:  # no Linux
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def n_workers(device: torch.device) -> int:

@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from cyclegan_audio.devices import choose_device, in_threads
+from cyclegan_audio import devices
+from cyclegan_audio.devices import choose_device, has_fast_bf16, in_threads
 from cyclegan_audio.errors import UserError
 
 
@@ -13,6 +14,36 @@ def test_unknown_devices_are_refused() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(UserError, match="there is no device 'abacus' here"):
         choose_device("abacus")
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_fast"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": False}, False),
+    ],
+)
+def test_bf16_by_what_the_cpu_can_do(monkeypatch, flags, is_fast) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {**flags, "cpu_name": "avx512_bf16"})
+    assert has_fast_bf16(torch.device("cpu")) is is_fast
+    assert not has_fast_bf16(torch.device("mps"))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fast"),
+    [
+        ("flags\t\t: fpu avx512_bf16 vnni\n", True),
+        ("model name: amx_bf16\nflags: fpu\n", False),
+        (None, False),
+    ],
+)
+def test_bf16_by_what_linux_says_where_torch_does_not(monkeypatch, tmp_path, text, is_fast) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    monkeypatch.setattr(devices, "CPU_INFO", tmp_path / "cpuinfo")
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert has_fast_bf16(torch.device("cpu")) is is_fast
 
 
 def test_calls_run_by_one_thread_each_in_their_order_and_mode() -> None:

@@ -1,4 +1,4 @@
-"""How to compute on this machine: what a short probe of the run's own generator shows to be faster."""
+"""How to compute on this machine: what it can do, and what a short probe of the run's own generator shows."""
 
 import os
 import time
@@ -8,6 +8,7 @@ from statistics import median
 import torch
 from torch import nn
 
+from cyclegan_audio.devices import has_fast_bf16
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.engine import SCALED
 from cyclegan_audio.models.picture_networks import as_trained
@@ -20,10 +21,8 @@ WORTH_IT = 0.9
 Build = Callable[[], nn.Module]
 
 
-def choose_precision(wanted: str, device: torch.device, generator: Build) -> str:
-    """Lightning's name of the precision to train in.
-
-    `auto` takes bf16 where its pass takes under 0.9 of the time of fp32. MPS stays at fp32.
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """Lightning's name of the precision to train in; `auto` takes bf16 where the device is fast at it.
 
     Raises:
         UserError: `wanted` is not one of `PRECISIONS`.
@@ -32,9 +31,7 @@ def choose_precision(wanted: str, device: torch.device, generator: Build) -> str
         raise UserError(f"precision={wanted} is not known; choose one of {', '.join(PRECISIONS)}")
     if wanted != "auto":
         return wanted
-    if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
-        return "32-true"
-    return "bf16-mixed" if bf16_ratio(device, generator) < WORTH_IT else "32-true"
+    return "bf16-mixed" if has_fast_bf16(device) else "32-true"
 
 
 def choose_threads(wanted: str | int, generator: Build) -> int:
@@ -56,20 +53,14 @@ def choose_threads(wanted: str | int, generator: Build) -> int:
     return many if thread_ratio(many, generator) < WORTH_IT else 1
 
 
-def bf16_ratio(device: torch.device, generator: Build) -> float:
-    """Median time of a training pass under bf16 autocast over that in fp32."""
-    network, mel = _network_and_mel(device, generator)
-    return _ratio(lambda: _pass_s(network, mel, bf16=True), lambda: _pass_s(network, mel, bf16=False))
-
-
 def thread_ratio(many: int, generator: Build) -> float:
     """Median time of a training pass with `many` threads over that with one."""
-    network, mel = _network_and_mel(torch.device("cpu"), generator)
+    network, mel = _network_and_mel(generator)
     before = torch.get_num_threads()
 
     def seconds(threads: int) -> float:
         torch.set_num_threads(threads)
-        return _pass_s(network, mel, bf16=False)
+        return _pass_s(network, mel)
 
     try:
         return _ratio(lambda: seconds(many), lambda: seconds(1))
@@ -77,22 +68,18 @@ def thread_ratio(many: int, generator: Build) -> float:
         torch.set_num_threads(before)
 
 
-def _network_and_mel(device: torch.device, generator: Build) -> tuple[nn.Module, torch.Tensor]:
-    """A generator and its input; the global random state is kept."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = generator().to(device)
-        mel = torch.rand(1, 1, 128, PROBE_FRAMES, device=device) * 2 - 1
+def _network_and_mel(generator: Build) -> tuple[nn.Module, torch.Tensor]:
+    """A generator and its input, on the CPU; the global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        network = generator()
+        mel = torch.rand(1, 1, 128, PROBE_FRAMES) * 2 - 1
         return network, as_trained(network, mel, mel)["real_a"][..., :PROBE_FRAMES]
 
 
-def _pass_s(network: nn.Module, mel: torch.Tensor, bf16: bool) -> float:
+def _pass_s(network: nn.Module, mel: torch.Tensor) -> float:
     """Seconds of one forward and backward pass."""
     start = time.perf_counter()
-    with torch.autocast(mel.device.type, torch.bfloat16, enabled=bf16):
-        loss = network(mel).float().square().mean()
-    loss.backward()
-    if mel.device.type == "cuda":
-        torch.cuda.synchronize(mel.device)
+    network(mel).square().mean().backward()
     return time.perf_counter() - start
 
 

@@ -86,7 +86,7 @@ def choose_arithmetic(cfg: DictConfig, generator: Build) -> None:
     if device.type == "cpu":
         cfg.threads = choose_threads(cfg.threads, generator)
         torch.set_num_threads(cfg.threads)
-    cfg.precision = choose_precision(cfg.precision, device, generator)
+    cfg.precision = choose_precision(cfg.precision, device)
 
 
 def make_trainer(cfg: DictConfig, model: RunModule, plain: dict[str, Any]) -> pl.Trainer:

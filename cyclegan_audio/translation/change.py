@@ -21,14 +21,6 @@ SHARED_LENGTH = 4
 GPU_WINDOWS = 16  # of training's length at once; on a CPU one, which stays in its cache
 
 
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32: CUDA devices that have it, CPUs with AVX-512 BF16 or AMX."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(False)
-    found = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-
-
 class GeneratorChange:
     """The change in dB that a generator makes of the windows of a mel.
 

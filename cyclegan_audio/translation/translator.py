@@ -14,13 +14,13 @@ from torch import Tensor
 
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
-from cyclegan_audio.devices import choose_device, n_workers, one_core
+from cyclegan_audio.devices import choose_device, has_fast_bf16, n_workers, one_core
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.norm import collect_statistics
 from cyclegan_audio.models.pair import TranslationPair
-from cyclegan_audio.translation.change import GeneratorChange, has_fast_bf16
+from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
 from cyclegan_audio.translation.passage import Passage
