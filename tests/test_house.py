@@ -10,7 +10,7 @@ PACKAGE = ROOT / "cyclegan_audio"
 LAYERS = [  # each may import from its own layer's package and from the layers below
     {"errors", "paths"},
     {"names"},
-    {"config", "devices"},
+    {"config", "devices", "hints", "progress"},
     {"cli"},
     {"audio"},
     {"models", "data"},

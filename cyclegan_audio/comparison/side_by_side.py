@@ -13,6 +13,7 @@ from cyclegan_audio.figures import cycle_grid
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.pages import Listening, Picture, Section, picture
+from cyclegan_audio.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 SHOWN, PLAYED = 3, 2
@@ -99,17 +100,11 @@ def _players(
     made: Sequence[Sequence[Example]],
     corpora: Sequence[Corpus],
 ) -> list[Listening]:
-    from rich.progress import track
-
-    vocoder = make_vocoder(DEFAULT)
-    return [
-        play(
-            way,
-            clip,
-            made[0][row].real_db,
-            {name: own[row].fake_db for name, own in zip(names, made, strict=True)},
-            corpora[0],
-            vocoder,
-        )
-        for row, clip in track(list(enumerate(clips[:PLAYED])), f"{way}, sound of the clips")
-    ]
+    vocoder, heard = make_vocoder(DEFAULT), clips[:PLAYED]
+    players = []
+    with progress_bar(f"{way}, making the sound", len(heard), "clips") as bar:
+        for row, clip in enumerate(heard):
+            fakes_db = {name: own[row].fake_db for name, own in zip(names, made, strict=True)}
+            players.append(play(way, clip, made[0][row].real_db, fakes_db, corpora[0], vocoder))
+            bar.advance()
+    return players

@@ -5,14 +5,13 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.progress import Progress
 
 from cyclegan_audio.config import CONF_DIR, slug
 from cyclegan_audio.data.corpus import MANIFEST, read_settings
 from cyclegan_audio.data.sources import FolderSource, SourceFile
 from cyclegan_audio.data.writer import prepare_corpus, settings_from
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.progress import progress_bar
 
 
 class DemoSource:
@@ -44,10 +43,9 @@ class DemoSource:
         from cyclegan_audio.data.demo import count_demo_songs, make_demo_songs
 
         counts = {key: self.numbers[key] for key in ("songs_per_genre", "paired_scores")}
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("demo songs", total=count_demo_songs(**counts))
+        with progress_bar("making demo songs", count_demo_songs(**counts), "songs") as bar:
             try:
-                make_demo_songs(self.folder, **self.numbers, on_song=lambda _: bar.advance(task))
+                make_demo_songs(self.folder, **self.numbers, on_song=lambda _: bar.advance())
             except OSError as error:
                 reason = error.strerror or error
                 raise UserError(

@@ -11,11 +11,10 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import torch
-from rich.console import Console
-from rich.progress import track as progress
 
 from cyclegan_audio.data.sources import SourceFile
 from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
+from cyclegan_audio.progress import with_progress
 
 CRASHED = "the decoder crashed"
 _WATCH_S = 1.0
@@ -26,9 +25,9 @@ def make_tracks(
 ) -> list[TrackRecord]:
     """Records in the order of the files. Those that are done are only hashed."""
     n_workers = workers or n_cores()
-    bar = Console(stderr=True)
     with ThreadPoolExecutor(n_workers) as threads:  # hashing leaves the interpreter's lock
-        done = list(threads.map(lambda file: maker.find(file, with_audio), files))
+        looked_up = threads.map(lambda file: maker.find(file, with_audio), files)
+        done = list(with_progress(looked_up, "looking for what is done", len(files), "files"))
     missing = [file for file, record in zip(files, done, strict=True) if record is None]
     if not missing:
         return [record for record in done if record is not None]
@@ -37,7 +36,7 @@ def make_tracks(
         made = _Processes(maker, missing, with_audio, n_workers).results()
     else:
         made = _serially(maker, missing, with_audio)
-    records = iter(list(progress(made, "prepare", len(missing), console=bar, transient=True)))
+    records = iter(list(with_progress(made, "preparing", len(missing), "files")))
     return [next(records) if record is None else record for record in done]
 
 
@@ -56,7 +55,7 @@ def _serially(maker: TrackMaker, files: Sequence[SourceFile], with_audio: bool) 
 
 
 class _Processes:
-    """Makes files in processes. All are handed out at once: before a progress bar starts a thread."""
+    """Makes files in processes. All are handed out at once."""
 
     def __init__(
         self, maker: TrackMaker, files: Sequence[SourceFile], with_audio: bool, n_workers: int

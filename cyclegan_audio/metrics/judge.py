@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
@@ -31,6 +29,7 @@ from cyclegan_audio.metrics.genre_net import GenreNet, NetSettings
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.linear import LinearNet, train_linear
 from cyclegan_audio.metrics.net_training import train_net
+from cyclegan_audio.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -152,11 +151,8 @@ def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Jud
 
 
 def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Judge:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"training the {kind} judge of {genres[0]} and {genres[1]}", total=None)
-        judge = train_judge(
-            corpus, genres, kind, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress_bar(f"training the {kind} judge of {genres[0]} and {genres[1]}") as bar:
+        judge = train_judge(corpus, genres, kind, bar.update)
     kept: dict[str, Any] = {
         "net": judge.net.state_dict(),
         "temperature": judge.temperature,

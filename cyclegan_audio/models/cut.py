@@ -29,7 +29,7 @@ class CUT(TranslationModule):
     directions = ("ab",)
     terms = ("adversarial", "contrast", "identity")
     loss_names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
-    shown_losses = ("gen_total", "contrast_a", "disc_b")
+    shown_losses = ("contrast", "disc")
     small_model = "model=cut_small"
     gen_ab: nn.Module
     disc_b: nn.Module

@@ -21,7 +21,7 @@ class CycleGAN(TranslationModule):
         "gen_total", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", "identity_a", "identity_b",
         "disc_a", "disc_b",
     )  # fmt: skip
-    shown_losses = ("gen_total", "cycle_a", "cycle_b", "disc_a", "disc_b")
+    shown_losses = ("cycle", "disc")
     small_model = "model=cyclegan_small"
     gen_ab: nn.Module
     gen_ba: nn.Module

@@ -20,7 +20,7 @@ class RunModule(pl.LightningModule):
     Attributes:
         command: the verb that trains it.
         loss_names: every loss that `losses` may hold, in the order of the log's columns.
-        shown_losses: those in the progress bar.
+        shown_losses: terms of the progress bar, each the mean of the losses `<term>` and `<term>_*`.
         small_model: the override that chooses the model for CPUs.
         schedule: of the learning rate.
         guard: counts the updates that were skipped because something was not finite.

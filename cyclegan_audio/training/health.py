@@ -53,7 +53,7 @@ class Health(pl.Callback):
         counts = pl_module.guard.state()
         if counts["skipped"] > self.told:
             self.told = counts["skipped"]
-            say(f"\nwarning: {self.told} batches skipped so far, by batch {pl_module.batches}: not finite")
+            say(f"warning: {self.told} batches skipped so far, by batch {pl_module.batches}: not finite")
             for logger in trainer.loggers:
                 logger.log_metrics({"progress/skipped": self.told}, pl_module.batches)
         if counts["in_a_row"] >= self.max_in_a_row:
@@ -75,4 +75,4 @@ class Health(pl.Callback):
             optimizer.load_state_dict(state)
         module.guard.forgive()
         self.returns += 1
-        say(f"\nwarning: {reason}; back to batch {content['cyclegan_audio']['batches']}")
+        say(f"warning: {reason}; back to batch {content['cyclegan_audio']['batches']}")

@@ -116,7 +116,7 @@ class HeldOut(pl.Callback):
             if side and side * value > side * self.thresholds[sign]:
                 bad.append(name)
                 if name not in self.warned:
-                    say(f"\nwarning: {name} {value:.3g} (threshold {self.thresholds[sign]:g}): {text}")
+                    say(f"warning: {name} {value:.3g} (threshold {self.thresholds[sign]:g}): {text}")
         self.warned = bad
 
 

@@ -1,12 +1,10 @@
-"""Losses while a run goes: a CSV, the loggers, the progress bar, and how long it will take."""
+"""Losses while a run goes: to a CSV and the loggers."""
 
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 
 from cyclegan_audio.models.run_folder import LOSSES
@@ -78,57 +76,3 @@ class LossLog(pl.Callback):
         return (
             {name: value / n_good for name, value in zip(self.names, values, strict=True)} if n_good else {}
         )
-
-
-class LossBar(TQDMProgressBar):
-    """Lightning's bar with the last step's losses; an error's line does not stand behind it."""
-
-    def on_exception(self, *args: Any) -> None:
-        if self._train_progress_bar is not None:
-            self._train_progress_bar.close()
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: RunModule) -> dict[str, str]:  # type: ignore[override]
-        shown = [name for name in pl_module.shown_losses if name in pl_module.losses]
-        values = torch.stack([pl_module.losses[name] for name in shown]).tolist() if shown else []
-        return {name: f"{value:.3f}" for name, value in zip(shown, values, strict=True)}
-
-
-class Estimate(pl.Callback):
-    """After `after_batches` says when the run will end, and where it is long how to shorten it."""
-
-    def __init__(self, after_batches: int = 20, long_hours: float = 2.0) -> None:
-        self.after_batches = after_batches
-        self.long_hours = long_hours
-        self.start: tuple[int, float] | None = None
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
-        if self.start is None:  # the first batch warms up
-            self.start = (pl_module.batches, pl_module.elapsed_s)
-            return
-        done, seconds = pl_module.batches - self.start[0], pl_module.elapsed_s - self.start[1]
-        if done == self.after_batches and trainer.is_global_zero:
-            print("\n" + self.text(trainer, pl_module, seconds / done))
-
-    def text(self, trainer: pl.Trainer, module: RunModule, step_s: float) -> str:
-        """The sentence for a run whose batches take `step_s` seconds."""
-        left = step_s * max(
-            0.0, int(trainer.num_training_batches) * module.schedule.total_epochs - module.batches
-        )
-        limit = module.schedule.max_minutes
-        if limit is not None:
-            left = min(left, 60 * limit - module.elapsed_s)
-        end = datetime.now() + timedelta(seconds=left)
-        text = f"{step_s:.2f} s a batch: training ends in about {_duration(left)}, at {end:%H:%M on %d %B}"
-        if left > 3600 * self.long_hours and module.device.type == "cpu":
-            text += (
-                f"\nThat is long for a CPU: {module.small_model} is ten times faster; max_minutes=60 ends it"
-            )
-        return text
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -42,7 +42,7 @@ class VocoderGAN(RunModule):
         "gen_total", "mel", "stft", "adversarial_period", "adversarial_resolution", "feature_matching_period",
         "feature_matching_resolution", "disc_period", "disc_resolution",
     )  # fmt: skip
-    shown_losses = ("gen_total", "mel", "stft", "disc_period", "disc_resolution")
+    shown_losses = ("mel", "disc")
     small_model = "vocoder_model=vocos_small"
 
     def __init__(
