@@ -12,11 +12,12 @@ from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import training_spans
+from cyclegan_audio.hints import command_line
 from cyclegan_audio.models.card import make_card
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.arguments import genre_hint, parents_run, run_arguments
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
-from cyclegan_audio.training.ranks import require_shared_folder
+from cyclegan_audio.training.ranks import require_shared_folder, say_next
 from cyclegan_audio.training.resume import settled_config, take_up, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 
@@ -59,7 +60,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = to_resume(cfg.resume)
-        spans = take_up(checkpoint, data, spans)
+        spans = take_up(checkpoint, data, spans, model.schedule)
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans, model.directions)
     model.card["match"] = data.corpus.match.to_dict()
@@ -88,6 +89,10 @@ def main(cfg: DictConfig) -> float | None:
             again(train, cfg, run_dir)
         else:
             train(cfg, run_dir)
+        say_next(
+            command_line("translate", run_dir, "song.mp3", "out.wav", "--to", cfg.genre_pair.b),
+            command_line("evaluate", run_dir),
+        )
         return None
     except BaseException:
         remove_empty(run_dir)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
@@ -13,10 +14,11 @@ from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.seen import Spans, training_spans
+from cyclegan_audio.hints import command_line
 from cyclegan_audio.models.checkpoint import FORMAT, read_checkpoint
-from cyclegan_audio.training.arguments import run_arguments
-from cyclegan_audio.training.ranks import require_shared_folder
-from cyclegan_audio.training.resume import place_data, settled_config, to_resume
+from cyclegan_audio.training.arguments import parents_run, run_arguments
+from cyclegan_audio.training.ranks import require_shared_folder, say_next
+from cyclegan_audio.training.resume import place_data, require_work_left, settled_config, to_resume
 from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
 from cyclegan_audio.vocoders.neural.gan import VocoderGAN
 
@@ -33,7 +35,7 @@ NETWORKS = ("network", "periods", "fft_sizes")
 
 
 class Probed(nn.Module):
-    """The backbone as the probe of threads and precision feeds it: (B, 1, M, F)."""
+    """The backbone as the probe of threads feeds it: (B, 1, M, F)."""
 
     def __init__(self, mel: MelSettings, config: DictConfig) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ def train_vocoder(cfg: DictConfig, run_dir: Path) -> Path:
     if cfg.resume is not None:
         checkpoint = to_resume(cfg.resume)
         content = read_checkpoint(checkpoint)
+        require_work_left(content, model.schedule)
         made_for = MelSettings.from_dict(content["cyclegan_audio"]["mel"])
         made_for.require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
         place_data(content, data)
@@ -89,6 +92,9 @@ def main(cfg: DictConfig) -> None:
         cfg = settled_config(cfg, run_dir, hydra.overrides.task, NETWORKS)
         require_shared_folder(cfg, hydra.overrides.task)
         train_vocoder(cfg, run_dir)
+        if parents_run() is None and hydra.mode != RunMode.MULTIRUN:
+            song = ("song.mp3", "out.wav", "--to", "GENRE")
+            say_next(command_line("translate", "RUN", *song, "--vocoder", f"neural={run_dir}"))
     except BaseException:
         remove_empty(run_dir)
         raise

@@ -16,6 +16,7 @@ from cyclegan_audio.audio.resampling import resample
 from cyclegan_audio.audio.writing import check_writable as check_writable
 from cyclegan_audio.audio.writing import open_writer
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4",
@@ -37,7 +38,7 @@ def find_audio(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give a folder with audio files")
+        raise UserError(f"{folder} is not a folder; give a folder with audio files{suggest_path(folder)}")
     found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     return sorted(path for path in found if path.is_file() and not _hidden(path.relative_to(folder)))
 
@@ -89,7 +90,7 @@ def stream(path: str | Path) -> Iterator[Block]:
 
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} does not exist or is not a file; check the path")
+        raise UserError(f"{path} does not exist or is not a file; check the path{suggest_path(path)}")
     try:
         yield from _blocks(path)
     except (*_UNREADABLE, av.FFmpegError) as error:

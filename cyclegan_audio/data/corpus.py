@@ -21,6 +21,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import command_line, suggest_path
 from cyclegan_audio.names import match_name
 
 FORMAT_VERSION = 2
@@ -108,9 +109,10 @@ class Corpus:
         folder = Path(folder)
         settings = read_settings(folder)
         if settings is None:
+            make = command_line("prepare", *2 * ("--genre", "NAME=FOLDER"), f"corpus={folder}")
             raise UserError(
-                f"{folder} is not a corpus (it has no corpus.json); make one: "
-                f"python -m cyclegan_audio.prepare --genre NAME=FOLDER --genre NAME=FOLDER corpus={folder}"
+                f"{folder} is not a corpus (it has no corpus.json)"
+                f"{suggest_path(folder) or f'; make one: {make}'}"
             )
         if not (folder / MANIFEST).is_file():
             raise UserError(

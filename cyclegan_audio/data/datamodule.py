@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.matching import Match
-from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs
+from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs, warn_of_large_batch
 from cyclegan_audio.data.unpaired import CPU, Batch, UnpairedMels
 from cyclegan_audio.errors import UserError, require_number
 
@@ -120,6 +120,7 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         train, val = self.clips("train"), self.clips("val")
         if val == train:
             log.warning("warning: a genre has no validation clips (too few tracks): training clips stand in")
+        warn_of_large_batch(self.batch_size, len(train[0]), self.genres[0])
         n_frames = self.corpus.clip_frames
         n_bytes = sum(map(len, train + val)) * self.mel.n_mels * n_frames * FLOAT_BYTES
         in_memory = n_bytes <= self.cache_mb * 2**20

@@ -15,6 +15,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.sources import MelFile, SourceFile, as_text
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 
 GREY_LEVELS = 255
 _STARTS = "_start_s"
@@ -65,7 +66,9 @@ class PublishedSource:
             with np.load(self.file) as arrays:
                 genres = sorted(key.removesuffix(_STARTS) for key in arrays.files if key.endswith(_STARTS))
         except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-            raise UserError(f"source.file={self.file} cannot be read as .npz ({error})") from error
+            raise UserError(
+                f"source.file={self.file} cannot be read as .npz ({error}){suggest_path(self.file)}"
+            ) from error
         if len(genres) < 2:
             raise UserError(
                 f"{self.file} holds {len(genres)} genres (NAME and NAME{_STARTS}), two are needed"

@@ -64,6 +64,24 @@ def reason_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
     ]
 
 
+def most_lost(rows: Iterable[Row], count: int = 3) -> list[str]:
+    """A line for each of the `count` files that lost most clips to screening, with the main reason."""
+    files: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        files[row["genre"], row["source"]].append(row)
+    lost = {
+        name: reasons
+        for name, own in files.items()
+        if (reasons := Counter(r["reason"] for r in own if r["reason"] not in ("", GUARD, NOT_DRAWN)))
+    }
+    worst = sorted(lost, key=lambda name: (-lost[name].total(), name))[:count]
+    return [
+        f"{genre}: {source} lost {lost[genre, source].total()} of {len(files[genre, source])} clips, "
+        f"most for {lost[genre, source].most_common(1)[0][0]}"
+        for genre, source in worst
+    ]
+
+
 def split_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
     """Genres with kept clips, and a line for each split with its tracks / clips a genre."""
     kept = [row for row in rows if row["kept"]]

@@ -1,5 +1,6 @@
 """Which unpaired clips meet in training: a function of seed and epoch alone."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +10,8 @@ from torch.utils.data import Sampler
 from cyclegan_audio.errors import UserError
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Take(NamedTuple):
@@ -54,6 +57,15 @@ def draw_epoch(
         for columns in zip((order_a, order_b), starts, rolls, gains_db, strict=True)
     )
     return [Draw(*takes) for takes in zip(*sides, strict=True)]
+
+
+def warn_of_large_batch(batch_size: int, n_clips: int, of: str) -> None:
+    """Say so where an epoch does not fill a batch."""
+    if batch_size > n_clips:
+        log.warning(
+            "warning: data.batch_size=%d is more than the %d training clips of %s: each batch holds these %d",
+            *(batch_size, n_clips, of, n_clips),
+        )
 
 
 def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.sampler import EpochSampler
+from cyclegan_audio.data.sampler import EpochSampler, warn_of_large_batch
 from cyclegan_audio.errors import UserError, require_number
 
 
@@ -117,6 +117,7 @@ class SegmentDataModule(pl.LightningDataModule):
         if hasattr(self, "sampler"):
             return
         n_clips, n_samples = len(self.clips("train")), self.segment_frames * self.mel.hop_length
+        warn_of_large_batch(self.batch_size, n_clips, f"the corpus {self.folder}")
         n_starts = self.corpus.clip_samples - n_samples + 1
         self.sampler = EpochSampler(
             n_clips, lambda epoch: draw_segments(n_clips, n_starts, self.max_cut_db, self.seed, epoch)

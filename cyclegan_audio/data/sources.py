@@ -1,6 +1,7 @@
 """Where music comes from: each class lists source files by genre; `conf/source/` configures them."""
 
 import hashlib
+import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from torch import Tensor
 from cyclegan_audio.audio.files import AUDIO_SUFFIXES, find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,11 @@ class GenreFolders(ABC):
         if len(self.genres) < 2:
             given = f"only the genre {next(iter(self.genres))!r}" if self.genres else "no genre"
             raise UserError(f"{given} is given, two are needed; add --genre NAME=FOLDER, or take source=demo")
-        found = []
         for genre, folder in sorted(self.genres.items()):
             _require_folder(genre, folder)
+        _require_apart(self.genres)
+        found = []
+        for genre, folder in sorted(self.genres.items()):
             found += sorted(self.of_genre(genre, folder), key=lambda file: file.source)
         return found
 
@@ -159,9 +163,24 @@ def _require_folder(genre: str, folder: Path) -> None:
     if not genre.strip():
         raise UserError(f"the genre of {folder} has no name; write --genre NAME={folder}")
     if not folder.is_dir():
-        raise UserError(f"{genre}: {folder} is not a folder; check the path after --genre {genre}=")
+        raise UserError(
+            f"{genre}: {folder} is not a folder; check the path after --genre {genre}={suggest_path(folder)}"
+        )
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{genre}: the folder {folder} may not be read; mend its permissions")
+
+
+def _require_apart(folders: Mapping[str, Path]) -> None:
+    """Refuse genres that share music.
+
+    Raises:
+        UserError: two have the same folder, or the folder of one lies in that of another.
+    """
+    for (one, outer), (other, inner) in itertools.permutations(sorted(folders.items()), 2):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            is_same = inner.resolve() == outer.resolve()
+            shared = f"the folder {outer}" if is_same else f"music, as {inner} lies in {outer}"
+            raise UserError(f"{one} and {other} share {shared}; give each genre a folder of its own")
 
 
 def relative_text(path: Path, folder: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.sources import FolderSource, SourceFile, as_text
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 
 ARCHIVE = "fetched.txt"
 _NAME = "%(title).80B [%(id).40B].%(ext)s"
@@ -59,7 +60,9 @@ def _lines(genre: str, links: str | Sequence[str]) -> list[str]:
         try:
             links = Path(links).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{genre}: the list of links {links} cannot be read ({error})") from error
+            raise UserError(
+                f"{genre}: the list of links {links} cannot be read ({error}){suggest_path(str(links))}"
+            ) from error
     found = [line.strip() for line in links]
     wanted = [line for line in found if line and not line.startswith("#")]
     if not wanted:

@@ -6,6 +6,7 @@ from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.models.checkpoint import SHIPPED
 from cyclegan_audio.models.pair import TranslationPair
 
@@ -26,6 +27,7 @@ def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) ->
     if corpus is None and not Path(trained_on).is_dir():
         raise UserError(
             f"the corpus {trained_on} of this run is not there; say where it lies by --corpus DIR"
+            f"{suggest_path(trained_on)}"
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
     pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")

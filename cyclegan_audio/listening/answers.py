@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.listening.kit import FORMAT
 
 REFERENCE_SCORE = 90
@@ -105,7 +106,7 @@ def _read(path: Path) -> Answers:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is no file of answers of a listening test ({error!r}); ask the listener for it "
-            "again, or leave it out"
+            f"again, or leave it out{suggest_path(path)}"
         ) from error
 
 

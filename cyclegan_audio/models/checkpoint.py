@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.models.card import CARD, FORMAT, make_card
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
-from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
+from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, CONFIG, LAST
 
 AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
 SHIPPED = Path(__file__).resolve().parent / "pretrained"
@@ -45,10 +47,16 @@ def resolve_run(
     if path.is_file() or (path / CARD).is_file():
         return path
     if checkpoint is not None:
-        raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run")
+        raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run{suggest_path(path)}")
     for name in prefer:
         if (path / CHECKPOINTS / name).is_file():
             return path / CHECKPOINTS / name
+    if (path / CONFIG).is_file():
+        again = shlex.quote(f"run_dir={path}")
+        raise UserError(
+            f"{path} has no checkpoint: its training has just begun, or ended before it wrote the first one; "
+            f"if it ended, start it again by the same command with {again}"
+        )
     if path.is_dir():
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
     if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():
@@ -56,6 +64,7 @@ def resolve_run(
     shipped = ", ".join(list_pretrained())
     raise UserError(
         f"no run {str(run)!r}: give a run folder, a .ckpt file, or one that ships here ({shipped})"
+        f"{suggest_path(path)}"
     )
 
 

@@ -235,5 +235,5 @@ def load_exported(path: Path) -> TranslationPair:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(
-            f"{path} was not written by python -m cyclegan_audio.export ({error!r}); export the run again"
+            f"{path} was not written by cyclegan-audio export ({error!r}); export the run again"
         ) from error

@@ -1,7 +1,6 @@
 """Checkpoints: the last one and every k epochs, whole or not at all, and a stop that loses nothing."""
 
 import os
-import shlex
 import signal
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.hints import command_line
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.held_out import HeldOut
@@ -21,7 +21,7 @@ from cyclegan_audio.training.ranks import say
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
     """What goes on with a run of `command`, for a shell."""
-    return f"python -m cyclegan_audio.{command} {shlex.quote(f'resume={run_dir}')}"
+    return command_line(command, f"resume={run_dir}")
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -89,7 +89,7 @@ class Checkpoints(pl.Callback):
         if self.stop_asked:
             signal.default_int_handler(number, frame)
         self.stop_asked = True
-        say("\nstopping after this batch; once more stops at once and may lose up to an epoch")
+        say("stopping after this batch; once more stops at once and may lose up to an epoch")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()

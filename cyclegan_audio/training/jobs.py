@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -16,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import PART, command_line
 from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
+from cyclegan_audio.progress import duration
 from cyclegan_audio.training.checkpoints import resume_command
+from cyclegan_audio.training.resume import NothingLeftError
 
 RECORD = "job.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
@@ -67,7 +71,15 @@ def again(train: Train, cfg: DictConfig, folder: Path) -> None:
     Raises:
         UserError: its record is damaged, or the job failed.
     """
-    _carry_out(train, cfg, folder, read_record(folder)["overrides"])
+    before = read_record(folder)
+
+    def go_on(cfg: DictConfig, folder: Path) -> dict[str, float]:
+        try:
+            return train(cfg, folder)
+        except NothingLeftError:  # it was trained, and failed in its report
+            return before.get("held_out", {})
+
+    _carry_out(go_on, cfg, folder, before["overrides"])
 
 
 def _carry_out(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> dict[str, float]:
@@ -122,13 +134,32 @@ def again_command(folder: Path, overrides: Sequence[str]) -> str:
     if (folder / CHECKPOINTS / LAST).is_file():
         return resume_command(folder)
     own = [override for override in overrides if not override.startswith("run_dir=")]
-    return " ".join(
-        ["python -m cyclegan_audio.train", *map(shlex.quote, own), shlex.quote(f"run_dir={folder}")]
-    )
+    return command_line("train", *own, f"run_dir={folder}")
 
 
 class SweepSummary(Callback):
-    """At a sweep's end: how many jobs are done, the command of each that is not, exit code 1 for those."""
+    """Says how far a sweep is, and at its end how many jobs are done and the command of each that is not.
+
+    A sweep with jobs that are not done ends with exit code 1.
+    """
+
+    def __init__(self) -> None:
+        self.n_jobs: int | None = None
+        self.start = time.time()  # not the monotonic clock: jobs may run on other machines
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Count the jobs to come."""
+        self.n_jobs = count_jobs(config)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Say how many jobs have ended and, as they took so far, how long the others will take."""
+        if self.n_jobs is None:
+            return
+        jobs = jobs_of(Path(config.hydra.sweep.dir).absolute())
+        n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
+        if 0 < n_ended < self.n_jobs:
+            left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
+            print(f"{n_ended} of {self.n_jobs} jobs have ended, about {duration(left_s)} left", flush=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Read the records in the sweep's folder, whatever launched the jobs."""
@@ -139,9 +170,20 @@ class SweepSummary(Callback):
         for line in broken:
             print(line)
         if config.get("report"):
-            print(f"side by side: python -m cyclegan_audio.compare {shlex.quote(str(folder))}")
+            print(f"side by side: {command_line('compare', folder)}")
         if broken:
             sys.exit(1)
+
+
+def count_jobs(config: DictConfig) -> int | None:
+    """How many jobs a sweep has; None where its sweeper does not say so beforehand."""
+    sweeper = config.hydra.sweeper
+    if "BasicSweeper" not in sweeper._target_:
+        return sweeper.get("n_trials")
+    swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
+    last = {override.key_or_group: override for override in overrides}  # the command line goes before params
+    return math.prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
 
 
 def jobs_of(folder: Path) -> list[Path]:
@@ -188,7 +230,7 @@ def evaluate_run(run: Path, *options: str) -> None:
         UserError: it failed, and has said why.
     """
     command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run), *options]
-    if subprocess.run(command, check=False).returncode:
+    if subprocess.run(command, check=False, env={**os.environ, PART: "1"}).returncode:
         raise UserError(f"the run in {run} is trained, but its evaluation failed; see above")
 
 

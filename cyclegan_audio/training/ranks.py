@@ -9,6 +9,7 @@ import torch.distributed as dist
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
+from cyclegan_audio import hints
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.training.arguments import RUN_DIR
 
@@ -16,6 +17,7 @@ STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # how many torchrun or srun ha
 LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 say = rank_zero_only(print)  # what concerns the run is said once
+say_next = rank_zero_only(hints.say_next)
 
 
 def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:

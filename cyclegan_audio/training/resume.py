@@ -11,8 +11,10 @@ from cyclegan_audio.config.overrides import change_run
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
 from cyclegan_audio.models.run_folder import CONFIG, LAST
+from cyclegan_audio.models.schedule import LinearDecay
 from cyclegan_audio.training.arguments import parents_run
 from cyclegan_audio.training.ranks import say
 
@@ -76,26 +78,29 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] =
     if not Path(saved.corpus).is_dir():
         raise UserError(
             f"the corpus {saved.corpus} of this run is not there; say where it lies by corpus=FOLDER"
+            f"{suggest_path(saved.corpus)}"
         )
     saved.resume = run
     return saved
 
 
-def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans) -> Spans:
+def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans, schedule: LinearDecay) -> Spans:
     """Let the data go on in the epoch and at the batch where the checkpoint was written.
 
     Args:
         checkpoint: of the run.
         data: set up.
         spans: the training clips of the corpus as it is now.
+        schedule: how long the run is to train now.
 
     Returns:
         The times of all clips that the run has been and will be trained on.
 
     Raises:
-        UserError: other genres or another mel.
+        UserError: other genres or another mel, or nothing is left to train.
     """
     content = read_checkpoint(checkpoint)
+    require_work_left(content, schedule)
     card = content["cyclegan_audio"]
     if tuple(card["genres"]) != data.genres:
         raise UserError(f"{checkpoint} was trained on {card['genres']}, not on {list(data.genres)}")
@@ -104,6 +109,32 @@ def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans) -> Span
     if spans != card["training_spans"]:
         say("warning: the training clips of the corpus have changed since this run began")
     return join_spans(card["training_spans"], spans)
+
+
+class NothingLeftError(UserError):
+    """The run to resume is trained to its end."""
+
+
+def require_work_left(content: Mapping[str, Any], schedule: LinearDecay) -> None:
+    """Refuse to resume a run that has used its time or its epochs.
+
+    Args:
+        content: of its checkpoint.
+        schedule: how long it is to train now.
+
+    Raises:
+        NothingLeftError: how to train on.
+    """
+    elapsed_s = content["cyclegan_audio"]["elapsed_s"]
+    if schedule.is_over(elapsed_s):
+        raise NothingLeftError(
+            f"max_minutes={schedule.max_minutes:g} counts the total time of a run, of which "
+            f"{elapsed_s / 60:.3g} min are used: nothing is left to train; give a larger max_minutes="
+        )
+    if content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] >= schedule.total_epochs:
+        raise NothingLeftError(
+            f"all epochs of the run ({schedule.total_epochs}) are trained; give more by n_epochs= to train on"
+        )
 
 
 class PlacedData(Protocol):

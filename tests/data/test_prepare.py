@@ -1,4 +1,6 @@
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from noise_songs import write_genres, write_noise
@@ -51,6 +53,11 @@ def test_paths_and_genres_are_taken_verbatim(run, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "kept" in shown
     assert "0.3 minutes of music in out" in shown
+    assert "page: out/corpus.html\n" in shown
+    assert shown.endswith(
+        "next: cyclegan-audio train corpus=out 'genre_pair.a=${oc.env:HOME}' 'genre_pair.b=???'\n"
+    )
+    assert not re.search(r"[\r\x1b]", shown)
     assert {path.name for path in tmp_path.iterdir()} == {"out", *AWKWARD.values()}  # Hydra leaves nothing
 
 
@@ -69,6 +76,22 @@ def test_folders_may_stand_in_the_configuration(tmp_path):
     genres = write_genres(tmp_path)
     cfg = compose("prepare", [f"+source.genres.{name}={folder}" for name, folder in genres.items()])
     assert len(prepare.make_source(cfg).files()) == 8
+
+
+@pytest.mark.parametrize("same", ["lofi", "lofi/", "link", "lofi/deeper", "."])
+@pytest.mark.parametrize("turned", [False, True])
+def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned):
+    write_noise(tmp_path / "lofi" / "deeper" / "a.wav", 1.1, seed=0)
+    (tmp_path / "link").symlink_to("lofi")
+    genres = [f"one={same}", "two=lofi"] if not turned else ["one=lofi", f"two={same}"]
+    with pytest.raises(SystemExit):
+        run("--genre", genres[0], "--genre", genres[1], "corpus=out")
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "share" in said
+    assert said.endswith("give each genre a folder of its own\n")
+    assert said.count("\n") == 1
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

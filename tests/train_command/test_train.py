@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,10 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
     assert code == 0, shown
     out = Path("out")
     assert "training ends in about" in shown
+    assert not re.search(r"[\r\x1b]", shown)  # nobody looks on: plain lines
+    song = "song.mp3 out.wav --to high"
+    assert f"next: cyclegan-audio translate {out.absolute()} {song}\n" in shown
+    assert shown.endswith(f"next: cyclegan-audio evaluate {out.absolute()}\n")
     losses = rows(out)
     assert [int(row["batch"]) for row in losses] == list(range(2, 25, 2))  # three epochs of eight
     assert float(losses[-1]["lr"]) == pytest.approx(1e-4)
@@ -132,6 +137,8 @@ def test_multirun_gives_each_job_its_folder(run, small):
         "hydra.sweep.dir=sweep",
     )  # fmt: skip
     assert code == 0, shown
+    assert "1 of 2 jobs have ended, about " in shown
+    assert "next: " not in shown
     assert [
         load_pair(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
     ] == [0, 5]

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.training import jobs
+from cyclegan_audio.training.resume import NothingLeftError
 
 
 def config(**more):
@@ -76,6 +77,39 @@ def test_a_failed_job_that_is_run_again_alone_is_done(tmp_path, monkeypatch):
         jobs.read_record(folder)
 
 
+def test_a_job_that_failed_in_its_report_keeps_what_it_was_trained_to(tmp_path):
+    folder, held_out = tmp_path / "job", {"held_out/x": 1.0}
+    folder.mkdir()
+    (folder / "job.json").write_text(
+        json.dumps({"overrides": ["seed=1"], "state": "failed", "held_out": held_out})
+    )
+
+    def train(cfg, folder):
+        raise NothingLeftError("all epochs are trained")
+
+    jobs.again(train, config(), folder)
+    assert json.loads((folder / "job.json").read_text()) == {
+        "overrides": ["seed=1"],
+        "state": "done",
+        "held_out": held_out,
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "sweeper", "count"),
+    [
+        (["seed=1,2,3", "model=cut,cyclegan", "n_epochs=1"], {}, 6),
+        (["seed=range(4)"], {"params": {"seed": "0,1", "n_epochs": "1,2,3"}}, 12),
+        (["seed=1"], {}, 1),
+        (["seed=range(4)"], {"_target_": "OptunaSweeper", "n_trials": 20}, 20),
+        (["seed=range(4)"], {"_target_": "Other"}, None),
+    ],
+)
+def test_the_jobs_of_a_sweep_are_counted_beforehand(task, sweeper, count):
+    hydra = {"sweeper": {"_target_": "BasicSweeper", **sweeper}, "overrides": {"task": task}}
+    assert jobs.count_jobs(OmegaConf.create({"hydra": hydra})) == count
+
+
 def test_jobs_come_in_the_order_of_their_numbers(tmp_path):
     for name in ("10_a", "9_b", "x"):
         (tmp_path / name).mkdir()
@@ -98,7 +132,7 @@ def test_summary_names_what_failed_with_its_command(tmp_path, capsys):
     first, failed, killed = capsys.readouterr().out.splitlines()
     assert first.startswith("1 of 3 jobs done")
     assert "1_b (no room)" in failed
-    assert shlex.split(failed.split("again: ")[1])[3:] == [
+    assert shlex.split(failed.split("again: ")[1])[2:] == [
         "corpus='my music'", "seed=1", f"run_dir={tmp_path / '1_b'}",
     ]  # fmt: skip
     assert "killed" in killed

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import command_line
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
 from cyclegan_audio.vocoders.base import Vocoder, mel_consistent
 from cyclegan_audio.vocoders.neural.network import VocosNetwork
@@ -40,7 +41,7 @@ class Neural(Vocoder):
         if not self.checkpoint:
             raise UserError(
                 "neural needs a trained vocoder: name one by neural=RUN, or train one by "
-                "python -m cyclegan_audio.train_vocoder corpus=CORPUS"
+                f"{command_line('train_vocoder', 'corpus=CORPUS')}"
             )
         path = resolve_run(self.checkpoint)
         network = _loaded(path, path.stat().st_mtime_ns, device)
@@ -84,6 +85,6 @@ def load_network(path: Path) -> VocosNetwork:
     except (KeyError, TypeError, RuntimeError) as error:
         raise UserError(
             f"{path} is not a vocoder's checkpoint, or is damaged; "
-            "name one that python -m cyclegan_audio.train_vocoder wrote"
+            "name one that cyclegan-audio train_vocoder wrote"
         ) from error
     return network.eval()
