@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from cyclegan_audio import pages
@@ -20,7 +18,9 @@ from cyclegan_audio.feasibility import sections
 from cyclegan_audio.feasibility.features import Features, bands, pixels, trivial
 from cyclegan_audio.feasibility.findings import by_kind, sentences, summary
 from cyclegan_audio.feasibility.protocols import Clips, draw_sizes, run_protocols, tracks_apart
+from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.metrics.tone import bandwidth_hz, roll_off_hz
+from cyclegan_audio.progress import progress_bar
 from cyclegan_audio.training.arguments import genre_hint
 
 HELP = Help(
@@ -77,16 +77,13 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     mels_db = torch.stack([corpus.mel_db(clip) for clip in rows])
     single = _single_features(corpus, rows, mels_db)
     alone = {f.name: tracks_apart(f, clips, settings.n_folds, 0).accuracy(clips) for f in single}
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("logistic regressions", total=4 * settings.n_seeds)
+    with progress_bar("logistic regressions", 4 * settings.n_seeds, "fits") as bar:
         feature_sets = [
             pixels(mels_db, tuple(settings.pixel_strengths)),
             bands(mels_db, corpus.mel.frame_s, tuple(settings.band_strengths)),
         ]
         outcomes = list(
-            run_protocols(
-                feature_sets, clips, sizes, settings.n_seeds, settings.n_folds, lambda: bar.advance(task)
-            )
+            run_protocols(feature_sets, clips, sizes, settings.n_seeds, settings.n_folds, bar.advance)
         )
     summaries = {key: summary(own, clips) for key, own in by_kind(outcomes).items()}
     said = sentences(summaries, alone, genres)
@@ -137,6 +134,8 @@ def main(cfg: DictConfig) -> None:
     for sentence in classify(corpus, (cfg.genre_pair.a, cfg.genre_pair.b), folder, settings):
         print(sentence)
     print(f"page: {folder / HTML_FILE}")
+    genres = (f"genre_pair.a={cfg.genre_pair.a}", f"genre_pair.b={cfg.genre_pair.b}")
+    say_next(command_line("train", f"corpus={corpus.folder}", *genres))
 
 
 if __name__ == "__main__":

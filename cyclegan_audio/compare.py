@@ -11,6 +11,7 @@ from cyclegan_audio.comparison.sections import contrast_section, numbers, settin
 from cyclegan_audio.comparison.settings import columns
 from cyclegan_audio.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.comparison.words import conclusion, warnings
+from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.pages import as_json, render, require_writable, write_whole
 from cyclegan_audio.training.jobs import jobs_of
 
@@ -51,6 +52,7 @@ def compare(
     write_whole(folder, texts, WHAT)
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))
+    say_next(command_line("listening_test", *(run.as_argument for run in found)))
     return page
 
 

@@ -2,11 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cyclegan_audio.cli.options import handle_user_errors, parse_options, positive_int
 from cyclegan_audio.data.corpus import Corpus
@@ -24,9 +20,11 @@ from cyclegan_audio.evaluation.translations import (
     translate_direction,
 )
 from cyclegan_audio.evaluation.verdict import verdict
+from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.pair import TranslationPair, ordered
+from cyclegan_audio.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 CLIPS = 150  # a genre: what distances want
@@ -74,8 +72,11 @@ def evaluate(
     require_writable(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
-    with _progress(sum(_n_clips(one, opened, clips) for one in pairs)) as on_clip:
-        ways = [[translate_direction(one, opened, to, clips, on_clip) for to in one.targets] for one in pairs]
+    n_clips = sum(_n_clips(one, opened, clips) for one in pairs)
+    with progress_bar("translating held-out clips", n_clips, "clips") as bar:
+        ways = [
+            [translate_direction(one, opened, to, clips, bar.advance) for to in one.targets] for one in pairs
+        ]
     evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
     evaluated.shifts, evaluated.seconds, evaluated.left_out = shifts, time.perf_counter() - start, left_out
     if second:
@@ -84,7 +85,11 @@ def evaluate(
 
 
 def _report(evaluated: Evaluated, folder: Path) -> Path:
-    sections = [make(evaluated) for make in SECTIONS]
+    sections = []
+    with progress_bar("measuring", len(SECTIONS), "sections") as bar:
+        for make in SECTIONS:
+            sections.append(make(evaluated))
+            bar.advance()
     words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
     line = "\n".join(words if evaluated.paired_scores else reversed(words))
     a, b = evaluated.pair.genres
@@ -124,19 +129,6 @@ def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
     return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in ways)
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    columns = (
-        TextColumn("translating held-out clips"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.evaluate", description=__doc__)
     parser.add_argument(
@@ -168,6 +160,8 @@ def main() -> None:
     """The command."""
     options = vars(parse_options(_parser()))
     evaluate(**options)
+    where = ["--corpus", options["corpus"]] if options["corpus"] else []
+    say_next(command_line("listening_test", options["run"], *where))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cyclegan_audio.cli.options import handle_user_errors, parse_options
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import command_line, say_next
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     difference = export_pair(pair, path, options.to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start
     print(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; largest difference from the model {difference:.1g})")
+    if path.suffix == ".onnx":
+        to = options.to or pair.targets[-1]
+        say_next(command_line("translate", path, "song.mp3", "out.wav", "--to", to))
+    else:
+        print(f"load it by torch.export.load({str(path)!r})")
 
 
 if __name__ == "__main__":

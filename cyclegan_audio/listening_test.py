@@ -11,6 +11,7 @@ from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.opening import open_corpus
+from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.listening.answers import RULE, read, screened
 from cyclegan_audio.listening.kit import DESIGN, write_kit
 from cyclegan_audio.listening.sounds import Item, items
@@ -18,6 +19,7 @@ from cyclegan_audio.listening.told import numbers, show
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.pages import as_json, require_writable, write_whole
+from cyclegan_audio.progress import with_progress
 from cyclegan_audio.training.jobs import jobs_of, what_failed
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -61,13 +63,13 @@ def make_test(
     require_writable(folder.absolute().parent, "the listening test", "choose another by --out")
 
     def made() -> Iterator[Item]:
-        from rich.progress import track
-
         for source in sources:
-            yield from track(items(pairs, opened, source, clips, voice), f"{source}, each clip", total=clips)
+            made = items(pairs, opened, source, clips, voice)
+            yield from with_progress(made, f"translating clips of {source}", clips, "clips")
 
     page = write_kit(folder, made(), list(pairs), opened.mel.sample_rate, abx)
-    print(f"listening test: {page}; answers: python -m cyclegan_audio.listening_test --analyse FILES")
+    print(f"listening test: {page}")
+    say_next(command_line("listening_test", "--analyse", "FILES"))
     return page
 
 

@@ -15,11 +15,13 @@ from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus_page import PAGE, write_corpus_page
 from cyclegan_audio.data.fair import Pile, differences, pile_rows, piles
-from cyclegan_audio.data.rows import Row, reason_counts, split_counts
+from cyclegan_audio.data.rows import Row, most_lost, reason_counts, split_counts
 from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import GenreFolders, Source
 from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import command_line, say_next
+from cyclegan_audio.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -123,15 +125,24 @@ def main(cfg: DictConfig) -> None:
         log.warning("warning: %s", line)
     if cfg.page:
         draw_page(folder, rows, found, warnings, source)
+    _say_end(folder, rows)
+
+
+def _say_end(folder: Path, rows: list[Row]) -> None:
+    """What was written, which songs lost most, and what comes next."""
+    for line in most_lost(rows):
+        print(line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
-    console.print(
-        f"{minutes:.1f} minutes of music in {folder}", highlight=False, markup=False, soft_wrap=True
-    )
+    print(f"{minutes:.1f} minutes of music in {folder}")
+    if (folder / PAGE).is_file():
+        print(f"page: {folder / PAGE}")
+    a, b, *_ = sorted({row["genre"] for row in rows if row["kept"]})
+    say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
 
 
 def draw_page(folder: Path, rows: list[Row], found: list[Pile], warnings: list[str], source: Source) -> None:
     """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
-    with Console(stderr=True).status("drawing the page of the corpus"):
+    with progress_bar("drawing the page of the corpus"):
         try:
             write_corpus_page(folder, rows, found, warnings, source)
         except Exception as error:

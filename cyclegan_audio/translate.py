@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.options import handle_user_errors, parse_options
 from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.hints import command_line, say_next, suggest_path
+from cyclegan_audio.progress import ProgressBar, progress_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from cyclegan_audio.translation.translator import Translator
 
 STREAM = "-"  # standard input or output
@@ -87,6 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _translate_stream(translator, options.to, options.amount, options.raw)
     else:
         _translate_all(translator, jobs, options.to, options.amount)
+        say_next(*_next(options.run, options.checkpoint))
+
+
+def _next(run: str, checkpoint: str | None) -> list[str]:
+    """What may follow a translation: to judge one's own run, or to make one."""
+    if Path(run).suffix == ".onnx":
+        return []
+    if Path(run).exists():
+        chosen = ["--checkpoint", checkpoint] if checkpoint is not None else []
+        return [command_line("evaluate", run, *chosen)]
+    return [command_line("prepare", *2 * ("--genre", "NAME=FOLDER"), "corpus=data/mine")]
 
 
 def _say_match(translator: "Translator", is_live: bool) -> None:
@@ -154,7 +165,7 @@ def _audio_below(path: Path) -> list[tuple[Path, Path]]:
             raise UserError(f"{path} holds no audio files; give a folder with some, or a file")
         return files
     if not path.is_file():
-        raise UserError(f"{path} does not exist; check the path of the song")
+        raise UserError(f"{path} does not exist; check the path of the song{suggest_path(path)}")
     return [(path, Path(path.name))]
 
 
@@ -164,29 +175,25 @@ def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: 
     Raises:
         UserError: a song failed; with several, which ones.
     """
-    from rich.progress import Progress
-
     failures = []
-    with Progress() as progress:
-        task = progress.add_task(f"to {to}", total=len(jobs))
+    with progress_bar(f"translating to {to}", len(jobs), "songs" if len(jobs) > 1 else "") as bar:
         for number, (source, target) in enumerate(jobs):
-            show = partial(_show, progress, task, number)
             try:
-                line = _translate_file(translator, source, target, to, amount, show)
+                line = _translate_file(translator, source, target, to, amount, partial(_show, bar, number))
             except UserError as error:
                 if len(jobs) == 1:
                     raise
                 failures.append(source)
                 line = f"{source}  failed: {error}"
-            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-            progress.update(task, completed=number + 1)
+            print(line, flush=True)
+            bar.update(number + 1)
     if failures:
         names = ", ".join(map(str, failures))
         raise UserError(f"{len(failures)} of {len(jobs)} songs failed, the others are done: {names}")
 
 
-def _show(progress: "Progress", task: "TaskID", done: int, share: float) -> None:
-    progress.update(task, completed=done + share)
+def _show(bar: ProgressBar, done: int, share: float) -> None:
+    bar.update(done + share)
 
 
 def _translate_file(

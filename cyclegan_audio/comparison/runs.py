@@ -40,6 +40,12 @@ class Judged:
         return [way for way, numbers in self.report["measures"].items() if "clips" in numbers]
 
     @property
+    def as_argument(self) -> Path:
+        """What stands for it on a command line: its folder, or the checkpoint that was judged."""
+        run = self.report_folder.parent
+        return run if self.report_folder.name == REPORT and (run / CHECKPOINTS).is_dir() else self.checkpoint
+
+    @property
     def seed(self) -> Any:
         """The run's seed; None where not known."""
         return self.settings.get("seed")
