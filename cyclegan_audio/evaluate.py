@@ -161,7 +161,7 @@ def main() -> None:
     options = vars(parse_options(_parser()))
     evaluate(**options)
     where = ["--corpus", options["corpus"]] if options["corpus"] else []
-    say_next(command_line("listening_test", options["run"], *where))
+    say_next(command_line("listening_test", options["checkpoint"] or options["run"], *where))
 
 
 if __name__ == "__main__":

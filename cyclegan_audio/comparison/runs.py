@@ -43,7 +43,8 @@ class Judged:
     def as_argument(self) -> Path:
         """What stands for it on a command line: its folder, or the checkpoint that was judged."""
         run = self.report_folder.parent
-        return run if self.report_folder.name == REPORT and (run / CHECKPOINTS).is_dir() else self.checkpoint
+        whole = self.report_folder.name == REPORT and self.checkpoint.parent == run / CHECKPOINTS
+        return run if whole else self.checkpoint
 
     @property
     def seed(self) -> Any:

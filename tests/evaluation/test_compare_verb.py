@@ -40,7 +40,9 @@ def test_page_and_numbers(
     assert cycle["columns"]["identity=5"]["mean"] == pytest.approx(cycle["columns"]["identity=0"]["mean"])
     assert cycle["contrasts"]["identity=0"]["p"] == 1
     assert cycle["columns"]["identity=5"]["mean"] > 0
-    assert "nothing can be said for certain from" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing can be said for certain from" in said
+    assert said.endswith(f"\nnext: cyclegan-audio listening_test {runs[0]} {runs[1]}\n")
     assert text.count("data:image/png") == 2 * 2  # both directions: differences, and figure 1.8
     assert text.count("<audio") == 2 * 2 * 4  # directions, clips, and source, vocoder, two runs
     assert not re.search(r"https?://|<script", text)

@@ -31,6 +31,10 @@ def test_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> 
     main()
     said = capsys.readouterr().out
     assert "low and high can be told apart" in said
+    genres = "genre_pair.a=low genre_pair.b=high"
+    assert said.endswith(
+        f"page: {out / 'classify.html'}\nnext: cyclegan-audio train corpus={corpus} {genres}\n"
+    )
     assert "roll-off alone tells them apart" in said  # chords under 1 kHz against noise
     numbers = json.loads((out / "classify.json").read_text())
     assert numbers["verdict"] in said.replace("\n", " ")

@@ -149,7 +149,9 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     monkeypatch.setattr("cyclegan_audio.models.checkpoint.load_pair", lambda *arguments: pair)
     out = tmp_path / "one.onnx"
     export.main(["run", str(out), "--to", "trap"])
-    assert "largest difference" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "largest difference" in said
+    assert said.endswith(f"next: cyclegan-audio translate {out} song.mp3 out.wav --to trap\n")
     monkeypatch.undo()
     with pytest.raises(UserError, match="translates from lofi to trap only"):
         load_pair(out).generator("lofi")

@@ -35,7 +35,9 @@ def test_one_song_to_one_file(run, song, tmp_path, capsys, vocoder):
     assert (rate, wave.shape) == (32000, (2, 30000))
     assert wave.abs().max() > 0.01
     assert not torch.equal(wave, decode(song)[0])
-    assert "out.flac" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{out}  (0.9 s of music to trap in " in said
+    assert said.endswith(f"next: cyclegan-audio evaluate {run}\n")
 
 
 def test_a_folder_keeps_names_and_places(run, song, tmp_path):
