@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cyclegan_audio.cli.conf_text import Group, Setting, groups_of, setting, settings_of
-from cyclegan_audio.cli.verbs import PROGRAM, VERBS
+from cyclegan_audio.cli.verbs import VERBS
+from cyclegan_audio.hints import PROGRAM
 from cyclegan_audio.paths import CONF_DIR
 
 MAX_WIDTH = 100

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cyclegan_audio.cli.conf_text import choices_of, groups_of
-from cyclegan_audio.cli.verbs import PROGRAM
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.hints import PROGRAM
 from cyclegan_audio.paths import CONF_DIR
 
 Plain = dict[str, Any]

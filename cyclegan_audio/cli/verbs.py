@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-PROGRAM = "cyclegan-audio"
+from cyclegan_audio.hints import PROGRAM
+
 VERBS = {  # in the order in which they are used
     "prepare": "turn audio files into a corpus: clips, mel-spectrograms, splits",
     "classify": "see whether two genres of a corpus can be told apart, and by what",
