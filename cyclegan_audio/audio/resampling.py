@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
-import torchaudio
 from torch import Tensor
+
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 
 BLOCK_S = 20.0  # of a file
 _MAX_PERIOD = 1024  # input samples: odd rates are taken as the nearest ratio, at most 1e-6 beside
@@ -28,6 +29,9 @@ class Resampler:
         to_rate: in Hz.
         block_s: seconds that are resampled at once, `BLOCK_S` by default: many are fast, few are early.
 
+    Raises:
+        UserError: the rates differ and torchaudio does not load.
+
     Attributes:
         late_s: what is pushed is returned when so many seconds more have been pushed, at the latest.
     """
@@ -39,6 +43,8 @@ class Resampler:
         self._margin = -(-reach // self._in)  # in periods, as all places below
         self._block = max(1, int((block_s or BLOCK_S) * from_rate) // self._in)
         is_needed = self._in != self._out
+        if is_needed:
+            torchaudio_functional()  # where it does not load, refuse before anything is read
         self.late_s = is_needed * (self._block + self._margin) * self._in / from_rate
         self._pending: list[Tensor] = []
         self._length = 0  # samples pending
@@ -68,7 +74,7 @@ class Resampler:
         used = -(-n_out // self._out) + self._before + self._margin
         missing = max((used * self._in) - waveform.shape[-1], 0)  # silence follows the end
         piece = F.pad(waveform[..., : used * self._in], (0, missing))
-        done = torchaudio.functional.resample(piece, self._in, self._out, **KAISER_BEST)
+        done = torchaudio_functional().resample(piece, self._in, self._out, **KAISER_BEST)
         start = self._before * self._out
         forgotten = max(self._before + self._block - self._margin, 0)
         self._before = self._before + self._block - forgotten

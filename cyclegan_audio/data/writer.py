@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.config import build
 from cyclegan_audio.data.agreement import require_same_settings
 from cyclegan_audio.data.arrays import write_atomic
@@ -30,7 +31,7 @@ from cyclegan_audio.data.rows import MIN_TRACKS, Row, few_tracks, manifest_rows,
 from cyclegan_audio.data.screening import ScreeningRules
 from cyclegan_audio.data.shards import FOLDER as SHARDS
 from cyclegan_audio.data.shards import Shard
-from cyclegan_audio.data.sources import Source, SourceFile
+from cyclegan_audio.data.sources import MelFile, Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
 from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
 from cyclegan_audio.data.working import make_tracks
@@ -86,7 +87,7 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
     """
     folder = Path(folder)
     is_new = read_settings(folder) is None  # there is nothing, or an empty folder
-    source_files = source.files()
+    source_files = _files(source)
     with _writing(folder):
         _begin(folder, source, settings, {file.genre for file in source_files})
         records = _make_tracks(folder, source_files, settings, source.split_by)
@@ -98,7 +99,7 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
 def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, shard: Shard) -> int:
     """Do one share of the files, without a manifest; returns how many. See `prepare_corpus`."""
     folder = Path(folder)
-    source_files = source.files()
+    source_files = _files(source)
     with _writing(folder):
         _begin(folder, source, settings, {file.genre for file in source_files})
         share = shard.share(source_files)
@@ -123,6 +124,18 @@ def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, c
         )
         rows = _finish(folder, source, settings, records)
     return rows
+
+
+def _files(source: Source) -> list[SourceFile]:
+    """The source's files, once it is certain that they can be processed.
+
+    Raises:
+        UserError: there are recordings, and torchaudio does not load.
+    """
+    source_files = source.files()
+    if not all(isinstance(file, MelFile) for file in source_files):
+        torchaudio_functional()
+    return source_files
 
 
 @contextmanager

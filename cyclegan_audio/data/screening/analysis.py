@@ -5,8 +5,9 @@ import math
 from functools import cached_property, lru_cache
 
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
+
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 
 N_FFT = 2048
 HOP = 1024
@@ -91,14 +92,19 @@ def _window() -> Tensor:
 def _filters(rate: int) -> Tensor:
     """Both filter banks over the bins' power, (41, 1025)."""
     low_hz, high_hz = MEL_RANGE_HZ
-    mel = AF.melscale_fbanks(N_FFT // 2 + 1, low_hz, min(high_hz, rate / 2), MEL_BANDS, rate).T
+    mel = (
+        torchaudio_functional()
+        .melscale_fbanks(N_FFT // 2 + 1, low_hz, min(high_hz, rate / 2), MEL_BANDS, rate)
+        .T
+    )
     return torch.cat([mel, _k_weighting(rate)[None]]).contiguous()
 
 
 def _k_weighting(rate: int) -> Tensor:
     """Power response of the two filters of BS.1770-4 at each bin, (1025,)."""
+    functional = torchaudio_functional()
     impulse = torch.zeros(IMPULSE, dtype=torch.float64)
     impulse[0] = 0.5  # biquads of torchaudio clip at full scale
-    shelf = AF.treble_biquad(impulse, rate, 4.0, 1500.0, 2**-0.5)
-    response = torch.fft.rfft(AF.highpass_biquad(shelf, rate, 38.0, 0.5) * 2).abs().square()
+    shelf = functional.treble_biquad(impulse, rate, 4.0, 1500.0, 2**-0.5)
+    response = torch.fft.rfft(functional.highpass_biquad(shelf, rate, 38.0, 0.5) * 2).abs().square()
     return response[:: IMPULSE // N_FFT].float()

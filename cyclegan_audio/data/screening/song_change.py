@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import torchaudio.functional as AF
 
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.data.screening.analysis import HOP, MEL_BANDS, N_MFCC, Analysis
 
 STEP_S = 0.5
@@ -32,7 +32,8 @@ class Timbre:
 def timbre(analysis: Analysis) -> Timbre:
     """Timbre and rhythm of a clip."""
     mel_db = analysis.mel_db
-    mfcc = (mel_db.T @ AF.create_dct(N_MFCC, MEL_BANDS, "ortho")).numpy()
+    dct = torchaudio_functional().create_dct(N_MFCC, MEL_BANDS, "ortho")
+    mfcc = (mel_db.T @ dct).numpy()
     rate_hz = analysis.rate / HOP
     n_steps = max(1, round(len(mfcc) / rate_hz / STEP_S))
     parts = np.array_split(mfcc, n_steps)

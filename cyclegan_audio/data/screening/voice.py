@@ -14,9 +14,9 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import torchaudio.functional as AF
 from torch import Tensor
 
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.errors import UserError
 
 RATE = 16000
@@ -76,7 +76,7 @@ def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:
     What stands still in the clip is taken away first, which finds most voices 6 dB under the music that the
     network alone would miss (experiments/002_data).
     """
-    voiced = without_standing(AF.resample(mono * 10 ** (gain_db / 20), rate, RATE))
+    voiced = without_standing(torchaudio_functional().resample(mono * 10 ** (gain_db / 20), rate, RATE))
     return float((voice_probabilities(voiced[None]) + FLOOR).log().mean().exp())
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders.base import mel_to_magnitude
 from cyclegan_audio.vocoders.hybrid import steady_phase
@@ -60,9 +61,10 @@ def vocos_part(name: str) -> type[nn.Module]:
     """A class of the published package, by module and name.
 
     Raises:
-        UserError: the package is not installed.
+        UserError: the package is not installed, or torchaudio does not load.
     """
     module, _, part = name.rpartition(".")
+    torchaudio_functional()  # the package imports torchaudio
     try:
         from importlib import import_module
 
