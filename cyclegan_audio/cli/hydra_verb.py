@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cyclegan_audio.cli.conf_text import settings_of
 from cyclegan_audio.cli.dialects import to_overrides
 from cyclegan_audio.cli.hydra_help import Help, help_text
+from cyclegan_audio.cli.lazy_help import lazy_help_allowed
 from cyclegan_audio.cli.verbs import version
 from cyclegan_audio.errors import STOPPED, UserError
 from cyclegan_audio.paths import CONF_DIR
@@ -110,7 +111,7 @@ class _Start:
             return self._job(cfg)
 
         sys.argv[1:] = self.arguments
-        with _environment("HYDRA_FULL_ERROR", "1"):  # have Hydra raise, so that this class reports
+        with lazy_help_allowed(), _environment("HYDRA_FULL_ERROR", "1"):  # Hydra raises, this class reports
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=self.verb)(reported)()
 
     def _switches(self) -> list[str]:
