@@ -1,5 +1,8 @@
 # Everything that a newcomer or a contributor runs. `make` alone lists the targets.
-PYTHON ?= python3
+# The interpreter (else the newest that works), the build of torch (cpu, cu126; else PyPI's), V=1 for details.
+PYTHON ?=
+TORCH ?=
+V ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
@@ -9,20 +12,15 @@ PAIRED := data/demo/songs/paired
 ONE := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-songs demo-report test lint types constraints clean
+.PHONY: help always setup demo demo-songs demo-report test lint types wheel matrix constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## make .venv with everything that is needed (repeated, it does nothing)
 
-$(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
-		|| { echo "Python 3.11 or 3.12 is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
-	@touch $@
+$(STAMP): pyproject.toml constraints.txt setup.sh $(if $(PYTHON)$(TORCH),always)
+	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" V="$(V)" sh setup.sh
 
 demo: setup ## prepare, train, translate and evaluate on songs made here: 3 to 6 minutes on 2 CPU cores
 	$(BIN)/python -m cyclegan_audio.prepare source=demo
@@ -49,8 +47,14 @@ lint: setup ## check style and format
 types: setup ## check types
 	$(BIN)/mypy
 
-constraints: ## resolve the versions in constraints.txt anew, for Python 3.11 and 3.12
-	uv pip compile --universal --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
+wheel: setup ## build the wheel, install it alone, and prepare, train and translate with it in an empty folder
+	$(ONE) $(BIN)/python .ci/check_wheel.py
+
+matrix: setup ## run the tests with the oldest and newest Python and packages: OLDEST=, NEWEST=, COLAB=, CPU= name the Pythons
+	$(BIN)/python experiments/009_install/matrix.py $(foreach name,OLDEST NEWEST COLAB CPU,$(if $($(name)),$(name)=$($(name))))
+
+constraints: setup ## resolve the versions in constraints.txt anew, for Python 3.11 and newer
+	$(BIN)/uv pip compile --universal --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
 
 clean: ## remove the environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
