@@ -64,7 +64,7 @@ def use(python: Path, folder: Path) -> None:
     script = python.with_name("cyclegan-audio")
     for verb, arguments, out in (
         ("prepare", PREPARE, "corpus/corpus.json"),
-        ("train", TRAIN, "run/gen_ab.safetensors"),
+        ("train", TRAIN, "run/checkpoints/last.ckpt"),
         ("translate", ("demo", SONG, "by_demo", "--to", "rnb"), "by_demo/*.wav"),
         ("translate", ("run", SONG, "by_run", "--to", "rnb"), "by_run/*.wav"),
     ):
