@@ -50,8 +50,11 @@ types: setup ## check types
 wheel: setup ## build the wheel, install it alone, and prepare, train and translate with it in an empty folder
 	$(ONE) $(BIN)/python .ci/check_wheel.py
 
-matrix: setup ## run the tests with the oldest and newest Python and packages: OLDEST=, NEWEST=, COLAB=, CPU= name the Pythons
-	$(BIN)/python experiments/009_install/matrix.py $(foreach name,OLDEST NEWEST COLAB CPU,$(if $($(name)),$(name)=$($(name))))
+# make matrix OLDEST=/path/python3.11 NEWEST=/path/python3.14 COLAB=/path/python3.13 CPU=/path/python3.11
+# CPU_TORCH: what installs the CPU build of torch 2.13.0, else pytorch.org's index.
+matrix: setup ## run the tests with the oldest, the newest and Colab's packages, and without torchaudio: hours
+	$(BIN)/python experiments/009_install/matrix.py $(foreach name,OLDEST NEWEST COLAB CPU,\
+		$(if $($(name)),$(name)=$($(name)))) $(if $(CPU_TORCH),--cpu-torch $(CPU_TORCH))
 
 constraints: setup ## resolve the versions in constraints.txt anew, for Python 3.11 and newer
 	$(BIN)/uv pip compile --universal --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml -o constraints.txt

@@ -64,14 +64,16 @@ def main() -> None:
     rows, is_clean = [], True
     for name, environment in ENVIRONMENTS.items():
         python = pythons.get(name, environment.python)
-        if version_of(python) is None:
-            print(f"{name} skipped: no interpreter {python}; name one: make matrix {name}=/path/to/python3")
-            continue
-        with tempfile.TemporaryDirectory(prefix="matrix_") as folder:
-            row, passed = test(name, environment, python, Path(folder), options.cpu_torch)
-        rows.append(row)
-        is_clean &= passed
-        print(row, flush=True)
+        if python == "none":
+            print(f"{name} skipped, as you asked")
+        elif version_of(python) is None:
+            print(f"{name} skipped: {python} does not run; name one: make matrix {name}=/path/to/python3")
+        else:
+            with tempfile.TemporaryDirectory(prefix="matrix_") as folder:
+                row, passed = test(name, environment, python, Path(folder), options.cpu_torch)
+            rows.append(row)
+            is_clean &= passed
+            print(row, flush=True)
     print("\n" + "\n".join([*header(), *rows]))
     sys.exit(not is_clean)
 

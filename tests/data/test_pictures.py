@@ -1,3 +1,4 @@
+from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib.image
@@ -45,6 +46,10 @@ def test_a_picture_gives_its_levels_back(tmp_path, levels):
     assert np.abs(got - levels).max() < 6
 
 
+@pytest.mark.skipif(
+    tuple(map(int, version("matplotlib").split(".")[:2])) < (3, 11),
+    reason="matplotlib 3.9 and 3.10 do not draw as the published pictures were drawn",
+)
 def test_matplotlib_draws_as_we_think_it_does(tmp_path, levels):
     draw_by_matplotlib(tmp_path / "a.png", levels)
     got = read_levels(tmp_path / "a.png")
@@ -77,7 +82,8 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
     assert "no spectrogram of 128 x 189" in reasons[32.0]
     assert "same title and start" in reasons[12.5]
     corpus = Corpus.open(tmp_path / "out")
-    first = corpus.mel_db(next(clip for clip in corpus.clips("lofi", "train") if clip.start_s < 300))
+    clips = [clip for split in ("train", "val", "test") for clip in corpus.clips("lofi", split)]
+    first = corpus.mel_db(next(clip for clip in clips if clip.start_s < 300))
     assert float((first - torch.from_numpy(levels[::-1].copy())).abs().mean()) < 0.6
 
 
