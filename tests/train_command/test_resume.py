@@ -11,6 +11,9 @@ from cyclegan_audio.errors import STOPPED
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.training.checkpoints import Checkpoints
 
+# Of the run in the folder `out`, which stands for its best: that may stay the one from before the resume.
+LAST = "out/checkpoints/last.ckpt"
+
 
 @pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
@@ -74,7 +77,7 @@ def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
     shutil.copytree(corpus, "corpus")
     own = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
     assert run(*own, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
-    before = load_pair("out").training_spans
+    before = load_pair(LAST).training_spans
     path = Path("corpus/manifest.parquet")
     table = pq.read_table(path)
     moved = ["train" if split == "test" else split for split in table["split"].to_pylist()]
@@ -82,16 +85,16 @@ def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
     code, shown = run("resume=out", "n_epochs=2")
     assert code == 0, shown
     assert "the training clips of the corpus have changed" in shown
-    after = load_pair("out").training_spans
+    after = load_pair(LAST).training_spans
     assert set(before) < set(after)
 
 
 def test_resume_with_more_epochs(run, small):
     assert run(*small, "logger=none", "run_dir=out")[0] == 0
-    first = load_pair("out").batches
+    first = load_pair(LAST).batches
     code, shown = run("resume=out", "n_epochs=4")
     assert code == 0, shown
-    assert load_pair("out").batches == first // 3 * 5
+    assert load_pair(LAST).batches == first // 3 * 5
     assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
 
 

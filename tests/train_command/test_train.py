@@ -92,7 +92,9 @@ def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, shown = run(f"resume=../runs {odd}", "n_epochs=2")
     assert code == 0, shown
-    assert load_pair(f"../runs {odd}").batches == 16
+    assert load_pair(f"../runs {odd}").genres == ("low", "high")
+    last = load_pair(f"../runs {odd}/checkpoints/last.ckpt")  # the best may be the first epoch's
+    assert last.batches == 16
     assert list(Path().iterdir()) == []
 
 
