@@ -165,7 +165,8 @@ def test_normalise_and_back_is_exact(name):
     scaled = mel.normalise(mel_db)
     assert scaled.min() >= -1
     assert scaled.max() <= 1
-    torch.testing.assert_close(mel.denormalise(scaled, range_db), mel_db, rtol=0, atol=2e-5)
+    # Near 100 dB an fp32 number is 0.8e-5 from the next; this is 1.2e-5 on each CPU that was tried.
+    torch.testing.assert_close(mel.denormalise(scaled, range_db), mel_db, rtol=0, atol=5e-5)
     ends = mel.normalise(torch.tensor([low, (low + high) / 2, high]), range_db)
     torch.testing.assert_close(ends, torch.tensor([-1.0, 0.0, 1.0]), rtol=0, atol=1e-6)
     if name == "paper":

@@ -117,7 +117,9 @@ def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(pair, on
         made.append(parts)
         whole.append(translator(song, 44100, "trap"))
         by_windows = Translator(spun(model, shifts), "mask").translate_mel(mel_db, "trap") - mel_db
-    torch.testing.assert_close(*made, rtol=0, atol=1e-3)  # dB
+    # dB, 65 to 1 of the mel's scale. Rounding alone, in fp32, is 0.0009 to 0.0015 dB, by the CPU; a variance
+    # that is wrong by one part in 10,000 is 0.09 dB.
+    torch.testing.assert_close(*made, rtol=0, atol=0.01)
     torch.testing.assert_close(*whole, rtol=0, atol=1e-3)
     assert (made[1] - by_windows).abs().mean() > 0.1
 

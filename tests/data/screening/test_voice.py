@@ -34,7 +34,8 @@ def test_the_network_is_that_of_the_wheel():
     for one in (vowels(2.0)[:n], 0.05 * torch.randn(n)):
         model.reset_states()
         streamed = torch.cat([model(chunk[None], voice.RATE)[0] for chunk in one.split(voice.STEP)])
-        assert torch.allclose(voice.voice_probabilities(one[None])[0], streamed, atol=1e-5)
+        # Rounding alone: 2e-6 to 1.3e-5 apart, by the CPU and the noise; each step goes on from the last.
+        torch.testing.assert_close(voice.voice_probabilities(one[None])[0], streamed, rtol=0, atol=1e-4)
     assert voice.voice_probabilities(torch.zeros(2, n + 1)).shape == (2, 63)
     assert torch.get_num_threads() == threads
 
