@@ -1,4 +1,4 @@
-"""What many tests share: few threads (small tensors are slower with many), and a small model."""
+"""What many tests share: one thread (small tensors are slower with more), random numbers, a small model."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -16,7 +16,13 @@ from cyclegan_audio.data.writer import prepare_corpus, settings_from
 from cyclegan_audio.metrics import judge
 from cyclegan_audio.models.cyclegan import CycleGAN
 
-torch.set_num_threads(1)
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give each test and its fixtures one thread and the same random numbers, whatever ran before."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
 
 TINY = (
     "model=cyclegan_small",

@@ -1,7 +1,5 @@
 """Judges on a corpus whose genres differ in rhythm alone: right verdicts, robust, kept on disk."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -134,7 +132,3 @@ def test_bad_input(made, tmp_path) -> None:
     held_out = [clip for clip in made._clips if clip.split != "train" or clip.genre == "fast"]
     with pytest.raises(UserError, match="no training clips of slow"):
         judge_for(MadeCorpus(tmp_path, settings, held_out), ("fast", "slow"))
-
-
-def test_folder_of_judges_lies_in_the_corpus(made) -> None:
-    assert Path(made.folder / judge_module.FOLDER).is_dir()

@@ -191,7 +191,7 @@ def test_learning_rate_falls_to_the_last_epoch(tiny_model):
 
 
 def test_time_limit_ends_the_run(tiny_model):
-    model = tiny_model("n_epochs=50", "n_epochs_decay=50", "max_minutes=0.0001")
+    model = tiny_model("n_epochs=50", "n_epochs_decay=50", "max_minutes=1e-6")
     fit(model, n_batches=3)
     assert model.batches == 1
 
