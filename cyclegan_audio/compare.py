@@ -1,86 +1,33 @@
-"""Put several runs side by side, from their reports: one table, differences and how sure they are."""
+"""Put several runs side by side: one table, what differs, and how sure it is."""
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from cyclegan_audio.cli.options import handle_user_errors, parse_options
-from cyclegan_audio.comparison.contrasts import rows
-from cyclegan_audio.comparison.runs import Judged, gather
-from cyclegan_audio.comparison.sections import contrast_section, numbers, settings_section, table_section
-from cyclegan_audio.comparison.settings import columns
-from cyclegan_audio.comparison.side_by_side import side_by_side_section
-from cyclegan_audio.comparison.words import conclusion, warnings
-from cyclegan_audio.hints import command_line, say_next
-from cyclegan_audio.pages import as_json, render, require_writable, write_whole
-from cyclegan_audio.training.jobs import jobs_of
-
-HTML_FILE, JSON_FILE = "compare.html", "compare.json"
-WHAT = "the comparison"
-MOST_HEARD = 6  # runs in one listening test
+from cyclegan_audio.cli.options import VerbParser, handle_user_errors
 
 
-def compare(
-    runs: Sequence[str | Path], *, out: str | Path | None = None, corpus: str | Path | None = None
-) -> Path:
-    """Compare runs by their reports, making those that are missing; returns compare.html.
-
-    Args:
-        runs: run folders, checkpoints, reports, or folders of sweeps, which stand for their finished jobs.
-            Runs that differ by their seed only share a column; the others are compared with the first one.
-        out: folder of the page; `comparison` in the sweep's folder, or beside the first run, by default.
-        corpus: where the held-out clips lie, if not where the runs say.
-
-    Raises:
-        UserError: no such run, fewer than two, nothing that they share, or no right to write.
-    """
-    found, notes = gather(runs, corpus)
-    made = columns(found)
-    notes += warnings(made)
-    folder = Path(out) if out is not None else _beside(Path(runs[0]), found)
-    require_writable(folder, WHAT, "choose another by --out")
-    table = rows(made)
-    words = conclusion(table, made)
-    title = f"Compared: {', '.join(column.name for column in made)}"
-    sections = [
-        settings_section(made, notes),
-        table_section(table, made),
-        contrast_section(table, made),
-        side_by_side_section(made, corpus),
-    ]
-    plain = {"title": title, "conclusion": words, "notes": notes, **numbers(table, made)}
-    texts = {JSON_FILE: as_json(plain), HTML_FILE: render(title, words, sections)}
-    write_whole(folder, texts, WHAT)
-    page = folder / HTML_FILE
-    print("\n".join([*notes, words, f"comparison: {page}"]))
-    if heard := [run.as_argument for run in found[:MOST_HEARD] if run.as_argument.exists()]:
-        say_next(command_line("listening_test", *heard))
-    return page
-
-
-def _beside(first: Path, found: Sequence[Judged]) -> Path:
-    return (first if jobs_of(first) else found[0].report_folder.parent.parent) / "comparison"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.compare", description=__doc__)
-    parser.add_argument(
+def parser() -> VerbParser:
+    """Return the command line."""
+    made = VerbParser(
+        "compare",
+        ("runs/first runs/second", "runs/sweep_DATE", "runs/first runs/second --out comparison"),
+    )
+    made.add_argument(
         "runs",
         metavar="RUN",
         nargs="+",
-        help="a run folder, a .ckpt file, a report, or the folder of a sweep; the first is compared with",
+        help="run folders, .ckpt files, reports, or a sweep's folder; others are compared with the first",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", help="folder of the page (default: comparison beside the runs)"
-    )
-    parser.add_argument("--corpus", metavar="DIR", help="the corpus with the held-out clips, if it has moved")
-    return parser
+    made.add_argument("--out", metavar="DIR", help="folder of the page (default: comparison beside the runs)")
+    made.add_corpus("the corpus with the held-out clips, if it has moved")
+    return made
 
 
 @handle_user_errors
-def main() -> None:
-    """The command."""
-    options = vars(parse_options(_parser()))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; see `parser`."""
+    options = vars(parser().parse_args(arguments))
+    from cyclegan_audio.comparison.run import compare
+
     compare(**options)
 
 

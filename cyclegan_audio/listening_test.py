@@ -1,185 +1,60 @@
-"""Make a listening test of runs, a page that needs no server; or, with --analyse, see what came of it."""
+"""Make a listening test of runs, a page that needs no server; or, with --analyse, score the answers."""
 
-import argparse
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from cyclegan_audio.cli.options import handle_user_errors, parse_options, positive_int
-from cyclegan_audio.comparison.settings import flat, learnt_by, name_apart
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.data.seen import without_seen
-from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.opening import open_corpus
-from cyclegan_audio.hints import command_line, say_next
-from cyclegan_audio.listening.answers import RULE, read, screened
-from cyclegan_audio.listening.kit import DESIGN, write_kit
-from cyclegan_audio.listening.sounds import Item, items
-from cyclegan_audio.listening.told import numbers, show
-from cyclegan_audio.models.checkpoint import load_pair, resolve_run
-from cyclegan_audio.models.pair import TranslationPair
-from cyclegan_audio.pages import as_json, require_writable, write_whole
-from cyclegan_audio.progress import with_progress
-from cyclegan_audio.training.jobs import jobs_of, what_failed
-from cyclegan_audio.vocoders import DEFAULT, make_vocoder
+from cyclegan_audio.cli.options import VerbParser, handle_user_errors, positive_int
+from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
 
-ITEMS, ABX_TRIALS, MOST_RUNS = 3, 12, 6
-OUT, ANALYSIS = "listening_test", "analysis.json"
+ANALYSIS_OPTIONS = ("out", "keep_all")
 
 
-def make_test(
-    runs: Sequence[str | Path],
-    *,
-    out: str | Path = OUT,
-    clips: int = ITEMS,
-    abx: int = ABX_TRIALS,
-    corpus: str | Path | None = None,
-    vocoder: str = DEFAULT,
-    device: str = "auto",
-) -> Path:
-    """Write the page with its sounds; returns index.html.
-
-    Args:
-        runs: run folders, checkpoints, shipped pairs, or sweeps, which stand for their finished jobs; at most
-            six, between the same genres.
-        out: a folder that is not there yet.
-        clips: held-out clips a direction.
-        abx: ABX trials a pair of systems.
-        corpus: where the held-out clips lie; the first run's own corpus by default.
-        vocoder: the way back to sound.
-        device: auto, cpu, cuda, mps.
-
-    Raises:
-        UserError: no such run, too many, other genres or mels, no audio, or `out` is there already.
-    """
-    pairs, opened = _open(_expanded(runs), corpus, device)
-    genres = next(iter(pairs.values())).genres
-    sources = [a for a, b in (genres, genres[::-1]) if all(b in pair.targets for pair in pairs.values())]
-    if not sources:
-        raise UserError("the runs share no direction; test runs that translate to the same genre")
-    voice = make_vocoder(vocoder)
-    voice.check(opened.mel)
-    folder = Path(out)
-    require_writable(folder.absolute().parent, "the listening test", "choose another by --out")
-
-    def made() -> Iterator[Item]:
-        for source in sources:
-            made = items(pairs, opened, source, clips, voice)
-            yield from with_progress(made, f"translating clips of {source}", clips, "clips")
-
-    page = write_kit(folder, made(), list(pairs), opened.mel.sample_rate, abx)
-    print(f"listening test: {page}")
-    say_next(command_line("listening_test", "--analyse", "FILES"))
-    return page
-
-
-def _expanded(runs: Sequence[str | Path]) -> list[str | Path]:
-    """The runs, a sweep as its finished jobs.
-
-    Raises:
-        UserError: there are too many.
-    """
-    out: list[str | Path] = []
-    for run in runs:
-        jobs = jobs_of(Path(run))
-        out += [job for job in jobs if not what_failed(job)] if jobs else [run]
-    if not 1 <= len(out) <= MOST_RUNS:
-        raise UserError(
-            f"a listening test takes 1 to {MOST_RUNS} runs, not {len(out)}; name those that matter"
-        )
-    return out
-
-
-def _open(
-    runs: Sequence[str | Path], corpus: str | Path | None, device: str
-) -> tuple[dict[str, TranslationPair], Corpus]:
-    """Pairs by name, and the corpus without clips that any was trained on."""
-    pairs = [load_pair(run, choose_device(device)) for run in runs]
-    first = pairs[0]
-    opened = open_corpus(first, corpus, resolve_run(runs[0]))
-    plain = Corpus.open(opened.folder)
-    for run, pair in zip(runs, pairs, strict=True):
-        pair.mel.require_same(plain.mel, f"the model {run}", f"the corpus {plain.folder}")
-        if not pair.respell(first.genres):
-            raise UserError(
-                f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
-                "test runs between the same genres"
-            )
-        plain, _ = without_seen(plain, pair.training_spans)
-    settings = [learnt_by(flat(pair.config)) for pair in pairs]
-    names = name_apart(settings, [Path(run).name for run in runs], [str(run) for run in runs])
-    if len(set(names)) < len(names):
-        raise UserError(f"{names[0]} is named twice; name each run once")
-    return dict(zip(names, pairs, strict=True)), plain
-
-
-def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_all: bool = False) -> Path:
-    """Read the listeners' files, print what they say, and keep it; returns analysis.json.
-
-    Args:
-        files: as the page saved them.
-        out: folder of analysis.json; that of the first file by default.
-        keep_all: also listeners who missed the hidden reference.
-
-    Raises:
-        UserError: a file is damaged or of another test, or no listener is left.
-    """
-    answers, notes = read([file for file in files if Path(file).name not in (ANALYSIS, DESIGN)] or files)
-    kept, lost = (answers, []) if keep_all else screened(answers)
-    if not kept:
-        raise UserError(f"no listener is left ({RULE}); --keep-all counts them all the same")
-    folder = Path(out) if out is not None else Path(files[0]).absolute().parent
-    require_writable(folder, "the analysis", "choose another by --out")
-    plain = numbers(kept, [*notes, *lost])
-    show(plain)
-    write_whole(folder, {ANALYSIS: as_json(plain)}, "the analysis")
-    print(f"analysis: {folder / ANALYSIS}")
-    return folder / ANALYSIS
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cyclegan_audio.listening_test", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
+def parser() -> VerbParser:
+    """Return the command line."""
+    made = VerbParser(
+        "listening_test",
+        ("runs/mine", "runs/first runs/second --out listening/both --clips 5", "--analyse answers/*.json"),
+    )
+    what = made.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "runs", metavar="RUN", nargs="*", default=[], help="run folders, .ckpt files, demo, or a sweep"
     )
     what.add_argument("--analyse", metavar="FILE", nargs="+", help="files of answers, instead of runs")
-    parser.add_argument("--out", metavar="DIR", help=f"a new folder (default: {OUT}); of analysis.json")
-    parser.add_argument(
-        "--clips", metavar="N", type=positive_int, default=ITEMS, help=f"a direction ({ITEMS})"
+    made.add_argument(
+        "--out", metavar="DIR", help=f"a new folder (default: {LISTENING_TEST}), or that of the analysis"
     )
-    parser.add_argument(
+    made.add_argument(
+        "--clips",
+        metavar="N",
+        type=positive_int,
+        help=f"clips of each direction (default: {LISTENING_CLIPS})",
+    )
+    made.add_argument(
         "--abx",
         metavar="N",
         type=positive_int,
-        default=ABX_TRIALS,
-        help=f"trials a pair of systems ({ABX_TRIALS})",
+        help=f"ABX trials of each two systems (default: {ABX_TRIALS})",
     )
-    parser.add_argument("--corpus", metavar="DIR", help="the held-out clips (default: the first run's own)")
-    parser.add_argument("--vocoder", default=DEFAULT, help="the way back to sound, as in translate")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument(
-        "--keep-all", action="store_true", help=f"without screening: {RULE}".replace("%", "%%")
+    made.add_corpus("the corpus with the held-out clips (default: the first run's own)")
+    made.add_vocoder()
+    made.add_device()
+    made.add_argument(
+        "--keep-all", action="store_true", help="analyse also listeners who missed the hidden reference"
     )
-    return parser
+    return made
 
 
 @handle_user_errors
-def main() -> None:
-    """The command."""
-    options = parse_options(_parser())
-    if options.analyse:
-        analyse(options.analyse, out=options.out, keep_all=options.keep_all)
-        return
-    make_test(
-        options.runs,
-        out=options.out or OUT,
-        clips=options.clips,
-        abx=options.abx,
-        corpus=options.corpus,
-        vocoder=options.vocoder,
-        device=options.device,
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; see `parser`."""
+    options = vars(parser().parse_args(arguments))
+    from cyclegan_audio.listening.run import analyse, make_test
+
+    runs, files = options.pop("runs"), options.pop("analyse", None)
+    if files:
+        analyse(files, **{name: options[name] for name in ANALYSIS_OPTIONS if name in options})
+    else:
+        options.pop("keep_all", None)
+        make_test(runs, **options)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,24 @@
-"""Audio to a corpus: `python -m cyclegan_audio.prepare --genre lofi=DIR --genre trap=DIR corpus=OUT`."""
+"""Turn audio into a corpus: `cyclegan-audio prepare --genre lofi=DIR --genre trap=DIR corpus=OUT`."""
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
-
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
-from cyclegan_audio.config import build
-from cyclegan_audio.corpus_page import PAGE, write_corpus_page
-from cyclegan_audio.data.fair import Pile, differences, pile_rows, piles
-from cyclegan_audio.data.rows import Row, most_lost, reason_counts, split_counts
-from cyclegan_audio.data.shards import Shard
-from cyclegan_audio.data.sources import GenreFolders, Source
-from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import command_line, say_next
-from cyclegan_audio.progress import progress_bar
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.table import Table
+
+    from cyclegan_audio.data.fair import FairLimits
+    from cyclegan_audio.data.rows import Row
+    from cyclegan_audio.data.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +72,16 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     return [*rest, f"genre_folders=[{encoded}]"]
 
 
-def make_source(cfg: DictConfig) -> Source:
+def make_source(cfg: "DictConfig") -> "Source":
     """The source that the configuration names, with the folders of `--genre` in it.
 
     Raises:
         UserError: `--genre` beside a source that has its own genres.
     """
+    from hydra.utils import instantiate
+
+    from cyclegan_audio.data.sources import GenreFolders
+
     source = instantiate(cfg.source, _convert_="all")
     for value in cfg.genre_folders:
         if not isinstance(source, GenreFolders):
@@ -93,29 +94,43 @@ def make_source(cfg: DictConfig) -> Source:
 
 
 @hydra_main("prepare", HELP, before=genres_to_override, verbatim=PATHS)
-def main(cfg: DictConfig) -> None:
+def main(cfg: "DictConfig") -> None:
     """Prepare, and show what came of it."""
+    from cyclegan_audio.config import build
+    from cyclegan_audio.data.shards import Shard
+    from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
+
     source = make_source(cfg)
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("no folder is named for the corpus; add corpus=FOLDER")
     settings, limits = settings_from(cfg), build("fair", cfg.fair)
-    console = Console()
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
-        console.print(
+        print(
             f"shard {cfg.shard} of {cfg.num_shards} done, {n_files} files; when all are, run prepare with "
-            f"merge=true num_shards={cfg.num_shards}",
-            highlight=False,
-            soft_wrap=True,
+            f"merge=true num_shards={cfg.num_shards}"
         )
         return
     if cfg.merge:
         rows = merge_shards(source, folder, settings, cfg.num_shards)
     else:
         rows = prepare_corpus(source, folder, settings)
+    warnings = show_corpus(rows, limits)
+    if cfg.page:
+        draw_page(folder, rows, warnings, source)
+    _say_end(folder, rows)
+
+
+def show_corpus(rows: "list[Row]", limits: "FairLimits") -> list[str]:
+    """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
+    from rich.console import Console
+
+    from cyclegan_audio.data.fair import differences, pile_rows, piles
+    from cyclegan_audio.data.rows import reason_counts, split_counts
+
     found = piles(rows)
-    console.print(
+    Console().print(
         table("Kept and dropped", "clips", *reason_counts(rows)),
         table("Splits", "tracks / clips", *split_counts(rows)),
         table("Are the piles fair?", PILES, [pile.genre for pile in found], pile_rows(found)),
@@ -123,13 +138,14 @@ def main(cfg: DictConfig) -> None:
     warnings = differences(found, limits)
     for line in warnings:
         log.warning("warning: %s", line)
-    if cfg.page:
-        draw_page(folder, rows, found, warnings, source)
-    _say_end(folder, rows)
+    return warnings
 
 
-def _say_end(folder: Path, rows: list[Row]) -> None:
+def _say_end(folder: Path, rows: "list[Row]") -> None:
     """What was written, which songs lost most, and what comes next."""
+    from cyclegan_audio.corpus_page import PAGE
+    from cyclegan_audio.data.rows import most_lost
+
     for line in most_lost(rows):
         print(line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
@@ -140,11 +156,15 @@ def _say_end(folder: Path, rows: list[Row]) -> None:
     say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
 
 
-def draw_page(folder: Path, rows: list[Row], found: list[Pile], warnings: list[str], source: Source) -> None:
+def draw_page(folder: Path, rows: "list[Row]", warnings: Sequence[str], source: "Source") -> None:
     """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
+    from cyclegan_audio.corpus_page import PAGE, write_corpus_page
+    from cyclegan_audio.data.fair import piles
+    from cyclegan_audio.progress import progress_bar
+
     with progress_bar("drawing the page of the corpus"):
         try:
-            write_corpus_page(folder, rows, found, warnings, source)
+            write_corpus_page(folder, rows, piles(rows), warnings, source)
         except Exception as error:
             (folder / PAGE).unlink(missing_ok=True)  # an older one would show another corpus
             said = " ".join(str(error).split()) or type(error).__name__
@@ -155,8 +175,10 @@ def draw_page(folder: Path, rows: list[Row], found: list[Pile], warnings: list[s
             )
 
 
-def table(title: str, first: str, genres: list[str], rows: list[list[str]]) -> Table:
+def table(title: str, first: str, genres: list[str], rows: list[list[str]]) -> "Table":
     """Rows of text, a column a genre."""
+    from rich.table import Table
+
     made = Table(first, *genres, title=title)
     for row in rows:
         made.add_row(*row)

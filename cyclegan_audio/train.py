@@ -1,25 +1,13 @@
-"""Train a model of two genres of a corpus: `python -m cyclegan_audio.train genre_pair=lofi_rnb`."""
+"""Train a model of two genres of a corpus: `cyclegan-audio train genre_pair=lofi_rnb`."""
 
-from pathlib import Path
-from typing import Any
-
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.cli.hydra_verb import hydra_main
-from cyclegan_audio.config import build
-from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
-from cyclegan_audio.data.seen import training_spans
-from cyclegan_audio.hints import command_line
-from cyclegan_audio.models.card import make_card
-from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.training.arguments import genre_hint, parents_run, run_arguments
-from cyclegan_audio.training.jobs import again, is_unfinished_job, job
-from cyclegan_audio.training.ranks import require_shared_folder, say_next
-from cyclegan_audio.training.resume import settled_config, take_up, to_resume
-from cyclegan_audio.training.running import begin, carry_out, choose_arithmetic, remove_empty
+from cyclegan_audio.training.arguments import genre_hint, run_arguments
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 HELP = Help(
     examples=(
@@ -39,64 +27,16 @@ HELP = Help(
 VERBATIM = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
 
 
-def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
-    """Train as `cfg` says, leaving everything in `run_dir`.
-
-    Returns:
-        The last numbers of held-out clips by name.
-
-    Raises:
-        UserError: the configuration, the corpus or the run to resume is not right.
-        KeyboardInterrupt: the run was stopped; its checkpoint is written.
-    """
-    begin(cfg, run_dir, TranslationModule.command)
-    cfg.corpus = str(Path(cfg.corpus or ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
-    choose_arithmetic(cfg, build("model.generator", cfg.model.generator))
-    model: TranslationModule = build("model", cfg.model)
-    model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
-    data = build("data", cfg.data, frame_multiple=model.frame_multiple)
-    data.setup("fit")
-    spans = training_spans(clip for clips in data.clips("train") for clip in clips)
-    checkpoint = None
-    if cfg.resume is not None:
-        checkpoint = to_resume(cfg.resume)
-        spans = take_up(checkpoint, data, spans, model.schedule)
-    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    model.card = make_card(data.genres, data.mel, data.window_frames, plain, spans, model.directions)
-    model.card["match"] = data.corpus.match.to_dict()
-    model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
-    return carry_out(cfg, model, data, checkpoint, plain, f"{' and '.join(data.genres)} from {cfg.corpus}")
-
-
 @hydra_main("train", HELP, before=run_arguments, verbatim=VERBATIM, hints={"genre_pair": genre_hint})
-def main(cfg: DictConfig) -> float | None:
-    """The command: `cfg` is `conf/train.yaml` with the command line's overrides.
+def main(cfg: "DictConfig") -> float | None:
+    """Run the command: `cfg` is `conf/train.yaml` with the command line's overrides.
 
     Returns:
         The sum of `objective`, for sweepers that search; None where a job of a sweep has failed.
     """
-    hydra = HydraConfig.get()
-    run_dir = Path(hydra.runtime.output_dir)
-    try:
-        cfg = settled_config(cfg, run_dir, hydra.overrides.task)
-        if parents_run() is not None:
-            train(cfg, run_dir)
-            return None
-        if hydra.mode == RunMode.MULTIRUN:
-            return job(train, cfg, run_dir, hydra.overrides.task)
-        require_shared_folder(cfg, hydra.overrides.task)
-        if is_unfinished_job(run_dir):
-            again(train, cfg, run_dir)
-        else:
-            train(cfg, run_dir)
-        say_next(
-            command_line("translate", run_dir, "song.mp3", "out.wav", "--to", cfg.genre_pair.b),
-            command_line("evaluate", run_dir),
-        )
-        return None
-    except BaseException:
-        remove_empty(run_dir)
-        raise
+    from cyclegan_audio.training.translation_run import train_as_told
+
+    return train_as_told(cfg)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,5 @@
-"""Translate audio files: `python -m cyclegan_audio.translate RUN song.mp3 out.wav --to trap`.
+"""Translate songs by a trained model: `cyclegan-audio translate RUN song.mp3 out.wav --to trap`."""
 
-`translate RUN - - --to trap` reads a WAV stream (or, with --raw, bare samples) from standard input and writes
-one to standard output, some seconds late.
-"""
-
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.cli.options import handle_user_errors, parse_options
+from cyclegan_audio.cli.options import VerbParser, handle_user_errors
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.hints import command_line, say_next, suggest_path
 from cyclegan_audio.progress import ProgressBar, progress_bar
@@ -22,48 +17,53 @@ if TYPE_CHECKING:
     from cyclegan_audio.translation.translator import Translator
 
 STREAM = "-"  # standard input or output
+STREAM_EXAMPLE = "runs/mine - - --to trap < song.wav > out.wav"
+LOAD_OPTIONS = ("checkpoint", "vocoder", "device", "shifts")  # of `Translator.load`
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(prog="python -m cyclegan_audio.translate", description=__doc__)
-    made.add_argument(
-        "run", help="run folder, .ckpt or exported .onnx file, or 'demo' (ships with the package)"
+def parser() -> VerbParser:
+    """Return the command line."""
+    made = VerbParser(
+        "translate",
+        (
+            "demo song.mp3 out.wav --to rnb",
+            "runs/mine music/lofi out --to trap --suffix .mp3",
+            STREAM_EXAMPLE,
+        ),
+        more="A folder is translated with all folders in it. A stream comes some seconds late.",
     )
     made.add_argument(
-        "inputs", nargs="+", metavar="input", help="audio files of any format, or folders, or -"
+        "run",
+        metavar="RUN",
+        help="a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)",
     )
-    made.add_argument("output", help="audio file; a folder where there are several inputs or a folder; or -")
-    made.add_argument("--to", required=True, metavar="GENRE", help="one of the pair's two genres")
-    made.add_argument("--amount", type=float, default=1.0, help="0 (the source) to 1 (default): how much")
+    made.add_argument("inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or -")
     made.add_argument(
-        "--vocoder",
-        default="hybrid",
-        help="hybrid (default), mask, griffin_lim, neural=RUN or pretrained=FOLDER",
+        "output", metavar="OUTPUT", help="an audio file; a folder for several songs or a folder; or -"
     )
+    made.add_argument("--to", required=True, metavar="GENRE", help="one of the two genres of the model")
     made.add_argument(
-        "--shifts",
-        type=int,
-        default=1,
-        metavar="N",
-        help="average the model over 1 (default) to 4 shifts by a frame: a smoother sound, slower",
+        "--amount", type=float, default=1.0, metavar="X", help="0 (the source) to 1: how much (default: 1)"
     )
-    made.add_argument("--checkpoint", metavar="FILE", help="this checkpoint instead of the run's own choice")
-    made.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    made.add_translation_options()
     made.add_argument(
         "--suffix",
         default=".wav",
         help="format of files in an output folder: .wav (default), .flac, .mp3, .ogg or .m4a",
     )
-    made.add_argument("--overwrite", action="store_true", help="make songs again that are there already")
-    made.add_argument("--raw", metavar="RATE:CHANNELS", help="samples of 16 bit from and to standard streams")
+    made.add_argument(
+        "--overwrite", action="store_true", default=False, help="make songs again that are there already"
+    )
+    made.add_argument(
+        "--raw", default=None, metavar="RATE:CHANNELS", help="streams are bare samples of 16 bit, not WAV"
+    )
     return made
 
 
 @handle_user_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
-    options = parse_options(parser(), arguments)
+    options = parser().parse_args(arguments)
     is_live = STREAM in (*options.inputs, options.output)
     if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
         raise UserError("a stream goes from - to -, alone; to use files, name both")
@@ -71,13 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from cyclegan_audio.translation.translator import Translator
 
-    translator = Translator.load(
-        options.run,
-        checkpoint=options.checkpoint,
-        vocoder=options.vocoder,
-        device=options.device,
-        shifts=options.shifts,
-    )
+    given = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
+    translator = Translator.load(options.run, **given)
     options.to = translator.pair.genre(options.to)
     translator.pair.generator(options.to)  # a genre that it cannot make is refused before any work
     require_number("amount", options.amount, 0, 1)
@@ -87,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _translate_stream(translator, options.to, options.amount, options.raw)
     else:
         _translate_all(translator, jobs, options.to, options.amount)
-        say_next(*_next(options.run, options.checkpoint))
+        say_next(*_next(options.run, given.get("checkpoint")))
 
 
 def _next(run: str, checkpoint: str | None) -> list[str]:
@@ -128,6 +123,8 @@ def plan(
     if several and (out.is_file() or out.suffix.lower() in AUDIO_SUFFIXES):
         raise UserError(f"several songs cannot become the one file {out}; give a folder as output")
     into_folder = several or out.is_dir() or not out.suffix
+    if not several and into_folder and not out.is_dir():
+        print(f"{out} has no suffix such as .wav, so it becomes a folder", file=sys.stderr)
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     jobs = [(path, (out / name).with_suffix(suffix) if into_folder else out) for path, name in found]
     taken: dict[Path, Path] = {path.resolve(): path for path, _ in jobs}

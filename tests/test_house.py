@@ -10,7 +10,7 @@ PACKAGE = ROOT / "cyclegan_audio"
 LAYERS = [  # each may import from its own layer's package and from the layers below
     {"errors", "paths"},
     {"names"},
-    {"config", "devices", "hints", "progress"},
+    {"config", "devices", "hints", "progress", "defaults"},
     {"cli"},
     {"audio"},
     {"models", "data"},
@@ -18,7 +18,8 @@ LAYERS = [  # each may import from its own layer's package and from the layers b
     {"training"},
     {"translation"},
     {"evaluation", "feasibility", "corpus_page"},
-    {"comparison", "listening"},
+    {"comparison"},
+    {"listening"},
     {"prepare", "classify", "train", "train_vocoder"}  # verbs
     | {"translate", "evaluate", "compare", "listening_test", "export"},
     {"__main__"},

@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import CONF_DIR, build
+from cyclegan_audio.defaults import VOCODER as DEFAULT
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder
 from cyclegan_audio.vocoders.griffin_lim import GriffinLim
@@ -15,7 +16,6 @@ __all__ = ["DEFAULT", "VOCODERS", "GriffinLim", "Hybrid", "Mask", "Vocoder", "ma
 
 _FOLDER = CONF_DIR / "vocoder"
 VOCODERS = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
-DEFAULT = "hybrid"
 
 
 def make_vocoder(name: str, **numbers: Any) -> Vocoder:

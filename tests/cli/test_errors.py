@@ -1,9 +1,8 @@
-import argparse
 import os
 
 import pytest
 
-from cyclegan_audio.cli.options import handle_user_errors, parse_options
+from cyclegan_audio.cli.options import VerbParser, handle_user_errors
 from cyclegan_audio.errors import UserError
 
 
@@ -50,9 +49,9 @@ def test_debug_shows_the_stack(capsys, monkeypatch):
 
 def test_every_plain_command_takes_debug(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
-    assert vars(parse_options(argparse.ArgumentParser(), [])) == {}
-    assert os.environ["HYDRA_FULL_ERROR"] == ""
-    parser = argparse.ArgumentParser()
+    parser = VerbParser("export", ("demo demo.onnx",))
     parser.add_argument("run")
-    assert vars(parse_options(parser, ["demo", "--debug"])) == {"run": "demo"}
+    assert vars(parser.parse_args(["demo"])) == {"run": "demo"}
+    assert os.environ["HYDRA_FULL_ERROR"] == ""
+    assert vars(parser.parse_args(["demo", "--debug"])) == {"run": "demo"}
     assert os.environ["HYDRA_FULL_ERROR"] == "1"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio import compare, listening_test
+from cyclegan_audio.comparison import run as comparison_run
 from cyclegan_audio.config import compose
-from cyclegan_audio.train import train
+from cyclegan_audio.listening import run as listening_run
+from cyclegan_audio.training.translation_run import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_judges")]
 
@@ -35,13 +36,13 @@ def test_a_way_back_is_compared_only_where_both_have_it(
 ) -> None:
     runs = [str(run(model)) for model in ("cyclegan_small", "cut_small")]
     monkeypatch.chdir(tmp_path)
-    page = compare.compare(runs, out="compared")
-    found = json.loads((page.parent / compare.JSON_FILE).read_text())
+    page = comparison_run.compare(runs, out="compared")
+    found = json.loads((page.parent / comparison_run.JSON_FILE).read_text())
     assert [column["name"] for column in found["columns"]] == [
         "model=CycleGAN, identity=5, pool_size=50", "model=CUT, identity=0.5, pool_size=0",
     ]  # fmt: skip
     ways = {row["way"] for row in found["table"] if row["contrasts"]}
     assert ways == {"low to high"}
-    kit = listening_test.make_test(runs, out="heard", clips=1, abx=2)
+    kit = listening_run.make_test(runs, out="heard", clips=1, abx=2)
     assert "low to high" in kit.read_text()
     assert "high to low" not in kit.read_text()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.compare import compare, main
+from cyclegan_audio.compare import main
+from cyclegan_audio.comparison.run import compare
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluate import evaluate
 from cyclegan_audio.evaluation.reconstruction import reconstruction_section
+from cyclegan_audio.evaluation.run import evaluate
 from cyclegan_audio.evaluation.run_record import run_section
 from cyclegan_audio.evaluation.whole_picture import measures_section
 

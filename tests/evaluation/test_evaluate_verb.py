@@ -19,9 +19,10 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import training_spans
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluate import evaluate, main
+from cyclegan_audio.evaluate import main
 from cyclegan_audio.evaluation.pictures import pictures_section
 from cyclegan_audio.evaluation.reconstruction import reconstruction_section
+from cyclegan_audio.evaluation.run import evaluate
 from cyclegan_audio.evaluation.run_record import run_section
 
 MakeRun = Callable[..., Path]

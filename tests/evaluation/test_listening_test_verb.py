@@ -11,7 +11,8 @@ import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.listening_test import main, make_test
+from cyclegan_audio.listening.run import make_test
+from cyclegan_audio.listening_test import main
 
 MakeRun = Callable[..., Path]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.classify import ClassifySettings, classify, main
+from cyclegan_audio.classify import main
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.feasibility.run import ClassifySettings, classify
 
 SETTINGS = ClassifySettings(8, 4, 1, 3, [0.01], [0.01])
 

@@ -1,0 +1,125 @@
+"""The evaluation of a trained pair from its checkpoint to its report."""
+
+import time
+from pathlib import Path
+
+from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.seen import without_seen
+from cyclegan_audio.defaults import HELD_OUT_CLIPS
+from cyclegan_audio.devices import choose_device
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.opening import open_corpus
+from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
+from cyclegan_audio.evaluation.sayings import sayings
+from cyclegan_audio.evaluation.suite import SECTIONS
+from cyclegan_audio.evaluation.translations import (
+    Evaluated,
+    held_out,
+    held_out_pairs,
+    translate_direction,
+)
+from cyclegan_audio.evaluation.verdict import verdict
+from cyclegan_audio.models.checkpoint import load_pair, resolve_run
+from cyclegan_audio.models.cycle_spinning import spun
+from cyclegan_audio.models.pair import TranslationPair, ordered
+from cyclegan_audio.progress import progress_bar
+from cyclegan_audio.vocoders import DEFAULT, make_vocoder
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    corpus: str | Path | None = None,
+    without_identity: str | Path | None = None,
+    vocoder: str = DEFAULT,
+    clips: int = HELD_OUT_CLIPS,
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+    shifts: int = 1,
+) -> Path:
+    """Translate held-out clips each way that there is, measure, and write the report; returns report.html.
+
+    Args:
+        run: a run folder, a checkpoint, or the name of a shipped pair.
+        corpus: the folder with the held-out clips; the one that the run was trained on by default.
+        without_identity: a second run, trained without identity loss, for the paper's figure 1.8.
+        vocoder: the way back to sound.
+        clips: at most so many held-out clips a genre, and twice as many pairs.
+        out: folder of the report; `report` in the run's folder by default.
+        checkpoint: use this checkpoint instead of the run's own.
+        device: auto, cpu, cuda, mps.
+        shifts: of the clips, over which generators are averaged (`models.cycle_spinning`).
+
+    Raises:
+        UserError: no such run or corpus, other mel settings, no held-out clips, no right to write, or more
+            shifts than the generators' frame multiple.
+    """
+    path = resolve_run(run, checkpoint)
+    pair = spun(load_pair(run, choose_device(device), checkpoint), shifts)
+    opened = open_corpus(pair, corpus, path)
+    second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
+    pairs = [pair, spun(second, shifts)] if second else [pair]
+    left_out = 0
+    for one in pairs:
+        opened, n_seen = without_seen(opened, one.training_spans)
+        left_out += n_seen
+    folder = Path(out) if out is not None else report_folder(path)
+    require_writable(folder)
+    make_vocoder(vocoder).check(pair.mel)
+    start = time.perf_counter()
+    n_clips = sum(_n_clips(one, opened, clips) for one in pairs)
+    with progress_bar("translating held-out clips", n_clips, "clips") as bar:
+        ways = [
+            [translate_direction(one, opened, to, clips, bar.advance) for to in one.targets] for one in pairs
+        ]
+    evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
+    evaluated.shifts, evaluated.seconds, evaluated.left_out = shifts, time.perf_counter() - start, left_out
+    if second:
+        evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
+    return _report(evaluated, folder)
+
+
+def _report(evaluated: Evaluated, folder: Path) -> Path:
+    sections = []
+    with progress_bar("measuring", len(SECTIONS), "sections") as bar:
+        for make in SECTIONS:
+            sections.append(make(evaluated))
+            bar.advance()
+    words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
+    line = "\n".join(words if evaluated.paired_scores else reversed(words))
+    a, b = evaluated.pair.genres
+    ways = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
+    page = write_report(folder, f"{ways}: {Path(evaluated.run).name}", line, sections)
+    print(f"{line}\nreport: {page}")
+    return page
+
+
+def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device: str) -> TranslationPair:
+    second = load_pair(run, choose_device(device))
+    second.mel.require_same(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
+    if second.match != first.match:
+        raise UserError(
+            f"{run} was trained with another data.match; give a twin that differs in identity only"
+        )
+    if not second.respell(first.genres):
+        raise UserError(
+            f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"
+        )
+    if not len(first.targets) == len(second.targets) == 2:
+        raise UserError(
+            "figure 1.8 shows clips there and back, which takes two models that translate both ways; "
+            "leave out --without-identity"
+        )
+    weight = second.config.get("model", {}).get("loss_weights", {}).get("identity", 0)
+    if weight:
+        raise UserError(
+            f"{run} was trained with identity weight {weight}; train one with model.loss_weights.identity=0"
+        )
+    return second
+
+
+def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
+    ways = [ordered(pair.genres, direction) for direction in pair.generators]
+    single = sum(len(held_out(corpus, source, clips)) for source, _ in ways)
+    return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in ways)
