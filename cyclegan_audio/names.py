@@ -1,7 +1,8 @@
 """Names that a user gives, matched with those that there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from cyclegan_audio.errors import UserError
 
@@ -30,3 +31,27 @@ def match_name(name: str, known: Iterable[str], what: str, where: str = "") -> s
     meant = f"; did you mean {' or '.join(map(repr, likely))}?" if likely else "."
     there = f"There are: {', '.join(names)}" if names else "There are none"
     raise UserError(f"there is no {what} {name!r}{' ' if where else ''}{where}{meant} {there}")
+
+
+def setting_names(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """List the dotted names of all settings in a plain configuration, without those that only follow others."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from setting_names(value, f"{above}{key}.")
+        elif not key.startswith("_") and not (above and str(value).startswith("${")):
+            yield f"{above}{key}"
+
+
+def suggest_setting(name: str, known: Sequence[str]) -> str:
+    """Return `; did you mean X?` for the end of a message about a setting that is not there, or nothing.
+
+    Args:
+        name: dotted, as the user gave it; `lr` also finds `model.optimizer.lr`.
+        known: the dotted names that there are.
+    """
+    last = name.rpartition(".")[2]
+    ends = [other.rpartition(".")[2] for other in known]
+    likely = last if last in ends else next(iter(get_close_matches(last, ends, n=1)), None)
+    near = get_close_matches(name, known, n=1, cutoff=0.8)
+    near = near or [other for other, end in zip(known, ends, strict=True) if end == likely][:2]
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.names import match_name
+from cyclegan_audio.names import match_name, setting_names, suggest_setting
 
 GENRES = ("jazz", "House", "LoFi", "lofi", "Straße")
 
@@ -55,3 +55,20 @@ def test_the_message_says_where():
 def test_it_needs_nothing_heavy():
     code = "import sys, cyclegan_audio.names; print({'torch', 'numpy', 'hydra'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("n_epoch", "; did you mean n_epochs?"),
+        ("lr", "; did you mean model.lr?"),
+        ("modle.lr", "; did you mean model.lr?"),
+        ("model.lrr", "; did you mean model.lr?"),
+        ("seed", "; did you mean seed?"),
+        ("weather", ""),
+    ],
+)
+def test_settings_are_suggested_by_their_whole_name_or_its_end(name, meant):
+    config = {"n_epochs": 1, "seed": 0, "model": {"_target_": "x", "lr": 1e-3, "seed": "${seed}"}}
+    assert list(setting_names(config)) == ["n_epochs", "seed", "model.lr"]
+    assert suggest_setting(name, list(setting_names(config))) == meant

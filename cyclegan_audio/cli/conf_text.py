@@ -88,7 +88,7 @@ def _summary(path: Path) -> str:
             break
         if not line.startswith("# @package"):
             words.append(line.lstrip("# "))
-    return re.split(r"(?<=\.) (?=[A-Z])", " ".join(words))[0]
+    return re.split(r"(?<!al)\. ", " ".join(words))[0].removesuffix(".")
 
 
 def setting(verb: str, name: str) -> Setting:

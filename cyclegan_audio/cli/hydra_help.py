@@ -46,10 +46,10 @@ def help_text(verb: str, about: Help) -> str:
             "examples:",
             *(f"  {PROGRAM} {verb} {example}" for example in about.examples),
             "",
-            "options, with the value that they have unless you name another:",
+            "options, with their defaults:",
             *_options(verb, about, width),
             "",
-            "choices, written as options:",
+            "choices, with their defaults:",
             *(line for group in groups_of(verb) if len(group.choices) > 1 for line in _group(group, width)),
             "",
             "more:",
@@ -70,14 +70,9 @@ def _short(one: Setting) -> str:
 
 
 def _group(group: Group, width: int) -> list[str]:
-    default = "" if group.default == "null" else f" (unless named: {group.default})"
-    head = f"  {group.name}={default and group.default}"
-    if group.comment:
-        head = _entry(f"{group.name}=", group.comment + default, width)
-    else:
-        head = f"  {group.name}={default}"
+    head = _entry(f"{group.name}={group.default}", group.comment, width)
     if not any(group.choices.values()):
-        return [head, textwrap.fill(", ".join(group.choices), width, initial_indent=" " * 6)]
+        return [head, _entry("", ", ".join(group.choices), width)]
     return [head, *(_entry(f"    {name}", what, width) for name, what in group.choices.items())]
 
 
@@ -88,6 +83,7 @@ def _rest(verb: str, width: int) -> list[str]:
         ("--info defaults", "tell which files the settings come from"),
         ("--hydra-help", "explain Hydra's own options, and how values are written"),
         ("--debug", "show the stack trace of an error"),
+        ("--version", "print the version"),
     ]
     files = f"All settings with their comments: {CONF_DIR} ({verb}.yaml, and a folder for each choice)"
     return [*(_entry(*row, width) for row in rows), textwrap.fill(files, width, break_long_words=False)]
@@ -98,6 +94,6 @@ def _entry(name: str, text: str, width: int) -> str:
     indent = " " * (_NAME_WIDTH + 2)
     body = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
     head = f"  {name}"
-    if len(head) > _NAME_WIDTH:
+    if len(head) > _NAME_WIDTH and text:
         return f"{head}\n{body}"
-    return f"{head:{_NAME_WIDTH + 2}}{body.strip()}"
+    return f"{head:{_NAME_WIDTH + 2}}{body.strip()}".rstrip()

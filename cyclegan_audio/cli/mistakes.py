@@ -1,7 +1,7 @@
 """Finds what is wrong with a command line of Hydra's, and says in one line how to mend it."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +16,7 @@ from cyclegan_audio.cli.conf_text import choices_of, groups_of
 from cyclegan_audio.config import compose
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import PROGRAM
+from cyclegan_audio.names import setting_names, suggest_setting
 from cyclegan_audio.paths import CONF_DIR
 
 Plain = dict[str, Any]
@@ -106,13 +107,17 @@ def _check_key(verb: str, cfg: Plain, override: Override, groups: set[str]) -> N
     if not missing:
         return
     if not (override.is_add() or override.is_force_add()):
-        hint = f"{_meant(cfg, key, groups)} ({PROGRAM} {verb} --help lists them)"
+        hint = f"{suggest_setting(key, [*setting_names(cfg), *groups])} ({PROGRAM} {verb} --help lists them)"
         raise UserError(f"there is no setting {key}{hint}")
     known = _readable(node)
     if known is not None and missing[0] not in known:
         near = get_close_matches(missing[0], known, n=1)
         above = key.removesuffix(".".join(missing))
-        hint = f"; did you mean +{above}{near[0]}?" if near else _meant(cfg, key, groups)
+        hint = (
+            f"; did you mean +{above}{near[0]}?"
+            if near
+            else suggest_setting(key, [*setting_names(cfg), *groups])
+        )
         raise UserError(f"nothing reads {override.input_line}{hint}")
 
 
@@ -138,26 +143,6 @@ def _readable(node: Plain) -> list[str] | None:
         return None if takes_any else []
     parameters = inspect.signature(get_object(node["_target_"])).parameters
     return None if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) else list(parameters)
-
-
-def _meant(cfg: Plain, key: str, groups: set[str]) -> str:
-    """The names that are nearest to a key: as a whole, or those that end like it."""
-    names = [*_names(cfg), *groups]
-    last = key.rpartition(".")[2]
-    ends = [name.rpartition(".")[2] for name in names]
-    likely = last if last in ends else next(iter(get_close_matches(last, ends, n=1)), None)
-    near = get_close_matches(key, names, n=1, cutoff=0.8)
-    near = near or [name for name, end in zip(names, ends, strict=True) if end == likely][:2]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
-def _names(cfg: Plain, above: str = "") -> Iterator[str]:
-    """Dotted names of all settings, without those that only follow others."""
-    for key, value in cfg.items():
-        if isinstance(value, dict):
-            yield from _names(value, f"{above}{key}.")
-        elif not key.startswith("_") and not (above and str(value).startswith("${")):
-            yield f"{above}{key}"
 
 
 def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:

@@ -89,9 +89,10 @@ class VerbParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Show a mistake in one line, with the option that was meant perhaps."""
-        unknown = message.partition("unrecognized arguments: ")[2].split(" ")[0].split("=")[0]
+        words = message.partition("unrecognized arguments: ")[2].split(" ")
+        unknown = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
         known = [flag for action in self._actions for flag in action.option_strings]
-        near = get_close_matches(unknown, known, n=1) if unknown else []
+        near = get_close_matches(unknown, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         print(f"error: {message}{hint} ({self.prog} --help shows all options)", file=sys.stderr)
         sys.exit(2)

@@ -2,21 +2,22 @@
 
 import runpy
 import sys
+import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from cyclegan_audio.hints import PROGRAM
 
 VERBS = {  # in the order in which they are used
-    "prepare": "turn audio files into a corpus: clips, mel-spectrograms, splits",
-    "classify": "see whether two genres of a corpus can be told apart, and by what",
+    "prepare": "turn audio files into a corpus of mel-spectrograms",
+    "classify": "see whether, and by what, two genres can be told apart",
     "train": "train a model that translates between two genres",
     "train_vocoder": "train a network that turns mel-spectrograms back into sound",
     "translate": "translate songs by a trained model",
-    "evaluate": "measure a trained model on clips that it never saw, and write a report",
+    "evaluate": "measure a trained model on clips that it never saw",
     "compare": "put several trained models side by side",
-    "listening_test": "make a listening test of trained models, and analyse its answers",
-    "export": "write a trained model as ONNX, to be used without PyTorch",
+    "listening_test": "make a listening test of trained models, and score it",
+    "export": "write a trained model as ONNX, for use without PyTorch",
 }
 START = f"{PROGRAM} translate demo song.mp3 translated.wav --to rnb"
 _HELP, _VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
@@ -57,7 +58,7 @@ def overview() -> str:
         [
             f"usage: {PROGRAM} COMMAND ...",
             "",
-            str(about).strip().splitlines()[0],
+            *textwrap.wrap(str(about).strip().splitlines()[0], 80),
             "",
             "commands, in the order in which they are used:",
             *lines,

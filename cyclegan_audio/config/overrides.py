@@ -6,9 +6,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.names import setting_names, suggest_setting
 from cyclegan_audio.paths import CONF_DIR
 
 MULTIRUN = ("-m", "--multirun")
@@ -58,7 +59,14 @@ def _apply(saved: DictConfig, override: Override, groups: Collection[str]) -> No
     if override.is_delete() or override.is_sweep_override():
         raise UserError(f"{override.input_line}: with resume= name one value for {key}")
     if not (CONF_DIR / key).is_dir():
-        OmegaConf.update(saved, key, override.value(), merge=False, force_add=override.is_add())
+        try:
+            OmegaConf.update(saved, key, override.value(), merge=False, force_add=override.is_add())
+        except (ConfigKeyError, ConfigAttributeError) as error:
+            names = list(setting_names(OmegaConf.to_container(saved, resolve=False)))  # type: ignore[arg-type]
+            raise UserError(
+                f"the run has no setting {key}{suggest_setting(key, names)}; "
+                "with resume= only values that it has can be changed"
+            ) from error
         return
     choice = CONF_DIR / key / f"{override.value()}.yaml"
     if key not in groups:

@@ -136,25 +136,35 @@ def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, boo
             yield f"{above}{key}", value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def tensorboard_logger(run_dir: str, config: Mapping[str, Any] | None = None) -> TensorBoardDashboard:
+def tensorboard_logger(
+    run_dir: str, config: Mapping[str, Any] | None = None, **options: Any
+) -> TensorBoardDashboard:
     """A log for TensorBoard under `run_dir/tensorboard`; a resumed run goes on there.
+
+    `options` go to Lightning's logger (`+logger.flush_secs=10`).
 
     Raises:
         UserError: TensorBoard is not installed.
     """
     if find_spec("tensorboard") is None:
         raise UserError("logger=tensorboard needs a package: pip install 'cyclegan-audio[tensorboard]'")
-    logger = TensorBoardDashboard(run_dir, name=TENSORBOARD, version="", default_hp_metric=False)
+    logger = TensorBoardDashboard(run_dir, name=TENSORBOARD, version="", default_hp_metric=False, **options)
     logger.log_settings(config or {})
     return logger
 
 
 def wandb_logger(
-    run_dir: str, project: str, name: str, group: str | None = None, config: Mapping[str, Any] | None = None
+    run_dir: str,
+    project: str,
+    name: str,
+    group: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> WandbDashboard:
     """A Weights & Biases run: online where the user is logged in, else offline under `run_dir/wandb`.
 
-    Runs of one `group` stand together there, as the jobs of a sweep do.
+    Runs of one `group` stand together there, as the jobs of a sweep do. `options` go to Lightning's logger
+    and to `wandb.init` (`+logger.entity=NAME`, `+logger.tags=[first]`).
 
     WANDB_MODE (`online`, `offline`, `disabled`) decides where it is set. A resumed run goes on under its id,
     which lies in the run's folder.
@@ -172,7 +182,7 @@ def wandb_logger(
         offline=offline,
         group=group,
         config=dict(config or {}),
-        **settings,
+        **{**settings, **options},
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning gives it unasked, and W&B warns of it
     return logger

@@ -80,7 +80,7 @@ def test_a_group_that_may_be_chosen_anew(saved):
     [
         ("model=cyclegan_small", "names a whole group"),
         ("logger=abacus", "choose one of none"),
-        ("no_such=1", "only values that the run has"),
+        ("n_epoch=1", "no setting n_epoch; did you mean n_epochs\\?; with resume= only values"),
         ("n_epochs=1,2", "name one value"),
         ("~n_epochs", "name one value"),
         ("n_epochs=[", "only values that the run has"),

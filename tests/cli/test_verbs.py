@@ -1,0 +1,107 @@
+"""The one command and its verbs: how they start, what they list, and that help is cheap."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import cyclegan_audio
+from cyclegan_audio.cli.verbs import VERBS, main, overview
+
+ROOT = Path(__file__).parent.parent.parent
+HEAVY = {"hydra", "omegaconf", "numpy", "torch", "pytorch_lightning", "rich", "yaml"}
+SCRIPT = """
+import json, sys
+from cyclegan_audio.cli.verbs import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(json.dumps(sorted(name for name in sys.modules if "." not in name)))
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_verbs_are_the_modules_that_have_a_main():
+    modules = [path.stem for path in (ROOT / "cyclegan_audio").glob("*.py") if path.stem != "__main__"]
+    sources = {name: (ROOT / "cyclegan_audio" / f"{name}.py").read_text() for name in modules}
+    assert {name for name, source in sources.items() if "\ndef main(" in source} == set(VERBS)
+
+
+def test_overview_names_every_verb_and_fits_a_terminal(capsys):
+    for arguments in ([], ["--help"], ["-h"], ["help"]):
+        main(arguments)
+        assert capsys.readouterr().out == overview() + "\n"
+    lines = overview().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("  ")][: len(VERBS)] == list(VERBS)
+
+
+def test_version(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"cyclegan-audio {cyclegan_audio.__version__}\n"
+
+
+def test_an_unknown_verb_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["trian", "corpus=x"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert (
+        said == "error: there is no command 'trian'; did you mean train? (cyclegan-audio --help lists them)\n"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_imports_nothing_heavy_and_fits_a_terminal(verb):
+    ended = python("-c", SCRIPT, verb.replace("_", "-"), "--help")
+    *lines, modules = ended.stdout.splitlines()
+    assert HEAVY & set(json.loads(modules)) == set()
+    assert lines[0].startswith(f"usage: cyclegan-audio {verb} ")
+    assert sum(line.startswith(f"  cyclegan-audio {verb} ") for line in lines) == 3  # examples
+    examples = [line for line in lines if line.startswith("  cyclegan-audio")]
+    assert max(len(line) for line in lines if line not in examples and "conf" not in line) <= 80
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_says_its_version(verb):
+    assert python("-m", "cyclegan_audio", verb, "--version").stdout.startswith("cyclegan-audio ")
+
+
+def test_a_verb_runs_as_its_module_does():
+    """Lightning starts the main module again for further processes, so that must be the verb's."""
+    asked = ("train", "--cfg", "job", "--max-minutes", "7")
+    by_command, by_module = (
+        python("-m", "cyclegan_audio", *asked),
+        python("-m", f"cyclegan_audio.{asked[0]}", *asked[1:]),
+    )
+    assert by_command.stdout == by_module.stdout
+    assert "max_minutes: 7" in by_command.stdout
+
+
+@pytest.mark.parametrize("asked", [["--info", "defaults"], ["--hydra-help"], ["--cfg", "job"]])
+def test_hydras_own_options_still_work(asked):
+    ended = python("-m", "cyclegan_audio.prepare", *asked)
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) > 10
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("verb", ["translate", "evaluate", "compare", "listening_test", "export"])
+def test_an_unknown_option_is_one_line(verb, capsys):
+    parser = import_module(f"cyclegan_audio.{verb}").parser()
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["demo", "x", "y", "--debog", *(["--to", "a"] if verb == "translate" else [])])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: unrecognized arguments: ")
+    assert "did you mean --debug?" in said
+    assert said.count("\n") == 1
