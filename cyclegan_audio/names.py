@@ -34,7 +34,7 @@ def match_name(name: str, known: Iterable[str], what: str, where: str = "") -> s
 
 
 def setting_names(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """List the dotted names of all settings in a plain configuration; those that follow others are left out."""
+    """List the dotted names of all settings in a plain configuration but for those that follow others."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from setting_names(value, f"{above}{key}.")

@@ -1,7 +1,5 @@
 """Channels as a mid and sides, and silence."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,8 +21,6 @@ def as_channels(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
             of music.
     """
     require_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, whole=True)
-    if isinstance(waveform, str | Path):
-        raise UserError(f"{waveform} is a path, not a waveform; translate files by translate_file")
     if not isinstance(waveform, Tensor | np.ndarray):
         kind = type(waveform).__name__
         raise UserError(f"a waveform is a numpy array or a torch tensor, not {kind}; convert it")

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.audio.files import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device, has_fast_bf16, n_workers, one_core
-from cyclegan_audio.errors import require_number
+from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.norm import collect_statistics
@@ -112,6 +113,7 @@ class Translator:
         """The genres that it translates to: both, or one."""
         return tuple(self.pair.targets)
 
+    @overload
     def __call__(
         self,
         waveform: Waveform,
@@ -120,24 +122,51 @@ class Translator:
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
-    ) -> Waveform:
-        """Translate a waveform (C, T) or (T,) to genre `to`.
+    ) -> Waveform: ...
+
+    @overload
+    def __call__(
+        self,
+        waveform: str | Path,
+        sample_rate: None = None,
+        *,
+        to: str,
+        on_progress: Progress | None = None,
+        amount: float = 1.0,
+    ) -> tuple[np.ndarray, int]: ...
+
+    def __call__(
+        self,
+        waveform: Tensor | np.ndarray | str | Path,
+        sample_rate: int | None = None,
+        to: str = "",
+        on_progress: Progress | None = None,
+        *,
+        amount: float = 1.0,
+    ) -> Tensor | np.ndarray | tuple[np.ndarray, int]:
+        """Translate a waveform (C, T) or (T,), or a file, to genre `to`, in memory.
 
         Args:
-            waveform: a torch tensor or a numpy array of floats, full scale at 1. What soundfile reads is
-                (T, C): transpose it.
-            sample_rate: of the input and of the result, in Hz.
+            waveform: a torch tensor or a numpy array of floats, full scale at 1 (what soundfile reads is
+                (T, C): transpose it); or the path of an audio file.
+            sample_rate: of the input and of the result, in Hz; left out for a file, which has its own.
             to: one of the pair's genres; the other one is taken to be the input's.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
 
         Returns:
-            The translation, float32, of the input's shape, kind (tensor or array) and device.
+            The translation, float32, of the input's shape, kind (tensor or array) and device; of a file an
+            array (C, T) and its sample rate.
 
         Raises:
-            UserError: unknown genre, an amount out of range, another shape, samples that are whole numbers,
-                or samples that are not finite.
+            UserError: unknown genre, an amount out of range, another shape, no sample rate, a file that
+                cannot be read, samples that are whole numbers, or samples that are not finite.
         """
+        if isinstance(waveform, str | Path):
+            decoded, rate = decode(waveform)
+            return self(decoded.numpy(), rate, to, on_progress, amount=amount), rate
+        if sample_rate is None:
+            raise UserError("a waveform does not tell its sample rate; give sample_rate in Hz")
         blocks = as_channels(waveform, sample_rate).split(BLOCK, -1)
         levelled = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
         made = torch.cat(list(levelled(MAX_PEAK)), -1).reshape(waveform.shape)

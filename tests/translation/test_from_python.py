@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cyclegan_audio import Translator, UserError, list_pretrained
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.files import decode, write
 from tests.translation.stand_ins import music, pair
 
 
@@ -30,6 +30,20 @@ def test_arrays_and_tensors_give_the_same_of_their_own_kind(translator, channels
         assert np.array_equal(array, before)
     assert isinstance(from_tensor, torch.Tensor)
     assert (from_tensor - wave).norm() > 0.1 * wave.norm()
+
+
+def test_a_file_gives_an_array_and_its_rate(translator, tmp_path):
+    wave = music(0.5, 22050)
+    write(tmp_path / "song.wav", wave, 22050)
+    for path in (tmp_path / "song.wav", str(tmp_path / "song.wav")):
+        translated, rate = translator(path, to="other")
+        heard, _ = decode(path)
+        assert (rate, translated.shape) == (22050, tuple(wave.shape))
+        assert np.array_equal(translated, translator(heard.numpy(), 22050, "other"))
+    with pytest.raises(UserError, match="give sample_rate in Hz"):
+        translator(wave, to="other")
+    with pytest.raises(UserError, match="does not exist"):
+        translator(tmp_path / "other.wav", to="other")
 
 
 def test_silence_and_gradients(translator):
