@@ -3,7 +3,9 @@
 import math
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ LINE_S = 30.0
 
 
 class ProgressBar:
-    """Shows one piece of work until it is closed, by what `update` is told.
+    """Shows one piece of work from `open` to `close`, by what `update` is told.
 
     On a terminal it is a bar in its last line, and what the program prints meanwhile stands above it. Else it
     is a plain line each `LINE_S`, none for work that takes less. Only `update` shows it anew.
@@ -40,10 +42,14 @@ class ProgressBar:
         self.left_s: float | None = None
         self._start = self._shown = time.monotonic()
         self._live: Live | None = _live(self) if is_terminal() else None
-        if _open:
-            _open[-1]._hide()
-        _open.append(self)
-        self._show()
+
+    def open(self) -> None:
+        """Show it, in place of one that is open already; whoever calls this sees to `close`."""
+        with _undisturbed():
+            if _open:
+                _open[-1]._hide()
+            _open.append(self)
+            self._show()
 
     def is_due(self) -> bool:
         """Whether an `update` would be shown now."""
@@ -79,7 +85,8 @@ class ProgressBar:
         if self._live is None:
             print(", ".join([self.label, *self._said()]), file=sys.stderr, flush=True)
         else:
-            self._live.refresh()
+            with _undisturbed():
+                self._live.refresh()
 
     def advance(self, by: float = 1.0) -> None:
         """Tell that so much more is done."""
@@ -87,11 +94,12 @@ class ProgressBar:
 
     def close(self) -> None:
         """Take the bar away, and show the one again that it stood in place of; a second time does nothing."""
-        if self in _open:
-            self._hide()
-            _open.remove(self)
-            if _open:
-                _open[-1]._show()
+        with _undisturbed():
+            if self in _open:
+                self._hide()
+                _open.remove(self)
+                if _open:
+                    _open[-1]._show()
 
     def _show(self) -> None:
         if self._live is not None:
@@ -147,6 +155,22 @@ def _live(bar: ProgressBar) -> "Live":
     return Live(bar, console=console, auto_refresh=False, transient=True)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, so that no half a bar is left."""
+    if threading.current_thread() is not threading.main_thread():  # which alone takes signals
+        yield
+        return
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting:
+            signal.raise_signal(signal.SIGINT)
+
+
 def is_terminal() -> bool:
     """Whether a person looks on, and no other process of the command draws a bar there too."""
     is_main = multiprocessing.current_process().name == "MainProcess"
@@ -159,6 +183,7 @@ def progress_bar(label: str, total: float | None = None, unit: str = "") -> Iter
     """Show a `ProgressBar` within the block, however that ends."""
     bar = ProgressBar(label, total, unit)
     try:
+        bar.open()  # Ctrl-C may come before this has returned
         yield bar
     finally:
         bar.close()

@@ -2,10 +2,12 @@
 
 import io
 import re
+import signal
 import sys
 
 import pytest
 from rich.cells import cell_len
+from rich.live import Live
 
 from cyclegan_audio import progress
 from cyclegan_audio.progress import ProgressBar, duration, progress_bar, with_progress
@@ -73,6 +75,7 @@ def test_a_bar_is_never_wider_than_the_terminal_or_80_columns(clock, monkeypatch
     monkeypatch.setenv("COLUMNS", str(columns))
     bar = ProgressBar("epoch 13/50 of a run with a long label 日本語", 1.0)
     try:
+        bar.open()
         clock.now += 1
         bar.update(0.4, count="batch 12000/39500", notes="cycle 0.123, disc 0.123", left_s=7800)
     finally:
@@ -108,6 +111,47 @@ def test_a_bar_goes_away_with_an_error(monkeypatch):
     with pytest.raises(ZeroDivisionError), progress_bar("work", 10):
         raise ZeroDivisionError
     assert terminal.getvalue().count("\x1b[?25h") == 1
+
+
+def test_a_bar_goes_away_that_was_stopped_while_it_was_being_shown(monkeypatch):
+    terminal, show = look_on(monkeypatch), ProgressBar._show
+
+    def stopped(bar):
+        show(bar)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "_show", stopped)
+    with pytest.raises(KeyboardInterrupt), progress_bar("work", 10):
+        pass
+    assert terminal.getvalue().endswith("\x1b[2K")
+    assert terminal.getvalue().count("\x1b[?25h") == 1
+
+
+def test_ctrl_c_waits_until_a_bar_is_drawn(clock, monkeypatch):
+    terminal, refresh = look_on(monkeypatch), Live.refresh
+
+    def stopped(live):
+        signal.raise_signal(signal.SIGINT)
+        refresh(live)
+
+    before = signal.getsignal(signal.SIGINT)
+    with progress_bar("work", 10, "files") as bar:
+        clock.now += 1
+        with monkeypatch.context() as patch:
+            patch.setattr(Live, "refresh", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                bar.advance()
+        assert "1 of 10 files" in terminal.getvalue()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_bar_within_a_bar_stands_in_its_place(clock, monkeypatch):
+    terminal = look_on(monkeypatch)
+    with progress_bar("outer", 10, "files"):
+        with progress_bar("inner", 10, "steps"):
+            shown = len(terminal.getvalue())
+        assert "outer" in terminal.getvalue()[shown:]
+    assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 3
 
 
 @pytest.mark.parametrize("change", [{"TERM": "dumb"}, {"stdout": None}])

@@ -56,6 +56,7 @@ class RunBar(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         if self.enabled:
             self.bar = progress.ProgressBar("training")
+            self.bar.open()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
         step_s = self.pace.step_s(pl_module)
