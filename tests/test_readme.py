@@ -51,6 +51,8 @@ def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
         return [*arguments, "--clips", "1", "--abx", "1"]
     if verb == "train" and not any(argument.startswith("resume=") for argument in arguments):
         return [*(a for a in arguments if not a.startswith("model=")), *tiny, *SHORT_RUN]
+    if verb == "train":  # the short run has come to its end: one epoch more
+        return [*arguments, "n_epochs=2"]
     if verb == "train_vocoder":
         return [*arguments, *SHORT_VOCODER]
     return arguments
