@@ -3,6 +3,8 @@
 Waveforms are float32 on the CPU, (C, T), full scale at 1.
 """
 
+import gc
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,11 @@ from cyclegan_audio.audio.writing import check_writable as check_writable
 from cyclegan_audio.audio.writing import open_writer
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import suggest_path
+
+# PyAV's resampler is part of a reference cycle and, since PyAV 19, owns threads. A forked process has the
+# object without the threads, and would wait for them for ever when it collects the cycle.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=gc.freeze)
 
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".mp4",

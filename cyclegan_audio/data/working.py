@@ -109,6 +109,7 @@ def _pool(n_workers: int) -> ProcessPoolExecutor:
 
 def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends its workers itself
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as here, whatever handler the parent has
     torch.set_num_threads(1)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 

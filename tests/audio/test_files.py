@@ -1,4 +1,7 @@
+import gc
 import math
+import multiprocessing
+import os
 
 import av
 import numpy as np
@@ -17,6 +20,22 @@ def sine(hz: float, seconds: float, rate: int, channels: int = 2) -> torch.Tenso
     t = torch.arange(int(seconds * rate), dtype=torch.float64) / rate
     wave = 0.5 * torch.sin(2 * math.pi * hz * t)
     return torch.stack([wave * 0.5**c for c in range(channels)]).float()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_process_ends_after_this_one_has_decoded(tmp_path):
+    write(tmp_path / "a.mp3", torch.randn(2, 44100) * 0.1, 44100)
+    gc.disable()  # what decoding leaves behind is there when the process forks
+    try:
+        decode(tmp_path / "a.mp3")
+        process = multiprocessing.get_context("fork").Process(target=gc.collect)
+        process.start()
+        process.join(20)
+        code = process.exitcode
+        process.kill()
+    finally:
+        gc.enable()
+    assert code == 0
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])

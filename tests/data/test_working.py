@@ -39,6 +39,14 @@ class WithDeadly(FolderSource):
         ]
 
 
+@pytest.fixture
+def sigterm_ignored():
+    """A handler of this process that a forked one must not inherit: it would outlive its pool."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_processes_give_the_same_bytes_as_one(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "one", settings(workers=1))
@@ -46,7 +54,7 @@ def test_processes_give_the_same_bytes_as_one(tmp_path, settings):
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
 
 
-def test_a_crash_costs_only_its_file(tmp_path, settings, caplog):
+def test_a_crash_costs_only_its_file(tmp_path, settings, sigterm_ignored):
     rows = prepare_corpus(WithDeadly(write_genres(tmp_path)), tmp_path / "out", settings(workers=2))
     reasons = {(row["genre"], row["source"]): row["reason"] for row in rows}
     crashed = {key for key, reason in reasons.items() if reason == "the decoder crashed"}
