@@ -134,7 +134,8 @@ def run_tests(python: Path, folder: Path, name: str) -> tuple[str, list[str]]:
         elif name == "CPU" and any(NO_TORCHAUDIO in ET.tostring(p, "unicode") for p in problems):
             needing += 1
         else:
-            failed.append(f"{case.get('classname')}::{case.get('name')}\n{problems[0].get('message')}")
+            text = problems[0].text or str(problems[0].get("message"))
+            failed.append(f"{case.get('classname')}::{case.get('name')}\n{text[-1000:]}")
     counts = f"{passed} passed, {len(failed)} failed, {skipped} skipped"
     return counts + (f", {needing} need torchaudio" if needing else ""), failed
 
