@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from cyclegan_audio.data import demo_corpus
+from cyclegan_audio.hints import PROGRAM
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.DOTALL)
@@ -61,11 +62,11 @@ def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SET_UP])
 def test_command(line, place, tiny, monkeypatch, quick_judges):
     words = shlex.split(line, comments=True)
-    assert words[:2] == ["python", "-m"], f"the README has a command that this test cannot run: {line}"
-    verb = words[2].removeprefix("cyclegan_audio.")
-    module = import_module(words[2])
+    assert words[0] == PROGRAM, f"the README has a command that this test cannot run: {line}"
+    verb = words[1]
+    module = import_module(f"cyclegan_audio.{verb}")
     monkeypatch.chdir(place)
-    monkeypatch.setattr(sys, "argv", [verb, *shrunk(verb, words[3:], tiny)])
+    monkeypatch.setattr(sys, "argv", [verb, *shrunk(verb, words[2:], tiny)])
     small = functools.partial(demo_corpus.ensure_demo_corpus, **FEW)
     monkeypatch.setattr(demo_corpus, "ensure_demo_corpus", small)
     module.main()  # a command that fails exits, and so fails the test
