@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import TINY, write_music
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from cyclegan_audio.config import CONF_DIR
+from tests.conftest import TINY, write_music
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "experiments" / "colab" / "train_your_own.ipynb"

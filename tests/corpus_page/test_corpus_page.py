@@ -184,7 +184,7 @@ def test_a_page_that_cannot_be_drawn_leaves_the_corpus(run, monkeypatch, caplog)
     def broken(*_):
         raise RuntimeError("no\nfont")
 
-    monkeypatch.setattr(prepare, "write_corpus_page", broken)
+    monkeypatch.setattr("cyclegan_audio.corpus_page.write_corpus_page", broken)
     (run("page=false") / PAGE).write_text("of another corpus")
     out = run()
     assert "the corpus is whole" in caplog.text

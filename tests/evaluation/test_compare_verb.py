@@ -22,7 +22,7 @@ SECTIONS = (measures_section, reconstruction_section, run_section)
 @pytest.fixture
 def runs(make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """With and without identity loss, judged on two clips a genre; the same weights."""
-    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", SECTIONS)
+    monkeypatch.setattr("cyclegan_audio.evaluation.run.SECTIONS", SECTIONS)
     found = [make_run("with"), make_run("without", identity=0.0)]
     for run in found:
         evaluate(run, clips=2, vocoder="mask")

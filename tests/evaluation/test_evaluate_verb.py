@@ -100,7 +100,7 @@ def test_report_numbers(report: Path) -> None:
 def test_second_run_gives_figure_1_8(
     make_run: MakeRun, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (pictures_section, reconstruction_section))
+    monkeypatch.setattr("cyclegan_audio.evaluation.run.SECTIONS", (pictures_section, reconstruction_section))
     run, second = make_run(), make_run("second", identity=0.0)
     assert "needs a second run" in (report / "report.html").read_text()
     both = evaluate(run, clips=1, vocoder="mask", without_identity=second, out=tmp_path / "both").read_text()
@@ -184,7 +184,7 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
         raise UserError("too little music to train a judge")
 
     monkeypatch.setattr("cyclegan_audio.evaluation.judges.judge_for", no_judge)
-    monkeypatch.setattr("cyclegan_audio.evaluate.SECTIONS", (reconstruction_section, run_section))
+    monkeypatch.setattr("cyclegan_audio.evaluation.run.SECTIONS", (reconstruction_section, run_section))
     test = corpus.clips("dull", "test")
     run = make_run("seen", training_spans=training_spans(test[:1]))
     (run / "validation.csv").write_text("batch,score\n250,0.5\n500,1.25\n")
