@@ -166,3 +166,12 @@ def test_debug_shows_the_trace(run, song, capsys, monkeypatch):
 def test_importing_the_verb_is_light():
     code = "import sys, cyclegan_audio.translate as t; t.parser(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_an_output_without_a_suffix_becomes_a_folder_and_says_so(run, song, tmp_path, capsys):
+    out = tmp_path / "out"
+    translate.main([str(run), str(song), str(out), "to=trap", "vocoder=mask", "--suffix", "flac"])
+    assert f"{out} has no suffix such as .wav, so it becomes a folder" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["Song [1] & more.flac"]
+    translate.main([str(run), str(song), str(out), "--to=lofi", "vocoder=mask", "overwrite=true"])
+    assert "suffix" not in capsys.readouterr().err  # it is a folder now
