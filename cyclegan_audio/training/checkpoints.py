@@ -89,7 +89,7 @@ class Checkpoints(pl.Callback):
         if self.stop_asked:
             signal.default_int_handler(number, frame)
         self.stop_asked = True
-        say("stopping after this batch; once more stops at once and may lose up to an epoch")
+        say("stopping after this batch; press Ctrl-C again to stop now (may lose up to one epoch)")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()
