@@ -34,7 +34,7 @@ def test_products_of_a_tile_are_its_convolution():
     tile, kernel = torch.randn(6, 6), torch.randn(3, 3)
     wanted = F.conv2d(tile[None, None], kernel[None, None])[0, 0]
     got = (a @ ((g @ kernel.flatten()) * (b @ tile.flatten()))).view(4, 4)
-    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=5e-5)  # fp32: 0.3e-5 to 0.6e-5, by the numbers
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=5e-5)  # fp32: 0.3e-5 to 1e-5, by the numbers
     assert (a.shape[1], kernel.numel() * wanted.numel()) == (36, 144)
 
 
