@@ -100,11 +100,12 @@ class _Start:
         import hydra
 
         from cyclegan_audio.cli.mistakes import check_overrides
-        from cyclegan_audio.config.overrides import quote_values
+        from cyclegan_audio.config.overrides import MULTIRUN, quote_values
 
         self.arguments = quote_values(arguments, self.verbatim)
-        if any(argument.startswith("+") for argument in self.arguments):
-            check_overrides(self.verb, self.arguments, self.hints)  # Hydra would take any
+        if any(argument.startswith("+") or argument in MULTIRUN for argument in self.arguments):
+            # Hydra takes any `+`, and makes a sweep's folder before it finds a mistake
+            check_overrides(self.verb, self.arguments, self.hints)
 
         @wraps(self.job)  # Hydra names the job after this function
         def reported(cfg: "DictConfig") -> Any:

@@ -28,6 +28,11 @@ from cyclegan_audio.models.checkpoint import load_pair
         (["seed=-1"], "seed=-1"),
         (["no_such_key=1"], "no_such_key"),
         (["genre_pair=lofi_polka"], "lofi_polka"),
+        (["+n_epoch=1"], "did you mean n_epochs?"),
+        (["-m", "+n_epoch=1,2"], "did you mean n_epochs?"),
+        (["-m", "n_epoch=1,2"], "did you mean n_epochs?"),
+        (["-m", "genre_pair=lofi_rnb,lofi_polka"], "lofi_polka"),
+        (["--max-minuts", "3"], "did you mean max_minutes?"),
     ],
 )
 def test_bad_input_is_one_line(run, small, arguments, message):
