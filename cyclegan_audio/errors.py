@@ -25,7 +25,7 @@ def require_number(
         and math.isfinite(value)
     ):
         return
-    bounds = [f"at least {low:g}"] * math.isfinite(low) + [f"at most {high:g}"] * math.isfinite(high)
+    bounds = [f"at least {low:.12g}"] * math.isfinite(low) + [f"at most {high:.12g}"] * math.isfinite(high)
     raise UserError(
         f"{name}={value} is not {'a whole' if whole else 'a'} number {' and '.join(bounds)}".rstrip()
     )

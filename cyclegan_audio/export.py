@@ -30,12 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if path.exists() and not options.overwrite:
         raise UserError(f"{path} exists; name another file, or add --overwrite")
 
+    if Path(options.run).suffix in (".onnx", ".pt2"):
+        raise UserError(f"{options.run} is an export already; give the run that it was made from")
+
     from cyclegan_audio.models.checkpoint import load_pair
     from cyclegan_audio.models.exported import export_pair
 
     start = time.perf_counter()
     to = getattr(options, "to", None)
     pair = load_pair(options.run, "cpu", getattr(options, "checkpoint", None))
+    to = None if to is None else pair.genre(to)
     difference = export_pair(pair, path, to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start
     print(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; largest difference from the model {difference:.1g})")

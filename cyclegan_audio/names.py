@@ -49,9 +49,19 @@ def suggest_setting(name: str, known: Sequence[str]) -> str:
         name: dotted, as the user gave it; `lr` also finds `model.optimizer.lr`.
         known: the dotted names that there are.
     """
-    last = name.rpartition(".")[2]
-    ends = [other.rpartition(".")[2] for other in known]
-    likely = last if last in ends else next(iter(get_close_matches(last, ends, n=1)), None)
-    near = get_close_matches(name, known, n=1, cutoff=0.8)
-    near = near or [other for other, end in zip(known, ends, strict=True) if end == likely][:2]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    parent, _, last = name.rpartition(".")
+    ends = {other: other.rpartition(".")[2] for other in known}
+    near = [other for other, end in ends.items() if end == last]
+    near = near or get_close_matches(name, known, n=1, cutoff=0.8)
+    near = near or [other for other, end in ends.items() if len(last) > 2 and end.startswith(last)]
+    near = near or [
+        other for other in known if ends[other] in get_close_matches(last, ends.values(), n=1, cutoff=0.7)
+    ]
+    near.sort(key=lambda other: not other.startswith(f"{parent}."))
+    return f"; did you mean {' or '.join(near[:2])}?" if near else ""
+
+
+def near_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return `; did you mean X?` for the end of a message about a name that is not there, or nothing."""
+    near = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]}?" if near else ""

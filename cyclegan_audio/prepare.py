@@ -55,6 +55,8 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     """
     values = [argument.removeprefix(GENRE) for argument in arguments if argument.startswith(GENRE)]
     rest = [argument for argument in arguments if not argument.startswith(GENRE)]
+    if GENRE.rstrip("=") in rest:
+        raise UserError(f"{OPTION} needs NAME=FOLDER; write for example {OPTION} lofi=music/lofi")
     if not values:
         return arguments
     for value in values:
@@ -152,6 +154,10 @@ def _say_end(folder: Path, rows: "list[Row]") -> None:
     print(f"{minutes:.1f} minutes of music in {folder}")
     if (folder / PAGE).is_file():
         print(f"page: {folder / PAGE}")
+    for genre in sorted(
+        {row["genre"] for row in rows} - {row["genre"] for row in rows if row["split"] == "train"}
+    ):
+        log.warning("warning: %s has no training clips, so it cannot be trained on; add songs", genre)
     a, b, *_ = sorted({row["genre"] for row in rows if row["kept"]})
     say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
 
@@ -177,11 +183,12 @@ def draw_page(folder: Path, rows: "list[Row]", warnings: Sequence[str], source: 
 
 def table(title: str, first: str, genres: list[str], rows: list[list[str]]) -> "Table":
     """Rows of text, a column a genre."""
+    from rich.markup import escape
     from rich.table import Table
 
-    made = Table(first, *genres, title=title)
+    made = Table(first, *map(escape, genres), title=title)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(escape, row))
     return made
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors
+from cyclegan_audio.cli.options import VerbParser, handle_user_errors, number
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.hints import command_line, say_next, suggest_path
 from cyclegan_audio.progress import ProgressBar, progress_bar
@@ -43,7 +43,7 @@ def parser() -> VerbParser:
     )
     made.add_argument("--to", required=True, metavar="GENRE", help="one of the two genres of the model")
     made.add_argument(
-        "--amount", type=float, default=1.0, metavar="X", help="0 (the source) to 1: how much (default: 1)"
+        "--amount", type=number, default=1.0, metavar="X", help="0 (the source) to 1: how much (default: 1)"
     )
     made.add_translation_options()
     made.add_argument(
@@ -145,8 +145,11 @@ def _without_done(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     """
     left = [(source, target) for source, target in jobs if not target.exists()]
     if not left:
-        there = jobs[0][1] if len(jobs) == 1 else f"all {len(jobs)} results"
-        raise UserError(f"{there} already there, kept as it is; --overwrite makes it again")
+        if len(jobs) == 1:
+            raise UserError(f"{jobs[0][1]} is already there and is kept; --overwrite makes it again")
+        raise UserError(
+            f"all {len(jobs)} results are already there and are kept; --overwrite makes them again"
+        )
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} songs are there already and kept (--overwrite)")
     return left

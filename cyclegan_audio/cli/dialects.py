@@ -1,49 +1,63 @@
 """One way to write options for all commands: `--name value` and `name=value` mean the same in each."""
 
+import os
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 from cyclegan_audio.errors import UserError
 
-HYDRA_OPTIONS = (
-    "cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "hydra-help", "info", "multirun",
-    "package", "resolve", "run", "shell-completion", "version",
-)  # fmt: skip
+_FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")  # Hydra's own
+_WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
+_SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
+_CFG = ("job", "hydra", "all")
 
 
 def to_overrides(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
     """Turn `--name value`, `--name=value`, `--switch` and `--no-switch` into Hydra's `name=value`.
 
     Hydra's own options (`--cfg job`, `-m`) and everything without leading dashes stay as they are. Dashes
-    within a name stand for underscores.
+    within a name stand for underscores. An option that lacks its value is left as its bare name.
 
     Args:
         arguments: of the command line.
         switches: names of settings that are true or false, which need no value.
 
     Raises:
-        UserError: an option lacks its value.
+        UserError: an unknown option of one dash, or one of Hydra's with a wrong value.
     """
-    return list(_overrides(iter(arguments), switches))
-
-
-def _overrides(remaining: Iterator[str], switches: Collection[str]) -> Iterator[str]:
-    for argument in remaining:
-        option, equals, value = argument.removeprefix("--").partition("=")
+    overrides: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        option, equals, value = word.removeprefix("--").partition("=")
         name = option.replace("-", "_")
-        if not argument.startswith("--") or option in HYDRA_OPTIONS or not name:
-            yield argument
+        if not word.startswith("--") or not name or option in (*_FLAGS, *_WITH_VALUE):
+            _check_hydras(word, words)
+            overrides.append(word)
         elif equals:
-            yield f"{name}={value}"
+            overrides.append(f"{name}={value}")
         elif name in switches:
-            yield f"{name}=true"
+            is_told = words and words[0].lower() in ("true", "false")
+            overrides.append(f"{name}={words.pop(0).lower() if is_told else 'true'}")
         elif name.removeprefix("no_") in switches:
-            yield f"{name.removeprefix('no_')}=false"
+            overrides.append(f"{name.removeprefix('no_')}=false")
+        elif words and not words[0].startswith("--"):
+            overrides.append(f"{name}={words.pop(0)}")
         else:
-            value = next(remaining, "")
-            if not value:
-                raise UserError(f"{argument} needs a value; write {argument} VALUE or {name}=VALUE")
-            yield f"{name}={value}"
+            overrides.append(name)
+    return overrides
+
+
+def _check_hydras(word: str, following: Sequence[str]) -> None:
+    """Refuse what Hydra's parser would answer with its usage."""
+    option, equals, value = word.removeprefix("--").partition("=")
+    if word.startswith("-") and not word.startswith("--") and word not in _SHORT:
+        raise UserError(f"there is no option {word}; write NAME=VALUE or --NAME VALUE")
+    if word.startswith("--") and option in _FLAGS and equals:
+        raise UserError(f"--{option} takes no value; write it alone")
+    if word in ("-c", "--cfg") or (word.startswith("--") and option == "cfg"):
+        value = value if equals else next(iter(following), "")
+        if value not in _CFG:
+            raise UserError(f"--cfg needs one of {', '.join(_CFG)}; write --cfg job")
 
 
 def to_options(arguments: Sequence[str], names: Collection[str], switches: Collection[str]) -> list[str]:
@@ -61,17 +75,26 @@ def to_options(arguments: Sequence[str], names: Collection[str], switches: Colle
 
 
 def _options(arguments: Sequence[str], names: Collection[str], switches: Collection[str]) -> Iterator[str]:
-    for argument in arguments:
-        option, equals, value = argument.removeprefix("--").partition("=")
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            yield from (word, *words)
+            return
+        option, equals, value = word.removeprefix("--").partition("=")
         name = option.replace("-", "_")
+        is_off = word.startswith("--no-") and name.removeprefix("no_") in switches
+        is_path = not word.startswith("--") and os.path.exists(word)
+        if not is_off and (name not in names or is_path or not (equals or word.startswith("--"))):
+            yield word
+            continue
         flag = f"--{name.replace('_', '-')}"
-        is_path = not argument.startswith("--") and Path(argument).exists()
-        if name not in names or is_path or not (equals or argument.startswith("--")):
-            yield argument
-        elif equals and name in switches:
+        if name in switches and not equals and words and words[0].lower() in ("true", "false"):
+            equals, value = "=", words.pop(0)
+        if equals and name in switches:
             if value.lower() not in ("true", "false"):
-                raise UserError(f"{argument}: {name} is either true or false")
-            if value.lower() == "true":
-                yield flag
-        else:
+                raise UserError(f"{word}: {name} is either true or false")
+            is_off = value.lower() == "false"
+            equals = ""
+        if not is_off:
             yield f"{flag}={value}" if equals else flag

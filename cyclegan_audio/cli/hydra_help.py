@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cyclegan_audio.cli.conf_text import Group, Setting, groups_of, setting, settings_of
-from cyclegan_audio.cli.verbs import VERBS
+from cyclegan_audio.cli.verbs import VERBS, example_lines
 from cyclegan_audio.hints import PROGRAM
 from cyclegan_audio.paths import CONF_DIR
 
@@ -44,7 +44,7 @@ def help_text(verb: str, about: Help) -> str:
             f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
             "",
             "examples:",
-            *(f"  {PROGRAM} {verb} {example}" for example in about.examples),
+            *(example_lines(verb, example, width) for example in about.examples),
             "",
             "options, with their defaults:",
             *_options(verb, about, width),

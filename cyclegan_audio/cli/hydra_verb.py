@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -12,8 +11,9 @@ from cyclegan_audio.cli.conf_text import settings_of
 from cyclegan_audio.cli.dialects import to_overrides
 from cyclegan_audio.cli.hydra_help import Help, help_text
 from cyclegan_audio.cli.lazy_help import lazy_help_allowed
+from cyclegan_audio.cli.reporting import DEBUG, clean_ending, report, shows_traces
 from cyclegan_audio.cli.verbs import version
-from cyclegan_audio.errors import STOPPED, UserError
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.paths import CONF_DIR
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ def hydra_main(
         @wraps(job)
         def command() -> None:
             arguments = sys.argv[1:]
-            if any(argument in ("-h", "--help") for argument in arguments):
-                print(help_text(verb, about))
-            elif "--version" in arguments:
-                print(version())
-            else:
-                _Start(verb, job, before, verbatim, hints or {}).run(arguments)
+            with clean_ending():
+                if any(argument in ("-h", "--help") for argument in arguments):
+                    print(help_text(verb, about))
+                elif "--version" in arguments:
+                    print(version())
+                else:
+                    _Start(verb, job, before, verbatim, hints or {}).run(arguments)
 
         return command
 
@@ -81,13 +82,10 @@ class _Start:
         self.failed = False
 
     def run(self, arguments: Sequence[str]) -> None:
-        """Start Hydra with these arguments; exit with 1 after a `UserError`, with 130 after Ctrl-C."""
-        self.debug = "--debug" in arguments or _env_is_set("HYDRA_FULL_ERROR")
+        """Start Hydra with these arguments; exit with 1 after a `UserError`."""
+        self.debug = "--debug" in arguments or shows_traces()
         try:
             self._run([argument for argument in arguments if argument != "--debug"])
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            sys.exit(STOPPED)
         except Exception as error:
             if not self._show(error):
                 raise
@@ -95,7 +93,9 @@ class _Start:
             sys.exit(1)
 
     def _run(self, arguments: list[str]) -> None:
-        arguments = to_overrides(arguments, self._switches())
+        switches = [one.name for one in settings_of(CONF_DIR / f"{self.verb}.yaml") if one.is_switch]
+        arguments = to_overrides(arguments, switches)
+        _check_switches(arguments, [name for name in switches if "." not in name])
         arguments = self.before(arguments) if self.before else arguments
         import hydra
 
@@ -112,11 +112,8 @@ class _Start:
             return self._job(cfg)
 
         sys.argv[1:] = self.arguments
-        with lazy_help_allowed(), _environment("HYDRA_FULL_ERROR", "1"):  # Hydra raises, this class reports
+        with lazy_help_allowed(), _environment(DEBUG, "1"):  # Hydra raises, this class reports
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=self.verb)(reported)()
-
-    def _switches(self) -> list[str]:
-        return [one.name for one in settings_of(CONF_DIR / f"{self.verb}.yaml") if one.is_switch]
 
     def _job(self, cfg: "DictConfig") -> Any:
         """The job's value; errors of the user are shown and remembered, so that a sweep's others run."""
@@ -133,9 +130,7 @@ class _Start:
         message = self._message(error)
         if message is None:
             return False
-        if self.debug:
-            traceback.print_exception(error)
-        print(f"error: {message}", file=sys.stderr)
+        report(error, message, self.debug)
         self.failed = True
         return True
 
@@ -169,8 +164,13 @@ class _Start:
         return plain_message(hydras[0])
 
 
-def _env_is_set(name: str) -> bool:
-    return os.environ.get(name, "0") not in ("", "0")
+def _check_switches(arguments: Sequence[str], switches: Collection[str]) -> None:
+    """Refuse a word in place of true or false, which would count as true."""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        values = value.lower().split(",")
+        if equals and name in switches and not {"true", "false"}.issuperset(values) and "${" not in value:
+            raise UserError(f"{argument}: {name} is either true or false")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Finds what is wrong with a command line of Hydra's, and says in one line how to mend it."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,9 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cyclegan_audio.cli.conf_text import choices_of, groups_of
 from cyclegan_audio.config import compose
+from cyclegan_audio.config.overrides import MULTIRUN
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import PROGRAM
-from cyclegan_audio.names import setting_names, suggest_setting
+from cyclegan_audio.names import near_name, setting_names, suggest_setting
 from cyclegan_audio.paths import CONF_DIR
 
 Plain = dict[str, Any]
@@ -39,20 +40,30 @@ def check_overrides(verb: str, arguments: Sequence[str], hints: Mapping[str, Hin
         UserError: says which, and what was meant perhaps.
     """
     words = [argument for argument in arguments if argument and not argument.startswith("-")]
-    overrides = [_parsed(verb, word) for word in words]
     groups = {group.name for group in groups_of(verb)}
-    chosen = []
+    overrides = [_parsed(verb, word, groups) for word in words]
+    is_sweep = any(argument in MULTIRUN for argument in arguments)
+    chosen: dict[str, str] = {}
     for override in overrides:
-        if override.key_or_group in groups:
-            chosen += [f"{override.key_or_group}={value}" for value in _choices(override, words, hints or {})]
-    try:
-        composed = compose(verb, list({choice.partition("=")[0]: choice for choice in chosen}.values()))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_plugin_message(str(error)) or plain_message(error)) from error
-    cfg: Plain = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
+        key = override.key_or_group
+        if override.is_sweep_override() and not is_sweep:
+            raise UserError(f"{override.input_line} names several values; add -m to run each of them")
+        if key in groups:
+            if _is_added(override):
+                raise UserError(f"write {str(override.input_line).lstrip('+')}, without +")
+            for value in _choices(override, words, hints or {}):
+                chosen[key] = f"{key}={value}"
+    cfg = _composed(verb, list(chosen.values()))
     for override in overrides:
         if override.key_or_group not in groups and "/" not in override.key_or_group:
             _check_key(verb, cfg, override, groups)
+
+
+def _composed(verb: str, choices: Sequence[str] = ()) -> Plain:
+    try:
+        return OmegaConf.to_container(compose(verb, list(choices)), resolve=False)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(plain_message(error)) from error
 
 
 def plain_message(error: BaseException) -> str:
@@ -63,19 +74,21 @@ def plain_message(error: BaseException) -> str:
     return _plugin_message(str(error)) or " ".join(kept)
 
 
-def _parsed(verb: str, word: str) -> Override:
+def _parsed(verb: str, word: str, groups: Collection[str]) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
-        if "=" in word or word.startswith("~"):
-            said = str(error).splitlines()[-1]
-            raise UserError(
-                f"{word!r} cannot be read ({said}); put a value with signs in it between quotes: "
-                f"\"{word.partition('=')[0]}='...'\""
-            ) from error
-        groups = [group.name for group in groups_of(verb) if word in group.choices]
-        near = f"; did you mean {groups[0]}={word}?" if groups else "; write NAME=VALUE or --NAME VALUE"
-        raise UserError(f"{word!r} names no setting{near}") from error
+        key, equals, _ = word.lstrip("+~").partition("=")
+        known = [*setting_names(_composed(verb)), *groups]
+        if key in known:
+            how = f"put its value in quotes: \"{key}='...'\"" if equals else f"write {key}=VALUE"
+            raise UserError(f"the value of {key} cannot be read; {how}") from error
+        by_choice = [group.name for group in groups_of(verb) if word in group.choices]
+        hint = f"; did you mean {by_choice[0]}={word}?" if by_choice else suggest_setting(key, known)
+        raise UserError(
+            f"there is no setting {key}{hint or '; write NAME=VALUE or --NAME VALUE'}"
+            f" ({PROGRAM} {verb} --help lists them)"
+        ) from error
 
 
 def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]) -> list[str]:
@@ -93,7 +106,7 @@ def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]
             there = choices_of(group)
             hint = hints[group](words) if group in hints else ""
             raise UserError(
-                f"there is no {group}={one}{_near(one, there)}; choose one of {', '.join(there)}{hint}"
+                f"there is no {group}={one}{near_name(one, there)}; the choices are {', '.join(there)}{hint}"
             )
     return wanted
 
@@ -106,7 +119,7 @@ def _check_key(verb: str, cfg: Plain, override: Override, groups: set[str]) -> N
     node, missing = _deepest(cfg, key.split("."))
     if not missing:
         return
-    if not (override.is_add() or override.is_force_add()):
+    if not _is_added(override):
         hint = f"{suggest_setting(key, [*setting_names(cfg), *groups])} ({PROGRAM} {verb} --help lists them)"
         raise UserError(f"there is no setting {key}{hint}")
     known = _readable(node)
@@ -145,9 +158,8 @@ def _readable(node: Plain) -> list[str] | None:
     return None if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) else list(parameters)
 
 
-def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _is_added(override: Override) -> bool:
+    return override.is_add() or override.is_force_add()
 
 
 def _plugin_message(said: str) -> str:

@@ -2,41 +2,30 @@
 
 import argparse
 import os
+import shutil
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import NoReturn, ParamSpec
 
 from cyclegan_audio.cli.conf_text import choices_of
 from cyclegan_audio.cli.dialects import to_options
-from cyclegan_audio.cli.verbs import VERBS, version
+from cyclegan_audio.cli.reporting import DEBUG, clean_ending
+from cyclegan_audio.cli.verbs import VERBS, example_lines, version
 from cyclegan_audio.defaults import VOCODER
-from cyclegan_audio.errors import STOPPED, UserError
 from cyclegan_audio.hints import PROGRAM
+from cyclegan_audio.names import near_name
 
 P = ParamSpec("P")
 
 
 def handle_user_errors(main: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a command: a `UserError` becomes one line on standard error and exit code 1, Ctrl-C `stopped`.
-
-    The stack trace is shown only where HYDRA_FULL_ERROR is set (`--debug` sets it).
-    """
+    """Decorate a command: see `clean_ending` for how it ends."""
 
     @wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
+        with clean_ending():
             main(*args, **kwargs)
-        except UserError as error:
-            if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0"):
-                traceback.print_exc()
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            sys.exit(STOPPED)
 
     return wrapped
 
@@ -58,7 +47,7 @@ class VerbParser(argparse.ArgumentParser):
         what = f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
         lines = [
             "examples:",
-            *(f"  {program} {example}" for example in examples),
+            *(example_lines(verb, example, shutil.get_terminal_size().columns) for example in examples),
             "",
             "Options can be written as --name value or as name=value.",
         ]
@@ -82,19 +71,34 @@ class VerbParser(argparse.ArgumentParser):
         given = sys.argv[1:] if arguments is None else arguments
         named = {action.dest: action for action in self._actions if action.option_strings}
         switches = [name for name, action in named.items() if action.nargs == 0]
-        options = super().parse_args(to_options(given, named, switches))
+        words = to_options(given, named, switches)
+        self._refuse_unknown(words, named)
+        options = super().parse_args(words)
         if vars(options).pop("debug", False):
-            os.environ["HYDRA_FULL_ERROR"] = "1"
+            os.environ[DEBUG] = "1"
         return options
 
+    def _refuse_unknown(self, words: Sequence[str], names: Collection[str]) -> None:
+        """Refuse an option that there is not, and a word NAME=VALUE that is no file and was meant as one."""
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        for before, word in zip(["", *words], words, strict=False):
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if word.startswith("--") and name not in flags:
+                self.error(f"there is no option {name}{near_name(name, flags)}")
+            is_file, is_dashed = os.path.exists(word), word.startswith("-") and word != "-"
+            if before in flags or (is_dashed and name in flags):
+                continue
+            if is_dashed:
+                self.error(f"there is no option {word}" + f"; write ./{word} for the file" * is_file)
+            meant = near_name(name, names, 0.75) if "=" in word and not is_file else ""
+            if meant:
+                self.error(f"there is no option {name}{meant}")
+
     def error(self, message: str) -> NoReturn:
-        """Show a mistake in one line, with the option that was meant perhaps."""
-        words = message.partition("unrecognized arguments: ")[2].split(" ")
-        unknown = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-        known = [flag for action in self._actions for flag in action.option_strings]
-        near = get_close_matches(unknown, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        print(f"error: {message}{hint} ({self.prog} --help shows all options)", file=sys.stderr)
+        """Show a mistake in one line, and end with exit code 2."""
+        print(f"error: {message} ({self.prog} --help shows all options)", file=sys.stderr)
         sys.exit(2)
 
     def add_corpus(self, what: str) -> None:
@@ -125,7 +129,7 @@ class VerbParser(argparse.ArgumentParser):
         self.add_vocoder()
         self.add_argument(
             "--shifts",
-            type=int,
+            type=positive_int,
             metavar="N",
             help="average the model over 1 to 4 shifts by a frame: a smoother sound, slower (default: 1)",
         )
@@ -133,8 +137,15 @@ class VerbParser(argparse.ArgumentParser):
 
 
 def positive_int(text: str) -> int:
-    """A whole number of at least 1 from a command line, as argparse's `type`."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    """Read a whole number of at least 1 from a command line, as argparse's `type`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Read a number from a command line, as argparse's `type`."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None

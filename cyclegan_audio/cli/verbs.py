@@ -4,9 +4,10 @@ import runpy
 import sys
 import textwrap
 from collections.abc import Sequence
-from difflib import get_close_matches
 
+from cyclegan_audio.cli.reporting import clean_ending
 from cyclegan_audio.hints import PROGRAM
+from cyclegan_audio.names import near_name
 
 VERBS = {  # in the order in which they are used
     "prepare": "turn audio files into a corpus of mel-spectrograms",
@@ -29,22 +30,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those of the command line by default.
     """
-    verb, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
-    name = verb.replace("-", "_")
-    if verb in _HELP and rest and rest[0].replace("-", "_") in VERBS:
-        name, rest = rest[0].replace("-", "_"), ["--help"]
-    if name in VERBS:
+    with clean_ending():
+        _run(*(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(first: str = "--help", *rest: str) -> None:
+    if first in _HELP and rest:
+        first, rest = rest[0], ("--help",)
+    verb = first.replace("-", "_")
+    if verb in VERBS:
         sys.argv[1:] = rest
         # As the main module, which Lightning starts again for further processes.
-        runpy.run_module(f"cyclegan_audio.{name}", run_name="__main__", alter_sys=True)
-    elif verb in _HELP:
+        runpy.run_module(f"cyclegan_audio.{verb}", run_name="__main__", alter_sys=True)
+    elif first in _HELP:
         print(overview())
-    elif verb in _VERSION:
+    elif first in _VERSION:
         print(version())
     else:
-        near = get_close_matches(name, VERBS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        print(f"error: there is no command {verb!r}{hint} ({PROGRAM} --help lists them)", file=sys.stderr)
+        hint = f"{near_name(verb, VERBS)} ({PROGRAM} --help lists them)"
+        print(f"error: there is no command {first!r}{hint}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -70,6 +74,13 @@ def overview() -> str:
             f"Hear it at once, with a small model that ships here:\n  {START}",
         ]
     )
+
+
+def example_lines(verb: str, arguments: str, width: int) -> str:
+    """Lay out a call of a verb in lines of at most `width` columns, as a shell takes them."""
+    command = f"{PROGRAM} {verb} {arguments}"
+    lines = textwrap.wrap(command, width - 8, break_long_words=False, break_on_hyphens=False)
+    return "  " + " \\\n      ".join(lines)
 
 
 def version() -> str:

@@ -1,5 +1,6 @@
 """Overrides of the command line: paths taken verbatim, and changes to the configuration of an earlier run."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,20 +15,23 @@ from cyclegan_audio.paths import CONF_DIR
 
 MULTIRUN = ("-m", "--multirun")
 _HYDRAS_OWN = ("", "null", "???")
+_SWEEP = re.compile(r"\w+\(.*\)$")
 
 
 def quote_values(arguments: Sequence[str], keys: Collection[str]) -> list[str]:
     """Quote the values of `keys` in `KEY=VALUE`: brackets, commas and signs in names are no grammar.
 
-    What is quoted already, `null`, an interpolation (`${...}`) and the lists of a multirun stay as they are.
+    What is quoted already, `null`, an interpolation (`${...}`) and, in a multirun, lists and sweeps such as
+    `choice(a, b)` stay as they are.
     """
-    if any(argument in MULTIRUN for argument in arguments):
-        return list(arguments)
-    return [_quoted(argument, keys) for argument in arguments]
+    is_sweep = any(argument in MULTIRUN for argument in arguments)
+    return [_quoted(argument, keys, is_sweep) for argument in arguments]
 
 
-def _quoted(argument: str, keys: Collection[str]) -> str:
+def _quoted(argument: str, keys: Collection[str], is_sweep: bool) -> str:
     key, equals, value = argument.partition("=")
+    if is_sweep and ("," in value or _SWEEP.match(value)):
+        return argument
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     if key not in keys or not equals or value in _HYDRAS_OWN or "${" in value or is_quoted:
         return argument

@@ -50,12 +50,15 @@ def keep_run_folder(arguments: list[str]) -> list[str]:
 
 def genre_hint(overrides: Sequence[str]) -> str:
     """Tell how any two genres of the corpus are named, and which it has, for a message on `genre_pair`."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     from cyclegan_audio.data.corpus import Corpus
 
-    named = dict(override.split("=", 1) for override in overrides if "=" in override)
-    corpus = named.get("corpus", "").strip("'")
+    parser = OverridesParser.create()
+    corpora = [parser.parse_override(one).value() for one in overrides if one.startswith("corpus=")]
+    corpus = corpora[-1] if corpora else None
     how = "; any two genres of the corpus can be named: genre_pair.a=NAME genre_pair.b=NAME"
-    if not corpus:
+    if not isinstance(corpus, str):
         return how
     try:
         return f"{how} ({corpus} has {', '.join(Corpus.open(corpus).genres)})"

@@ -11,7 +11,7 @@ from cyclegan_audio.config.overrides import change_run
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.hints import suggest_path
+from cyclegan_audio.hints import command_line, suggest_path
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
 from cyclegan_audio.models.run_folder import CONFIG, LAST
 from cyclegan_audio.models.schedule import LinearDecay
@@ -26,6 +26,7 @@ GROUPS = (
     "vocoder",
 )  # may be chosen anew; the others say what is learnt
 NETWORKS = ("generator", "discriminator", "average_decay", "contrast")
+COMMANDS = {"generator": "train", "network": "train_vocoder"}  # by a part that only their models have
 
 
 def to_resume(run: str) -> Path:
@@ -34,7 +35,10 @@ def to_resume(run: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    return resolve_run(run, prefer=(LAST,))
+    path = resolve_run(run, prefer=(LAST,))
+    if path.is_dir():
+        raise UserError(f"{run} ships without what training goes on from; train a model of your own")
+    return path
 
 
 def settled_config(
@@ -67,6 +71,9 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] =
     except KeyError as error:
         raise UserError(f"{run} does not keep its configuration and cannot be resumed; train anew") from error
     assert isinstance(saved, DictConfig)
+    if networks[0] not in saved.model:
+        other = next(command for part, command in COMMANDS.items() if part in saved.model)
+        raise UserError(f"{run} is a run of {other}; go on by {command_line(other, f'resume={run}')}")
     before = {part: deepcopy(saved.model.get(part)) for part in networks}
     changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
     change_run(saved, changes, GROUPS)

@@ -162,6 +162,8 @@ class Translator:
             UserError: unknown genre, an amount out of range, another shape, no sample rate, a file that
                 cannot be read, samples that are whole numbers, or samples that are not finite.
         """
+        if not to:
+            raise UserError(f"no genre is named; give to=, one of {', '.join(self.targets)}")
         if isinstance(waveform, str | Path):
             decoded, rate = decode(waveform)
             return self(decoded.numpy(), rate, to, on_progress, amount=amount), rate

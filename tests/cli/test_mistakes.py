@@ -1,12 +1,14 @@
 """A wrong command line of Hydra's is answered by one line that says what was meant."""
 
 import builtins
+import shutil
 from pathlib import Path
 
 import pytest
 
 from cyclegan_audio.cli.mistakes import EXTRAS, check_overrides, plain_message
 from cyclegan_audio.config import compose
+from cyclegan_audio.config.overrides import quote_values
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.training.arguments import genre_hint
 
@@ -28,14 +30,15 @@ from cyclegan_audio.training.arguments import genre_hint
         ("+model.loss_weights.cycel=2", r"did you mean model.loss_weights.cycle\?"),
         ("+data.crop_frame=2", r"did you mean \+data.crop_frames\?"),
         ("+trainer.max_tim=3", r"did you mean \+trainer.max_time\?"),
-        (
-            "model=cycelgan",
-            r"there is no model=cycelgan; did you mean cyclegan\?; choose one of cut, .*fastcut",
-        ),
-        ("logger=wandb,abacus", r"there is no logger=abacus; choose one of none, tensorboard, wandb"),
-        ("lofi_rnb", r"'lofi_rnb' names no setting; did you mean genre_pair=lofi_rnb\?"),
-        ("music", r"'music' names no setting; write NAME=VALUE or --NAME VALUE"),
-        ("n_epochs=[", r"'n_epochs=\[' cannot be read .*quotes"),
+        ("model=cycelgan", r"no model=cycelgan; did you mean cyclegan\?; the choices are cut, .*fastcut"),
+        ("logger=abacus", r"there is no logger=abacus; the choices are none, tensorboard, wandb"),
+        ("lofi_rnb", r"there is no setting lofi_rnb; did you mean genre_pair=lofi_rnb\?"),
+        ("music", r"there is no setting music; write NAME=VALUE or --NAME VALUE"),
+        ("corpus", r"the value of corpus cannot be read; write corpus=VALUE"),
+        ("n_epochs=[", r"the value of n_epochs cannot be read; put its value in quotes"),
+        ("epochs=[", r"there is no setting epochs; did you mean n_epochs\?"),
+        ("seed=0,1", r"seed=0,1 names several values; add -m to run each of them"),
+        ("+genre_pair=lofi_rnb", r"write genre_pair=lofi_rnb, without \+"),
     ],
 )
 def test_what_is_wrong_is_one_line(argument, message):
@@ -79,6 +82,11 @@ def test_any_two_genres_can_be_named_and_those_of_the_corpus_are_told(corpus):
     arguments = ["genre_pair=jazz_house", f"corpus='{corpus}'"]
     with pytest.raises(UserError, match=r"genre_pair.a=NAME genre_pair.b=NAME \(.* has high, low\)"):
         check_overrides("train", arguments, {"genre_pair": genre_hint})
+    odd = corpus.with_name("it's, a corpus")
+    shutil.copytree(corpus, odd)
+    (argument,) = quote_values([f"corpus={odd}"], ["corpus"])
+    with pytest.raises(UserError, match=r"it's, a corpus has high, low\)"):
+        check_overrides("train", ["genre_pair=jazz_house", argument], {"genre_pair": genre_hint})
     with pytest.raises(UserError, match=r"genre_pair.b=NAME$"):
         check_overrides("train", ["genre_pair=jazz_house", "corpus=nowhere"], {"genre_pair": genre_hint})
 

@@ -52,9 +52,10 @@ def test_what_is_hydras_stays(argument):
     assert quote_values([argument], KEYS) == [argument]
 
 
-def test_lists_of_a_multirun_stay():
-    arguments = ["-m", "genre_pair.b=jazz,house"]
+def test_lists_of_a_multirun_stay_and_odd_paths_survive_in_it():
+    arguments = ["-m", "genre_pair.b=jazz,house", "corpus=glob(*)"]
     assert quote_values(arguments, KEYS) == arguments
+    assert quote_values(["-m", "corpus=a [b]"], KEYS) == ["-m", "corpus='a [b]'"]
 
 
 @pytest.fixture
