@@ -1,6 +1,7 @@
 """What many tests share: one thread (small tensors are slower with more), random numbers, a small model."""
 
 import dataclasses
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Give each test and its fixtures one thread and the same random numbers, whatever ran before."""
+    """Give each test one thread, the same random numbers and a working Ctrl-C, whatever ran before."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background commands ignore it
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
