@@ -71,8 +71,8 @@ if [ "${TORCH:-$torch}" != "$torch" ]; then
 fi
 
 case $torch in
-    pypi) size="7 GB (3.4 GB to download), most of it CUDA; the CPU build needs 2.1 GB (0.6): make setup TORCH=cpu" ;;
-    cpu) size="2.1 GB (0.6 GB to download)" ;;
+    pypi) size="7 GB (3.4 GB to download), most of it CUDA; the CPU build needs 2.4 GB (0.6): make setup TORCH=cpu" ;;
+    cpu) size="2.4 GB (0.6 GB to download)" ;;
     *) size="about 7 GB" ;;
 esac
 [ -e $stamp ] || echo "Python $(version $venv/bin/python), torch build '$torch': $venv takes $size"
