@@ -68,8 +68,7 @@ def use(python: Path, folder: Path) -> None:
         ("translate", ("demo", SONG, "by_demo", "--to", "rnb"), "by_demo/*.wav"),
         ("translate", ("run", SONG, "by_run", "--to", "rnb"), "by_run/*.wav"),
     ):
-        command = [script, verb] if script.exists() else [python, "-m", f"cyclegan_audio.{verb}"]
-        run([*command, *arguments], folder)
+        run([script, verb, *arguments], folder)
         if not list(folder.glob(out)):
             sys.exit(f"error: {verb} wrote no {out}")
 

@@ -1,8 +1,8 @@
 """Run the tests with other Pythons and packages: `make matrix OLDEST=/path/python3.11 NEWEST=python3.14`.
 
 Each environment is made in a temporary folder, tested and deleted before the next. One is left out where its
-interpreter is `none` or does not run. In the one named CPU torchaudio cannot load: many tests fail there, and what
-counts is that it trains on a corpus which this script's own interpreter prepares, and translates.
+interpreter is `none` or does not run. In the one named CPU torchaudio cannot load: many tests fail there. It
+passes if it trains on a corpus that this script's own interpreter prepares, and translates.
 """
 
 import argparse
