@@ -52,6 +52,7 @@ def suggest_setting(name: str, known: Sequence[str]) -> str:
     parent, _, last = name.rpartition(".")
     ends = {other: other.rpartition(".")[2] for other in known}
     near = [other for other, end in ends.items() if end == last]
+    near = near or [other for other in known if parent and other.startswith(name)]
     near = near or get_close_matches(name, known, n=1, cutoff=0.8)
     near = near or [other for other, end in ends.items() if len(last) > 2 and end.startswith(last)]
     near = near or [

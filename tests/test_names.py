@@ -65,6 +65,7 @@ def test_it_needs_nothing_heavy():
         ("modle.lr", "; did you mean model.lr?"),
         ("model.lrr", "; did you mean model.lr?"),
         ("seed", "; did you mean seed?"),
+        ("model.l", "; did you mean model.lr?"),
         ("weather", ""),
     ],
 )

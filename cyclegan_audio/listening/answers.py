@@ -103,6 +103,8 @@ def _read(path: Path) -> Answers:
             ratings,
             abx,
         )
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; check the path{suggest_path(path)}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is no file of answers of a listening test ({error!r}); ask the listener for it "

@@ -1,6 +1,7 @@
 """A pair as an ONNX file or a torch.export program: written with its card, checked, read back."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -113,6 +114,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path, card: Mapping
     except ImportError as error:
         raise UserError(f"{ONNX} needs packages: pip install 'cyclegan-audio[export]'") from error
     names = [*card["outputs"], *(FOUND[output] for output in card["outputs"])]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are not needed here
     made = torch.onnx.export(
         program, dynamo=True, input_names=[INPUT, STATISTICS], output_names=names, verbose=False
     )

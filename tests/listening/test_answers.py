@@ -92,3 +92,9 @@ def test_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="no file of answers"):
         read([tmp_path / "x.json"])
+
+
+def test_a_file_that_is_not_there_is_told_with_one_like_it(tmp_path):
+    (tmp_path / "ann.json").write_text("{}")
+    with pytest.raises(UserError, match=r"an.json does not exist; check the path; did you mean .*ann.json\?"):
+        read([tmp_path / "an.json"])
