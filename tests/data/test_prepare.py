@@ -101,7 +101,7 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned
         (["corpus=out"], "no genre is given"),
         (["--genre", "lofi=lofi", "--genre", "lofi=trap", "corpus=out"], "given twice"),
         (["--genre", "lofi", "corpus=out"], "is not NAME=FOLDER"),
-        (["corpus=out", "--genre"], "--genre needs a value"),
+        (["corpus=out", "--genre"], "--genre needs NAME=FOLDER"),
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
         (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),

@@ -121,7 +121,7 @@ def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
     write(out / song.name, torch.zeros(10), 8000)
     before = (out / song.name).read_bytes()
     command = (run, song, out, "--to", "trap", "--vocoder", "mask")
-    assert "kept as it is; --overwrite" in refused(capsys, *command)
+    assert "is kept; --overwrite" in refused(capsys, *command)
     write(song.with_name("b.wav"), torch.randn(1, 9000) * 0.1, 8000)
     translate.main([str(word) for word in (run, song.parent, out, "--to", "trap", "--vocoder", "mask")])
     assert "1 of 2 songs are there already" in capsys.readouterr().out
