@@ -8,7 +8,11 @@ from cyclegan_audio.errors import UserError
 _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")  # Hydra's own
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
+_SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")
+_OWN_CONFIGURATION = ("--config", "-cd", "-cn", "-cp")
+_MODES = ("-m", "--multirun", "-r", "--run", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion")
 _CFG = ("job", "hydra", "all")
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
 def to_overrides(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
@@ -22,10 +26,14 @@ def to_overrides(arguments: Sequence[str], switches: Collection[str]) -> list[st
         switches: names of settings that are true or false, which need no value.
 
     Raises:
-        UserError: an unknown option of one dash, or one of Hydra's with a wrong value.
+        UserError: an unknown option of one dash, or one of Hydra's with a wrong value, or two of them that
+            exclude each other.
     """
     overrides: list[str] = []
     words = list(arguments)
+    modes = [word.partition("=")[0] for word in words if word.partition("=")[0] in _MODES]
+    if len(modes) > 1:
+        raise UserError(f"{modes[0]} and {modes[1]} do not go together; leave one of them out")
     while words:
         word = words.pop(0)
         option, equals, value = word.removeprefix("--").partition("=")
@@ -58,6 +66,25 @@ def _check_hydras(word: str, following: Sequence[str]) -> None:
         value = value if equals else next(iter(following), "")
         if value not in _CFG:
             raise UserError(f"--cfg needs one of {', '.join(_CFG)}; write --cfg job")
+
+
+def overrides_among(arguments: Sequence[str]) -> list[str] | None:
+    """Return the arguments that are overrides; None where an option brings configuration of the user's own.
+
+    Args:
+        arguments: as Hydra takes them.
+    """
+    found, words = [], list(arguments)
+    while words:
+        word = words.pop(0)
+        if word.startswith((*_OWN_CONFIGURATION, "hydra.searchpath")):
+            return None
+        if not word.startswith("-"):
+            found.append(word)
+        elif word in _SHORT_WITH_VALUE or word.removeprefix("--") in _WITH_VALUE:
+            is_told = words and (word not in ("--info", "-i") or words[0] in _INFO)
+            del words[: bool(is_told)]
+    return [word for word in found if word]
 
 
 def to_options(arguments: Sequence[str], names: Collection[str], switches: Collection[str]) -> list[str]:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cyclegan_audio.cli.conf_text import choices_of, groups_of
+from cyclegan_audio.cli.dialects import overrides_among
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import MULTIRUN
 from cyclegan_audio.errors import UserError
@@ -39,20 +40,18 @@ def check_overrides(verb: str, arguments: Sequence[str], hints: Mapping[str, Hin
     Raises:
         UserError: says which, and what was meant perhaps.
     """
-    words = [argument for argument in arguments if argument and not argument.startswith("-")]
+    words = overrides_among(arguments)
+    if words is None:
+        return  # which choices and settings there are is then Hydra's to say
     groups = {group.name for group in groups_of(verb)}
     overrides = [_parsed(verb, word, groups) for word in words]
-    is_sweep = any(argument in MULTIRUN for argument in arguments)
+    is_sweep = any(argument in (*MULTIRUN, "hydra.mode=MULTIRUN") for argument in arguments)
+    if several := [one.input_line for one in overrides if one.is_sweep_override() and not is_sweep]:
+        raise UserError(f"{several[0]} names several values; add -m to run each of them")
     chosen: dict[str, str] = {}
-    for override in overrides:
-        key = override.key_or_group
-        if override.is_sweep_override() and not is_sweep:
-            raise UserError(f"{override.input_line} names several values; add -m to run each of them")
-        if key in groups:
-            if _is_added(override):
-                raise UserError(f"write {str(override.input_line).lstrip('+')}, without +")
-            for value in _choices(override, words, hints or {}):
-                chosen[key] = f"{key}={value}"
+    for override in (one for one in overrides if one.key_or_group in groups):
+        for value in _choices(override, words, hints or {}):
+            chosen[override.key_or_group] = f"{override.key_or_group}={value}"
     cfg = _composed(verb, list(chosen.values()))
     for override in overrides:
         if override.key_or_group not in groups and "/" not in override.key_or_group:
@@ -95,8 +94,10 @@ def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]
     """The choices that an override makes in its group; none where it takes the group away.
 
     Raises:
-        UserError: there is no such choice.
+        UserError: there is no such choice, or `+` stands before it.
     """
+    if _is_added(override):
+        raise UserError(f"write {str(override.input_line).lstrip('+')}, without +")
     group, value = override.key_or_group, override.value()
     if override.is_delete() or value is None:
         return []

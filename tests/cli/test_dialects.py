@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.cli.dialects import to_options, to_overrides
+from cyclegan_audio.cli.dialects import overrides_among, to_options, to_overrides
 from cyclegan_audio.errors import UserError
 
 SWITCHES = ("page", "screening.voice.enabled")
@@ -26,7 +26,7 @@ NAMES = ("corpus", "keep_all", "to")
         (["--seed", "-1"], ["seed=-1"]),
         (["--corpus", "--no-page"], ["corpus", "page=false"]),  # Hydra's message says what is missing
         (["--helpp"], ["helpp"]),
-        (["-m", "--multirun", "--cfg", "job", "--config-dir=x", "+a=1", "~b"],) * 2,
+        (["--cfg", "job", "--config-dir=x", "+a=1", "~b"],) * 2,
         (["--"], ["--"]),
     ],
 )
@@ -42,6 +42,7 @@ def test_options_become_overrides(arguments, overrides):
         (["--cfg"], "--cfg needs one of job"),
         (["-c"], "--cfg needs one of job"),
         (["--multirun=1"], "--multirun takes no value"),
+        (["-m", "--cfg", "job"], "-m and --cfg do not go together"),
     ],
 )
 def test_what_hydra_would_answer_with_its_usage_is_one_line(arguments, message):
@@ -78,3 +79,19 @@ def test_a_file_of_that_name_is_a_file(tmp_path, monkeypatch):
 def test_a_switch_is_true_or_false():
     with pytest.raises(UserError, match="keep_all is either true or false"):
         to_options(["keep_all=2"], NAMES, ("keep_all",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "overrides"),
+    [
+        (["a=1", "-m", "--cfg", "job", "b=2", ""], ["a=1", "b=2"]),
+        (["--info", "a=1"], ["a=1"]),
+        (["--info", "defaults", "a=1"], ["a=1"]),
+        (["-p", "model", "--hydra-help", "~b"], ["~b"]),
+        (["a=1", "--config-name=x"], None),
+        (["a=1", "-cp", "x"], None),
+        (["hydra.searchpath=[x]"], None),
+    ],
+)
+def test_hydras_options_are_no_overrides(arguments, overrides):
+    assert overrides_among(arguments) == overrides

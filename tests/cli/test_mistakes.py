@@ -60,6 +60,10 @@ def test_what_is_wrong_is_one_line(argument, message):
         ["++n_epochs=3", "n_epochs_decay=1,2", "-m", "genre_pair=lofi_rnb,trap_rnb", "~callbacks.artifacts"],
         ["experiment=identity_ablation", "model.engine.compile=true", "launcher=joblib"],
         ["run_dir='a=b, [c]'", "corpus=null", "mel=null"],
+        ["-m", "--cfg", "job", "--package", "model", "seed=0,1", "--info", "defaults"],
+        ["seed=0,1", "hydra.mode=MULTIRUN"],
+        ["--config-dir", "mine", "experiment=mine", "-m"],
+        ["-cd", "mine", "experiment=mine"],
     ],
 )
 def test_what_somebody_reads_is_let_through(arguments):
