@@ -54,7 +54,7 @@ wheel: setup ## build the wheel, install it alone, and prepare, train and transl
 
 # make matrix OLDEST=/path/python3.11 NEWEST=/path/python3.14 COLAB=/path/python3.13 CPU=/path/python3.11
 # CPU_TORCH: what installs the CPU build of torch 2.13.0, else pytorch.org's index.
-matrix: setup ## run the tests with the oldest, the newest and Colab's packages, and without torchaudio: hours
+matrix: setup ## run the tests with the oldest, the newest and Colab's packages, and without torchaudio: an hour
 	$(BIN)/python experiments/009_install/matrix.py $(foreach name,OLDEST NEWEST COLAB CPU,\
 		$(if $($(name)),$(name)=$($(name)))) $(if $(CPU_TORCH),--cpu-torch $(CPU_TORCH))
 
