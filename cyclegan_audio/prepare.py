@@ -121,7 +121,7 @@ def main(cfg: "DictConfig") -> None:
     warnings = show_corpus(rows, limits)
     if cfg.page:
         draw_page(folder, rows, warnings, source)
-    _say_end(folder, rows)
+    say_end(folder, rows)
 
 
 def show_corpus(rows: "list[Row]", limits: "FairLimits") -> list[str]:
@@ -143,8 +143,8 @@ def show_corpus(rows: "list[Row]", limits: "FairLimits") -> list[str]:
     return warnings
 
 
-def _say_end(folder: Path, rows: "list[Row]") -> None:
-    """What was written, which songs lost most, and what comes next."""
+def say_end(folder: Path, rows: "list[Row]") -> None:
+    """Print which songs lost most, what was written, which genre cannot be trained on, and what is next."""
     from cyclegan_audio.corpus_page import PAGE
     from cyclegan_audio.data.rows import most_lost
 
@@ -154,12 +154,12 @@ def _say_end(folder: Path, rows: "list[Row]") -> None:
     print(f"{minutes:.1f} minutes of music in {folder}")
     if (folder / PAGE).is_file():
         print(f"page: {folder / PAGE}")
-    for genre in sorted(
-        {row["genre"] for row in rows} - {row["genre"] for row in rows if row["split"] == "train"}
-    ):
+    trained_on = sorted({row["genre"] for row in rows if row["split"] == "train"})
+    for genre in sorted({row["genre"] for row in rows}.difference(trained_on)):
         log.warning("warning: %s has no training clips, so it cannot be trained on; add songs", genre)
-    a, b, *_ = sorted({row["genre"] for row in rows if row["kept"]})
-    say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
+    if len(trained_on) > 1:
+        a, b, *_ = trained_on
+        say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
 
 
 def draw_page(folder: Path, rows: "list[Row]", warnings: Sequence[str], source: "Source") -> None:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
@@ -91,7 +91,7 @@ def _parsed(verb: str, word: str, groups: Collection[str]) -> Override:
 
 
 def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]) -> list[str]:
-    """The choices that an override makes in its group; none where it takes the group away.
+    """The choices that an override makes in its group; none where it deletes it, or Hydra looks them up.
 
     Raises:
         UserError: there is no such choice, or `+` stands before it.
@@ -99,9 +99,12 @@ def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]
     if _is_added(override):
         raise UserError(f"write {str(override.input_line).lstrip('+')}, without +")
     group, value = override.key_or_group, override.value()
+    if override.is_sweep_override() and not isinstance(value, ChoiceSweep):  # such as glob(*)
+        return []
     if override.is_delete() or value is None:
         return []
-    wanted = [str(one) for one in (value.list if isinstance(value, ChoiceSweep) else [value])]
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    wanted = [one.text if isinstance(one, QuotedString) else str(one) for one in values]
     for one in wanted:
         if not (CONF_DIR / group / f"{one}.yaml").is_file():
             there = choices_of(group)

@@ -9,13 +9,13 @@ from cyclegan_audio.comparison.sections import contrast_section, numbers, settin
 from cyclegan_audio.comparison.settings import columns
 from cyclegan_audio.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.comparison.words import conclusion, warnings
+from cyclegan_audio.defaults import LISTENING_RUNS
 from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.pages import as_json, render, require_writable, write_whole
 from cyclegan_audio.training.jobs import jobs_of
 
 HTML_FILE, JSON_FILE = "compare.html", "compare.json"
 WHAT = "the comparison"
-MOST_HEARD = 6  # runs in one listening test
 
 
 def compare(
@@ -51,7 +51,7 @@ def compare(
     write_whole(folder, texts, WHAT)
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))
-    if heard := [run.as_argument for run in found[:MOST_HEARD] if run.as_argument.exists()]:
+    if heard := [run.as_argument for run in found[:LISTENING_RUNS] if run.as_argument.exists()]:
         say_next(command_line("listening_test", *heard))
     return page
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from cyclegan_audio.comparison.settings import flat, learnt_by, name_apart
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
-from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
+from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.opening import open_corpus
@@ -22,7 +22,6 @@ from cyclegan_audio.progress import with_progress
 from cyclegan_audio.training.jobs import jobs_of, what_failed
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
-MOST_RUNS = 6
 ANALYSIS = "analysis.json"
 
 
@@ -82,9 +81,9 @@ def _expanded(runs: Sequence[str | Path]) -> list[str | Path]:
     for run in runs:
         jobs = jobs_of(Path(run))
         out += [job for job in jobs if not what_failed(job)] if jobs else [run]
-    if not 1 <= len(out) <= MOST_RUNS:
+    if not 1 <= len(out) <= LISTENING_RUNS:
         raise UserError(
-            f"a listening test takes 1 to {MOST_RUNS} runs, not {len(out)}; name those that matter"
+            f"a listening test takes 1 to {LISTENING_RUNS} runs, not {len(out)}; name those that matter"
         )
     return out
 

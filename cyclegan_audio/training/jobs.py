@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -183,7 +184,10 @@ def count_jobs(config: DictConfig) -> int | None:
     swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
     last = {override.key_or_group: override for override in overrides}  # the command line goes before params
-    return math.prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
+    try:
+        return math.prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
+    except HydraException:  # glob(*) and the like, which only Hydra can look up
+        return None
 
 
 def jobs_of(folder: Path) -> list[Path]:

@@ -62,6 +62,8 @@ def test_what_is_wrong_is_one_line(argument, message):
         ["run_dir='a=b, [c]'", "corpus=null", "mel=null"],
         ["-m", "--cfg", "job", "--package", "model", "seed=0,1", "--info", "defaults"],
         ["seed=0,1", "hydra.mode=MULTIRUN"],
+        ["-m", "genre_pair=glob(lofi*)", "model.optimizer.lr=interval(1e-5,1e-3)", "seed=range(3)"],
+        ["-m", "genre_pair='lofi_rnb',trap_rnb", "model=choice(cut,cyclegan)"],
         ["--config-dir", "mine", "experiment=mine", "-m"],
         ["-cd", "mine", "experiment=mine"],
     ],

@@ -169,3 +169,18 @@ def test_shards_through_a_launcher_merge_to_the_corpus_of_one_command(run, tmp_p
     assert len(Corpus.open(tmp_path / "shared").clips("lofi", "train")) == 2
     assert shared == alone
     assert {path.name for path in tmp_path.iterdir()} == {"lofi", "trap", "alone", "shared", "runs"}
+
+
+def test_a_genre_without_training_clips_is_told_and_not_suggested(tmp_path, capsys, caplog):
+    splits = {"jazz": "train", "lofi": "val", "trap": "train"}
+    rows = [
+        {"genre": genre, "source": "a.wav", "split": split, "kept": True, "reason": "", "duration_s": 30.0}
+        for genre, split in splits.items()
+    ]
+    prepare.say_end(tmp_path, rows)
+    assert "warning: lofi has no training clips, so it cannot be trained on" in caplog.text
+    said = capsys.readouterr().out
+    assert "1.5 minutes of music in" in said
+    assert said.endswith("genre_pair.a=jazz genre_pair.b=trap\n")
+    prepare.say_end(tmp_path, rows[:2])
+    assert "next:" not in capsys.readouterr().out

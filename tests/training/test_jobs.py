@@ -101,6 +101,7 @@ def test_a_job_that_failed_in_its_report_keeps_what_it_was_trained_to(tmp_path):
         (["seed=1,2,3", "model=cut,cyclegan", "n_epochs=1"], {}, 6),
         (["seed=range(4)"], {"params": {"seed": "0,1", "n_epochs": "1,2,3"}}, 12),
         (["seed=1"], {}, 1),
+        (["genre_pair=glob(lofi*)", "seed=1,2"], {}, None),
         (["seed=range(4)"], {"_target_": "OptunaSweeper", "n_trials": 20}, 20),
         (["seed=range(4)"], {"_target_": "Other"}, None),
     ],
