@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +60,14 @@ class TrackRecord:
         return clip_id(self.array, clip["start_s"])
 
 
+class HashedFile(NamedTuple):
+    """A source file with the SHA-256 of its bytes, or with the reason why it cannot be read."""
+
+    file: SourceFile
+    content: str
+    reason: str = ""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrackMaker:
     """Makes the arrays and the record of source files in a corpus folder, in any order."""
@@ -69,26 +77,32 @@ class TrackMaker:
     clip: ClipSettings
     rules: ScreeningRules
 
-    def find(self, file: SourceFile, with_audio: bool) -> TrackRecord | None:
-        """The record of a file that is done already, whole and undamaged."""
+    def hash(self, file: SourceFile) -> HashedFile:
+        """Hash a file, the only time that `prepare` does so; nothing is raised where it cannot be read."""
         try:
-            content = file.digest()
+            return HashedFile(file, file.digest())
         except OSError as error:
-            return self._dropped(file, "", f"cannot be read ({error.strerror})")
+            return HashedFile(file, "", f"cannot be read ({error.strerror})")
         except UserError as error:
-            return self._dropped(file, "", _said(error, file))
+            return HashedFile(file, "", _said(error, file))
+
+    def find(self, hashed: HashedFile, with_audio: bool) -> TrackRecord | None:
+        """Read the record of a file that is done already, whole and undamaged, or cannot be read."""
+        file, content, reason = hashed
+        if reason:
+            return self._dropped(file, content, reason)
         record = read_record(self.folder / "tracks" / f"{self._array(file, content)}.json")
         return record if record and is_whole(self.folder, record, with_audio) else None
 
-    def make(self, file: SourceFile, with_audio: bool) -> TrackRecord:
-        """The record of `file`, read from the corpus where it is done already.
+    def make(self, hashed: HashedFile, with_audio: bool) -> TrackRecord:
+        """Process a file, or read its record where it is done already.
 
         Raises:
             OSError: the corpus cannot be written.
         """
-        if (done := self.find(file, with_audio)) is not None:
+        if (done := self.find(hashed, with_audio)) is not None:
             return done
-        content = file.digest()
+        file, content, _ = hashed
         torch.set_num_threads(1)  # files go in parallel; one thread each also keeps every bit the same
         try:
             record = self._process(file, content, with_audio)
@@ -96,9 +110,9 @@ class TrackMaker:
             record = self._dropped(file, content, _said(error, file))
         return self._keep(record)
 
-    def give_up(self, file: SourceFile, reason: str) -> TrackRecord:
-        """The record of a file that cannot even be tried."""
-        return self._keep(self._dropped(file, file.digest(), reason))
+    def give_up(self, hashed: HashedFile, reason: str) -> TrackRecord:
+        """Keep a record of a file that cannot even be tried."""
+        return self._keep(self._dropped(hashed.file, hashed.content, reason))
 
     def _keep(self, record: TrackRecord) -> TrackRecord:
         text = json.dumps(dataclasses.asdict(record), indent=0)

@@ -13,25 +13,30 @@ from concurrent.futures.process import BrokenProcessPool
 import torch
 
 from cyclegan_audio.data.sources import SourceFile
-from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
+from cyclegan_audio.data.tracks import HashedFile, TrackMaker, TrackRecord
 from cyclegan_audio.progress import with_progress
 
 CRASHED = "the decoder crashed"
 _WATCH_S = 1.0
 
 
+def hash_files(maker: TrackMaker, files: Sequence[SourceFile], workers: int | None) -> list[HashedFile]:
+    """Hash all files, in their order."""
+    with ThreadPoolExecutor(workers or n_cores()) as threads:  # hashing leaves the interpreter's lock
+        hashed = threads.map(maker.hash, files)
+        return list(with_progress(hashed, "looking for what is done", len(files), "files"))
+
+
 def make_tracks(
-    maker: TrackMaker, files: Sequence[SourceFile], with_audio: bool, workers: int | None
+    maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool, workers: int | None
 ) -> list[TrackRecord]:
-    """Records in the order of the files. Those that are done are only hashed."""
-    n_workers = workers or n_cores()
-    with ThreadPoolExecutor(n_workers) as threads:  # hashing leaves the interpreter's lock
-        looked_up = threads.map(lambda file: maker.find(file, with_audio), files)
-        done = list(with_progress(looked_up, "looking for what is done", len(files), "files"))
+    """Process the files that are not done already; returns the records in the order of the files."""
+    with ThreadPoolExecutor(workers or n_cores()) as threads:
+        done = list(threads.map(lambda file: maker.find(file, with_audio), files))
     missing = [file for file, record in zip(files, done, strict=True) if record is None]
     if not missing:
         return [record for record in done if record is not None]
-    n_workers = min(n_workers, len(missing))
+    n_workers = min(workers or n_cores(), len(missing))
     if n_workers > 1:
         made = _Processes(maker, missing, with_audio, n_workers).results()
     else:
@@ -45,7 +50,7 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serially(maker: TrackMaker, files: Sequence[SourceFile], with_audio: bool) -> Iterator[TrackRecord]:
+def _serially(maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool) -> Iterator[TrackRecord]:
     n_threads = torch.get_num_threads()
     try:
         for file in files:
@@ -58,7 +63,7 @@ class _Processes:
     """Makes files in processes. All are handed out at once."""
 
     def __init__(
-        self, maker: TrackMaker, files: Sequence[SourceFile], with_audio: bool, n_workers: int
+        self, maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool, n_workers: int
     ) -> None:
         self.maker, self.files, self.with_audio, self.n_workers = maker, files, with_audio, n_workers
         self.futures: list[Future[TrackRecord]] = []
@@ -86,7 +91,7 @@ class _Processes:
         finally:
             self.pool.shutdown(cancel_futures=True)
 
-    def _alone(self, file: SourceFile) -> TrackRecord:
+    def _alone(self, file: HashedFile) -> TrackRecord:
         with _pool(1) as pool:
             record = _result(pool.submit(self.maker.make, file, self.with_audio))
         return record or self.maker.give_up(file, CRASHED)

@@ -34,7 +34,7 @@ from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import MelFile, Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
 from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
-from cyclegan_audio.data.working import make_tracks
+from cyclegan_audio.data.working import hash_files, make_tracks
 from cyclegan_audio.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
@@ -90,10 +90,18 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
     source_files = _files(source)
     with _writing(folder):
         _begin(folder, source, settings, {file.genre for file in source_files})
-        records = _make_tracks(folder, source_files, settings, source.split_by)
+        maker = _maker(folder, settings)
+        hashed = hash_files(maker, source_files, settings.workers)
+        records = make_tracks(maker, hashed, settings.audio == "all", settings.workers)
         if is_new and _empty_genre(records):
             shutil.rmtree(folder)
-        return _finish(folder, source, settings, records)
+        rows = _rows(records, settings, source.split_by)
+        if settings.audio == "heldout":
+            held_out = _held_out(rows)
+            wanted = [file for file, r in zip(hashed, records, strict=True) if r.array in held_out]
+            make_tracks(maker, wanted, True, settings.workers)
+        _finish(folder, source, settings, records, rows)
+    return rows
 
 
 def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, shard: Shard) -> int:
@@ -102,8 +110,9 @@ def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, 
     source_files = _files(source)
     with _writing(folder):
         _begin(folder, source, settings, {file.genre for file in source_files})
-        share = shard.share(source_files)
-        records = make_tracks(_maker(folder, settings), share, settings.audio != "none", settings.workers)
+        maker = _maker(folder, settings)
+        hashed = hash_files(maker, shard.share(source_files), settings.workers)
+        records = make_tracks(maker, hashed, settings.audio != "none", settings.workers)
         shard.write(folder, settings.key, records)
     return len(records)
 
@@ -122,7 +131,8 @@ def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, c
         require_same_settings(
             folder, settings.mel, settings.clip.seconds, {record.genre for record in records}
         )
-        rows = _finish(folder, source, settings, records)
+        rows = _rows(records, settings, source.split_by)
+        _finish(folder, source, settings, records, rows)
     return rows
 
 
@@ -156,39 +166,35 @@ def _begin(folder: Path, source: Source, settings: CorpusSettings, genres: set[s
         _write_json(folder / DESCRIPTION, _describe(source, genres, settings))
 
 
-def _finish(folder: Path, source: Source, settings: CorpusSettings, records: list[TrackRecord]) -> list[Row]:
-    """From here on the corpus is one: description, manifest, and nothing that belongs to neither."""
-    if empty := _empty_genre(records):
-        raise UserError(empty)
-    rows = _rows(records, settings, source.split_by)
+def _finish(
+    folder: Path, source: Source, settings: CorpusSettings, records: list[TrackRecord], rows: list[Row]
+) -> None:
+    """Write description and manifest, which make the folder a corpus, and remove what belongs to neither."""
     _write_json(folder / DESCRIPTION, _describe(source, {record.genre for record in records}, settings))
     _write_manifest(folder, rows)
     _remove_stale(folder, rows, records, settings)
     _warn(records, settings.split, source.split_by)
-    return rows
 
 
 def _maker(folder: Path, settings: CorpusSettings) -> TrackMaker:
     return TrackMaker(folder, settings.mel, settings.clip, settings.screening)
 
 
-def _make_tracks(
-    folder: Path, source_files: list[SourceFile], settings: CorpusSettings, split_by: str
-) -> list[TrackRecord]:
-    maker = _maker(folder, settings)
-    records = make_tracks(maker, source_files, settings.audio == "all", settings.workers)
-    if settings.audio == "heldout":
-        rows = _rows(records, settings, split_by)
-        held_out = {row["array"] for row in rows if row["split"] not in ("train", "")}
-        files = zip(source_files, records, strict=True)
-        wanted = [file for file, record in files if record.array in held_out]
-        make_tracks(maker, wanted, True, settings.workers)
-    return records
-
-
 def _rows(records: list[TrackRecord], settings: CorpusSettings, split_by: str) -> list[Row]:
+    """Make the rows of the manifest; the search for near-duplicates, the slow part, runs here alone.
+
+    Raises:
+        UserError: a genre has no clip to train on.
+    """
+    if empty := _empty_genre(records):
+        raise UserError(empty)
     dropped = settings.screening.check_corpus(records)
     return manifest_rows(records, settings.clip.seconds, settings.split, split_by, dropped)
+
+
+def _held_out(rows: list[Row]) -> set[str]:
+    """List the arrays with kept clips outside of training."""
+    return {row["array"] for row in rows if row["split"] not in ("train", "")}
 
 
 def _empty_genre(records: list[TrackRecord]) -> str:
@@ -260,8 +266,7 @@ def _remove_stale(
 ) -> None:
     """Remove arrays and records that the manifest no longer names, and what an interrupted run left."""
     kept = {row["array"] for row in rows if row["kept"]}
-    held_out = {row["array"] for row in rows if row["split"] not in ("train", "")}
-    audio = {"all": kept, "heldout": held_out, "none": set()}[settings.audio]
+    audio = {"all": kept, "heldout": _held_out(rows), "none": set()}[settings.audio]
     wanted = {"mels": kept, "audio": audio, "tracks": {record.array for record in records}}
     for part, names in wanted.items():
         for path in (folder / part).iterdir():

@@ -27,7 +27,7 @@ from cyclegan_audio.data.pieces import ClipSettings, Piece, PieceStream
 from cyclegan_audio.data.screening import ScreeningRules, Voice
 from cyclegan_audio.data.sources import SourceFile
 from cyclegan_audio.data.tracks import TrackMaker
-from cyclegan_audio.data.working import make_tracks
+from cyclegan_audio.data.working import hash_files, make_tracks
 
 CLIP_S = 4.0
 AUDIBLE_DB = 50.0
@@ -109,7 +109,8 @@ def whole(mel: MelSettings, rules: ScreeningRules, paths: list[Path], scratch: P
     for part in ("mels", "audio", "tracks"):
         (scratch / part).mkdir(parents=True)
     files = [SourceFile("music", path, str(path)) for path in paths]
-    make_tracks(TrackMaker(scratch, mel, ClipSettings(CLIP_S), rules), files, True, workers)
+    maker = TrackMaker(scratch, mel, ClipSettings(CLIP_S), rules)
+    make_tracks(maker, hash_files(maker, files, workers), True, workers)
 
 
 def in_turns(stages: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

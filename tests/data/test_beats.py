@@ -119,11 +119,11 @@ def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, 
     (tmp_path / "tracks").mkdir()
     made = settings(clip=ClipSettings(4.0, align="beats"))
     maker = TrackMaker(tmp_path, made.mel, made.clip, made.screening)
-    record = maker.make(SourceFile("drums", song, "song.wav", score="one"), True)
+    record = maker.make(maker.hash(SourceFile("drums", song, "song.wav", score="one")), True)
     assert [clip["start_s"] for clip in record.clips] == [4.0 * number for number in range(11)]
     arrays = {"drums": torch.zeros(2, 128, 189).byte().numpy(), "drums_start_s": np.array([0.0, 4.0])}
     np.savez(tmp_path / "mels.npz", **arrays)
-    refused = maker.make(PublishedMix("drums", tmp_path / "mels.npz", "mels.npz"), True)
+    refused = maker.make(maker.hash(PublishedMix("drums", tmp_path / "mels.npz", "mels.npz")), True)
     assert (refused.reason, refused.clips) == ("has no audio for clip.align=beats", [])
 
 

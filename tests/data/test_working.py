@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from noise_songs import write_genres, write_noise
@@ -12,7 +13,7 @@ from test_writer import contents
 from cyclegan_audio.config import compose
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.shards import Shard
-from cyclegan_audio.data.sources import FolderSource, SourceFile
+from cyclegan_audio.data.sources import FolderSource, MelFile, SourceFile
 from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.errors import UserError
 
@@ -20,15 +21,33 @@ CLIP = "clip.seconds=1"
 
 
 @dataclass(frozen=True)
-class Deadly(SourceFile):
+class Deadly(MelFile):
     """A file on which a decoder crashes, as a damaged one may do to FFmpeg."""
 
     parent: int = 0
 
+    def mels(self, mel, n_frames):
+        assert os.getpid() != self.parent
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield 0.0, None, ""
+
+
+@dataclass(frozen=True)
+class Noted(SourceFile):
+    """A file that notes each time that it is hashed, whatever process does so."""
+
+    log: Path = Path()
+
     def digest(self):
-        if os.getpid() != self.parent:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self.log.open("a") as handle:
+            handle.write(f"{self.genre}/{self.source}\n")
         return super().digest()
+
+
+class WithNoted(FolderSource):
+    def files(self):
+        log = self.genres["lofi"].parent / "hashed.txt"
+        return [Noted(f.genre, f.path, f.source, log=log) for f in super().files()]
 
 
 class WithDeadly(FolderSource):
@@ -52,6 +71,23 @@ def test_processes_give_the_same_bytes_as_one(tmp_path, settings):
     prepare_corpus(source, tmp_path / "one", settings(workers=1))
     prepare_corpus(source, tmp_path / "three", settings(workers=3))
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
+
+
+@pytest.mark.parametrize("audio", ["all", "heldout", "none"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_run_hashes_a_file_once(tmp_path, settings, audio, workers):
+    source = WithNoted(write_genres(tmp_path))
+    everything = sorted(f"{file.genre}/{file.source}" for file in source.files())
+    for _ in ("new", "done before"):
+        prepare_corpus(source, tmp_path / "out", settings(audio=audio, workers=workers))
+        hashed = (tmp_path / "hashed.txt").read_text().splitlines()
+        assert sorted(hashed) == everything
+        (tmp_path / "hashed.txt").unlink()
+
+
+def test_a_shard_hashes_its_files_once(tmp_path, settings):
+    n_files = prepare_shard(WithNoted(write_genres(tmp_path)), tmp_path / "out", settings(), Shard(0, 2))
+    assert len((tmp_path / "hashed.txt").read_text().splitlines()) == n_files > 0
 
 
 def test_a_crash_costs_only_its_file(tmp_path, settings, sigterm_ignored):

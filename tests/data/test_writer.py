@@ -9,6 +9,7 @@ from noise_songs import write_genres, write_noise
 
 from cyclegan_audio.audio import files
 from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.data.screening import NearDuplicates
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import prepare_corpus
 from cyclegan_audio.errors import UserError
@@ -215,6 +216,20 @@ def test_folders_that_cannot_take_a_corpus(tmp_path, settings):
     with pytest.raises(UserError, match="not empty and no corpus"):
         prepare_corpus(source, tmp_path / "lofi", settings())
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("audio", ["all", "heldout", "none"])
+def test_duplicates_are_searched_once(tmp_path, settings, monkeypatch, audio):
+    searches = []
+    find = NearDuplicates.find
+
+    def counted(self, clips):
+        searches.append(clips)
+        return find(self, clips)
+
+    monkeypatch.setattr(NearDuplicates, "find", counted)
+    prepare_corpus(FolderSource(write_genres(tmp_path)), tmp_path / "out", settings(audio=audio))
+    assert len(searches) == 1
 
 
 def test_a_damaged_manifest_is_written_anew(tmp_path, settings):
