@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,11 +11,22 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.fair import median_of
 from cyclegan_audio.errors import UserError
 
-if TYPE_CHECKING:
-    from cyclegan_audio.data.corpus import Clip
-
 LOUDNESS, BANDWIDTH = "loudness", "bandwidth"
 KINDS = (LOUDNESS, BANDWIDTH)
+
+
+class MeasuredClip(Protocol):
+    """A clip with what was measured of its audio; None where there is none."""
+
+    @property
+    def loudness_lufs(self) -> float | None:
+        """Integrated loudness of the mono mix."""
+        ...
+
+    @property
+    def bandwidth_hz(self) -> float | None:
+        """Frequency where content ends."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +45,11 @@ class Match:
 
     @classmethod
     def of(
-        cls, clips: Mapping[str, Sequence["Clip"]], kinds: Collection[str], mel: MelSettings, corpus_name: str
+        cls,
+        clips: Mapping[str, Sequence[MeasuredClip]],
+        kinds: Collection[str],
+        mel: MelSettings,
+        corpus_name: str,
     ) -> "Match":
         """From training clips by genre: the mean of the genres' median loudness, the lowest median bandwidth.
 
@@ -107,7 +122,9 @@ class Match:
         return " and ".join(said)
 
 
-def _medians(clips: Mapping[str, Iterable["Clip"]], field: str, kind: str, corpus_name: str) -> list[float]:
+def _medians(
+    clips: Mapping[str, Iterable[MeasuredClip]], field: str, kind: str, corpus_name: str
+) -> list[float]:
     """The median over the clips of each genre."""
     found = []
     for genre, own in clips.items():
