@@ -13,7 +13,8 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.picture_levels import SHAPE, read_levels
 from cyclegan_audio.data.published import levels_to_db, require_range, require_shape
-from cyclegan_audio.data.sources import GenreFolders, MelFile, SourceFile, as_text
+from cyclegan_audio.data.sources.base import MelFile, SourceFile, as_text
+from cyclegan_audio.data.sources.folders import GenreFolders
 from cyclegan_audio.errors import UserError
 
 SUFFIX = ".png"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.sources import MelFile, SourceFile, as_text
+from cyclegan_audio.data.sources.base import MelFile, SourceFile, as_text
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import suggest_path
 

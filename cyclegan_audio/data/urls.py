@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.config import slug
-from cyclegan_audio.data.sources import FolderSource, SourceFile, as_text
+from cyclegan_audio.data.sources.base import SourceFile, as_text
+from cyclegan_audio.data.sources.folders import FolderSource
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import suggest_path
 

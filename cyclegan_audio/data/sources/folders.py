@@ -1,83 +1,16 @@
-"""Where music comes from: each class lists source files by genre; `conf/source/` configures them."""
+"""Folders of audio files as a source (`source=folders`), and what sources with a folder a genre share."""
 
-import hashlib
 import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import Any
 
 from cyclegan_audio.audio.files import AUDIO_SUFFIXES, find_audio
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.sources.base import SourceFile, as_text
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import suggest_path
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file of music.
-
-    Attributes:
-        genre: its genre.
-        path: where it lies.
-        source: the path relative to its genre's folder, with forward slashes.
-        score: names the score where the same score exists in several genres: such files are the paired set.
-    """
-
-    genre: str
-    path: Path
-    source: str
-    score: str | None = None
-
-    def digest(self) -> str:
-        """SHA-256 of all bytes that it is made of.
-
-        Raises:
-            OSError: they cannot be read.
-        """
-        with self.path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-@dataclass(frozen=True)
-class MelFile(SourceFile, ABC):
-    """Music of which only mel-spectrograms are left; clips of it have no audio."""
-
-    @abstractmethod
-    def mels(self, mel: MelSettings, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
-        """Clips in the order of time: start_s, mel (n_mels, n_frames) in dB, and why there is none, or "".
-
-        Raises:
-            UserError: nothing of it can be read, or it does not fit this mel or length.
-        """
-
-
-class Source(Protocol):
-    """Lists the files of at least two genres.
-
-    Attributes:
-        default_corpus: the corpus folder where the user names none.
-        split_by: what its splits keep together, `track` or `block` of time, where the user does not say.
-    """
-
-    default_corpus: Path | None
-    split_by: str
-
-    def files(self) -> list[SourceFile]:
-        """All files, sorted by genre and source.
-
-        Raises:
-            UserError: a folder is missing or holds no music, or there are fewer than two genres.
-        """
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Plain values for `corpus.json`."""
-        ...
 
 
 class GenreFolders(ABC):
@@ -152,13 +85,6 @@ class FolderSource(GenreFolders):
         return files
 
 
-class MixSource(FolderSource):
-    """A folder with few long mixes for each genre: blocks of time stand for tracks in the splits."""
-
-    kind = "mixes"
-    split_by = "block"
-
-
 def _require_folder(genre: str, folder: Path) -> None:
     if not genre.strip():
         raise UserError(f"the genre of {folder} has no name; write --genre NAME={folder}")
@@ -186,8 +112,3 @@ def _require_apart(folders: Mapping[str, Path]) -> None:
 def relative_text(path: Path, folder: Path) -> str:
     """`path` relative to `folder` as text, with forward slashes."""
     return as_text(Path(os.path.relpath(path, folder)).as_posix())
-
-
-def as_text(path: str | Path) -> str:
-    """A path as text that any file can hold, also where its bytes are not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
