@@ -1,25 +1,35 @@
-"""Folders of published spectrogram pictures as a source: `source=pictures`."""
+"""Folders of published spectrogram pictures as a source: `source=pictures`.
+
+A picture is rows @ levels @ columns.T, coloured (`audio.drawing`), with two known matrices, and least
+squares undo it; what is left over tells whether it was drawn in this way (published ones: half a grey level
+RMS; seven times that with a frame more or fewer).
+"""
 
 import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from cyclegan_audio.audio.drawing import GREY_LEVELS, SIZE, colours, enlarging
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.picture_levels import SHAPE, read_levels
 from cyclegan_audio.data.published import levels_to_db, require_range, require_shape
 from cyclegan_audio.data.sources.base import MelFile, SourceFile, as_text
 from cyclegan_audio.data.sources.folders import GenreFolders
 from cyclegan_audio.errors import UserError
 
 SUFFIX = ".png"
+SHAPE = (128, 189)  # bands and frames
 _NAME = re.compile(r"^(?P<title>.*?)(?P<start_s>\d+(\.\d+)?)MEL$", re.DOTALL)
 _DOUBLE = "same title and start as another picture"
+_MAX_COLOUR_DISTANCE = 12  # squared, in RGB of 0 to 255
+_MAX_RESIDUAL = 1.0  # median in grey levels
 
 
 @dataclass(frozen=True)
@@ -90,3 +100,44 @@ class PictureSource(GenreFolders):
     def describe(self) -> dict[str, Any]:
         """See `Source.describe`."""
         return super().describe() | {"range_db": list(self.range_db)}
+
+
+def read_levels(path: Path) -> np.ndarray:
+    """Grey levels (128, 189) float32 from 0 (the clip's minimum in dB) to 255, bands from low to high.
+
+    Raises:
+        ValueError: the file is no such picture; the message says why.
+    """
+    from matplotlib.image import imread
+    from PIL.Image import DecompressionBombError
+
+    try:
+        picture = imread(path, format="png")
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, DecompressionBombError) as error:
+        raise ValueError(f"cannot be read as a picture ({' '.join(str(error).split())})") from error
+    if picture.shape[:2] != SIZE or picture.ndim != 3:
+        size = " x ".join(map(str, picture.shape[1::-1]))
+        raise ValueError(f"is a picture of {size} pixels, published ones have {SIZE[1]} x {SIZE[0]}")
+    drawn = _colours_to_levels(np.round(picture[..., :3] * 255).astype(np.int64))
+    (rows, columns), (rows_inverse, columns_inverse) = enlarging(*SHAPE), _inverse()
+    levels = rows_inverse @ drawn @ columns_inverse.T
+    residual = np.median(np.abs(rows @ levels @ columns.T - drawn))
+    if residual > _MAX_RESIDUAL:
+        raise ValueError(f"is no spectrogram of {' x '.join(map(str, SHAPE))} points")
+    return levels[::-1].clip(0, GREY_LEVELS).astype(np.float32)
+
+
+def _colours_to_levels(pixels: np.ndarray) -> np.ndarray:
+    """RGB (H, W, 3) to the nearest places in the colour map (H, W)."""
+    codes, places = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
+    found = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=1)
+    distance = np.square(found[:, None] - colours()[None]).sum(-1)
+    if distance.min(1).max() > _MAX_COLOUR_DISTANCE:
+        raise ValueError("has other colours than the colour map jet")
+    return distance.argmin(1)[places].reshape(pixels.shape[:2]).astype(float)
+
+
+@lru_cache(maxsize=1)
+def _inverse() -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = enlarging(*SHAPE)
+    return np.linalg.pinv(rows), np.linalg.pinv(columns)

@@ -8,8 +8,7 @@ import torch
 
 from cyclegan_audio.audio.drawing import draw_picture
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.data.picture_levels import read_levels
-from cyclegan_audio.data.pictures import PictureSource
+from cyclegan_audio.data.pictures import PictureSource, read_levels
 from cyclegan_audio.data.writer import prepare_corpus
 from cyclegan_audio.errors import UserError
 
