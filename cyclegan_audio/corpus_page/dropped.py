@@ -10,7 +10,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.beats import Span
-from cyclegan_audio.data.pieces import ClipSettings, Piece, PieceStream
+from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+from cyclegan_audio.data.raw_clip import Piece
 from cyclegan_audio.data.rows import Row
 from cyclegan_audio.data.sources import GenreFolders, MelFile, Source, SourceFile
 from cyclegan_audio.data.tracks import SHORT

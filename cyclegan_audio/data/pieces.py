@@ -14,6 +14,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.stretching import stretch
 from cyclegan_audio.data.beats import Span, bar_spans
+from cyclegan_audio.data.raw_clip import Piece
 from cyclegan_audio.errors import UserError, require_number
 
 ALIGN_CHOICES = ("none", "beats")
@@ -67,30 +68,6 @@ class ClipSettings:
             return bar_spans(path, self.seconds, self.bars, self.overlap, self.skip_start_s)
         step_s = self.seconds * (1 - self.overlap)
         return (Span(self.skip_start_s + number * step_s, self.seconds) for number in itertools.count())
-
-
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """A clip as cut from its file, for screening.
-
-    Attributes:
-        start_s: where it begins in the file.
-        duration_s: its length there.
-        channels: (C, T_own) float32 at `rate`; None where only a mel is left of the music.
-        rate: the file's own sample rate; 0 without audio.
-        mono: (T,) the mean of all channels at the mel's sample rate, as stored, T the same for all clips of a
-            corpus; None without audio.
-        mono_rate: the mel's sample rate.
-        mel_db: (M, F) the mel in dB.
-    """
-
-    start_s: float
-    duration_s: float
-    channels: Tensor | None
-    rate: int
-    mono: Tensor | None
-    mono_rate: int
-    mel_db: Tensor
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclegan_audio.data.corpus import COLUMNS, SPLITS
 from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits, draw
-from cyclegan_audio.data.tracks import TrackRecord, clip_id
+from cyclegan_audio.data.track_record import TrackRecord, clip_id
 
 MIN_TRACKS = 3  # one each for training, validation and test
 MIN_BLOCKS = 10

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.sources import SourceFile
-from cyclegan_audio.data.tracks import TrackRecord, is_whole, read_record
+from cyclegan_audio.data.track_record import TrackRecord, is_whole, read_record
 from cyclegan_audio.errors import UserError, require_number
 
 FOLDER = "shards"

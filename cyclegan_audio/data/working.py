@@ -13,7 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 import torch
 
 from cyclegan_audio.data.sources import SourceFile
-from cyclegan_audio.data.tracks import HashedFile, TrackMaker, TrackRecord
+from cyclegan_audio.data.track_record import TrackRecord
+from cyclegan_audio.data.tracks import HashedFile, TrackMaker
 from cyclegan_audio.progress import with_progress
 
 CRASHED = "the decoder crashed"

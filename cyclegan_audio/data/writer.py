@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.config import build
-from cyclegan_audio.data.agreement import require_same_settings
 from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.corpus import (
     COLUMNS,
@@ -33,7 +32,8 @@ from cyclegan_audio.data.shards import FOLDER as SHARDS
 from cyclegan_audio.data.shards import Shard
 from cyclegan_audio.data.sources import MelFile, Source, SourceFile
 from cyclegan_audio.data.splits import SplitSettings
-from cyclegan_audio.data.tracks import TrackMaker, TrackRecord
+from cyclegan_audio.data.track_record import TrackRecord
+from cyclegan_audio.data.tracks import TrackMaker
 from cyclegan_audio.data.working import hash_files, make_tracks
 from cyclegan_audio.errors import UserError, require_number
 
@@ -128,7 +128,7 @@ def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, c
         raise UserError(f"{folder} holds no shards; run prepare shard=N num_shards={count} first")
     with _writing(folder):
         records = Shard.merge(folder, count, settings.key, settings.audio != "none")
-        require_same_settings(
+        _require_same_settings(
             folder, settings.mel, settings.clip.seconds, {record.genre for record in records}
         )
         rows = _rows(records, settings, source.split_by)
@@ -158,8 +158,36 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _require_same_settings(folder: Path, mel: MelSettings, clip_s: float, genres: set[str]) -> None:
+    """Refuse a folder that cannot take a corpus of these settings.
+
+    Raises:
+        UserError: it is a file, holds something else, or a corpus of another mel, clip length or more genres.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"corpus={folder} is a file; choose another folder")
+    there = read_settings(folder)
+    if there is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(
+                f"the folder {folder} is not empty and no corpus; choose another one for the corpus"
+            )
+        return
+    mel.require_same(MelSettings.from_dict(there["mel"]), "this command", f"the corpus {folder}")
+    if there["clip"]["seconds"] != clip_s:
+        raise UserError(
+            f"this command has clip.seconds {clip_s}, the corpus {folder} has "
+            f"{there['clip']['seconds']}; use the same, or choose another corpus folder"
+        )
+    if (folder / MANIFEST).is_file() and (left := set(there["genres"]) - genres):
+        raise UserError(
+            f"the corpus {folder} also has {', '.join(sorted(left))}; name all its genres again, "
+            "or choose another corpus folder"
+        )
+
+
 def _begin(folder: Path, source: Source, settings: CorpusSettings, genres: set[str]) -> None:
-    require_same_settings(folder, settings.mel, settings.clip.seconds, genres)
+    _require_same_settings(folder, settings.mel, settings.clip.seconds, genres)
     for part in ("mels", "audio", "tracks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     if not (folder / DESCRIPTION).is_file():  # an older one stays until the new one is whole

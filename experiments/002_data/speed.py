@@ -23,7 +23,8 @@ from cyclegan_audio.audio.files import decode, find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.beats import bar_spans
-from cyclegan_audio.data.pieces import ClipSettings, Piece, PieceStream
+from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+from cyclegan_audio.data.raw_clip import Piece
 from cyclegan_audio.data.screening import ScreeningRules, Voice
 from cyclegan_audio.data.sources import SourceFile
 from cyclegan_audio.data.tracks import TrackMaker

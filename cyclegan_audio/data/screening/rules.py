@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cyclegan_audio.data.pieces import Piece
+from cyclegan_audio.data.raw_clip import Piece
 from cyclegan_audio.data.screening.analysis import Analysis
 from cyclegan_audio.data.screening.duplicates import NearDuplicates, Printed
 from cyclegan_audio.data.screening.fingerprint import fingerprint, to_text
@@ -24,6 +24,7 @@ from cyclegan_audio.data.screening.levels import (
 )
 from cyclegan_audio.data.screening.song_change import SongChange, Timbre, timbre
 from cyclegan_audio.data.screening.voice import Voice
+from cyclegan_audio.data.track_record import TrackRecord
 from cyclegan_audio.errors import UserError, require_number
 
 NOT_FINITE = "samples are not finite"
@@ -119,8 +120,8 @@ class ScreeningRules:
             reasons[number] = self.song_change.reason if is_broken else ""
         return reasons
 
-    def check_corpus(self, records: Sequence[Any]) -> Mapping[str, str]:
-        """Reasons by clip_id that show only beside other files (`TrackRecord`s), for clips kept until now."""
+    def check_corpus(self, records: Sequence[TrackRecord]) -> Mapping[str, str]:
+        """Reasons by clip_id that show only beside other files, for clips kept until now."""
         if not self.near_duplicates.enabled:
             return {}
         clips = [
