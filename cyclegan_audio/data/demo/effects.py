@@ -7,9 +7,8 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.signal import butter, lfilter, oaconvolve, sosfilt
 
 from cyclegan_audio.data.demo.score import SAMPLE_RATE_HZ
-from cyclegan_audio.data.demo.synth import Audio
+from cyclegan_audio.data.demo.synthesis import Audio, Rng
 
-Rng = np.random.Generator
 CEILING = 0.95
 
 

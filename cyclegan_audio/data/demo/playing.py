@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cyclegan_audio.data.demo.score import SAMPLE_RATE_HZ, Hit, Note, Score
-from cyclegan_audio.data.demo.synth import Audio, midi_hz
+from cyclegan_audio.data.demo.synthesis import Audio, midi_hz
 
 FADE_S = 0.004
 

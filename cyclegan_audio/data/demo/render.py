@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan_audio.data.demo.bands import BANDS
+from cyclegan_audio.data.demo.genres import BANDS
 from cyclegan_audio.data.demo.ornaments import DRUMMERS
 from cyclegan_audio.data.demo.playing import play_hits, play_notes
 from cyclegan_audio.data.demo.score import BEATS_PER_BAR, GENRES, SAMPLE_RATE_HZ, Hit, Note, Score
-from cyclegan_audio.data.demo.synth import Audio
+from cyclegan_audio.data.demo.synthesis import Audio
 from cyclegan_audio.errors import UserError
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.data.demo.compose import compose_score
+from cyclegan_audio.data.demo.composition import compose_score
 from cyclegan_audio.data.demo.render import render_song
 from cyclegan_audio.data.demo.score import GENRES, SAMPLE_RATE_HZ, Score, bar_contents
 from cyclegan_audio.errors import UserError
