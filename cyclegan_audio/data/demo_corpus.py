@@ -19,7 +19,7 @@ class DemoSource:
 
     Args:
         folder: where the songs are kept; their corpus goes beside it by default.
-        numbers: seed, songs_per_genre, paired_scores and seconds of `make_demo_songs`.
+        numbers: seed, songs_per_genre, paired_scores and seconds of `DemoSettings`.
     """
 
     split_by = "track"
@@ -40,12 +40,12 @@ class DemoSource:
         return FolderSource({genre: self.folder / genre for genre in GENRES}, self.folder / "paired").files()
 
     def _make(self) -> None:
-        from cyclegan_audio.data.demo import count_demo_songs, make_demo_songs
+        from cyclegan_audio.data.demo import DemoSettings, make_demo_songs
 
-        counts = {key: self.numbers[key] for key in ("songs_per_genre", "paired_scores")}
-        with progress_bar("making demo songs", count_demo_songs(**counts), "songs") as bar:
+        settings = DemoSettings(**self.numbers)
+        with progress_bar("making demo songs", settings.n_songs, "songs") as bar:
             try:
-                make_demo_songs(self.folder, **self.numbers, on_song=lambda _: bar.advance())
+                make_demo_songs(self.folder, settings, on_song=lambda _: bar.advance())
             except OSError as error:
                 reason = error.strerror or error
                 raise UserError(

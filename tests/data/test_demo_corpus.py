@@ -16,9 +16,9 @@ def songs(monkeypatch, tmp_path) -> list[dict]:
     """In place of the songs noise in the same folders; notes the numbers asked for."""
     asked: list[dict] = []
 
-    def make(folder, *, on_song=None, **numbers):
-        asked.append(numbers)
-        write_genres(folder, demo.GENRES, tracks=numbers["songs_per_genre"], seconds=4.1)
+    def make(folder, settings, *, on_song=None):
+        asked.append(settings.to_dict())
+        write_genres(folder, demo.GENRES, tracks=settings.songs_per_genre, seconds=4.1)
         for number, genre in enumerate(demo.GENRES):
             write_noise(folder / "paired" / genre / "score_000.wav", 4.1, seed=900 + number)
 
@@ -36,7 +36,8 @@ def test_made_once_and_said(songs, capsys):
     assert len(corpus.paired("lofi", "rnb")) == 1
     assert {len(corpus.clips("trap", split)) for split in ("train", "val", "test", "paired")} == {1}
     configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
-    assert songs[0] == {key: configured[key] for key in songs[0]} | {"songs_per_genre": 3}
+    numbers = {key: configured[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}
+    assert songs == [numbers | {"songs_per_genre": 3, "genres": list(demo.GENRES)}]
     assert ensure_demo_corpus(songs_per_genre=3) == folder
     assert len(songs) == 1
 

@@ -1,15 +1,16 @@
 """The folder: layout, bytes that repeat, going on after an interruption, and other parameters."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
-from cyclegan_audio.data.demo import GENRES, count_demo_songs, make_demo_songs
+from cyclegan_audio.data.demo import GENRES, DemoSettings, make_demo_songs
 from cyclegan_audio.errors import UserError
 
-SMALL = {"seed": 4, "songs_per_genre": 1, "paired_scores": 1, "seconds": 4.0}
+SMALL = DemoSettings(seed=4, songs_per_genre=1, paired_scores=1, seconds=4.0)
 
 
 def contents(folder):
@@ -22,7 +23,7 @@ def contents(folder):
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "songs"
     seen = []
-    paths = make_demo_songs(folder, **SMALL, workers=1, on_song=seen.append)
+    paths = make_demo_songs(folder, SMALL, workers=1, on_song=seen.append)
     assert seen == paths
     return folder, paths
 
@@ -32,7 +33,7 @@ def test_layout_and_format(made):
     names = {path.relative_to(folder).as_posix() for path in paths}
     expected = {f"{g}/{g}_000.wav" for g in GENRES} | {f"paired/{g}/score_000.wav" for g in GENRES}
     assert names == expected
-    assert len(paths) == count_demo_songs(songs_per_genre=1, paired_scores=1)
+    assert len(paths) == SMALL.n_songs == 6
     everything = expected | {name.replace(".wav", ".json") for name in expected} | {"songs.json"}
     assert set(contents(folder)) == everything
     for path in paths:
@@ -48,14 +49,14 @@ def test_layout_and_format(made):
 def test_two_processes_write_the_same_bytes(made, tmp_path):
     folder, _ = made
     seen = []
-    make_demo_songs(tmp_path, **SMALL, genres=("trap",), workers=2, on_song=seen.append)
+    make_demo_songs(tmp_path, replace(SMALL, genres=("trap",)), workers=2, on_song=seen.append)
     assert len(seen) == 2
     written = {name: data for name, data in contents(tmp_path).items() if name != "songs.json"}
     assert written == {name: data for name, data in contents(folder).items() if "trap" in name}
 
 
 def test_a_complete_folder_is_left_alone_and_an_interrupted_one_gone_on_with(tmp_path):
-    small = {**SMALL, "genres": ("lofi",), "paired_scores": 2}
+    small = replace(SMALL, genres=("lofi",), paired_scores=2)
 
     class Stop(Exception):
         pass
@@ -64,17 +65,17 @@ def test_a_complete_folder_is_left_alone_and_an_interrupted_one_gone_on_with(tmp
         raise Stop
 
     with pytest.raises(Stop):
-        make_demo_songs(tmp_path, **small, workers=1, on_song=stop)
+        make_demo_songs(tmp_path, small, workers=1, on_song=stop)
     assert not (tmp_path / "songs.json").exists()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")}
     assert len(before) == 1
     seen = []
-    paths = make_demo_songs(tmp_path, **small, workers=1, on_song=seen.append)
+    paths = make_demo_songs(tmp_path, small, workers=1, on_song=seen.append)
     assert len(paths) == 3
     assert seen == paths[1:]
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     again = []
-    assert make_demo_songs(tmp_path, **small, workers=1, on_song=again.append) == paths
+    assert make_demo_songs(tmp_path, small, workers=1, on_song=again.append) == paths
     assert again == []
 
 
@@ -85,15 +86,15 @@ def test_other_parameters_are_refused(made, change):
     folder, _ = made
     before = contents(folder)
     with pytest.raises(UserError, match="another folder or delete"):
-        make_demo_songs(folder, **{**SMALL, **change}, workers=1)
+        make_demo_songs(folder, replace(SMALL, **change), workers=1)
     assert contents(folder) == before
 
 
 def test_an_unfinished_folder_of_another_seed_is_refused(made, tmp_path):
-    make_demo_songs(tmp_path, **{**SMALL, "genres": ("lofi",)}, workers=1)
+    make_demo_songs(tmp_path, replace(SMALL, genres=("lofi",)), workers=1)
     (tmp_path / "songs.json").unlink()
     with pytest.raises(UserError, match="another folder or delete"):
-        make_demo_songs(tmp_path, **{**SMALL, "genres": ("lofi",), "seed": 9}, workers=1)
+        make_demo_songs(tmp_path, replace(SMALL, genres=("lofi",), seed=9), workers=1)
 
 
 def test_the_same_score_differs_by_genre(made):

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.data.demo import GENRES, bar_contents, compose_score, plan_demo_songs
+from cyclegan_audio.data.demo import GENRES, DemoSettings, bar_contents, compose_score, plan_demo_songs
 from cyclegan_audio.data.demo.harmony import INTERVALS, PROGRESSIONS, voice
 from cyclegan_audio.data.demo.score import MAIN_PARTS, Note
 from cyclegan_audio.errors import UserError
@@ -13,7 +13,8 @@ from cyclegan_audio.errors import UserError
 def test_no_two_songs_of_the_default_set_share_a_bar(tmp_path):
     configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
     numbers = {key: configured[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}
-    scores = {song.score.score_id: song.score for song in plan_demo_songs(tmp_path, **numbers)}
+    plan = plan_demo_songs(tmp_path, DemoSettings(**numbers))
+    scores = {song.score.score_id: song.score for song in plan}
     assert len(scores) == configured.songs_per_genre * 3 + configured.paired_scores
     owner = {}
     for score_id, score in scores.items():
@@ -68,9 +69,8 @@ def test_every_chord_of_every_progression_can_be_voiced():
 
 
 def test_paired_songs_play_one_score_that_the_main_set_has_not(tmp_path):
-    plan = plan_demo_songs(
-        tmp_path, seed=0, songs_per_genre=2, paired_scores=2, seconds=8.0, genres=("lofi", "rnb")
-    )
+    settings = DemoSettings(0, songs_per_genre=2, paired_scores=2, seconds=8.0, genres=("lofi", "rnb"))
+    plan = plan_demo_songs(tmp_path, settings)
     paired = [song for song in plan if "paired" in song.path.parts]
     assert [song.path.relative_to(tmp_path).as_posix() for song in paired] == [
         "paired/lofi/score_000.wav",
@@ -89,13 +89,15 @@ def test_paired_songs_play_one_score_that_the_main_set_has_not(tmp_path):
         {"genres": ()},
         {"seconds": 1.0},
         {"seed": -1},
+        {"genres": ("lofi", "lofi")},
         {"songs_per_genre": 0, "paired_scores": 0},
+        {"songs_per_genre": -1, "paired_scores": 2},
     ],
 )
-def test_impossible_parameters_are_refused(tmp_path, wrong):
+def test_impossible_parameters_are_refused(wrong):
     numbers = {"seed": 0, "songs_per_genre": 1, "paired_scores": 1, "seconds": 8.0}
     with pytest.raises(UserError, match=r"choose|more"):
-        plan_demo_songs(tmp_path, **(numbers | wrong))
+        DemoSettings(**(numbers | wrong))
 
 
 def test_genres_are_three():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -26,6 +27,53 @@ MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
+class DemoSettings:
+    """What a folder of demo songs follows from.
+
+    Attributes:
+        seed: other seeds give other songs.
+        songs_per_genre: songs of each genre's own.
+        paired_scores: scores that all genres play.
+        seconds: length of each song.
+        genres: the genres, some of `GENRES`.
+
+    Raises:
+        UserError: no folder can be made from these.
+    """
+
+    seed: int
+    songs_per_genre: int
+    paired_scores: int
+    seconds: float
+    genres: Sequence[str] = GENRES
+
+    def __post_init__(self) -> None:
+        genres = list(self.genres)
+        if not genres or set(genres) - set(GENRES) or len(set(genres)) != len(genres):
+            raise UserError(
+                f"demo genres {genres} are not possible; choose each once from {', '.join(GENRES)}"
+            )
+        counts = self.songs_per_genre, self.paired_scores
+        if min(counts) < 0 or sum(counts) == 0:
+            raise UserError(
+                "no demo songs are asked for; choose songs_per_genre and paired_scores >= 0, one of them > 0"
+            )
+        if self.seed < 0:
+            raise UserError(f"a demo seed of {self.seed} is not possible; choose 0 or more")
+        if not math.isfinite(self.seconds) or self.seconds < MIN_SECONDS:
+            raise UserError(f"demo songs of {self.seconds} s are too short; choose {MIN_SECONDS:g} s or more")
+
+    @property
+    def n_songs(self) -> int:
+        """Files of the folder."""
+        return len(self.genres) * (self.songs_per_genre + self.paired_scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as kept in the folder."""
+        return {**dataclasses.asdict(self), "genres": list(self.genres)}
+
+
+@dataclass(frozen=True)
 class DemoSong:
     """One file to be: where it goes, what is played, and by which band."""
 
@@ -35,70 +83,54 @@ class DemoSong:
     seconds: float
 
 
-def plan_demo_songs(
-    folder: Path,
-    *,
-    seed: int,
-    songs_per_genre: int,
-    paired_scores: int,
-    seconds: float,
-    genres: Sequence[str] = GENRES,
-) -> list[DemoSong]:
-    """Every song of a folder: each genre's own, then the paired scores played by all the genres.
+def plan_demo_songs(folder: Path, settings: DemoSettings) -> list[DemoSong]:
+    """Compose every song of a folder: each genre's own, then the paired scores played by all the genres.
 
     No two scores of a plan share a bar: one that would is drawn again.
     """
-    _check(seed, songs_per_genre, paired_scores, seconds, genres)
+    seed, seconds = settings.seed, settings.seconds
     used: set[Any] = set()
     plan = []
-    for genre in genres:
-        for index in range(songs_per_genre):
+    for genre in settings.genres:
+        for index in range(settings.songs_per_genre):
             score = _new_score(used, seed, index, genre, seconds)
             plan.append(DemoSong(folder / genre / f"{genre}_{index:03d}.wav", score, genre, seconds))
-    for index in range(paired_scores):
+    for index in range(settings.paired_scores):
         score = _new_score(used, seed, index, None, seconds)
-        for genre in genres:
+        for genre in settings.genres:
             plan.append(DemoSong(folder / "paired" / genre / f"score_{index:03d}.wav", score, genre, seconds))
     return plan
 
 
-def count_demo_songs(*, songs_per_genre: int, paired_scores: int, genres: Sequence[str] = GENRES) -> int:
-    """How many files a folder will have."""
-    return len(genres) * (songs_per_genre + paired_scores)
-
-
 def make_demo_songs(
     folder: Path,
-    *,
-    seed: int,
-    songs_per_genre: int,
-    paired_scores: int,
-    seconds: float,
-    genres: Sequence[str] = GENRES,
+    settings: DemoSettings,
     workers: int | None = None,
     on_song: Callable[[Path], None] | None = None,
 ) -> list[Path]:
     """Write made-up songs: `<folder>/<genre>/<genre>_000.wav` and `<folder>/paired/<genre>/score_000.wav`.
 
     Stereo, 16-bit, 44.1 kHz, each with a `.json` of its events beside it (see `render.describe`). The same
-    parameters give the same bytes with any number of `workers` (processes; None: one a core). A complete
-    folder is left alone, an interrupted one is gone on with. `on_song` is called in this process with the
-    path of each song that was written. Returns all paths. Raises UserError for impossible parameters and
-    for a folder made with other ones. With several workers a script needs the usual `if __name__ ==
-    "__main__":`.
+    settings give the same bytes with any number of workers. A complete folder is left alone; an interrupted
+    one is completed. With several workers a script needs the usual `if __name__ == "__main__":`.
+
+    Args:
+        folder: where they go.
+        settings: how many songs, and which.
+        workers: processes; None: one a core.
+        on_song: called in this process with the path of each song that was written.
+
+    Returns:
+        All paths.
+
+    Raises:
+        UserError: the folder holds songs of other settings.
     """
     folder = Path(folder)
-    choice: dict[str, Any] = {
-        "seed": seed,
-        "songs_per_genre": songs_per_genre,
-        "paired_scores": paired_scores,
-        "seconds": seconds,
-        "genres": list(genres),
-    }
-    plan = plan_demo_songs(folder, **choice)
-    settings = {"format_version": FORMAT_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **choice}
+    plan = plan_demo_songs(folder, settings)
+    kept = {"format_version": FORMAT_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **settings.to_dict()}
     record = folder / RECORD_NAME
-    if record.exists() and _read_json(record) != settings:
+    if record.exists() and _read_json(record) != kept:
         raise _other_parameters(folder)
     missing = [song for song in plan if not _is_done(song, folder)]
     with closing(_write_all(missing, workers)) as finished:
@@ -106,27 +138,8 @@ def make_demo_songs(
             if on_song is not None:
                 on_song(path)
     if not record.exists():
-        _write_json(record, settings)
+        _write_json(record, kept)
     return [song.path for song in plan]
-
-
-def _check(
-    seed: int, songs_per_genre: int, paired_scores: int, seconds: float, genres: Sequence[str]
-) -> None:
-    """Refuse parameters that make no folder."""
-    unknown = [genre for genre in genres if genre not in GENRES]
-    if unknown or not genres or len(set(genres)) != len(genres):
-        raise UserError(
-            f"demo genres {list(genres)} are not possible; choose each once from {', '.join(GENRES)}"
-        )
-    if songs_per_genre < 0 or paired_scores < 0 or songs_per_genre + paired_scores == 0:
-        raise UserError(
-            "no demo songs asked for; songs_per_genre and paired_scores must be 0 or more, one of them more"
-        )
-    if seed < 0:
-        raise UserError(f"a demo seed of {seed} is not possible; choose 0 or more")
-    if not math.isfinite(seconds) or seconds < MIN_SECONDS:
-        raise UserError(f"demo songs of {seconds} s are too short; choose {MIN_SECONDS:g} s or more")
 
 
 def _new_score(used: set[Any], seed: int, index: int, genre: str | None, seconds: float) -> Score:
