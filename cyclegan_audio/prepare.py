@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.table import Table
 
-    from cyclegan_audio.data.fair import FairLimits
+    from cyclegan_audio.data.fair import FairLimits, Pile
     from cyclegan_audio.data.rows import Row
     from cyclegan_audio.data.sources import Source
 
@@ -99,6 +99,7 @@ def make_source(cfg: "DictConfig") -> "Source":
 def main(cfg: "DictConfig") -> None:
     """Prepare, and show what came of it."""
     from cyclegan_audio.config import build
+    from cyclegan_audio.data.fair import piles
     from cyclegan_audio.data.shards import Shard
     from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 
@@ -118,20 +119,20 @@ def main(cfg: "DictConfig") -> None:
         rows = merge_shards(source, folder, settings, cfg.num_shards)
     else:
         rows = prepare_corpus(source, folder, settings)
-    warnings = show_corpus(rows, limits)
+    found = piles(rows)
+    warnings = show_corpus(rows, found, limits)
     if cfg.page:
-        draw_page(folder, rows, warnings, source)
+        draw_page(folder, rows, found, warnings, source)
     say_end(folder, rows)
 
 
-def show_corpus(rows: "list[Row]", limits: "FairLimits") -> list[str]:
+def show_corpus(rows: "list[Row]", found: "list[Pile]", limits: "FairLimits") -> list[str]:
     """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
     from rich.console import Console
 
-    from cyclegan_audio.data.fair import differences, pile_rows, piles
+    from cyclegan_audio.data.fair import differences, pile_rows
     from cyclegan_audio.data.rows import reason_counts, split_counts
 
-    found = piles(rows)
     Console().print(
         table("Kept and dropped", "clips", *reason_counts(rows)),
         table("Splits", "tracks / clips", *split_counts(rows)),
@@ -162,15 +163,16 @@ def say_end(folder: Path, rows: "list[Row]") -> None:
         say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
 
 
-def draw_page(folder: Path, rows: "list[Row]", warnings: Sequence[str], source: "Source") -> None:
+def draw_page(
+    folder: Path, rows: "list[Row]", found: "list[Pile]", warnings: Sequence[str], source: "Source"
+) -> None:
     """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
     from cyclegan_audio.corpus_page import PAGE, write_corpus_page
-    from cyclegan_audio.data.fair import piles
     from cyclegan_audio.progress import progress_bar
 
     with progress_bar("drawing the page of the corpus"):
         try:
-            write_corpus_page(folder, rows, piles(rows), warnings, source)
+            write_corpus_page(folder, rows, found, warnings, source)
         except Exception as error:
             (folder / PAGE).unlink(missing_ok=True)  # an older one would show another corpus
             said = " ".join(str(error).split()) or type(error).__name__

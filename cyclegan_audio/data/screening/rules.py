@@ -8,20 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from cyclegan_audio.data.raw_clip import Piece
+from cyclegan_audio.data.screening import levels
 from cyclegan_audio.data.screening.analysis import Analysis
 from cyclegan_audio.data.screening.duplicates import NearDuplicates, Printed
 from cyclegan_audio.data.screening.fingerprint import fingerprint, to_text
-from cyclegan_audio.data.screening.levels import (
-    Cancelling,
-    Clipping,
-    DeadChannel,
-    DirectCurrent,
-    Gap,
-    MonoAsStereo,
-    Silence,
-    frame_levels_db,
-    level_db,
-)
 from cyclegan_audio.data.screening.song_change import SongChange, Timbre, timbre
 from cyclegan_audio.data.screening.voice import Voice
 from cyclegan_audio.data.track_record import TrackRecord
@@ -43,13 +33,13 @@ class ScreeningRules:
         recorded: features that stay in a clip's record, for `check_corpus` and reports.
     """
 
-    silence: Silence = dataclasses.field(default_factory=Silence)
-    gap: Gap = dataclasses.field(default_factory=Gap)
-    clipping: Clipping = dataclasses.field(default_factory=Clipping)
-    dc_offset: DirectCurrent = dataclasses.field(default_factory=DirectCurrent)
-    dead_channel: DeadChannel = dataclasses.field(default_factory=DeadChannel)
-    mono_as_stereo: MonoAsStereo = dataclasses.field(default_factory=MonoAsStereo)
-    cancelling: Cancelling = dataclasses.field(default_factory=Cancelling)
+    silence: levels.Silence = dataclasses.field(default_factory=levels.Silence)
+    gap: levels.Gap = dataclasses.field(default_factory=levels.Gap)
+    clipping: levels.Clipping = dataclasses.field(default_factory=levels.Clipping)
+    dc_offset: levels.DirectCurrent = dataclasses.field(default_factory=levels.DirectCurrent)
+    dead_channel: levels.DeadChannel = dataclasses.field(default_factory=levels.DeadChannel)
+    mono_as_stereo: levels.MonoAsStereo = dataclasses.field(default_factory=levels.MonoAsStereo)
+    cancelling: levels.Cancelling = dataclasses.field(default_factory=levels.Cancelling)
     voice: Voice = dataclasses.field(default_factory=lambda: Voice(enabled=False))
     song_change: SongChange = dataclasses.field(default_factory=SongChange)
     near_duplicates: NearDuplicates = dataclasses.field(default_factory=NearDuplicates)
@@ -75,7 +65,7 @@ class ScreeningRules:
         prints = {"fingerprint": to_text(fingerprint(piece.mel_db, piece.duration_s))}
         if piece.mono is None or piece.channels is None:
             return "", prints
-        level = level_db(piece.mono)
+        level = levels.level_db(piece.mono)
         if not math.isfinite(level):
             return NOT_FINITE, {"level_db": None}
         features: Features = {"level_db": level}
@@ -94,7 +84,7 @@ class ScreeningRules:
 
     def _broken_level(self, channels: Tensor, rate: int, mono: Tensor) -> str:
         """The first rule on level that (C, T) breaks."""
-        levels_db = frame_levels_db(channels.mean(0), rate)
+        levels_db = levels.frame_levels_db(channels.mean(0), rate)
         checks: Iterator[tuple[Any, bool]] = (
             (rule, rule.enabled and rule.breaks(*given))
             for rule, given in (
