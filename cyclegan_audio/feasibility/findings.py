@@ -17,7 +17,7 @@ PAPER_INTERVAL = (0.908, 0.957)  # 95 %, Wilson
 RULES = (
     "Thresholds: genres cannot be told apart where the 95 % interval of the better feature set, tracks kept "
     f"apart, reaches below {SEPARABLE:.0%}; a single feature does it where it alone reaches {TRIVIAL:.0%}, "
-    "tracks kept apart; the random draw flatters where it exceeds tracks apart by more than {LEAK:.0%}."
+    f"tracks kept apart; the random draw flatters where it exceeds tracks apart by more than {LEAK:.0%}."
 )
 
 Key = tuple[str, str, str]

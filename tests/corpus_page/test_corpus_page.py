@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from page_text import page_text
 
 from cyclegan_audio import prepare
 from cyclegan_audio.config import compose
@@ -80,6 +81,7 @@ def test_page_counts_shows_and_plays(corpus, page):
     assert "Without a clip to show: shorter than a clip." in page
     assert len(re.findall(r'<img alt="[^"]+" src="data:image/png;base64,', page)) == 4
     assert "://" not in page  # self-contained
+    assert not re.search("[{}]", page_text(page))
     heard = sounds(page)
     assert len(heard) == 6 + 6 + len(BAD)
     assert all(len(samples) == 44_100 for _, samples in heard)

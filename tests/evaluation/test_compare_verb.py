@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from page_text import page_text
 
 from cyclegan_audio.compare import main
 from cyclegan_audio.comparison.run import compare
@@ -47,6 +48,7 @@ def test_page_and_numbers(
     assert text.count("data:image/png") == 2 * 2  # both directions: differences, and figure 1.8
     assert text.count("<audio") == 2 * 2 * 4  # directions, clips, and source, vocoder, two runs
     assert not re.search(r"https?://|<script", text)
+    assert not re.search("[{}]", page_text(text))
 
 
 def test_without_checkpoints_there_is_no_figure(runs: list[Path], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from matplotlib.image import imread
+from page_text import page_text
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
@@ -51,6 +52,7 @@ def test_report_is_whole_and_self_contained(report: Path) -> None:
     assert all(link.startswith(("data:", "#")) for link in links)
     assert not re.search(r"https?://|@import|<script|<link(?! rel=\"icon\" href=\"data:,\")", text)
 
+    assert not re.search("[{}]", page_text(text))
     contents = [(kind, base64.b64decode(data)) for kind, data in DATA.findall(text)]
     pictures = [imread(io.BytesIO(data)) for kind, data in contents if kind == "image/png"]
     assert len(pictures) >= 9  # both ways: standing, cycle, gallery, histogram; and the losses

@@ -1,6 +1,7 @@
 """The whole verb: a test of untrained runs, and the analysis of made-up answers."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from page_text import page_text
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.errors import UserError
@@ -23,6 +25,7 @@ def test_a_test_of_two_runs(make_run: MakeRun, tmp_path: Path) -> None:
     design = json.loads((page.parent / "test.json").read_text())
     assert design["runs"] == ["identity=5", "identity=0"]
     assert len(design["trials"]) == 3 * 4 + 2
+    assert not re.search("[{}]", page_text(page.read_text()))
     levels = []
     for path in (page.parent / "sounds").iterdir():
         samples, rate = soundfile.read(path, dtype="float32")

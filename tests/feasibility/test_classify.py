@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from page_text import page_text
 
 from cyclegan_audio.classify import main
 from cyclegan_audio.data.corpus import Corpus
@@ -49,6 +50,8 @@ def test_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> 
     page = (out / "classify.html").read_text()
     assert page.count("data:image/png") >= 4
     assert not re.search(r"https?://|<script", page)
+    assert "exceeds tracks apart by more than 3%" in page
+    assert not re.search("[{}]", page_text(page))
     assert {path.name for path in out.iterdir()} == {"classify.html", "classify.json"}
 
 
