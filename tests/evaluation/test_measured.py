@@ -130,7 +130,7 @@ def test_another_piece_is_of_another_track() -> None:
 
 def test_stretches_follow_each_other_without_a_gap() -> None:
     clips = [clip(i, "a", 4.0 * i) for i in range(6)] + [clip(7, "a", 40.0), clip(8, "b", 44.0)]
-    assert [[c.start_s for c in run] for run in stretches(clips)] == [[0, 4, 8, 12], [16, 20]]
+    assert [[c.start_s for c in run] for run in stretches(clips, 4)] == [[0, 4, 8, 12], [16, 20]]
 
 
 def test_translations_against_the_record_beside_demo_songs(
