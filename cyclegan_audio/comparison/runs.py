@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from cyclegan_audio.comparison.settings import flat
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.report import JSON_FILE, REPORT, report_folder
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
@@ -132,3 +131,13 @@ def _old(judged: Judged) -> list[str]:
     if checkpoint.is_file() and checkpoint.stat().st_mtime > report.stat().st_mtime:
         return [f"the report of {judged.name} is older than its checkpoint; evaluate it again"]
     return []
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Join nested mappings to one, with dots in its keys."""
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        out |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return out

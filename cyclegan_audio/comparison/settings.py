@@ -1,12 +1,11 @@
-"""Configurations as flat tables, and runs in columns: those that differ by their seed only stand together."""
+"""Runs in columns: those that differ by their seed only share one."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from cyclegan_audio.comparison.runs import Judged
+from cyclegan_audio.comparison.runs import Judged
 
 # What does not change what is learnt, or says the same in two places; genres are told apart by direction.
 LEFT_OUT = (
@@ -27,21 +26,11 @@ class Column:
     """
 
     name: str
-    runs: "list[Judged]"
+    runs: list[Judged]
 
-    def of(self, way: str) -> "list[Judged]":
+    def of(self, way: str) -> list[Judged]:
         """Its runs that translate in this direction."""
         return [run for run in self.runs if way in run.ways]
-
-
-def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by dots."""
-    if not isinstance(values, Mapping):
-        return {prefix: values}
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out |= flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return out
 
 
 def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +42,7 @@ def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def columns(runs: "Sequence[Judged]") -> list[Column]:
+def columns(runs: Sequence[Judged]) -> list[Column]:
     """Runs by configuration; each run alone where all share one, or where configurations are not known."""
     groups: list[tuple[dict[str, Any], list[Judged]]] = []
     for run in runs:
@@ -71,12 +60,12 @@ def columns(runs: "Sequence[Judged]") -> list[Column]:
     return [Column(name, members) for name, (_, members) in zip(names, groups, strict=True)]
 
 
-def _ways_repeat(runs: "Sequence[Judged]") -> bool:
+def _ways_repeat(runs: Sequence[Judged]) -> bool:
     ways = [way for run in runs for way in run.ways]
     return len(set(ways)) < len(ways)
 
 
-def _names(runs: "Sequence[Judged]") -> tuple[list[str], list[str]]:
+def _names(runs: Sequence[Judged]) -> tuple[list[str], list[str]]:
     return [run.name for run in runs], [str(run.report_folder) for run in runs]
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cyclegan_audio.comparison.settings import flat, learnt_by, name_apart
+from cyclegan_audio.comparison.runs import flat
+from cyclegan_audio.comparison.settings import learnt_by, name_apart
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST

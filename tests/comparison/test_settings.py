@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cyclegan_audio.comparison.runs import gather
-from cyclegan_audio.comparison.settings import columns, differing, flat, learnt_by, name_apart
+from cyclegan_audio.comparison.runs import flat, gather
+from cyclegan_audio.comparison.settings import columns, differing, learnt_by, name_apart
 
 
 def test_what_is_learnt_by_leaves_out_seeds_folders_and_genres() -> None:
