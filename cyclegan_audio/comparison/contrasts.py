@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cyclegan_audio.comparison.settings import Column
-from cyclegan_audio.comparison.values import COMPARED, PAIRED, ByClip, by_clip, distances, ends, shared
-from cyclegan_audio.evaluation.measures import GENRE, MODEL, REAL, SOUND, UNTOUCHED, Measure
+from cyclegan_audio.comparison.values import PAIRED, ByClip, by_clip, compared, distances, ends, shared
+from cyclegan_audio.evaluation.metric_protocol import GENRE, MODEL, REAL, SOUND, UNTOUCHED, MetricSpec
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.whole_picture import NAMES
 from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.differences import by_chance, clusters, holm, scaled, unpaired
@@ -78,7 +79,7 @@ class Row:
     """
 
     way: str
-    measure: Measure
+    measure: MetricSpec
     floor: float
     ceiling: float
     runs: dict[str, list[float]]
@@ -91,13 +92,13 @@ class Row:
         return f"share {label}" if label.startswith("of ") else label
 
 
-def rows(columns: Sequence[Column]) -> list[Row]:
-    """All measures of all directions, p corrected within each column's comparison and for their number."""
+def rows(columns: Sequence[Column], metrics: Sequence[MetricSpec] = METRICS) -> list[Row]:
+    """All metrics of all directions, p corrected within each column's comparison and for their number."""
     ways = list(dict.fromkeys(way for column in columns for run in column.runs for way in run.ways))
     found: list[Row] = []
     pairs: dict[str, dict[tuple[str, str], tuple[list[float], list[str]]]] = {}
     for way in ways:
-        for measure in COMPARED:
+        for measure in compared(metrics):
             row, flips = _row(columns, way, measure)
             found += [row] if any(row.runs.values()) else []
             for name, values in flips.items():
@@ -107,7 +108,7 @@ def rows(columns: Sequence[Column]) -> list[Row]:
 
 
 def _row(
-    columns: Sequence[Column], way: str, measure: Measure
+    columns: Sequence[Column], way: str, measure: MetricSpec
 ) -> tuple[Row, dict[str, tuple[list[float], list[str]]]]:
     """The row, and by column its paired differences with their groups."""
     found = {
@@ -155,7 +156,7 @@ def _differences(
     return [b - a for a, b in zip(*means, strict=True)], [f"{domain} {group}" for group in groups]
 
 
-def _pooled(runs: Sequence[ByClip], measure: Measure) -> Estimate:
+def _pooled(runs: Sequence[ByClip], measure: MetricSpec) -> Estimate:
     """Mean over tracks of all runs' clips; those of one clip and those of one track hang together."""
     values = [value for run in runs for value in run.values.values()]
     groups = [run.track[clip] for run in runs for clip in run.values]
@@ -176,7 +177,7 @@ def _over_seeds(first: Sequence[float], second: Sequence[float]) -> Estimate | N
     return unpaired(*both)[0]
 
 
-def _nearer(measure: Measure, ceiling: float, first: float, second: float) -> int:
+def _nearer(measure: MetricSpec, ceiling: float, first: float, second: float) -> int:
     """Faults: the smaller is better. Else the nearer to the ceiling, if both are on one side of it."""
     if measure.group == SOUND:
         return int(np.sign(first - second))
@@ -194,7 +195,7 @@ def _distance_rows(columns: Sequence[Column], way: str) -> Iterator[Row]:
         means = {name: [run[MODEL] for run in runs] for name, runs in values.items()}
         known = next(run for runs in values.values() for run in runs)
         label = f"{NAMES[key[1]]}, {key[0]}"
-        measure = Measure("_".join((*key, "distance")).replace(" ", "_"), label, GENRE)
+        measure = MetricSpec("_".join((*key, "distance")).replace(" ", "_"), label, GENRE)
         first, contrasts = means[columns[0].name], {}
         for column in columns[1:]:
             if first and (second := means[column.name]):

@@ -10,6 +10,8 @@ from cyclegan_audio.comparison.settings import columns
 from cyclegan_audio.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.comparison.words import conclusion, warnings
 from cyclegan_audio.defaults import LISTENING_RUNS
+from cyclegan_audio.evaluation.metric_protocol import MetricSpec
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.pages import as_json, render, require_writable, write_whole
 from cyclegan_audio.training.jobs import jobs_of
@@ -19,7 +21,11 @@ WHAT = "the comparison"
 
 
 def compare(
-    runs: Sequence[str | Path], *, out: str | Path | None = None, corpus: str | Path | None = None
+    runs: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    corpus: str | Path | None = None,
+    metrics: Sequence[MetricSpec] = METRICS,
 ) -> Path:
     """Compare runs by their reports, making those that are missing; returns compare.html.
 
@@ -28,6 +34,7 @@ def compare(
             Runs that differ by their seed only share a column; the others are compared with the first one.
         out: folder of the page; `comparison` in the sweep's folder, or beside the first run, by default.
         corpus: where the held-out clips lie, if not where the runs say.
+        metrics: what to compare, as far as the reports hold it.
 
     Raises:
         UserError: no such run, fewer than two, nothing that they share, or no right to write.
@@ -37,7 +44,7 @@ def compare(
     notes += warnings(made)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), found)
     require_writable(folder, WHAT, "choose another by --out")
-    table = rows(made)
+    table = rows(made, metrics)
     words = conclusion(table, made)
     title = f"Compared: {', '.join(column.name for column in made)}"
     sections = [

@@ -9,13 +9,13 @@ import numpy as np
 from cyclegan_audio.comparison.contrasts import BETTER, OTHER, WORSE, Contrast, Row
 from cyclegan_audio.comparison.settings import NOT_SET, Column, differing, learnt_by, shown
 from cyclegan_audio.comparison.words import HOW
-from cyclegan_audio.evaluation.measures import Measure
+from cyclegan_audio.evaluation.metric_protocol import MetricSpec
 from cyclegan_audio.evaluation.whole_picture import shown as shown_estimate
 from cyclegan_audio.figures.standing import difference_figure
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.pages import Picture, Section, Table, picture
 
-PERCENT, PLAIN = Measure("", "", "", scale=100.0, digits=0), Measure("", "", "")
+PERCENT, PLAIN = MetricSpec("", "", "", scale=100.0, digits=0), MetricSpec("", "", "")
 COLOURS = {BETTER: "#0072b2", WORSE: "#d55e00"}
 KEY = "Blue: better, orange: worse, grey: not for certain, slight, or neither."
 MARKS = {BETTER: " ▲", WORSE: " ▼", OTHER: " ◆"}
@@ -168,7 +168,7 @@ def _cell(row: Row, name: str) -> str:
     return f"{row.measure.shown(_mean(means))}{spread}{mark}"
 
 
-def _contrast(measure: Measure, contrast: Contrast) -> list[str]:
+def _contrast(measure: MetricSpec, contrast: Contrast) -> list[str]:
     seeds = contrast.over_seeds
     return [
         _interval(measure, contrast.difference),
@@ -181,7 +181,7 @@ def _contrast(measure: Measure, contrast: Contrast) -> list[str]:
     ]
 
 
-def _interval(measure: Measure, value: Estimate) -> str:
+def _interval(measure: MetricSpec, value: Estimate) -> str:
     return shown_estimate(measure, value if math.isfinite(value.mean) else None)
 
 

@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 
 from cyclegan_audio.evaluation.clip_table import SCORE
-from cyclegan_audio.evaluation.measures import GENRE, MEASURES, PIECE, SOUND, Measure
+from cyclegan_audio.evaluation.metric_protocol import GENRE, GROUPS, PIECE, SOUND, MetricSpec
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
 TRUTH = "truth"
-COMPARED = (
-    Measure(PAIRED, "error against the same score by the target's band", TRUTH, "dB", low=0.0),
-    Measure(SCORE_NAME, SCORE.split(":")[0], GENRE, low=0.0, high=1.0),
-    *(measure for measure in MEASURES if measure.group == GENRE),
-    *(measure for measure in MEASURES if measure.group == PIECE),
-    Measure(CYCLE, "there and back, error", PIECE, "dB", low=0.0),
-    Measure(IDENTITY, "through its own generator, error", PIECE, "dB", low=0.0),
-    *(measure for measure in MEASURES if measure.group == SOUND),
+OF_SECTIONS = (  # numbers by clip that sections of a report compute, beside its metrics
+    MetricSpec(PAIRED, "error against the same score by the target's band", TRUTH, unit="dB", low=0.0),
+    MetricSpec(SCORE_NAME, SCORE.split(":")[0], GENRE, low=0.0, high=1.0),
+    MetricSpec(CYCLE, "there and back, error", PIECE, unit="dB", low=0.0),
+    MetricSpec(IDENTITY, "through its own generator, error", PIECE, unit="dB", low=0.0),
 )
+
+
+def compared(metrics: Sequence[MetricSpec]) -> list[MetricSpec]:
+    """List all that is compared, group by group."""
+    truth, score, *ways_back = OF_SECTIONS
+    by_group = {group: [metric for metric in metrics if metric.group == group] for group in GROUPS}
+    return [truth, score, *by_group[GENRE], *by_group[PIECE], *ways_back, *by_group[SOUND]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cyclegan_audio.evaluation.measured import Measured
-from cyclegan_audio.evaluation.measures import MODEL
+from cyclegan_audio.evaluation.metric_protocol import MODEL
 from cyclegan_audio.evaluation.translations import Direction
 from cyclegan_audio.metrics.paired import mean_abs_db
 

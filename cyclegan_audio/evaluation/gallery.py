@@ -1,18 +1,17 @@
 """The paper's gallery of ten clips a direction, the judge's probabilities, and the linear judge's errors."""
 
-from cyclegan_audio.evaluation.judges import SHARE, probability
-from cyclegan_audio.evaluation.measures import MODEL, UNTOUCHED
+from cyclegan_audio.evaluation.metric_protocol import MODEL, UNTOUCHED
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.figures import cycle_grid
 from cyclegan_audio.figures.standing import probability_histogram
+from cyclegan_audio.metrics.judge import CALLED_FROM
 from cyclegan_audio.pages import Picture, Section, picture
 
 SHOWN = 10
 MISJUDGED = 8
 HOW = (
-    "Ten held-out clips in each direction, as in the paper's gallery; with each the judge's probability "
-    "that it "
-    "is of the target genre, before and after."
+    "Ten held-out clips in each direction, as in the paper's gallery; with each the judge's probability that "
+    "it is of the target genre, before and after."
 )
 
 
@@ -74,8 +73,8 @@ def _misjudged(evaluated: Evaluated) -> Picture | None:
     wrong = []
     for way in evaluated.directions:
         for example in way.examples:
-            given = float(probability(linear, example.real_db[None], way.source)[0])
-            if given <= SHARE:
+            given = float(linear.probability_of(way.source, example.real_db[None])[0])
+            if given <= CALLED_FROM:
                 wrong.append((given, way.source, example))
     if not wrong:
         return None

@@ -2,18 +2,15 @@
 
 import dataclasses
 
-import numpy as np
 from torch import Tensor
 
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.metrics.band_statistics import band_statistics
-from cyclegan_audio.metrics.clip_scores import Scores
 from cyclegan_audio.metrics.distances import Principal
 from cyclegan_audio.metrics.judge import Judge, judge_for, linear_judge_for
 
 STATISTICS, JUDGE = "band statistics", "judge"
-SHARE = 0.5  # of the judge's probability: above it a clip is called target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,22 +35,6 @@ class Judges:
         """By name."""
         both = {STATISTICS: self.statistics, JUDGE: self.embedding}
         return {name: embedding for name, embedding in both.items() if embedding is not None}
-
-    def scores(self, mels_db: Tensor, target: str) -> Scores:
-        """`judge`, `judge_probability` and `linear` of clips (N, M, F), as far as there are judges."""
-        out = {}
-        if self.judge is not None:
-            out["judge_probability"] = probability(self.judge, mels_db, target)
-            out["judge"] = (out["judge_probability"] > SHARE).astype(float)
-        if self.linear is not None:
-            out["linear"] = (probability(self.linear, mels_db, target) > SHARE).astype(float)
-        return out
-
-
-def probability(judge: Judge, mels_db: Tensor, genre: str) -> np.ndarray:
-    """(N,) the judge's probability of `genre`."""
-    second = judge.probability(mels_db).double().cpu().numpy()
-    return second if genre == judge.genres[1] else 1 - second
 
 
 def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:

@@ -13,8 +13,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip
 from cyclegan_audio.devices import in_threads
 from cyclegan_audio.evaluation.judges import Judges
-from cyclegan_audio.evaluation.measures import (
-    BY_NAME,
+from cyclegan_audio.evaluation.metric_protocol import (
     HEARD,
     MATCHED,
     MODEL,
@@ -23,13 +22,17 @@ from cyclegan_audio.evaluation.measures import (
     REAL,
     UNTOUCHED,
     VOCODER,
+    MetricSpec,
+    Scores,
+    compute_metrics,
 )
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.vocoded import Vocoded
 from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
-from cyclegan_audio.metrics.clip_scores import Scores, fault_scores, genre_scores, piece_scores
 from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
 from cyclegan_audio.metrics.intervals import Estimate, estimate
+from cyclegan_audio.metrics.metric_input import MetricInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Measured:
         real_clips, real: held-out clips of the target genre, and their scores.
         distances: embedding to kind to candidate (and `real_target`) to estimate.
         missing: sentences on what could not be measured and why.
+        metrics: what was measured.
     """
 
     source: str
@@ -53,13 +57,14 @@ class Measured:
     real: Scores
     distances: dict[str, dict[str, dict[str, Estimate]]]
     missing: list[str]
+    metrics: Sequence[MetricSpec] = METRICS
 
-    def estimate(self, candidate: str, measure: str) -> Estimate | None:
-        """Mean with interval over tracks; None where nothing was measured."""
+    def estimate(self, candidate: str, name: str) -> Estimate | None:
+        """Mean of a metric with its interval over tracks; None where nothing was measured."""
         real = candidate == REAL
-        values = (self.real if real else self.scores.get(candidate, {})).get(measure)
-        of = BY_NAME[measure]
-        if values is None:
+        values = (self.real if real else self.scores.get(candidate, {})).get(name)
+        of = next((metric for metric in self.metrics if metric.name == name), None)
+        if values is None or of is None:
             return None
         found = by_track(values, self.real_clips if real else self.clips, share if of.is_share else estimate)
         return found and found.within(of.low, of.high)
@@ -105,6 +110,7 @@ def measure(
     judges: Judges,
     vocoded: Vocoded,
     mel: MelSettings,
+    metrics: Sequence[MetricSpec] = METRICS,
 ) -> Measured:
     """Score every candidate.
 
@@ -113,8 +119,9 @@ def measure(
         mels: the clips.
         training: training clips of each genre and their mels, for baselines and as reference of distances.
         judges: see there.
-        vocoded: mels of what the vocoder makes of some of the clips.
+        vocoded: what the vocoder makes of some of the clips.
         mel: the definition of the mels.
+        metrics: what to measure.
     """
     reference_db, real_db = training[target][1], mels.real_db
     moments = {genre: BandMoments.of(mels_db) for genre, (_, mels_db) in training.items()}
@@ -124,7 +131,8 @@ def measure(
         MATCHED: matched_moments(real_db, moments[source], moments[target]),
         NEAREST: reference_db[nearest(real_db, reference_db)],
     }
-    scores = _all_scores(target, mels, made, vocoded, judges, mel)
+    base = MetricInput(mels.target_db, mel, target=target, judge=judges.judge, linear=judges.linear)
+    scores = _all_scores(base, mels, made, vocoded, metrics)
     real = scores.pop(REAL)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
@@ -135,29 +143,33 @@ def measure(
     missing = [text for text in (judges.missing, vocoded.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
     missing += [text] if (text := too_few(n_clips, n_tracks)) else []
-    return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing)
+    return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing, metrics)
 
 
 def _all_scores(
-    target: str, mels: Mels, made: dict[str, Tensor], vocoded: Vocoded, judges: Judges, mel: MelSettings
+    real: MetricInput,
+    mels: Mels,
+    made: dict[str, Tensor],
+    vocoded: Vocoded,
+    metrics: Sequence[MetricSpec],
 ) -> dict[str, Scores]:
-    """Scores of every candidate, and of the real target."""
-    real_db = mels.real_db
-    again = {VOCODER: vocoded.source_db, HEARD: vocoded.fake_db}
-    some = {name: mels_db for name, mels_db in again.items() if mels_db is not None}
-    some_db = real_db[vocoded.rows]
-    found = in_threads(
-        [
-            *(partial(_scores, real_db, mels_db, target, judges, mel) for mels_db in made.values()),
-            partial(piece_scores, real_db, real_db[another(mels.clips)], mel),
-            partial(_real_scores, mels.target_db, target, judges, mel),
-            *(partial(_scores, some_db, mels_db, target, judges, mel) for mels_db in some.values()),
-        ]
-    )
-    scores = dict(zip((*made, OTHER, REAL, *some), found, strict=True))
-    scores |= {name: _widened(scores[name], vocoded.rows, len(mels.clips)) for name in some}
-    for name, faults in vocoded.faults.items():
-        scores[name] |= _widened(faults, vocoded.rows, len(mels.clips))
+    """Compute the metrics of every candidate, and of the clips of the real target."""
+    real_db, rows, n_clips = mels.real_db, vocoded.rows, len(mels.clips)
+    made_of = partial(dataclasses.replace, real, source_db=real_db)
+    some_of = partial(dataclasses.replace, real, source_db=real_db[rows])
+    remade = {name: vocoded.sounds[name].mels_db for name in (VOCODER, HEARD) if name in vocoded.sounds}
+    piece = [metric for metric in metrics if metric.uses_other_piece]
+    candidates = {
+        **{name: (metrics, made_of(mels_db=mels_db)) for name, mels_db in made.items()},
+        OTHER: (piece, made_of(mels_db=real_db[another(mels.clips)])),
+        REAL: (metrics, real),
+        **{name: (metrics, some_of(mels_db=mels_db)) for name, mels_db in remade.items()},
+    }
+    found = in_threads(partial(compute_metrics, *pair) for pair in candidates.values())
+    scores = dict(zip(candidates, found, strict=True))
+    scores |= {name: _widened(scores[name], rows, n_clips) for name in remade}
+    for name, sounds in vocoded.sounds.items():
+        scores[name] |= _widened(compute_metrics(metrics, sounds), rows, n_clips)
     return scores
 
 
@@ -176,21 +188,6 @@ def _distances(
         ]
     )
     return {kind: out[kind] | of_real[kind] for kind in out}
-
-
-def _scores(real_db: Tensor, made_db: Tensor, target: str, judges: Judges, mel: MelSettings) -> Scores:
-    return (
-        judges.scores(made_db, target)
-        | genre_scores(made_db, mel)
-        | piece_scores(real_db, made_db, mel)
-        | fault_scores(real_db, made_db)
-    )
-
-
-def _real_scores(target_db: Tensor, target: str, judges: Judges, mel: MelSettings) -> Scores:
-    faults = fault_scores(target_db, target_db)
-    known = {name: faults[name] for name in ("checkerboard_db", "quiet_db")}
-    return genre_scores(target_db, mel) | judges.scores(target_db, target) | known
 
 
 def another(clips: Sequence[Clip]) -> list[int]:

@@ -1,7 +1,7 @@
 """Translations of the paired clips against their ground truth, beside the baselines."""
 
+from cyclegan_audio.evaluation.summary import CRITERIA, RHYTHM_NAME
 from cyclegan_audio.evaluation.translations import Evaluated
-from cyclegan_audio.evaluation.verdict import CRITERIA, RHYTHM_NAME
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.paired import (
     AUDIBLE_RANGE_DB,

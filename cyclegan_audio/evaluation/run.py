@@ -1,6 +1,7 @@
 """The evaluation of a trained pair from its checkpoint to its report."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan_audio.data.corpus import Corpus
@@ -8,17 +9,19 @@ from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.defaults import HELD_OUT_CLIPS
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.metric_protocol import MetricSpec
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.opening import open_corpus
 from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
-from cyclegan_audio.evaluation.sayings import sayings
 from cyclegan_audio.evaluation.suite import SECTIONS
+from cyclegan_audio.evaluation.summary import ground_truth_summary, metrics_summary
 from cyclegan_audio.evaluation.translations import (
+    Direction,
     Evaluated,
     held_out,
     held_out_pairs,
     translate_direction,
 )
-from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.pair import TranslationPair, ordered
@@ -37,6 +40,7 @@ def evaluate(
     checkpoint: str | Path | None = None,
     device: str = "auto",
     shifts: int = 1,
+    metrics: Sequence[MetricSpec] = METRICS,
 ) -> Path:
     """Translate held-out clips each way that there is, measure, and write the report; returns report.html.
 
@@ -50,6 +54,7 @@ def evaluate(
         checkpoint: use this checkpoint instead of the run's own.
         device: auto, cpu, cuda, mps.
         shifts: of the clips, over which generators are averaged (`models.cycle_spinning`).
+        metrics: what to measure of each clip; `(*METRICS, mine)` adds one.
 
     Raises:
         UserError: no such run or corpus, other mel settings, no held-out clips, no right to write, or more
@@ -60,23 +65,27 @@ def evaluate(
     opened = open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
     pairs = [pair, spun(second, shifts)] if second else [pair]
-    left_out = 0
-    for one in pairs:
-        opened, n_seen = without_seen(opened, one.training_spans)
-        left_out += n_seen
+    opened, left_out = _without_seen(opened, pairs)
     folder = Path(out) if out is not None else report_folder(path)
     require_writable(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
-    n_clips = sum(_n_clips(one, opened, clips) for one in pairs)
-    with progress_bar("translating held-out clips", n_clips, "clips") as bar:
-        ways = [
-            [translate_direction(one, opened, to, clips, bar.advance) for to in one.targets] for one in pairs
-        ]
-    evaluated = Evaluated(str(run), path, run_folder(path), pair, opened, ways[0], vocoder)
-    evaluated.shifts, evaluated.seconds, evaluated.left_out = shifts, time.perf_counter() - start, left_out
-    if second:
-        evaluated.second_run, evaluated.without_identity = str(without_identity), ways[1]
+    directions, *of_second = _translate(pairs, opened, clips)
+    evaluated = Evaluated(
+        run=str(run),
+        checkpoint=path,
+        run_folder=run_folder(path),
+        pair=pair,
+        corpus=opened,
+        directions=directions,
+        vocoder=vocoder,
+        second_run=str(without_identity) if second else None,
+        without_identity=of_second[0] if second else [],
+        shifts=shifts,
+        seconds=time.perf_counter() - start,
+        left_out=left_out,
+        metrics=metrics,
+    )
     return _report(evaluated, folder)
 
 
@@ -86,7 +95,7 @@ def _report(evaluated: Evaluated, folder: Path) -> Path:
         for make in SECTIONS:
             sections.append(make(evaluated))
             bar.advance()
-    words = [verdict(evaluated.paired_scores), sayings(evaluated.measured)]
+    words = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.measured)]
     line = "\n".join(words if evaluated.paired_scores else reversed(words))
     a, b = evaluated.pair.genres
     ways = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
@@ -117,6 +126,25 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
             f"{run} was trained with identity weight {weight}; train one with model.loss_weights.identity=0"
         )
     return second
+
+
+def _without_seen(corpus: Corpus, pairs: Sequence[TranslationPair]) -> tuple[Corpus, int]:
+    """Leave out the clips of other splits that a pair was trained on, and count them."""
+    left_out = 0
+    for pair in pairs:
+        corpus, n_seen = without_seen(corpus, pair.training_spans)
+        left_out += n_seen
+    return corpus, left_out
+
+
+def _translate(pairs: Sequence[TranslationPair], corpus: Corpus, clips: int) -> list[list[Direction]]:
+    """Translate the held-out clips by each pair in each of its directions."""
+    n_clips = sum(_n_clips(pair, corpus, clips) for pair in pairs)
+    with progress_bar("translating held-out clips", n_clips, "clips") as bar:
+        return [
+            [translate_direction(pair, corpus, to, clips, bar.advance) for to in pair.targets]
+            for pair in pairs
+        ]
 
 
 def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:

@@ -20,13 +20,10 @@ SONGS = "songs"  # beside the demo corpus
 HIGH = ("hat", "ride", "crash", "tambourine", "shaker", "snare", "clap")  # parts with energy above 6 kHz
 SAME_STROKE_S = 0.03
 HOW = (
-    "The demo songs come with a record of every stroke and note. Onsets found in each mel against all "
-    "events of "
-    "the source's band, and onsets above 6 kHz against the cymbals and snares that the target's band "
-    "plays to "
-    "the same score: F1 within 50 ms. Toward the target the second should rise from the input's to the "
-    "ground "
-    "truth's."
+    "The demo songs come with a record of every stroke and note. Onsets found in each mel against all events "
+    "of the source's band, and onsets above 6 kHz against the cymbals and snares that the target's band "
+    "plays to the same score: F1 within 50 ms. Toward the target the second should rise from the input's to "
+    "the ground truth's."
 )
 NONE = "Only demo songs come with a record of what was played; this corpus has none beside it."
 WHICH = {"untouched": "input untouched", "model": "translation", "truth": "ground truth"}

@@ -14,6 +14,8 @@ from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.judges import Judges, make_judges
 from cyclegan_audio.evaluation.measured import Measured, Mels, measure
+from cyclegan_audio.evaluation.metric_protocol import MetricSpec
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.metrics.paired import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.models.application import apply_generator
@@ -97,9 +99,9 @@ class Direction:
         }
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """All that a section may use.
+    """All that a section may use; whole when it is made.
 
     Attributes:
         run: the RUN as it was named.
@@ -112,6 +114,7 @@ class Evaluated:
         shifts: of the clips, over which generators were averaged.
         seconds: what translating took.
         left_out: clips outside of the training split that are not used, since a run was trained on them.
+        metrics: what is measured of each clip.
     """
 
     run: str
@@ -126,6 +129,7 @@ class Evaluated:
     shifts: int = 1
     seconds: float = 0.0
     left_out: int = 0
+    metrics: Sequence[MetricSpec] = METRICS
 
     @property
     def mel(self) -> MelSettings:
@@ -159,7 +163,8 @@ class Evaluated:
             vocoded = vocode_some(self.vocoder, self.corpus, clips, real_db, fake_db)
             target_db = torch.stack([self.corpus.mel_db(clip) for clip in way.real_targets])
             mels = Mels(clips, real_db, fake_db, way.real_targets, target_db)
-            out.append(measure(way.source, way.target, mels, self.training, self.judges, vocoded, self.mel))
+            known = self.training, self.judges, vocoded, self.mel, self.metrics
+            out.append(measure(way.source, way.target, mels, *known))
         return out
 
     @cached_property

@@ -6,19 +6,19 @@ from typing import Any
 from cyclegan_audio.evaluation.clip_table import clip_table
 from cyclegan_audio.evaluation.judges import JUDGE
 from cyclegan_audio.evaluation.measured import Measured
-from cyclegan_audio.evaluation.measures import (
+from cyclegan_audio.evaluation.metric_protocol import (
     CANDIDATES,
     GENRE,
-    MEASURES,
+    GROUPS,
     MODEL,
     OTHER,
     PIECE,
     REAL,
     SOUND,
     UNTOUCHED,
-    Measure,
+    MetricSpec,
 )
-from cyclegan_audio.evaluation.sayings import THRESHOLDS
+from cyclegan_audio.evaluation.summary import thresholds
 from cyclegan_audio.evaluation.translations import Evaluated
 from cyclegan_audio.figures.standing import standing_figure
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
@@ -29,13 +29,10 @@ from cyclegan_audio.pages import Section, Table, picture
 HOW = (
     "Every number stands between two ends: what it would be had nothing been done (floor), and what it would "
     "be at best (ceiling). For the genre these are the input untouched and held-out clips of the target "
-    "genre; "
-    "for the piece another piece of the source genre, and the input itself. The same is said of four "
-    "others: an "
-    "equaliser that moves each band's mean and spread to the target's, the nearest real clip of the target "
-    "genre, the input re-made by the vocoder from its mel alone, and the translation after the vocoder, "
-    "as it "
-    "is heard. In brackets: 95 % intervals over tracks."
+    "genre; for the piece another piece of the source genre, and the input itself. The same is said of four "
+    "others: an equaliser that moves each band's mean and spread to the target's, the nearest real clip of "
+    "the target genre, the input re-made by the vocoder from its mel alone, and the translation after the "
+    "vocoder, as it is heard. In brackets: 95 % intervals over tracks."
 )
 DISTANCES = (
     "Distances are to the target's training clips; their ceiling is what held-out clips of the target keep "
@@ -47,10 +44,10 @@ TRUST = (
     "The judge is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
     "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
     "judge is logistic regression on such statistics. Below stands what both say of real held-out clips of "
-    "both genres, balanced over genres: no share or probability that they give means more than this. Below "
-    "6 kHz only: all above is cut off. Noise: in every band, "
-    f"{NOISE_DB:g} dB under each clip's loudest point. The calibration error is the mean "
-    "distance between the probabilities given and the shares found, in ten bins; few clips make it larger."
+    "both genres, balanced over genres: no share or probability that they give means more than this. Below 6 "
+    f"kHz only: all above is cut off. Noise: in every band, {NOISE_DB:g} dB under each clip's loudest point. "
+    "The calibration error is the mean distance between the probabilities given and the shares found, in ten "
+    "bins; few clips make it larger."
 )
 JUDGES = {"judge": "judge", "linear": "linear judge"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
@@ -60,11 +57,14 @@ ENDS = {**CANDIDATES, OTHER: "another piece", REAL: "real target"}
 
 def measures_section(evaluated: Evaluated) -> Section:
     """A figure and three tables for each direction; report.json also holds every clip's numbers."""
-    section = Section("measures", "What moved and what stayed", [HOW, DISTANCES, THRESHOLDS])
+    section = Section(
+        "measures", "What moved and what stayed", [HOW, DISTANCES, thresholds(evaluated.metrics)]
+    )
     for way, measured in zip(evaluated.directions, evaluated.measured, strict=True):
         name = str(way)
         section.paragraphs += [text for text in measured.missing if text not in section.paragraphs]
-        bars = {m.label.format(target=measured.target): bar for m in MEASURES if (bar := _bar(measured, m))}
+        ordered = [metric for group in GROUPS for metric in measured.metrics if metric.group == group]
+        bars = {m.label.format(target=measured.target): bar for m in ordered if (bar := _bar(measured, m))}
         if bars:
             figure = standing_figure(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
             caption = f"{name}. Where the translation stands between floor and ceiling, with 95 % intervals."
@@ -111,7 +111,7 @@ def _percent(accuracy: Estimate) -> str:
     return f"{100 * accuracy.mean:.1f} % ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
 
 
-def _bar(measured: Measured, measure: Measure) -> tuple[float, float, float] | None:
+def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] | None:
     """Position of the translation with its interval; None where the two ends cannot be told apart."""
     value, floor, ceiling = (
         measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
@@ -124,7 +124,7 @@ def _bar(measured: Measured, measure: Measure) -> tuple[float, float, float] | N
     return places[0], places[1] or places[0], places[2] or places[0]
 
 
-def shown(measure: Measure, value: Estimate | None) -> str:
+def shown(measure: MetricSpec, value: Estimate | None) -> str:
     """Mean and interval as readers see them."""
     if value is None:
         return "-"
@@ -139,7 +139,7 @@ def shown(measure: Measure, value: Estimate | None) -> str:
 def _table(measured: Measured, group: str, name: str) -> Table:
     rows = []
     others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in measured.scores]
-    for measure in (m for m in MEASURES if m.group == group):
+    for measure in (m for m in measured.metrics if m.group == group):
         found = {key: measured.estimate(key, measure.name) for key in ENDS}
         if not any(found.values()):
             continue
@@ -158,7 +158,7 @@ def _table(measured: Measured, group: str, name: str) -> Table:
     return Table(f"{TITLES[group]}? {name}, {len(measured.clips)} clips", header, rows)
 
 
-def _end(measure: Measure, value: Estimate | None, name: str) -> str:
+def _end(measure: MetricSpec, value: Estimate | None, name: str) -> str:
     return f"{measure.shown(value.mean)} ({ENDS[name]})" if value else "-"
 
 
@@ -187,7 +187,7 @@ def _distance(value: Estimate) -> str:
 def _numbers(measured: Measured) -> dict[str, Any]:
     """Estimates by measure and candidate, with position; distances; what is missing."""
     out: dict[str, Any] = {}
-    for measure in MEASURES:
+    for measure in measured.metrics:
         found = {key: value for key in ENDS if (value := measured.estimate(key, measure.name))}
         if not found:
             continue

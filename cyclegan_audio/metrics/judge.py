@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 VERSION = 8  # of the code below: other versions do not take each other's judges from the disk
 LOW_PASS_HZ = 6000.0
 NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
+CALLED_FROM = 0.5  # probability above which a clip is called a genre
 BLOCK = 64
 FOLDER = "judges"
 NETWORK, LINEAR = "network", "linear"
@@ -73,6 +75,11 @@ class Judge:
     def probability(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to the probability (N,) of `genres[1]`."""
         return torch.cat([torch.sigmoid(self.net(b) / self.temperature) for b in mels_db.split(BLOCK)])
+
+    def probability_of(self, genre: str, mels_db: Tensor) -> np.ndarray:
+        """(N, M, F) to the probability (N,) of `genre`, in float64."""
+        second = self.probability(mels_db).double().cpu().numpy()
+        return second if genre == self.genres[1] else 1 - second
 
     @torch.inference_mode()
     def embed(self, mels_db: Tensor) -> Tensor:

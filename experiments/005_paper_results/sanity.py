@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.judges import Judges, make_judges, probability
+from cyclegan_audio.evaluation.judges import Judges, make_judges
+from cyclegan_audio.evaluation.metric_protocol import GENRE, PIECE, SOUND, compute_metrics
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
 from cyclegan_audio.metrics.augmentation import noisy
-from cyclegan_audio.metrics.clip_scores import fault_scores, genre_scores, piece_scores
 from cyclegan_audio.metrics.distances import Principal, distances_to
+from cyclegan_audio.metrics.metric_input import MetricInput
 
 SEED = 0
 NOISE_DB = 40.0  # under the clip's loudest point
@@ -41,6 +43,12 @@ def shuffled(mels_db: Tensor) -> Tensor:
 def equalised(mels_db: Tensor) -> Tensor:
     """Tilted by 24 dB from the lowest band to the highest."""
     return mels_db + torch.linspace(12, -12, mels_db.shape[1])[:, None]
+
+
+def means(group: str, clips: MetricInput) -> dict[str, float]:
+    """Mean over clips of each metric of a group."""
+    metrics = [metric for metric in METRICS if metric.group == group]
+    return {name: float(values.mean()) for name, values in compute_metrics(metrics, clips).items()}
 
 
 class RandomNet(nn.Module):
@@ -94,18 +102,15 @@ def genre_table(
             f"{kind}, {name}": kinds[kind][case].mean for name, kinds in found.items() for kind in kinds
         }
         if judges.judge is not None and judges.linear is not None:
-            rows[case]["judge"] = float(probability(judges.judge, mels_db, target).mean())
-            rows[case]["linear"] = float(probability(judges.linear, mels_db, target).mean())
-        rows[case] |= {name: float(values.mean()) for name, values in genre_scores(mels_db, mel).items()}
+            rows[case]["judge"] = float(judges.judge.probability_of(target, mels_db).mean())
+            rows[case]["linear"] = float(judges.linear.probability_of(target, mels_db).mean())
+        rows[case] |= means(GENRE, MetricInput(mels_db, mel))
     table("Does the genre move", rows)
 
 
 def piece_table(source_db: Tensor, cases: Mapping[str, Tensor], mel: MelSettings) -> None:
     """Every case against the source."""
-    rows = {
-        case: {name: float(v.mean()) for name, v in piece_scores(source_db, mels_db, mel).items()}
-        for case, mels_db in cases.items()
-    }
+    rows = {case: means(PIECE, MetricInput(mels_db, mel, source_db)) for case, mels_db in cases.items()}
     table("Does the piece stay", rows)
 
 
@@ -117,14 +122,14 @@ def fault_table(corpus: Corpus, genre: str, source_db: Tensor) -> None:
     quiet = source_db.clone()
     quiet[..., : quiet.shape[2] // 3] -= 70
     faults: dict[str, Callable[[], float]] = {
-        "lattice, clean": lambda: float(fault_scores(source_db, source_db)["checkerboard_db"].mean()),
-        "lattice of 3 dB": lambda: float(
-            fault_scores(source_db, source_db + lattice)["checkerboard_db"].mean()
-        ),
-        "silence kept": lambda: float(fault_scores(quiet, quiet)["silence_gain_db"].mean()),
-        "silence filled with noise": lambda: float(
-            fault_scores(quiet, quiet.maximum(quiet.amax((1, 2), True) - 60))["silence_gain_db"].mean()
-        ),
+        "lattice, clean": lambda: means(SOUND, MetricInput(source_db, mel, source_db))["checkerboard_db"],
+        "lattice of 3 dB": lambda: means(SOUND, MetricInput(source_db + lattice, mel, source_db))[
+            "checkerboard_db"
+        ],
+        "silence kept": lambda: means(SOUND, MetricInput(quiet, mel, quiet))["silence_gain_db"],
+        "silence filled with noise": lambda: means(
+            SOUND, MetricInput(quiet.maximum(quiet.amax((1, 2), True) - 60), mel, quiet)
+        )["silence_gain_db"],
         "seam, clean": lambda: seam_db(
             source_db[0] - equalised(source_db)[0] + noisy(source_db, NOISE_DB)[0], [172]
         ),

@@ -11,6 +11,7 @@ from cyclegan_audio.comparison.settings import Column, columns
 from cyclegan_audio.comparison.values import ByClip
 from cyclegan_audio.comparison.words import conclusion, warnings
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.metrics.differences import unpaired
 
 MakeReport = Callable[..., Path]
@@ -83,7 +84,7 @@ def test_other_clips_are_compared_unpaired_and_said_so(make_report: MakeReport) 
 
 
 def test_shares_of_other_clips_have_an_interval_though_all_are_called_target() -> None:
-    judge = next(measure for measure in contrasts.COMPARED if measure.name == "judge")
+    judge = next(measure for measure in METRICS if measure.name == "judge")
     clips = [f"t{track}/{clip}" for track in range(4) for clip in range(2)]
     where = ({clip: clip.split("/")[0] for clip in clips}, dict.fromkeys(clips, 0.0))
     all_of_them, half = (
@@ -108,7 +109,7 @@ def test_distances_have_seeds_only(make_report: MakeReport) -> None:
 
 
 def test_nearer_the_ceiling() -> None:
-    hats, lattice = (m for m in contrasts.COMPARED if m.name in ("hats_per_s", "checkerboard_db"))
+    hats, lattice = (m for m in METRICS if m.name in ("hats_per_s", "checkerboard_db"))
     assert contrasts._nearer(hats, 5.0, 3.0, 4.0) == 1
     assert contrasts._nearer(hats, 5.0, 7.0, 8.0) == -1
     assert contrasts._nearer(hats, 5.0, 4.0, 6.0) == 0

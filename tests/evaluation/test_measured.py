@@ -12,10 +12,10 @@ from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.evaluation.clip_table import clip_scores
 from cyclegan_audio.evaluation.judges import STATISTICS
 from cyclegan_audio.evaluation.measured import Measured, another
-from cyclegan_audio.evaluation.measures import HEARD, MODEL, OTHER, UNTOUCHED
-from cyclegan_audio.evaluation.sayings import sayings
+from cyclegan_audio.evaluation.metric_protocol import HEARD, MODEL, OTHER, UNTOUCHED
 from cyclegan_audio.evaluation.score_events import against_score
 from cyclegan_audio.evaluation.seams import stretches
+from cyclegan_audio.evaluation.summary import metrics_summary
 from cyclegan_audio.evaluation.translations import Direction, PairedExample
 from cyclegan_audio.evaluation.whole_picture import position
 from cyclegan_audio.metrics.distances import KERNEL
@@ -54,7 +54,7 @@ GOOD = {
 
 
 def test_what_is_good_and_what_is_not_is_said() -> None:
-    line = sayings([measured(**GOOD)])
+    line = metrics_summary([measured(**GOOD)])
     assert line.startswith("lofi to trap: the genre moves (the judge hears trap in 90 % of clips, 5 % untou")
     assert "the kernel distance falls by 75 %" in line
     assert "the drums stay; the harmony stays; the bass line does not stay" in line
@@ -69,7 +69,7 @@ def test_faults_are_said() -> None:
         "model__judge": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0, "model__filter_share": 0.95,
         "model__checkerboard_db": 9.0, "model__quiet_db": -40.0, "heard__vocoder_error_db": 5.0,
     }  # fmt: skip
-    line = sayings([measured(**bad)])
+    line = metrics_summary([measured(**bad)])
     assert "the genre moves in part" in line
     assert "the drums do not stay" in line
     assert "hi-hats vanish" in line
@@ -81,7 +81,7 @@ def test_faults_are_said() -> None:
 
 def test_without_a_judge_distances_speak() -> None:
     quiet = {"model__quiet_db": -60.0, "untouched__quiet_db": -60.0}
-    assert "no judge of genre; the kernel distance falls by 75 %" in sayings(
+    assert "no judge of genre; the kernel distance falls by 75 %" in metrics_summary(
         [measured(model__onset_f1=0.9, **quiet)]
     )
 

@@ -11,8 +11,8 @@ import torch
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.report import write_report
+from cyclegan_audio.evaluation.summary import ground_truth_summary
 from cyclegan_audio.evaluation.training_losses import read_losses
-from cyclegan_audio.evaluation.verdict import verdict
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.paired import MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
 from cyclegan_audio.pages import Section, Table, sound
@@ -34,22 +34,22 @@ def scores(error_db: float, rhythm_db: float) -> PairedScores:
 
 
 def test_verdict_beats() -> None:
-    line = verdict({"a to b": scores(6, 4)})
+    line = ground_truth_summary({"a to b": scores(6, 4)})
     assert line.startswith("Beats the untouched input from a to b: paired error 6.0 dB against 10.0 dB")
     assert "4.00 dB against 5.00 dB of the matched-mean baseline" in line
 
 
 def test_verdict_filter_comes_first() -> None:
-    line = verdict({"a to b": scores(6, 4), "b to a": scores(6, 5)})
+    line = ground_truth_summary({"a to b": scores(6, 4), "b to a": scores(6, 5)})
     assert line.startswith("Acts as a filter from b to a")
     assert "Beats the untouched input from a to b" in line
 
 
 def test_verdict_not_clear_and_not_judged() -> None:
-    assert verdict({"a to b": scores(9.5, 4)}).startswith(
+    assert ground_truth_summary({"a to b": scores(9.5, 4)}).startswith(
         "Does not clearly beat the untouched input from a to b"
     )
-    assert "no paired clips" in verdict({})
+    assert "no paired clips" in ground_truth_summary({})
 
 
 def test_losses_that_were_not_trained_are_left_out(tmp_path: Path) -> None:
