@@ -11,9 +11,9 @@ from cyclegan_audio.comparison.values import PAIRED, ByClip, by_clip, compared, 
 from cyclegan_audio.evaluation.metric_protocol import GENRE, MODEL, REAL, SOUND, UNTOUCHED, MetricSpec
 from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.whole_picture import NAMES
-from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.differences import by_chance, clusters, holm, scaled, unpaired
 from cyclegan_audio.metrics.intervals import Estimate, estimate
+from cyclegan_audio.metrics.proportions import share
 
 ALPHA = 0.05
 SMALL = 0.05  # of the way from floor to ceiling

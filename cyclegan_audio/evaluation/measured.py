@@ -28,11 +28,11 @@ from cyclegan_audio.evaluation.metric_protocol import (
 )
 from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.vocoded import Vocoded
-from cyclegan_audio.metrics.accuracy import share
 from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
 from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
 from cyclegan_audio.metrics.intervals import Estimate, estimate
 from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics.proportions import share
 
 
 @dataclasses.dataclass(frozen=True)

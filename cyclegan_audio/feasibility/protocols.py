@@ -7,9 +7,10 @@ import numpy as np
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.feasibility.features import Features
-from cyclegan_audio.metrics.accuracy import balanced_accuracy
+from cyclegan_audio.metrics.folds import track_folds
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.linear import OUTLIER, LinearFit, fit_logistic
+from cyclegan_audio.metrics.proportions import balanced_accuracy
 
 RANDOM, APART = "random draw", "tracks apart"
 
@@ -90,17 +91,14 @@ def tracks_apart(features: Features, clips: Clips, n_folds: int, seed: int) -> O
     Raises:
         UserError: a genre has a single track.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    n_tracks = min(len(set(clips.tracks[clips.labels == label])) for label in (0, 1))
-    if n_tracks < 2:
+    folds = track_folds(clips.labels, clips.tracks.tolist(), n_folds, seed)
+    if not folds:
         raise UserError(
             "a genre has clips of one track only, so that tracks cannot be kept apart; prepare more tracks, "
             "or shorter blocks by split.by=block split.block_s=60"
         )
-    folds = StratifiedGroupKFold(min(n_folds, n_tracks), shuffle=True, random_state=seed)
     logits, weights, strengths = np.zeros(len(clips)), [], []
-    for train, test in folds.split(features.values, clips.labels, clips.tracks):
+    for train, test in folds:
         fit, logits[test] = _fit_and_judge(features, clips.labels, clips.tracks, train, test, "lbfgs", seed)
         weights.append(fit.weight)
         strengths.append(fit.c)

@@ -5,10 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_net import MODULATION_HZ, band_relations, modulation_log_power, standardise
-
+MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)  # edges of the bands of the modulation spectrum
+GROUPS = 32  # of neighbouring bands, whose relations are looked at
+N_RELATIONS = GROUPS * (GROUPS + 1)
+NORMALISED_LIMIT = 3.0  # standard deviations; deeper silence says nothing more
 PERCENTILES = (0.1, 0.5, 0.9)
 BLOCK = 256  # clips at once: bounds memory
 NAMES = (
@@ -49,3 +52,36 @@ def statistics_and_relations(mels_db: Tensor, frame_s: float) -> Tensor:
     """Mels in dB (N, M, F) to (N, D): `band_statistics` row by row, then `band_relations`."""
     relations = [band_relations(standardise(block)) for block in mels_db.split(BLOCK)]
     return torch.cat([band_statistics(mels_db, frame_s).flatten(1), torch.cat(relations)], 1)
+
+
+def standardise(mels_db: Tensor) -> Tensor:
+    """Each clip of (N, M, F) to mean 0 and standard deviation 1 over bands and frames, clipped at 3."""
+    centred = mels_db - mels_db.mean((1, 2), keepdim=True)
+    scale = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-3)
+    return (centred / scale).clamp(-NORMALISED_LIMIT, NORMALISED_LIMIT)
+
+
+def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
+    """For each octave of modulation from 1 to 16 Hz, its power in each band: (N, M, F) to four of (N, M)."""
+    n_frames = x.shape[2]
+    power = torch.fft.rfft(x - x.mean(2, keepdim=True)).abs().square() / n_frames**2
+    modulation_hz = torch.fft.rfftfreq(n_frames, frame_s)
+    bands = []
+    for low, high in pairwise(MODULATION_HZ):
+        inside = (modulation_hz >= low) & (modulation_hz < high)
+        bands.append((power[:, :, inside].sum(2) + 1e-6).log())
+    return bands
+
+
+def band_relations(x: Tensor) -> Tensor:
+    """Which bands move together: (N, M, F) to (N, N_RELATIONS).
+
+    The covariances over time of 32 groups of neighbouring bands, and the same of their steps from frame to
+    frame (upper triangles, row by row).
+    """
+    groups = F.adaptive_avg_pool2d(x, (GROUPS, x.shape[2]))
+    groups = groups - groups.mean(2, keepdim=True)
+    steps = groups.diff(dim=2)
+    row, column = torch.triu_indices(GROUPS, GROUPS)
+    both = [y @ y.transpose(1, 2) / y.shape[2] for y in (groups, steps)]
+    return torch.cat([covariance[:, row, column] for covariance in both], 1)

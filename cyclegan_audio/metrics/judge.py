@@ -24,12 +24,13 @@ from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.tracks import write_atomic
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.metrics.accuracy import Reliability, balanced_accuracy, fit_temperature, reliability
 from cyclegan_audio.metrics.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_net import GenreNet, NetSettings
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.metrics.linear import LinearNet, train_linear
 from cyclegan_audio.metrics.net_training import train_net
+from cyclegan_audio.metrics.proportions import balanced_accuracy
 from cyclegan_audio.progress import progress_bar
 
 log = logging.getLogger(__name__)

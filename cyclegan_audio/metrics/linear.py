@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.metrics.augmentation import low_pass, random_cutoffs_hz
-from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
+from cyclegan_audio.metrics.band_statistics import N_RELATIONS, NAMES, statistics_and_relations
 from cyclegan_audio.metrics.folds import track_folds
-from cyclegan_audio.metrics.genre_net import N_RELATIONS, OUTLIER
+from cyclegan_audio.metrics.genre_net import OUTLIER
 
 INNER_FOLDS = 3
 INVERSE_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.devices import in_threads
-from cyclegan_audio.metrics.accuracy import fit_share
 from cyclegan_audio.metrics.augmentation import augment, shifted
+from cyclegan_audio.metrics.calibration import fit_share
 from cyclegan_audio.metrics.folds import track_folds
 from cyclegan_audio.metrics.genre_net import BLOCK, Branch, GenreNet, NetSettings, Recipe
 

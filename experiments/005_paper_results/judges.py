@@ -14,8 +14,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.metrics.accuracy import balanced_accuracy, fit_temperature, reliability
 from cyclegan_audio.metrics.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.calibration import fit_temperature, reliability
 from cyclegan_audio.metrics.genre_net import GenreNet
 from cyclegan_audio.metrics.judge import (
     BLOCK,
@@ -28,6 +28,7 @@ from cyclegan_audio.metrics.judge import (
 )
 from cyclegan_audio.metrics.linear import train_linear
 from cyclegan_audio.metrics.net_training import train_net
+from cyclegan_audio.metrics.proportions import balanced_accuracy
 
 FOLDS = 5
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point

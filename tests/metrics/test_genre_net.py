@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.metrics.genre_net import (
-    N_RELATIONS,
-    GenreNet,
-    NetSettings,
-    band_relations,
-    dropped,
-    standardise,
-)
+from cyclegan_audio.metrics.band_statistics import N_RELATIONS, band_relations, standardise
+from cyclegan_audio.metrics.genre_net import GenreNet, NetSettings, dropped
 
 
 def test_relations_tell_bands_that_move_together_from_others() -> None:
