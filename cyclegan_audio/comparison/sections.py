@@ -12,6 +12,7 @@ from cyclegan_audio.comparison.words import HOW
 from cyclegan_audio.evaluation.metric_protocol import MetricSpec
 from cyclegan_audio.evaluation.whole_picture import shown as shown_estimate
 from cyclegan_audio.figures.standing import difference_figure
+from cyclegan_audio.metrics.differences import shown_p
 from cyclegan_audio.metrics.intervals import Estimate
 from cyclegan_audio.pages import Picture, Section, Table, picture
 
@@ -174,8 +175,8 @@ def _contrast(measure: MetricSpec, contrast: Contrast) -> list[str]:
         _interval(measure, contrast.difference),
         _interval(PERCENT, contrast.of_way),
         "-" if math.isnan(contrast.spread) else PLAIN.shown(contrast.deviations.mean),
-        _p(contrast.p),
-        _p(contrast.corrected),
+        shown_p(contrast.p),
+        shown_p(contrast.corrected),
         _interval(measure, seeds) if seeds else "-",
         contrast.said if contrast.corrected == contrast.corrected else "-",
     ]
@@ -183,9 +184,3 @@ def _contrast(measure: MetricSpec, contrast: Contrast) -> list[str]:
 
 def _interval(measure: MetricSpec, value: Estimate) -> str:
     return shown_estimate(measure, value if math.isfinite(value.mean) else None)
-
-
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -3,7 +3,7 @@
 from cyclegan_audio.evaluation.metric_protocol import MODEL, UNTOUCHED
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.figures import cycle_grid
-from cyclegan_audio.figures.standing import probability_histogram
+from cyclegan_audio.figures.piles import probability_histogram
 from cyclegan_audio.metrics.judge import CALLED_FROM
 from cyclegan_audio.pages import Picture, Section, picture
 

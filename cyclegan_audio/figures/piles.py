@@ -44,6 +44,30 @@ def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str
     return figure
 
 
+def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_label: str) -> "Figure":
+    """Histograms of probabilities, one outline a group, in shares of the group.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    if not groups or not all(len(values) for values in groups.values()):
+        raise ValueError("probability_histogram needs groups with values")
+    figure = Figure(figsize=(7.0, 3.0), dpi=100, layout="constrained")
+    ax = figure.subplots()
+    edges = np.linspace(0, 1, 21)
+    for (name, values), colour in zip(groups.items(), ("#52525b", "#0072b2", "#d55e00"), strict=False):
+        counts, _ = np.histogram(values, edges)
+        ax.stairs(100 * counts / len(values), edges, label=name, color=colour, linewidth=2)
+    ax.set_xlabel(x_label)
+    ax.set_ylabel("% of clips")
+    ax.set_xlim(0, 1)
+    ax.set_title(title, fontsize=11)
+    ax.legend(fontsize=9)
+    return figure
+
+
 def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSettings) -> "Figure":
     """A line for each genre over frequency, with a pale range.
 

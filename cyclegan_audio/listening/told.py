@@ -6,6 +6,7 @@ from typing import Any
 
 from cyclegan_audio.listening.analysis import ALL, contrasts, means, told_apart
 from cyclegan_audio.listening.answers import RULE, Answers, missed
+from cyclegan_audio.metrics.differences import shown_p
 
 FEW = 6
 HOW = (
@@ -51,7 +52,7 @@ def show(found: dict[str, Any]) -> None:
             row["second"],
             row["first"],
             _interval(row["difference"], "+"),
-            _p(row["corrected"]),
+            shown_p(row["corrected"]),
         )
     if found["contrasts"]:
         console.print(table)
@@ -59,7 +60,7 @@ def show(found: dict[str, Any]) -> None:
     for row in found["abx"]:
         share = f"{100 * row['right'] / row['n']:.0f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
         table.add_row(
-            " and ".join(row["systems"]), f"{row['right']} of {row['n']}", share, _p(row["corrected"])
+            " and ".join(row["systems"]), f"{row['right']} of {row['n']}", share, shown_p(row["corrected"])
         )
     if found["abx"]:
         console.print(table)
@@ -70,9 +71,3 @@ def _interval(value: dict[str, Any], sign: str = "") -> str:
     known = value["low"] == value["low"]
     ends = f" ({value['low']:{sign}.1f} to {value['high']:{sign}.1f})" if known else ""
     return f"{value['mean']:{sign}.1f}{ends}"
-
-
-def _p(p: float) -> str:
-    if p != p:
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

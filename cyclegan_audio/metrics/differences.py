@@ -130,3 +130,10 @@ def scaled(value: Estimate, unit: float) -> Estimate:
     unit = unit or math.nan
     low, high = sorted((value.low / unit, value.high / unit))
     return dataclasses.replace(value, mean=value.mean / unit, sd=value.sd / abs(unit), low=low, high=high)
+
+
+def shown_p(p: float) -> str:
+    """Format a p value for readers; a dash for NaN."""
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

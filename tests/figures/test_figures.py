@@ -13,9 +13,9 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.figures import cycle_grid, loss_curves
 from cyclegan_audio.figures.contact_sheet import Strip, contact_sheet
-from cyclegan_audio.figures.piles import histograms, mean_spectra
+from cyclegan_audio.figures.piles import histograms, mean_spectra, probability_histogram
 from cyclegan_audio.figures.spectrograms import mel_picture
-from cyclegan_audio.figures.standing import difference_figure, probability_histogram, standing_figure
+from cyclegan_audio.figures.standing import difference_figure, standing_figure
 
 
 @pytest.fixture
