@@ -7,8 +7,7 @@ from cyclegan_audio.comparison.settings import Column
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.listening import play
-from cyclegan_audio.evaluation.opening import open_corpus
-from cyclegan_audio.evaluation.translations import Example, spread, translate_clip
+from cyclegan_audio.evaluation.translations import Example, open_corpus, spread, translate_clip
 from cyclegan_audio.figures import cycle_grid
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.pair import TranslationPair

@@ -1,7 +1,7 @@
 """The evaluation of a trained pair from its checkpoint to its report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cyclegan_audio.data.corpus import Corpus
@@ -9,24 +9,47 @@ from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.defaults import HELD_OUT_CLIPS
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.evaluation.gallery import gallery_section
+from cyclegan_audio.evaluation.listening import listening_section
 from cyclegan_audio.evaluation.metric_protocol import MetricSpec
 from cyclegan_audio.evaluation.metric_specs import METRICS
-from cyclegan_audio.evaluation.opening import open_corpus
+from cyclegan_audio.evaluation.paired import paired_section
+from cyclegan_audio.evaluation.pictures import pictures_section
+from cyclegan_audio.evaluation.reconstruction import reconstruction_section
 from cyclegan_audio.evaluation.report import report_folder, require_writable, run_folder, write_report
-from cyclegan_audio.evaluation.suite import SECTIONS
+from cyclegan_audio.evaluation.run_record import run_section
+from cyclegan_audio.evaluation.score_events import score_section
+from cyclegan_audio.evaluation.seams import seams_section
 from cyclegan_audio.evaluation.summary import ground_truth_summary, metrics_summary
+from cyclegan_audio.evaluation.training_losses import losses_section
 from cyclegan_audio.evaluation.translations import (
     Direction,
     Evaluated,
     held_out,
     held_out_pairs,
+    open_corpus,
     translate_direction,
 )
+from cyclegan_audio.evaluation.whole_picture import measures_section
 from cyclegan_audio.models.checkpoint import load_pair, resolve_run
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.pair import TranslationPair, ordered
+from cyclegan_audio.pages import Section
 from cyclegan_audio.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
+
+SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (  # in the order in which they are read
+    measures_section,
+    paired_section,
+    score_section,
+    pictures_section,
+    gallery_section,
+    listening_section,
+    reconstruction_section,
+    seams_section,
+    losses_section,
+    run_section,
+)
 
 
 def evaluate(

@@ -11,14 +11,18 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.data.corpus import Clip, Corpus
+from cyclegan_audio.data.demo_corpus import ensure_demo_corpus
+from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.judges import Judges, make_judges
 from cyclegan_audio.evaluation.measured import Measured, Mels, measure
 from cyclegan_audio.evaluation.metric_protocol import MetricSpec
 from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.vocoded import vocode_some
+from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.metrics.paired import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.models.application import apply_generator
+from cyclegan_audio.models.checkpoint import SHIPPED
 from cyclegan_audio.models.pair import TranslationPair
 
 MEAN_CLIPS = 400
@@ -257,3 +261,27 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     if len(items) <= count:
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]
+
+
+def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -> Corpus:
+    """Open the named corpus, else the run's own, or for a shipped pair the demo songs.
+
+    It is matched as the run's corpus was; the pair takes on the corpus's spelling of its genres.
+
+    Raises:
+        UserError: there is none, or it has other mel settings or genres.
+    """
+    trained_on = pair.config.get("data", {}).get("corpus")
+    if corpus is None and path.parent == SHIPPED:
+        trained_on = ensure_demo_corpus()
+    if corpus is None and trained_on is None:
+        raise UserError(f"{path} does not say which corpus it was trained on; name one by --corpus DIR")
+    if corpus is None and not Path(trained_on).is_dir():
+        raise UserError(
+            f"the corpus {trained_on} of this run is not there; say where it lies by --corpus DIR"
+            f"{suggest_path(trained_on)}"
+        )
+    opened = Corpus.open(corpus if corpus is not None else trained_on)
+    pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
+    pair.genres = opened.require_genres(*pair.genres)
+    return opened.matched(Match.from_dict(pair.match))

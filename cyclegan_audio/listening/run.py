@@ -10,7 +10,7 @@ from cyclegan_audio.data.seen import without_seen
 from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.opening import open_corpus
+from cyclegan_audio.evaluation.translations import open_corpus
 from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.listening.answers import RULE, read, screened
 from cyclegan_audio.listening.kit import DESIGN, write_kit

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.opening import open_corpus
+from cyclegan_audio.evaluation.translations import open_corpus
 from tests.translation.stand_ins import pair, quieter
 
 
