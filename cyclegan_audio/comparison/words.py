@@ -32,8 +32,13 @@ HOW = (
     "then said holds for these songs, not for others. Intervals are not corrected."
 )
 MOST_NAMED = 6
-PHRASES = {BETTER: "better in", WORSE: "worse in", OTHER: "different in", SEEDS: "sure for these runs but "
-           "within the spread of seeds in", SLIGHT: "sure but slight in"}  # fmt: skip
+PHRASES = {
+    BETTER: "better in",
+    WORSE: "worse in",
+    OTHER: "different in",
+    SEEDS: "sure for these runs but within the spread of seeds in",
+    SLIGHT: "sure but slight in",
+}
 
 
 def conclusion(rows: Sequence[Row], columns: Sequence[Column]) -> str:

@@ -21,6 +21,7 @@ CANDIDATES = {
     VOCODER: "vocoder alone",
     HEARD: "translation as heard",
 }
+ENDS = {**CANDIDATES, OTHER: "another piece", REAL: "real target"}
 GROUPS = GENRE, PIECE, SOUND = "genre", "piece", "sound"
 PER_CENT = "%"
 BLOCK = 64  # clips at once: bounds memory
@@ -84,6 +85,11 @@ class MetricSpec:
     def __post_init__(self) -> None:
         if self.function is not None and self.group not in GROUPS:
             raise ValueError(f"metric {self.name}: group must be one of {GROUPS}, got {self.group!r}")
+        for end in (self.floor, self.ceiling):
+            if end not in ENDS:
+                raise ValueError(
+                    f"metric {self.name}: floor or ceiling must be one of {[*ENDS]}, got {end!r}"
+                )
 
     @property
     def is_share(self) -> bool:

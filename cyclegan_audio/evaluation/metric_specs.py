@@ -4,11 +4,9 @@ To add one, add a `MetricSpec` to `METRICS`, or give `metrics=(*METRICS, mine)` 
 The report with its tables, figures and first lines, report.json and the comparison follow from the entry.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from torch import Tensor
 
 from cyclegan_audio.devices import in_threads
 from cyclegan_audio.evaluation import metric_phrases
@@ -82,11 +80,6 @@ def _vocoder_error_db(clips: MetricInput) -> list[float] | None:
     floor_db = audible_floor_db(clips.mel)
     pairs = zip(clips.mels_db, clips.intended_db, strict=True)
     return [mean_abs_db(made.maximum(floor_db), wanted.maximum(floor_db)) for made, wanted in pairs]
-
-
-def _of_source(function: Callable[[Tensor, Tensor], Tensor]) -> MetricFunction:
-    """Turn a function of source and translation (N, M, F) into that of a `MetricInput`."""
-    return lambda clips: function(clips.source.mels_db, clips.mels_db)
 
 
 METRICS = (  # in each group in the order of the tables; all in the order of the first lines
@@ -179,7 +172,7 @@ METRICS = (  # in each group in the order of the tables; all in the order of the
         "filter_share",
         "change that a fixed filter explains",
         PIECE,
-        _of_source(tone.filter_share),
+        lambda clips: tone.filter_share(clips.source.mels_db, clips.mels_db),
         MATCHED,
         NEAREST,
         uses_source=True,
@@ -207,7 +200,7 @@ METRICS = (  # in each group in the order of the tables; all in the order of the
         "silence_gain_db",
         "silent passages louder by",
         SOUND,
-        _of_source(artefacts.silence_gain_db),
+        lambda clips: artefacts.silence_gain_db(clips.source.mels_db, clips.mels_db),
         uses_source=True,
         unit="dB",
         digits=1,

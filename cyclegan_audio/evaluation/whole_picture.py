@@ -8,10 +8,10 @@ from cyclegan_audio.evaluation.judges import JUDGE
 from cyclegan_audio.evaluation.measured import Measured
 from cyclegan_audio.evaluation.metric_protocol import (
     CANDIDATES,
+    ENDS,
     GENRE,
     GROUPS,
     MODEL,
-    OTHER,
     PIECE,
     REAL,
     SOUND,
@@ -52,7 +52,6 @@ TRUST = (
 JUDGES = {"judge": "judge", "linear": "linear judge"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
 TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
-ENDS = {**CANDIDATES, OTHER: "another piece", REAL: "real target"}
 
 
 def measures_section(evaluated: Evaluated) -> Section:

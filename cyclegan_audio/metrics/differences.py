@@ -55,10 +55,7 @@ def by_chance(
     for (key, by_group), corrected in zip(sums.items(), _step_down(flipped), strict=True):
         own = _statistic(_signs(len(by_group)), by_group)
         alone = float((own >= own[0]).mean())
-        out[key] = (
-            alone,
-            max(alone, float(corrected)),
-        )  # where flips are drawn, the two draws are not the same
+        out[key] = alone, max(alone, float(corrected))  # flips that are drawn are not the same in both
     return out
 
 

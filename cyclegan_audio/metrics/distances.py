@@ -55,9 +55,8 @@ class Principal(nn.Module):
         kept = int((size > 1e-6 * size[0]).sum())
         self.num_features = min(components, kept)
         self.register_buffer("mean", fit.mean(0))
-        scale = (
-            size[0] / len(fit) ** 0.5
-        )  # the first component's spread becomes 1, the others keep their share
+        # The first component's spread becomes 1, the others keep their share.
+        scale = size[0] / len(fit) ** 0.5
         self.register_buffer("weights", axes[: self.num_features].T / spread[:, None] / scale)
 
     def forward(self, mels_db: Tensor) -> Tensor:

@@ -95,3 +95,5 @@ def test_what_is_no_metric_is_refused(small_mel: MelSettings) -> None:
         compute_metrics([one_for_all], MetricInput(torch.zeros(2, 128, 8), small_mel))
     with pytest.raises(ValueError, match="group must be one of"):
         MetricSpec("odd", "odd", "oddities", loudest_db)
+    with pytest.raises(ValueError, match=r"must be one of .*, got 'silence'"):
+        MetricSpec("odd", "odd", GENRE, loudest_db, floor="silence")
