@@ -1,7 +1,9 @@
 import pytest
 
+from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.rows import reason_counts, split_counts
-from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits
+from cyclegan_audio.data.splits import SplitSettings, Track, assign_splits, draw
+from cyclegan_audio.errors import UserError
 
 
 def tracks_of(genre: str, contents: range, paired: bool = False) -> list[Track]:
@@ -76,3 +78,73 @@ def test_counts_by_genre_reason_and_split():
         [["kept", "3", "1", "0"], ["silence", "0", "0", "1"]],
     )
     assert split_counts(rows) == (["lofi", "rnb"], [["train", "1 / 2", "0 / 0"], ["val", "1 / 1", "1 / 1"]])
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "expected"),
+    [
+        (10, 0.9, (2, 4, 4)),  # most of what val leaves, and of what test leaves, is trained on
+        (11, 0.9, (1, 5, 5)),
+        (2, 0.9, (1, 0, 1)),
+        (3, 0.9, (1, 1, 1)),
+        (5, 0.5, (1, 2, 2)),
+        (16, 0.2, (10, 3, 3)),
+        (10, 0.0, (10, 0, 0)),
+    ],
+)
+def test_large_and_no_shares(n, share, expected):
+    found = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings(val=share, test=share)))
+    assert (found["train"], found["val"], found["test"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "test_clips", "n_test"),
+    [
+        ([3, 2, 9, 9, 9, 9], 1, 1),
+        ([3, 2, 9, 9, 9, 9], 3, 1),
+        ([3, 2, 9, 9, 9, 9], 4, 2),
+        ([3, 2, 9, 9, 9, 9], 5, 2),
+        ([3, 2, 9, 9, 9, 9], 6, 2),  # most tracks are left to training
+        ([1, 1, 1, 1, 1, 1, 1], 3, 3),
+        ([1, 1, 1, 1, 1, 1, 1], 9, 3),
+        ([1, 5, 5], 4, 1),
+        ([5, 5], 1, 1),
+        ([5, 5], 9, 1),
+        ([5], 1, 0),
+    ],
+)
+def test_test_clips_come_from_the_first_tracks_that_hold_them(n_clips, test_clips, n_test):
+    contents = sorted((f"content {n}" for n in range(len(n_clips))), key=lambda content: draw(content, 7))
+    tracks = [Track(c, "lofi", c, n_clips=n) for c, n in zip(contents, n_clips, strict=True)]
+    splits = assign_splits(tracks[::-1], SplitSettings(seed=7, test_clips=test_clips))
+    assert [track for track, split in splits.items() if split == "test"][::-1] == contents[:n_test]
+    assert [track for track, split in splits.items() if split == "val"] == contents[-1:] * (len(contents) > 2)
+
+
+def test_contents_that_an_earlier_genre_holds_count_for_the_shares():
+    lofi = tracks_of("lofi", range(10))
+    splits = assign_splits(lofi, SplitSettings())
+    held_out = [t for t in lofi if splits[t.track] != "train"]
+    trained = [t for t in lofi if splits[t.track] == "train"]
+    for shared, expected in ((held_out, (8, 1, 1)), (trained, (12, 2, 2))):
+        trap = tracks_of("trap", range(8)) + [Track(f"as {t.track}", "trap", t.content) for t in shared]
+        after = assign_splits(lofi + trap, SplitSettings())
+        found = sizes({t.track: after[t.track] for t in trap})
+        assert (found["train"], found["val"], found["test"]) == expected
+
+
+def test_defaults_are_those_of_the_configuration():
+    assert build("split", compose("prepare").split) == SplitSettings()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("val", 1.1), ("test", -0.1), ("block_s", -1), ("guard_s", -1), ("test_clips", 0), ("max_clips", 0)],
+)
+def test_what_is_no_setting_is_refused(setting, value):
+    with pytest.raises(UserError, match=rf"split\.{setting}={value}"):
+        SplitSettings(**{setting: value})
+
+
+def test_settings_at_the_ends_of_their_ranges():
+    SplitSettings(val=0, test=1, block_s=0, guard_s=0, test_clips=1, max_clips=1)
