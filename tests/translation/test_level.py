@@ -107,8 +107,8 @@ def steps(*levels_db: float) -> torch.Tensor:
 
 
 # The n levels of a tone contribute alike; what a raise lifts above 0 dB is limited to it, so that the music
-# becomes louder by 10 lg(sum of the powers, each at most 1, over those before). A step is what is missing over
-# the gain in loudness per dB of the step before.
+# becomes louder by 10 lg(sum of the powers, each at most 1, over those before). A step is what is missing
+# over the gain in loudness per dB of the step before.
 @pytest.mark.parametrize(
     ("levels_db", "missing_lu", "raise_db", "rounds"),
     [
