@@ -68,3 +68,37 @@ def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_gr
             meter.push(part)
         sizes.append(len(pickle.dumps(vars(meter))))
     assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize(("below_db", "is_heard"), [(12.76, True), (12.82, False)])
+def test_the_relative_gate_lies_at_ten_below_the_mean_to_a_few_hundredths(below_db, is_heard):
+    tone = torch.cos(torch.arange(8000 * 40) * math.tau / 8)[None]  # a mean of (1 + q) / 2 has its gate at
+    quiet = tone * 10 ** (-below_db / 20)  # a twentieth: q = 1 / 19, or 12.788 dB
+    both = lufs(torch.cat([tone, quiet], 1), 8000)
+    mean_db = 10 * math.log10((1 + 10 ** (-below_db / 10)) / 2)
+    assert both - lufs(tone, 8000) == pytest.approx(mean_db if is_heard else 0, abs=0.02)
+
+
+@pytest.mark.parametrize("hz", [20, 40, 100, 2000, 10_000])
+def test_tones_weigh_what_the_standard_says(hz):
+    found = [lufs(torch.sin(f * math.tau * torch.arange(96_000) / 48_000)[None], 48_000) for f in (hz, 1000)]
+    assert found[0] - found[1] == pytest.approx(weight_db(hz) - weight_db(1000), abs=0.03)
+
+
+def weight_db(hz: float) -> float:
+    """By the two filters at 48 kHz that BS.1770-4 gives, tables 1 and 2."""
+    z = complex(math.cos(math.tau * hz / 48_000), -math.sin(math.tau * hz / 48_000))  # z to the power of -1
+    shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
+        1 - 1.69065929318241 * z + 0.73248077421585 * z**2
+    )
+    high_pass = (1 - 2 * z + z**2) / (1 - 1.99004745483398 * z + 0.99007225036621 * z**2)
+    return 20 * math.log10(abs(shelf * high_pass))
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.39, 0.41])
+def test_the_least_music_has_a_level(seconds):
+    tone = 0.1 * torch.cos(torch.arange(round(8000 * seconds)) * math.tau / 8)[None]
+    weight = weight_db(1000) if seconds > 0.1 else 0.0  # less than a step of 0.1 s is not weighted
+    assert lufs(tone, 8000) == pytest.approx(-23.01 - 0.691 + weight, abs=0.1)
+    assert lufs(tone.repeat(2, 1), 8000) - lufs(tone, 8000) == pytest.approx(3.01, abs=0.01)
+    assert lufs(tone / 2000, 8000) == (pytest.approx(-89.0, abs=1) if seconds < 0.1 else -math.inf)

@@ -48,3 +48,11 @@ def test_padding_to_a_multiple_goes_back_and_forth():
     assert pad_to_multiple(mel, 3) is mel
     assert pad_to_multiple(torch.tensor([[1.0, 2.0]]), 8).tolist() == [[1, 2, 1, 2, 1, 2, 1, 2]]
     assert pad_to_multiple(torch.tensor([[5.0]]), 4).tolist() == [[5, 5, 5, 5]]
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [(0, []), (1, [0.5]), (2, [0.1464466, 0.8535534]), (3, [0.0669873, 0.5, 0.9330127])],
+)
+def test_fades_are_raised_cosines(length, expected):
+    assert fade_in(length, torch.zeros(1)).tolist() == pytest.approx(expected, abs=1e-5)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from cyclegan_audio.config import build, compose
@@ -75,6 +77,50 @@ def test_music_without_audio_has_nothing_to_compare_but_its_length():
     table = {row[0]: row[1:] for row in pile_rows(found)}
     assert table["median loudness (LUFS)"] == table["codec"] == ["-", "-"]
     assert table["clips"] == ["4", "4"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loudness_lufs": -11.0},
+        {"bandwidth_hz": 32000.0},
+        {"count": 8},
+    ],
+)
+def test_differences_at_the_limit_are_none(changes):
+    limits = dataclasses.replace(LIMITS, bandwidth_octaves=1.0)
+    assert differences(piles(genre("lofi") + genre("trap", **changes)), limits) == []
+
+
+def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
+    limits = dataclasses.replace(LIMITS, codec_share=0.5, sample_rate_share=0.75)
+    half = [*genre("trap", 2), *genre("trap", 2, codec="opus", sample_rate=48000)]
+    assert differences(piles(genre("lofi") + half), limits) == []
+    (line,) = differences(piles(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits)
+    assert line == "lofi is 100% mp3, x 100% opus; bring all files through the same codec"
+    shown = differences(piles(half + genre("x", codec="aac")), limits)
+    assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; bring all files through the same codec"]
+
+
+def test_the_table_shows_every_number_in_its_unit():
+    found = piles([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
+    assert pile_rows(found) == [
+        ["clips", "30", "3"],
+        ["minutes of music", "2.0", "0.2"],
+        ["median length of a file (s)", "8", "6"],
+        ["median loudness (LUFS)", "-14.0", "-14.0"],
+        ["median end of content (kHz)", "16.0", "20.1"],
+        ["codec", "100% mp3", "100% opus"],
+        ["sample rate (Hz)", "100% 44100", "100% 44100"],
+    ]
+
+
+def test_unknown_values_leave_the_median_of_the_others():
+    rows = genre("lofi", 5)
+    for row, value in zip(rows, (None, 1000.0, None, 3000.0, 8000.0), strict=True):
+        row["bandwidth_hz"] = value
+    (pile,) = piles(rows)
+    assert pile.bandwidth_hz == 3000
 
 
 def test_total_variation_is_the_share_that_would_have_to_change():

@@ -33,6 +33,7 @@ def test_loudness_meets_between_the_medians_and_the_lower_bandwidth_counts(corpu
     assert match == Match(-15.5, 16000.0)
     assert Match.from_dict(match.to_dict()) == match
     assert str(match) == "brought to -15.5 LUFS and heard up to 16.0 kHz"
+    assert str(Match(cutoff_hz=20060.0)) == "heard up to 20.1 kHz"
     assert Match.of(clips, [], hifi, "it") == Match()
     assert Match.of(clips, ["bandwidth"], hifi, "it").to_dict() == {"cutoff_hz": 16000.0}
 
@@ -46,6 +47,8 @@ def test_a_gain_shifts_what_sounds_and_leaves_digital_silence(hifi):
     assert match.gain_db(None) == 0
     assert match.apply(mel_db, hifi, -5.0)[0].tolist() == [-45, -100, -100]
     assert match.apply(mel_db, hifi, 5.0)[0].tolist() == [-35, -93, -100]
+    near = torch.full((hifi.n_mels, 1), -99.99)
+    assert match.apply(near, hifi, 5.0)[0].item() == pytest.approx(-94.99, abs=1e-4)  # sounds, if barely
     assert torch.equal(Match().apply(mel_db, hifi, Match().gain_db(-9.0)), mel_db)
 
 

@@ -93,3 +93,77 @@ def test_different_songs_all_stay():
         printed(f"{n} {s}", clip_of(song(n), s), str(n), s) for n in range(20, 26) for s in (0.0, 4.0, 8.0)
     ]
     assert NearDuplicates().find(clips) == set()
+
+
+def random_words(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 2**16, 80, dtype=np.uint16)
+
+
+def pair_of(one: np.ndarray, other: np.ndarray, contents: str = "xy", start_s: float = 4.0) -> list[Printed]:
+    return [
+        Printed("a", contents[0], 0.0, 4.0, to_text(one)),
+        Printed("b", contents[1], start_s, 4.0, to_text(other)),
+    ]
+
+
+@pytest.mark.parametrize(("n_bits", "repeats"), [(256, True), (257, False)])
+def test_a_fifth_of_the_bits_may_differ(n_bits, repeats):
+    one = random_words(0)
+    other = one.copy()
+    for bit in range(n_bits):  # of 1280; sixteen words stay as they are
+        other[16 + bit % 64] ^= np.uint16(1 << bit // 64)
+    assert bool(NearDuplicates().find(pair_of(one, other))) is repeats
+
+
+@pytest.mark.parametrize(("n_equal", "repeats"), [(2, False), (3, True)])
+def test_three_equal_words_make_a_candidate(n_equal, repeats):
+    one = random_words(1)
+    other = one.copy()
+    other[n_equal:] ^= 1
+    assert bool(NearDuplicates().find(pair_of(one, other))) is repeats
+
+
+@pytest.mark.parametrize(
+    ("contents", "shift", "start_s", "repeats"),
+    [
+        ("xy", 44, 4.0, True),  # half of the 88 frames in common
+        ("xy", 45, 4.0, False),
+        ("xy", -44, 0.0, True),
+        ("xx", 8, 4.0, True),  # 0.909 of them
+        ("xx", 9, 4.0, False),
+        ("xx", 0, 3.9, False),  # they share time
+    ],
+)
+def test_how_much_must_repeat(contents, shift, start_s, repeats):
+    one, other = random_words(2), random_words(3)
+    n = 80 - abs(shift)
+    other[max(-shift, 0) :][:n] = one[max(shift, 0) :][:n]
+    assert bool(NearDuplicates().find(pair_of(one, other, contents, start_s))) is repeats
+
+
+@pytest.mark.parametrize("shift", [-3, 0, 5])
+def test_words_with_an_offset_by_hand(shift):
+    one = random_words(4)
+    other = np.roll(one, -shift)
+    errors, overlap = bit_errors(one, other, shift)
+    assert (errors, overlap) == (0, pytest.approx(1 - abs(shift) / 88))
+    other[40] ^= 0b111
+    assert bit_errors(one, other, shift)[0] == 3 / (16 * (80 - abs(shift)))
+    assert bit_errors(one, other, 80)[1] == bit_errors(one, other, -80)[1] == 0
+    assert bit_errors(one, other, 79)[1] == pytest.approx(9 / 88)
+
+
+def test_a_bit_says_whether_the_step_between_bands_grew():
+    """One band of the 17 rises by 20 dB half way: the bit below it turns 0, the one above turns 1."""
+    n_mels, n_frames = 100, 87
+    edges = np.linspace(4, 85, 18).round().astype(int)
+    mel_db = torch.zeros(n_mels, n_frames)
+    mel_db[edges[6] : edges[7], 40:] = 20.0
+    found = fingerprint(mel_db, 4.0)
+    assert len(found) == 87 - 7 - 1
+    changing = found[32:40]
+    assert ((changing >> 5) & 1 == 0).all()  # its step from band 5 to 6 grows
+    assert ((changing >> 6) & 1 == 1).all()
+    assert fingerprint(mel_db[:, :8], 0.368).shape == (0,)
+    assert fingerprint(mel_db[:, :10], 0.46).shape == (2,)
+    assert len(fingerprint(mel_db.repeat(1, 3), 4.0)) == 87 - 8  # three frames a word

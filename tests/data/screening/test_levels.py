@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.screening import (
     Cancelling,
     Clipping,
@@ -12,6 +13,7 @@ from cyclegan_audio.data.screening import (
     DirectCurrent,
     Gap,
     MonoAsStereo,
+    ScreeningRules,
     Silence,
 )
 from cyclegan_audio.data.screening.levels import frame_levels_db, level_db
@@ -97,3 +99,82 @@ def test_channels_that_cancel_in_the_mix():
     assert not Cancelling().breaks(noise())
     assert not Cancelling().breaks(mono)
     assert not Cancelling().breaks(torch.zeros(2, N))
+
+
+def test_defaults_are_those_of_the_configuration():
+    assert build("screening", compose("prepare").screening) == ScreeningRules()
+
+
+@pytest.mark.parametrize(
+    ("level_db", "frames_db", "silent"),
+    [
+        (-59.9, [-54.9] * 10, False),
+        (-60.1, [-54.9] * 10, True),
+        (-10.0, [-55.1] * 5 + [-10.0] * 5, False),
+        (-10.0, [-55.1] * 6 + [-10.0] * 5, True),
+    ],
+)
+def test_limits_of_silence(level_db, frames_db, silent):
+    mono = torch.full((1000,), 10 ** (level_db / 20))
+    assert Silence().breaks(mono, torch.tensor(frames_db)) is silent
+
+
+@pytest.mark.parametrize(
+    ("frames_db", "found"),
+    [
+        ([-20.0] * 4 + [-60.1] * 15 + [-20.0] * 4, False),
+        ([-20.0] * 4 + [-60.1] * 16 + [-20.0] * 4, True),
+        ([-20.0] * 4 + [-59.9] * 16 + [-20.0] * 4, False),
+        ([-60.1] * 8 + [-20.0] + [-60.1] * 8, False),
+        ([-60.1] * 16, True),
+        ([-60.1] * 15, False),
+    ],
+)
+def test_limits_of_a_gap(frames_db, found):
+    assert Gap().breaks(torch.tensor(frames_db)) is found
+
+
+@pytest.mark.parametrize(
+    ("runs", "top", "clipped"),
+    [
+        ((5, 5), 1.0, False),  # a hundredth of the samples
+        ((5, 6), 1.0, True),
+        ((4, 7), -1.0, True),  # at the bottom
+        ((3,) * 50, 1.0, False),  # too short to be flat
+        ((5, 6), 1 - 2**-15, True),  # one step of 16 bit under the peak
+        ((5, 6), 1 - 2**-14, False),
+    ],
+)
+def test_limits_of_clipping(runs, top, clipped):
+    wave = torch.linspace(-0.5, 0.5, 1000)
+    wave[-1] = 1.0  # the peak
+    for number, length in enumerate(runs):
+        wave[10 * number :][:length] = top
+    assert Clipping().breaks(torch.stack([wave / 2, torch.linspace(-0.5, 0.5, 1000)])) is clipped
+
+
+@pytest.mark.parametrize(("side", "breaks"), [(-0.01, False), (0.01, True)])
+def test_limits_of_rules_on_channels(side, breaks):
+    """A hundredth or a tenth of a dB to this side of each limit."""
+    wave = torch.tensor([1.0, -1.0]).repeat(5000) * 0.5
+    assert DirectCurrent().breaks((wave + 0.01 * (1 + side))[None]) is breaks
+    quiet = 10 ** (-(50 + side) / 20)
+    assert DeadChannel().breaks(torch.stack([wave, quiet * wave])) is breaks
+    assert DeadChannel().breaks(torch.stack([quiet * wave, wave])) is breaks
+    apart = 10 ** (-(60 + side) / 20)  # (1 - g) / (1 + g) for channels 1 and g
+    assert MonoAsStereo().breaks(torch.stack([wave, wave * (1 - apart) / (1 + apart)])) is breaks
+    # Of 1 and -1/2 the mean has 1/16 of the power 1, the channels 5/8 of it: 10 dB.
+    assert Cancelling().breaks(torch.stack([wave, -(0.5 + side) * wave])) is breaks
+    three = torch.stack([wave, wave, quiet * wave])
+    assert not DeadChannel().breaks(three)
+    assert not MonoAsStereo().breaks(torch.stack([wave, wave, wave]))
+
+
+def test_frames_of_50_ms_leave_out_an_incomplete_last_one():
+    steps = torch.tensor([1.0, 0.1, 0.01]).repeat_interleave(50)
+    assert frame_levels_db(steps[:149], 1000).tolist() == pytest.approx([0, -20], abs=1e-4)
+    assert frame_levels_db(steps, 1000).tolist() == pytest.approx([0, -20, -40], abs=1e-4)
+    assert frame_levels_db(steps[:7], 1000).tolist() == pytest.approx([0], abs=1e-4)
+    assert frame_levels_db(torch.zeros(100), 1000).tolist() == [-120, -120]
+    assert level_db(torch.full((10,), 1e-5)) == pytest.approx(-100, abs=1e-4)
+    assert level_db(torch.full((10,), 1e-7)) == -120
