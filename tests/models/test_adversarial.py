@@ -58,6 +58,27 @@ def test_r1_by_hand():
     assert float(disc.slope.grad) == pytest.approx((2 * 0.5 + 2 * 1 + 2 * 0.5) / 2)
 
 
+class Map(nn.Module):
+    """A score for each point: 4 x, so that the mean score of four points has the gradient 1 at each."""
+
+    def forward(self, x):
+        return 4 * x
+
+
+def test_the_mean_score_of_a_map_counts():
+    real = torch.randn(3, 1, 2, 2)
+    assert float(r1_penalty(Map(), real)) == pytest.approx(0.5 * 4)
+    penalty = WassersteinGP(10.0).penalty(Map(), real, -real, Draws(0))
+    assert float(penalty.detach()) == pytest.approx(10 * (2 - 1) ** 2)
+    assert float(r1_penalty(Map(), real.bfloat16())) == pytest.approx(2)
+
+
+def test_scores_alone_have_no_penalty():
+    for loss in (LeastSquares(), Vanilla(), Hinge()):
+        assert float(loss.penalty(Map(), REAL, FAKE, Draws(0))) == 0
+    assert float(WassersteinGP(0).penalty(Map(), torch.ones(1, 1, 2, 2), FAKE[:1], Draws(0)).detach()) == 0
+
+
 def test_gradient_penalty_by_hand():
     four = torch.ones(3, 1, 2, 2)
     # a linear score has the same gradient everywhere: norm of (0.75, 0.75, 0.75, 0.75) is 1.5

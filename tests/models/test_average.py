@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.average import GeneratorAverage
 
 
@@ -35,3 +36,11 @@ def test_a_saved_average_goes_on():
         assert float(average["gen"].weight) == pytest.approx(3.0)
     assert "networks.gen.module.weight" in first.state_dict()
     assert torch.equal(first["gen"](torch.ones(1, 1)), torch.full((1, 1), 3.0))
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.1])
+def test_a_decay_is_a_share(decay):
+    for end in (0, 1):
+        GeneratorAverage({"gen": network(0.0)}, decay=end)
+    with pytest.raises(UserError, match="average_decay"):
+        GeneratorAverage({"gen": network(0.0)}, decay=decay)

@@ -54,7 +54,34 @@ def test_noise_falls_to_nothing_over_the_run():
     assert not Judging(LeastSquares(), r1_weight=1.0).draws_numbers
 
 
+def test_noise_differs_by_seed_and_by_call_and_both_mels_get_it():
+    seen = []
+
+    def watched(network, *inputs):
+        seen.extend(inputs)
+        return [network(x) for x in inputs]
+
+    for judging in (Judging(LeastSquares(), noise=0.4), Judging(LeastSquares(), noise=0.4, seed=1)):
+        judging.discriminator(Sum(), REAL, FAKE, watched)
+    noise = [mel - plain for mel, plain in zip(seen, (REAL, FAKE, REAL, FAKE), strict=True)]
+    assert all(float(one.abs().max()) > 0.1 for one in noise)
+    assert not torch.allclose(noise[0], noise[1])
+    assert not torch.allclose(noise[0], noise[2])
+    again = Judging(LeastSquares(), noise=0.4, seed=0)
+    again.discriminator(Sum(), REAL, FAKE, watched)
+    assert torch.equal(seen[4], seen[0])
+
+
+def test_without_options_the_mels_go_in_as_they_are():
+    judging = Judging(LeastSquares())
+    assert not judging.draws_numbers
+    assert float(judging.discriminator(Sum(), REAL, FAKE, apart)) == pytest.approx(0.25)
+    assert judging.progress == 0
+
+
 def test_identity_weight_falls_in_hundredths():
+    assert falling(5.0, 0.01, 0.0) == falling(5.0, 1, 0.0) == 5.0
+    assert falling(5.0, 1, 0.999) == pytest.approx(0.05)
     weights = [falling(5.0, 0.5, progress) for progress in (0.0, 0.1, 0.1049, 0.25, 0.5, 0.9)]
     assert weights == pytest.approx([5.0, 4.0, 4.0, 2.5, 0.0, 0.0])
     assert falling(5.0, None, 0.9) == 5.0

@@ -23,6 +23,11 @@ def test_weights_apply_once_to_each_term():
     assert float(total) == pytest.approx(1 + 2 + 5 + 1)
 
 
+def test_a_weight_of_0_leaves_a_term_out():
+    weights = {"adversarial": 1, "cycle": 10, "identity": 0}
+    assert check_weights(weights, CycleGAN.terms) == weights
+
+
 @pytest.mark.parametrize("weights", [{"cycle": 1.0}, {"adversarial": 1.0, "cycle": -1.0, "identity": 0.0}])
 def test_wrong_weights_are_refused(weights):
     with pytest.raises(UserError, match="loss_weights"):
@@ -41,6 +46,43 @@ def test_pool_fills_then_exchanges_half():
         exchanged += not torch.equal(out, fake)
     assert 160 < exchanged < 240  # half of 400, four standard deviations
     assert pool.n_stored == 4
+
+
+def test_what_is_not_finite_is_kept_as_0():
+    broken = torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]).view(1, 1, 2, 2)
+    for size in (0, 1):
+        assert ImagePool(size)(broken).flatten().tolist() == [1, 0, 0, 0]
+
+
+def test_fakes_of_another_shape_begin_the_pool_anew():
+    pool = ImagePool(size=2)
+    pool(torch.zeros(2, 1, 2, 2))
+    assert pool.n_stored == 2
+    wide = torch.arange(2.0).view(2, 1, 1, 1).expand(2, 1, 2, 3)
+    assert torch.equal(pool(wide), wide)
+    assert pool.n_stored == 2
+    assert pool.stored.shape == (2, 1, 2, 3)
+
+
+def test_the_usual_pool_keeps_fifty_by_the_draws_of_seed_0():
+    fakes = torch.arange(120.0).view(120, 1, 1, 1)
+    usual, other = ImagePool()(fakes), ImagePool(50, seed=1)(fakes)
+    assert torch.equal(usual, ImagePool(50, seed=0)(fakes))
+    assert torch.equal(usual[:50], fakes[:50])
+    assert not torch.equal(usual[50:], fakes[50:])
+    assert not torch.equal(usual, other)
+
+
+def test_a_pool_restored_into_another_size_keeps_what_fits():
+    pool = ImagePool(size=3)
+    pool(torch.arange(3.0).view(3, 1, 1, 1))
+    smaller, larger, none = ImagePool(2), ImagePool(5), ImagePool(0)
+    for other, count in ((smaller, 2), (larger, 3), (none, 0)):
+        other.load_state_dict(pool.state_dict())
+        assert other.n_stored == count
+    assert larger.stored.flatten().tolist() == [0, 1, 2, 0, 0]
+    assert smaller.stored.flatten().tolist() == [0, 1]
+    assert none.stored is None
 
 
 def test_pool_of_zero_passes_and_gradients_stop():
@@ -92,7 +134,18 @@ def test_progress_by_epochs_or_by_the_clock():
     assert LinearDecay(4, 4, max_minutes=10).progress(9.0, 0) == 1
 
 
-@pytest.mark.parametrize("numbers", [(0, 0, None), (-1, 5, None), (5, 5, 0)])
+def test_the_clock_alone_does_not_decay_a_run_without_decay():
+    steady = LinearDecay(n_epochs=4, n_epochs_decay=0, max_minutes=10)
+    assert [steady.factor(epoch, 590) for epoch in range(4)] == [1, 1, 1, 1]
+    assert LinearDecay(1, 0).total_epochs == LinearDecay(0, 1).total_epochs == 1
+    assert LinearDecay(0, 1).factor(0) == 0.5
+    assert LinearDecay(30, 10, max_minutes=10).factor(0, 525) == pytest.approx(0.5)  # a quarter of the time
+    assert LinearDecay(30, 10, max_minutes=10).factor(0, 700) == 0
+    assert LinearDecay(3, 4).factor(0) == LinearDecay(3, 4).factor(2) == 1
+    assert not LinearDecay(3, 4).is_over(1e9)
+
+
+@pytest.mark.parametrize("numbers", [(0, 0, None), (-1, 5, None), (5, -1, None), (5, 5, 0), (5, 5, -1)])
 def test_schedule_refuses_nonsense(numbers):
     with pytest.raises(UserError):
         LinearDecay(*numbers)

@@ -45,6 +45,23 @@ def test_outside_statistics_by_hand():
     assert abs(float(norm(x).mean())) < 1e-6
 
 
+def test_the_smallest_variance_is_added_to_any():
+    x = torch.tensor([[[[1.0, 4.0], [4.0, 7.0]]]])  # variance 4.5
+    given = {"": (torch.tensor([1.0]), torch.tensor([2.0]))}
+    fixed = with_statistics(InstanceNorm(eps=0.25), given)
+    assert fixed(x).flatten().tolist() == pytest.approx([0, 2, 2, 4])  # over a spread of 1.5
+    for layout in (torch.contiguous_format, torch.channels_last):
+        two = x.expand(1, 2, 2, 2).contiguous(memory_format=layout)
+        out = InstanceNorm(eps=1.75)(two)[0, 1].flatten()
+        assert out.tolist() == pytest.approx([-1.2, 0, 0, 1.2])  # over a spread of 2.5
+    conv = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(conv.weight, 3.0)
+    nn.init.constant_(conv.bias, 1.0)
+    folded = with_statistics(nn.Sequential(conv, InstanceNorm(eps=0.25)), {"1": given[""]})
+    assert folded(x).flatten().tolist() == pytest.approx([2, 8, 8, 14])  # (3 x + 1 - 1) / 1.5
+    assert InstanceNorm().eps == 1e-5
+
+
 @pytest.mark.parametrize(
     "make",
     [
