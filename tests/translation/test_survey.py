@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cyclegan_audio.data.matching import Match
+from cyclegan_audio.errors import UserError
+from cyclegan_audio.translation.survey import ChannelSurvey, MidSurvey, Survey, Windows, finite
 from cyclegan_audio.translation.translator import Translator
 from tests.translation.stand_ins import Normed, lufs, music, pair, quieter
 
@@ -91,3 +94,83 @@ def test_a_piece_is_read_once_more_only_where_a_channel_is_turned_round(signs, t
     )
     assert torch.cat(list(levelled(1.0)), 1).shape == wave.shape
     assert len(reads) == times
+
+
+def test_windows_are_spread_evenly_over_a_long_piece():
+    """Of 30 windows every second stays once there are 13, then every fourth."""
+    windows = Windows(4, -100.0)
+    mel_db = torch.arange(30.0).repeat_interleave(4).expand(2, -1) - 50
+    for part in mel_db.split(7, 1):
+        windows.push(part)
+        assert len(windows.found) <= 12
+    windows.push(torch.full((2, 3), -100.0))
+    windows.finish()
+    assert [window.unique().tolist() for window in windows.found] == [[n - 50.0] for n in range(0, 29, 4)]
+    assert all(window.shape == (2, 4) for window in windows.found)
+    assert windows.n_frames == 123
+    assert (windows.low_db, windows.high_db) == (-50, -21)
+
+
+def test_twelve_windows_all_stay_and_a_rest_is_left_out():
+    windows = Windows(2, -100.0)
+    windows.push(torch.arange(25.0)[None])
+    windows.finish()
+    assert torch.cat(windows.found, 1).tolist() == [list(range(24))]
+
+
+def test_silence_is_no_part_of_windows_and_little_sound_is_reflected():
+    windows = Windows(6, -100.0)
+    windows.push(torch.full((2, 9), -100.0))
+    assert windows.found == []
+    windows.push(torch.tensor([[-99.9995, -99.99, -100.0], [-100.0, -100.0, -40.0]]))
+    windows.finish()
+    (only,) = windows.found
+    torch.testing.assert_close(only[0], torch.tensor([-99.99, -100, -99.99, -100, -99.99, -100]))
+    assert only[1].tolist() == [-100, -40, -100, -40, -100, -40]
+    assert windows.n_frames == 12
+    silent = Windows(6, -100.0)
+    silent.push(torch.full((2, 9), -100.0))
+    silent.finish()
+    assert silent.found == []
+
+
+def test_channels_are_surveyed_block_by_block():
+    left = music(1.0, 44100)
+    survey = ChannelSurvey(44100)
+    for part in torch.cat([left, -0.5 * left]).split(10_000, 1):
+        survey.push(part)
+    found = survey.finish()
+    assert found.n_samples == 44100
+    assert found.signs.flatten().tolist() == [1, -1]
+    assert not found.is_silent
+    assert found.lufs == pytest.approx(lufs(torch.cat([left, 0.5 * left])), abs=1e-3)
+    silent = ChannelSurvey(44100)
+    silent.push(torch.zeros(2, 500))
+    assert silent.finish().is_silent
+    late = ChannelSurvey(44100)
+    for block in (torch.zeros(1, 5), torch.ones(1, 1), torch.zeros(1, 5)):
+        late.push(block)
+    assert not late.finish().is_silent
+    with pytest.raises(UserError, match="holds no samples"):
+        ChannelSurvey(44100).finish()
+
+
+@pytest.mark.parametrize(("bad", "at"), [((1, 37), "1.137"), ((0, 99), "1.199"), ((0, 0), "1.100")])
+def test_what_is_not_finite_is_placed(bad, at):
+    blocks = [torch.zeros(2, 1000), torch.zeros(2, 100), torch.zeros(2, 100)]
+    assert all(torch.equal(one, other) for one, other in zip(finite(blocks, 1000), blocks, strict=True))
+    blocks[2][bad] = torch.nan
+    with pytest.raises(UserError, match=f"first at {at} s"):
+        list(finite(blocks, 1000))
+
+
+@pytest.mark.parametrize(("n_windows", "is_short"), [(12, True), (12.1, False)])
+def test_what_fits_twelve_windows_goes_through_as_one(n_windows, is_short):
+    translator = Translator(pair("hifi", quieter))
+    mel = translator.mel
+    survey = MidSurvey(mel.sample_rate, mel, Match(), 8, torch.device("cpu"))
+    survey.push(torch.randn(round(8 * n_windows) * mel.hop_length) * 0.1)
+    found = survey.finish(Survey(0, 0.0, False, torch.ones(1, 1)))
+    assert found.is_short is is_short
+    assert found.range_db == (mel.min_db, mel.max_db)
+    assert found.mid_lufs is None  # not asked for
