@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
@@ -13,6 +14,7 @@ from cyclegan_audio.metrics.artefacts import (
     checkerboard_db,
     clicks_per_s,
     find_clicks,
+    frame_levels_db,
     quiet_db,
     seam_db,
     silence_gain_db,
@@ -78,3 +80,73 @@ def test_a_hard_seam_is_found_a_smooth_one_is_not() -> None:
 def test_the_ends_of_noise_are_no_clicks():
     noise = torch.randn(2000, 1024, generator=torch.Generator().manual_seed(0)) * 0.1
     assert find_clicks(noise, 44100).sum() == 0
+
+
+@pytest.mark.parametrize(("height", "found"), [(0.0009, []), (0.0011, [500]), (-0.01, [500])])
+def test_a_click_is_a_step_of_two_thousandths(height: float, found: list[int]) -> None:
+    """One sample off: a second difference of twice its height, and of once its height on both sides."""
+    wave = torch.zeros(1, 1000)
+    wave[0, 500] = height
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == found
+
+
+@pytest.mark.parametrize(("height", "found"), [(0.17, 0), (0.19, 1)])
+def test_a_click_is_ten_times_what_surrounds_it(height: float, found: int) -> None:
+    """The second difference of 0.01 in turns is 0.04; a click of h adds 2 h: more than 0.4 from 0.18."""
+    wave = 0.01 * torch.tensor([1.0, -1.0]).repeat(1000)[None]
+    wave[0, 1000] += height
+    assert int(find_clicks(wave, 44100).sum()) == found
+    assert clicks_per_s(wave, 44100).item() == pytest.approx(found * 22.05)
+
+
+@pytest.mark.parametrize(("apart", "found"), [(131, [500]), (134, [500, 634])])
+def test_of_clicks_within_3_ms_the_largest_counts(apart: int, found: list[int]) -> None:
+    wave = torch.zeros(1, 1500)
+    wave[0, 500], wave[0, 500 + apart] = 0.2, 0.1
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == found
+
+
+def test_seams_by_hand() -> None:
+    """All moves by 1 dB a frame, the two steps on both sides of each border by 10 dB."""
+    steps = torch.ones(99)
+    for border in (30, 70):
+        steps[border - 2 : border + 2] = 10
+    change = F.pad(steps.cumsum(0), (1, 0)).expand(4, -1)
+    assert seam_db(change, [30, 70]) == pytest.approx(20, abs=1e-3)
+    assert seam_db(change, [50]) == pytest.approx(20 * math.log10(95 / (87 + 80)), abs=1e-3)
+    assert math.isfinite(seam_db(change, [1, 99]))
+    assert math.isnan(seam_db(change[:, :4], [2]))  # nothing but the border
+
+
+def test_a_lattice_by_hand() -> None:
+    """Of 64 frames, a lattice of 4 stands on line 16; a tone on line 24 is the only one nearby.
+
+    Through a Hann window a tone of 1 puts 1, 1/4 and 1/4 on three lines: over three lines of the lattice's
+    own that is 1/2 in the mean, over the 18 others 1/12.
+    """
+    place = torch.arange(67) * math.tau / 64
+    for count in (64, 66, 67):  # what is no multiple of 4 is left out
+        row = 5 + torch.cos(place * 16) + torch.cos(place * 24)
+        mels_db = row[:count].expand(2, 32, count)
+        for turned in (mels_db, mels_db.transpose(1, 2)):
+            assert checkerboard_db(turned).tolist() == pytest.approx([10 * math.log10(6)] * 2, abs=0.01)
+    off_the_grid = (torch.cos(place * 20) + torch.cos(place * 24))[:64].expand(1, 32, 64)
+    assert checkerboard_db(off_the_grid).item() < -40
+
+
+@pytest.mark.parametrize(("level_db", "silent"), [(-49.9, False), (-50.1, True)])
+def test_frames_50_db_under_the_loudest_are_silent(level_db: float, silent: bool) -> None:
+    source = torch.zeros(1, 2, 10)
+    source[..., 3:5] = level_db
+    fake = source.clone()
+    fake[..., 3] += 7
+    fake[..., 6] += 3
+    gain_db = silence_gain_db(source, fake).item()
+    assert gain_db == pytest.approx(3.5, abs=1e-4) if silent else math.isnan(gain_db)
+
+
+def test_levels_of_frames_sum_their_bands() -> None:
+    mels_db = torch.tensor([[[0.0, -10.0, -400.0]] * 2])
+    assert frame_levels_db(mels_db)[0].tolist() == pytest.approx([3.0103, -6.9897, -300], abs=1e-3)
+    steps = torch.arange(101.0).neg()[None, None]  # the quietest twentieth ends at 95 under the loudest
+    assert quiet_db(steps).item() == pytest.approx(-95, abs=1e-3)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cyclegan_audio.metrics import differences
-from cyclegan_audio.metrics.differences import by_chance, clusters, holm, unpaired
-from cyclegan_audio.metrics.intervals import estimate
+from cyclegan_audio.metrics.differences import by_chance, clusters, holm, scaled, unpaired
+from cyclegan_audio.metrics.intervals import Estimate, estimate
 
 
 def test_sign_flips_by_hand():
@@ -71,3 +71,34 @@ def test_unpaired_is_welch():
 def test_few_tracks_are_cut_in_stretches():
     assert clusters(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
     assert clusters(list("abcdef"), [0.0] * 6) == list("abcdef")
+    assert clusters(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
+
+
+def test_all_flips_are_made_up_to_fourteen_tracks():
+    """Only none and all flips reach the sum where all differ one way: 2 of 2^n, or at least as drawn."""
+    for n_tracks in (2, 5, 14):
+        assert (
+            by_chance({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0] == 2 / 2**n_tracks
+        )
+    drawn = by_chance({"x": ([1.0] * 15, list(map(str, range(15))))})["x"][0]
+    assert 1 / 2**14 <= drawn < 6 / 2**14
+
+
+def test_tracks_of_one_name_are_flipped_together_and_others_on_their_own():
+    together = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
+    assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}
+    apart = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["c", "d"])})
+    assert apart == {"x": (0.5, 0.75), "y": (0.5, 0.75)}  # one of two coins: 1 - 1/2 * 1/2
+
+
+def test_scaled_by_hand():
+    value = Estimate(2.0, 1.0, -1.0, 5.0, 9, 3)
+    assert scaled(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
+    assert math.isnan(scaled(value, 0.0).mean)
+
+
+def test_equal_means_without_spread_have_no_p():
+    a, b = estimate([1.0, 1.0], ["a", "b"]), estimate([1.0, 1.0, 1.0], ["a", "b", "c"])
+    difference, p = unpaired(a, b)
+    assert math.isnan(p)
+    assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)

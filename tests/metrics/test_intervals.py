@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cyclegan_audio.metrics.intervals import Estimate, estimate
+from cyclegan_audio.metrics.intervals import Estimate, estimate, standard_error
 
 
 def test_mean_and_spread_by_hand() -> None:
@@ -35,6 +35,14 @@ def test_interval_by_hand() -> None:
     assert value.mean - value.low == pytest.approx(value.high - value.mean)
 
 
+def test_standard_error_by_hand() -> None:
+    assert standard_error(estimate([1.0, 2.0, 6.0], ["a", "b", "c"])) == pytest.approx(math.sqrt(7 / 3))
+    # sums of groups off their mean: -2, 2; error sqrt(2 / 1 * 8) / 4 values
+    two = estimate([1.0, 2.0, 3.0, 4.0], ["a", "a", "b", "b"])
+    assert standard_error(two) == pytest.approx(1.0)
+    assert math.isnan(standard_error(estimate([1.0, 2.0], ["a", "a"])))
+
+
 def test_interval_ends_where_the_mean_cannot_lie() -> None:
     value = Estimate(0.92, 0.2, -0.14, 1.98, 12, 2).within(0.0, 1.0)
     assert (value.mean, value.low, value.high) == (0.92, 0.0, 1.0)
@@ -54,6 +62,8 @@ def test_intervals_meet_or_not() -> None:
     assert a.meets(b)
     assert not a.meets(c)
     assert not c.meets(a)
+    assert a.meets(Estimate(3, 0, 2, 4, 4, 4))  # at one point
+    assert Estimate(3, 0, 2, 4, 4, 4).meets(a)
     assert a.meets(Estimate(9, 0, math.nan, math.nan, 1, 1))
 
 
@@ -63,6 +73,14 @@ def test_one_group_gives_no_interval() -> None:
     assert not value.above_zero
     assert value.to_dict()["high"] is None
     assert str(value) == "1.50"
+
+
+def test_above_zero_means_the_whole_interval() -> None:
+    assert [Estimate(1, 0, low, 2, 4, 4).above_zero for low in (-0.1, 0.0, 0.1)] == [False, False, True]
+    assert str(Estimate(1, 0, 0.5, 2, 4, 4)) == "1.00 (0.50 to 2.00)"
+    assert estimate([3.0], ["a"]).to_dict() == {
+        "mean": 3.0, "sd": None, "low": None, "high": None, "n": 1, "groups": 1,
+    }  # fmt: skip
 
 
 def test_values_and_groups_must_match() -> None:

@@ -87,6 +87,96 @@ def test_tempi_agree_up_to_octaves() -> None:
     assert tempo_agrees(a, torch.tensor([103.0, 51.0, 140.0, 110.0])).tolist() == [1, 1, 0, 0]
 
 
+def pulses(*frames: int, count: int = 400, height: float = 5.0) -> Tensor:
+    rise = torch.zeros(1, count)
+    rise[0, list(frames)] = height
+    return rise
+
+
+@pytest.mark.parametrize(
+    ("period", "bpm"),
+    [(50, 120.0), (35, 60 / 0.7), (70, 60 / 0.7), (24, 125.0), (90, 60 / 0.9)],  # frames of 10 ms
+)
+def test_of_the_tempi_that_repeat_the_most_usual_counts(period: int, bpm: float) -> None:
+    rise = pulses(*range(0, 2000, period), count=2000)
+    assert tempo_bpm(rise, 0.01).item() == pytest.approx(bpm)
+    assert tempo_bpm(3 * rise + 1, 0.01).item() == pytest.approx(bpm)
+
+
+@pytest.mark.parametrize(("period", "bpm"), [(31, 60 / 0.31), (119, 60 / 1.19)])
+def test_tempi_within_their_range_are_found_where_nothing_else_repeats(period: int, bpm: float) -> None:
+    rise = pulses(100, 100 + period)
+    assert tempo_bpm(rise, 0.01).item() == pytest.approx(bpm)
+
+
+def test_beats_of_pulses_by_hand() -> None:
+    rise = pulses(*range(20, 400, 50))
+    assert beats(rise, torch.tensor([120.0]), 0.01)[0][-8:].tolist() == pytest.approx(
+        [0.2, 0.7, 1.2, 1.7, 2.2, 2.7, 3.2, 3.7]
+    )
+    gap = pulses(*(n for n in range(20, 400, 50) if n != 220))
+    assert 2.2 in [round(t, 2) for t in beats(gap, torch.tensor([120.0]), 0.01)[0]]  # the beat goes on
+    late = pulses(*(n + 5 * (n == 220) for n in range(20, 400, 50)))
+    assert 2.25 in [round(t, 2) for t in beats(late, torch.tensor([120.0]), 0.01)[0]]  # and gives a little
+    assert beats(pulses(0, count=10), torch.tensor([30.0]), 0.1)[0].tolist() == [0.0]  # longer than all
+
+
+@pytest.mark.parametrize(
+    ("rise", "found"),
+    [
+        (pulses(100, 102), [1.02]),  # too near: two frames make one, the larger
+        (pulses(100, 103), [1.0, 1.03]),
+        (pulses(100, 200, height=0.9), []),  # below 1 dB
+        (pulses(100, 200, height=1.2), [1.0, 2.0]),
+    ],
+)
+def test_peaks_by_hand(rise: Tensor, found: list[float]) -> None:
+    rise = rise.clone()
+    rise[0, 102] *= 1.1
+    assert onsets(rise, 0.01)[0].tolist() == pytest.approx(found)
+
+
+def test_peaks_stand_out_from_what_is_usual_around_and_a_flat_top_counts_once() -> None:
+    flat = pulses(100, 101, 102)
+    assert onsets(flat, 0.01)[0].tolist() == pytest.approx([1.0])
+    weak = pulses(*range(0, 400, 40), height=10.0)
+    weak[0, [60, 140]] = torch.tensor([1.9, 2.2])  # a fifth of the strong ones is 2
+    assert sorted(set(onsets(weak, 0.01)[0].round(2)) & {0.6, 1.4}) == [1.4]
+    noisy = torch.full((1, 400), 4.0)
+    noisy[0, [100, 300]] = torch.tensor([4.9, 5.2])  # 1 dB above the mean of 21 frames, 4 + 0.06
+    assert onsets(noisy, 0.01)[0].tolist() == pytest.approx([3.0])
+
+
+def test_shares_and_rates_by_hand() -> None:
+    assert roll_share(np.array([0.0, 0.095, 0.2, 0.29])) == pytest.approx(2 / 3)
+    assert roll_share(np.array([1.0])) == roll_share(np.array([])) == 0
+    assert roll_share(np.array([0.0, 0.05])) == 1
+    assert onset_rate(np.arange(5.0), 2.0) == 2.5
+    assert f1([1.0], [1.05], 0.051) == 1
+    assert f1([1.0], [1.06], 0.05) == 0
+    assert f1([2.0, 3.0], [1.0, 2.0], 0.05) == f1([1.0, 2.0], [2.0, 3.0], 0.05) == 0.5
+    assert f1([1.0], [], 0.05) == 0
+
+
+def test_tempi_within_four_per_cent_agree() -> None:
+    a = torch.full((4,), 100.0)
+    assert tempo_agrees(a, torch.tensor([103.9, 104.1, 51.9, 52.1])).tolist() == [1, 0, 1, 0]
+    assert tempo_agrees(a[:3], torch.tensor([96.2, 95.9, 400.0])).tolist() == [1, 0, 0]
+
+
+def test_novelty_by_hand(hifi: MelSettings) -> None:
+    """Two of 128 bands rise by 20 dB; a frame is 11.6 ms, so that rises are taken over two of them."""
+    mel_db = (20 * hifi.filter_bank().sum(1).log10())[:, None].expand(-1, 40).clone()[None]
+    mel_db[:, 100:102, 20:] += 20
+    expected = torch.zeros(40)
+    expected[20:22] = 2 * 20 / 128
+    torch.testing.assert_close(novelty(mel_db, hifi)[0], expected, atol=1e-4, rtol=0)
+    n_high = int((hifi.band_hz >= HATS_ABOVE_HZ).sum())
+    assert novelty(mel_db, hifi, HATS_ABOVE_HZ)[0, 20].item() == pytest.approx(40 / n_high, abs=1e-4)
+    mel_db[:, 100:102, :20] -= 200  # 70 dB under the loudest is the least: they rise by 70
+    assert novelty(mel_db, hifi)[0, 20].item() == pytest.approx(2 * 70 / 128, abs=1e-4)
+
+
 def test_row_correlation_by_hand() -> None:
     a = torch.tensor([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
     assert row_correlation(a, -a).tolist() == pytest.approx([-1.0, 0.0])

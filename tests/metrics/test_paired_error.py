@@ -144,6 +144,25 @@ def test_a_small_but_certain_gain_is_not_clear(mel: MelSettings) -> None:
     assert not scores.beats_untouched
 
 
+@pytest.mark.parametrize(("gain_db", "clear"), [(0.9, False), (1.1, True)])
+def test_a_tenth_of_the_error_is_clear(mel: MelSettings, gain_db: float, clear: bool) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    zero = torch.zeros(mel.n_mels)
+    triple = (base, base + gain_db, base + 10)
+    scores = score_pairs([triple] * 4, ["a", "b", "c", "d"], (zero, zero), mel)
+    assert scores.relative_gain == pytest.approx(gain_db / 10, abs=1e-5)
+    assert scores.beats_untouched is clear
+
+
+def test_where_nothing_is_to_be_changed_nothing_is_gained(mel: MelSettings) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    zero = torch.zeros(mel.n_mels)
+    scores = score_pairs([(base, base + 1, base)] * 2, ["a", "b"], (zero, zero), mel)
+    assert scores.relative_gain == 0
+    assert scores.gain_db[UNTOUCHED].mean == -1
+    assert not scores.beats_untouched
+
+
 def test_numbers_are_plain(mel: MelSettings) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)
