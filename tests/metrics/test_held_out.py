@@ -5,8 +5,10 @@ import torch
 
 from cyclegan_audio.metrics.held_out import (
     checkerboard,
+    difference,
     energy_distance,
     genre_distance,
+    genre_statistics,
     held_out_metrics,
     held_out_signs,
     movement_lost,
@@ -119,3 +121,69 @@ def test_a_model_of_one_direction_is_judged_by_it_alone(reals):
     assert scores[1:] == pytest.approx([1, 1], abs=0.1)
     assert scores[0] < min(scores[1:])
     assert set(held_out_signs(one_way)) == {"moved_ab", "variety_ab", "checkerboard_ab"}
+
+
+def test_statistics_of_a_genre_by_hand():
+    mel = torch.tensor([[[[0.0, 2.0, 1.0], [5.0, 5.0, 5.0]]]])
+    assert genre_statistics(mel)[0].tolist() == pytest.approx([1, 5, 1, 0, 1.5, 0])
+
+
+def test_energy_distance_counts_both_sets_within():
+    one, other = torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0], [7.0], [7.0]])
+    between, within = (1 + 7 + 7 + 3 + 3 + 3) / 6, (2 * 4 / 4, 4 * 6 / 9)
+    assert float(energy_distance(one, other)) == pytest.approx(2 * between - sum(within))
+
+
+def test_differences_among_clips_by_hand():
+    clips = torch.tensor([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0]]).view(3, 1, 1, 2)
+    assert variety(clips) == pytest.approx((4 + 4 + 2) / 3 / 2)  # three pairs of two points
+    assert variety(clips[:1]) == 0
+    assert difference(clips[0], clips[1]) == 2
+
+
+def test_signs_by_hand():
+    a = torch.zeros(2, 1, 32, 32)
+    a[1] = 2.0
+    b = torch.full((2, 1, 32, 32), 5.0)
+    b[..., ::4, ::4] += 1  # nothing but a checkerboard
+    clips = {"real_a": a, "real_b": b, "fake_b": a + 1 + 0.5 * (a - 1)}
+    apart = ((5 + 1 / 16) + (3 + 1 / 16)) / 2
+    found = held_out_signs(clips)
+    assert found["moved_ab"] == pytest.approx((0.5 + 1.5) / 2 / apart)
+    assert found["variety_ab"] == pytest.approx(1.5)
+    assert found["checkerboard_ab"] == pytest.approx(0, abs=1e-6)
+    assert held_out_signs(clips | {"fake_b": b})["checkerboard_ab"] == pytest.approx(1)
+    one = {name: mels[:1] for name, mels in clips.items()}
+    assert held_out_signs(one)["variety_ab"] == 1
+    assert held_out_metrics(clips | {"rec_a": a + apart, "idt_b": b - 2 * apart}) == pytest.approx(
+        {
+            "score": found_genre(clips) + 1,
+            "genre_ab": found_genre(clips),
+            "cycle_a": 1,
+            "identity_b": 2,
+        }
+    )
+
+
+def found_genre(clips: dict[str, torch.Tensor]) -> float:
+    return genre_distance(clips["fake_b"], clips["real_a"], clips["real_b"])
+
+
+def test_genre_distance_by_hand():
+    """Clips of one level each: of their statistics only the mean differs, in units of its spread."""
+    levels = {"fake": (2.0, 2.0), "source": (0.0, 2.0), "target": (4.0, 6.0)}
+    fake, source, target = (torch.tensor(v).view(2, 1, 1, 1).expand(2, 1, 1, 8) for v in levels.values())
+    # fake to target: 2 * 3 - 0 - 1; source to target: 2 * 4 - 1 - 1; the unit falls out
+    assert genre_distance(fake, source, target) == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_only_the_periods_of_up_sampling_are_a_checkerboard(period):
+    mel = torch.zeros(1, 1, 64, 96)
+    mel[..., ::period, :] = 1
+    mel = mel[..., :-7]  # what fills no block of 32 is left out
+    share = checkerboard(mel)
+    assert share == pytest.approx(1 if period < 8 else 0.5, abs=0.15)
+    wide = torch.zeros(1, 1, 64, 64)
+    wide[..., 3::32, 5::32] = 1  # one point a block stands out from the mean of 25 by 24 / 25
+    assert checkerboard(wide) < 0.03

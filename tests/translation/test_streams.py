@@ -21,6 +21,7 @@ from cyclegan_audio.translation.streams import (
     WindowStream,
     cross_fade,
     in_groups,
+    to_whole_frames,
 )
 
 
@@ -168,3 +169,15 @@ def test_cross_fades_keep_power():
     faded = cross_fade(old, new).reshape(10, -1).square().mean(1)
     torch.testing.assert_close(faded, torch.ones(10), rtol=0, atol=0.1)
     assert cross_fade(torch.zeros(1, 8), torch.zeros(1, 8)).eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("n_last", "before", "frames"), [(100, 0, 4), (100, 10_000, 20), (512, 2560, 6), (0, 0, 4), (1, 2560, 6)]
+)
+def test_the_end_is_filled_up_to_whole_frames_and_one_window(n_last, before, frames):
+    """A window of `hifi` has 2048 samples, four frames of 512."""
+    last = noise(2, n_last)
+    whole = to_whole_frames(last, before, preset("hifi"))
+    assert before + whole.shape[1] == frames * 512
+    assert torch.equal(whole[:, :n_last], last)
+    assert whole[:, n_last:].eq(0).all()

@@ -9,12 +9,15 @@ import torch
 from cyclegan_audio.vocoders.base import (
     by_frame,
     gather,
+    mel_consistent,
     mel_correction,
     mel_to_magnitude,
     resize_,
     size_of,
     spread,
 )
+from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
+from cyclegan_audio.vocoders.mask import mask_gain
 from tests.vocoders.sounds import PRESETS, chords, preset
 
 
@@ -87,3 +90,71 @@ def test_magnitudes_from_the_mel_have_that_mel(preset_name):
     assert (mel.mel_db_of(magnitude) - target_db).abs().mean() < 0.3
     rough = mel_to_magnitude(mel.db_to_mel(target_db), mel, 0)
     assert (mel.mel_db_of(rough) - target_db).abs().mean() > 0.6
+
+
+def test_corrections_are_limited_to_a_thousand():
+    mel = preset("hifi")
+    magnitude = torch.ones(1, 1025, 1)
+    present = mel.filter_bank() @ magnitude
+    seen = mel.filter_bank().sum(0) > 0
+    for factor, expected in ((1e5, 1e3), (1e-5, 1e-3), (7.0, 7.0)):
+        found = mel_correction(factor * present, magnitude, mel)[:, seen]
+        torch.testing.assert_close(found, torch.full_like(found, expected))
+    at_floor = mel_correction(torch.full_like(present, mel.floor), 1e-9 * magnitude, mel)
+    torch.testing.assert_close(at_floor, torch.ones_like(at_floor))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99])
+def test_griffin_lim_is_that_of_the_paper(momentum):
+    """t = P(c), c = t + momentum (t - t before), each brought to the wanted size (Perraudin 2013, alg. 2)."""
+    mel, n_samples = preset("hifi"), 12 * 512
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, 1025, mel.n_frames(n_samples))
+    start = torch.complex(*(torch.randn(shape, generator=generator) for _ in range(2)))
+    estimate, before = start, None
+    for _ in range(3):
+        consistent = mel.stft(mel.istft(estimate, n_samples))
+        ahead = consistent if before is None else consistent + momentum * (consistent - before)
+        estimate, before = start.abs() * ahead / ahead.abs(), consistent
+    found = griffin_lim(start, mel, n_samples, 3, momentum)
+    assert (found - estimate).abs().square().mean().sqrt() < 1e-2 * start.abs().square().mean().sqrt()
+    torch.testing.assert_close(found.abs(), start.abs(), rtol=1e-4, atol=1e-4)
+    if momentum == 0.99:
+        assert torch.equal(griffin_lim(start, mel, n_samples, 3), found)
+
+
+@pytest.mark.parametrize(("rounds", "momentum"), [(0, 0.5), (1, 0.5), (3, 0.3)])
+def test_rounds_of_mel_consistency_one_by_one(rounds, momentum):
+    mel = preset("hifi")
+    source = chords(mel, 0.3)
+    target = mel.db_to_mel(mel.mel_db(source) + torch.linspace(-6, 6, 128)[:, None])
+    spectrum = mel.stft(source)
+    unseen = mel.filter_bank().sum(0) == 0
+    now = before = spectrum
+    for _ in range(rounds):
+        corrected = now * mel_correction(target, now.abs(), mel)
+        after = mel.stft(mel.istft(corrected, source.shape[1], smooth=True))
+        after[:, unseen] = spectrum[:, unseen]
+        now, before = before + (1 + momentum) * (after - before), after
+    expected = mel.istft(now * mel_correction(target, now.abs(), mel), source.shape[1], smooth=True)
+    found = mel_consistent(spectrum.clone(), target, mel, source.shape[1], rounds, momentum)
+    assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_gains_of_the_mask_by_hand():
+    mel = preset("hifi")
+    source_db = torch.full((1, 128, 3), -40.0)
+    change_db = torch.tensor([-100.0, -6.0, 40.0])
+    gain = mask_gain(source_db, source_db + change_db, mel, 60.0, 12.0)
+    expected = 10 ** (torch.tensor([-60.0, -6.0, 12.0]) / 20)
+    torch.testing.assert_close(gain, expected.expand(1, 1025, 3), rtol=1e-4, atol=1e-6)
+
+
+def test_random_phases_go_once_round_and_follow_the_seed():
+    like = torch.zeros(2, 100, 50)
+    phase = random_phase(like, 3)
+    assert torch.equal(phase[0], phase[1])
+    assert phase.min() >= 0
+    assert 6.27 < phase.max() < math.tau
+    assert torch.equal(phase, random_phase(like, 3))
+    assert not torch.equal(phase, random_phase(like, 4))
