@@ -1,6 +1,7 @@
 """Clips from downbeat to downbeat, in music whose downbeats are known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,86 @@ def test_memory_does_not_grow_with_the_file(song, monkeypatch):
     assert lengths == [32 * RATE]  # the second block is not read before the clips of the first are taken
     list(spans)
     assert lengths == [32 * RATE, 29 * RATE]
+
+
+@pytest.fixture
+def marked(tmp_path, monkeypatch):
+    """A file of so many seconds whose samples tell their time, and downbeats each 2 s from 0.3 s on."""
+
+    def found_s(mono: np.ndarray) -> np.ndarray:
+        start_s, end_s = 100 * mono[0], 100 * mono[-1]
+        bars = np.arange(0.3, 200, 2.0)
+        return bars[(bars >= start_s) & (bars <= end_s)] - start_s
+
+    def write_file(seconds: float) -> Path:
+        path = tmp_path / "marked.wav"
+        time_s = np.arange(round(seconds * RATE)) / RATE
+        soundfile.write(path, time_s / 100, RATE, subtype="FLOAT")
+        return path
+
+    monkeypatch.setattr(beats, "downbeats_s", found_s)
+    return write_file
+
+
+@pytest.mark.parametrize(
+    ("given", "first_s", "step_s", "length_s", "count"),
+    [
+        ((4.0, None, 0.0, 0.0), 0.3, 4, 4, 11),  # two bars; those at 44.3 s end nowhere
+        ((4.0, None, 0.5, 0.0), 0.3, 2, 4, 21),
+        ((4.0, 3, 0.5, 0.0), 0.3, 4, 6, 10),  # a step of 1.5 bars is two
+        ((0.5, None, 0.9, 0.0), 0.3, 2, 2, 22),  # at least one bar, and a step of one
+        ((4.0, None, 0.0, 5.0), 6.3, 4, 4, 9),
+        ((4.0, None, 0.0, 4.34), 4.3, 4, 4, 10),  # nearer than 0.05 s is the same
+        ((4.0, None, 0.0, 4.36), 6.3, 4, 4, 9),
+    ],
+)
+@pytest.mark.parametrize("block_s", [60.0, 20.0])
+def test_bars_by_hand_in_one_block_or_several(
+    marked, monkeypatch, given, first_s, step_s, length_s, count, block_s
+):
+    monkeypatch.setattr(beats, "BLOCK_S", block_s)
+    spans = list(beats.bar_spans(marked(45), *given))
+    assert [span.start_s for span in spans] == pytest.approx(
+        [first_s + step_s * number for number in range(count)], abs=1e-3
+    )
+    assert [span.length_s for span in spans] == pytest.approx([length_s] * count, abs=1e-3)
+    assert {span.reason for span in spans} == {""}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "skip_s", "count"), [(12.0, 0, 3), (11.9, 0, 2), (45, 0, 11), (45, 2, 10)]
+)
+@pytest.mark.parametrize("block_s", [60.0, 20.0])
+def test_without_a_beat_clips_follow_each_other_with_a_reason(
+    marked, monkeypatch, seconds, skip_s, count, block_s
+):
+    path = marked(seconds)
+    monkeypatch.setattr(beats, "BLOCK_S", block_s)
+    monkeypatch.setattr(beats, "downbeats_s", lambda mono: np.array([1.0]))
+    spans = list(beats.bar_spans(path, 4.0, None, 0.0, skip_s))
+    assert spans == [(skip_s + 4.0 * number, 4.0, beats.UNSTEADY) for number in range(count)]
+
+
+def test_where_all_beats_sound_alike_the_chord_tells_the_bar():
+    """Equal clicks on all beats; every fourth changes the chord, the second of them first."""
+    sound, time_s = drums(24)[: 24 * RATE] * 0, np.arange(24 * RATE) / RATE
+    bar = np.floor((time_s - FIRST_S - 60 / BPM) / BAR_S).astype(int)
+    for shift, notes in enumerate([(220, 277, 330), (196, 247, 294), (262, 330, 392)]):
+        sound += (bar % 3 == shift) * sum(0.05 * np.sin(2 * np.pi * hz * time_s) for hz in notes)
+    click = np.random.default_rng(0).normal(0, 0.3, RATE // 5) * np.exp(-np.arange(RATE // 5) / RATE / 0.01)
+    for at_s in np.arange(FIRST_S, 23.7, 60 / BPM):
+        sound[round(at_s * RATE) :][: RATE // 5] += click
+    found = beats.downbeats_s(sound.astype(np.float32))
+    assert len(found) >= 9
+    assert from_bars(found - 60 / BPM).max() < 0.06
+
+
+def test_downbeats_end_with_the_last_whole_bar():
+    found = beats.downbeats_s(drums(21).astype(np.float32))
+    assert np.diff(found)[1:] == pytest.approx([BAR_S] * (len(found) - 2), abs=0.05)
+    assert 21 - BAR_S < found[-1] <= 21
+    assert len(beats.downbeats_s(np.zeros(2047, np.float32))) == 0
+    assert len(beats.downbeats_s(drums(4).astype(np.float32)[: 4 * RATE])) == 0  # under eight beats
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "tone"])

@@ -8,8 +8,10 @@ import torch
 
 from cyclegan_audio.audio import files, resampling
 from cyclegan_audio.audio.resampling import Resampler, resample
+from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.beats import Span
 from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+from cyclegan_audio.errors import UserError
 
 RATE = 12_000  # not the mel's
 
@@ -87,3 +89,35 @@ def test_clips_of_other_lengths_are_stretched_to_one(tmp_path, hifi):
         spectrum = torch.fft.rfft(piece.mono).abs()
         assert int(spectrum.argmax()) == pytest.approx(500, abs=1)  # the pitch stays
         assert piece.mono.square().mean().sqrt() == pytest.approx(0.354, abs=0.02)
+
+
+def test_clips_by_default_are_those_of_the_configuration():
+    assert build("clip", compose("prepare").clip) == ClipSettings()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("seconds", -1), ("overlap", -0.1), ("overlap", 1.0), ("skip_start_s", -1), ("skip_end_s", -1)],
+)
+def test_numbers_that_are_no_setting_are_refused(setting, value):
+    with pytest.raises(UserError, match=rf"clip\.{setting}={value}"):
+        ClipSettings(**{setting: value})
+    ClipSettings(overlap=0.99, skip_start_s=0, skip_end_s=0)
+    ClipSettings(align="beats", bars=1)
+
+
+@pytest.mark.parametrize(("skip_end_s", "count"), [(0.0, 5), (0.9, 4), (1.0, 4), (1.01, 3)])
+def test_the_last_clip_ends_with_the_file_or_before_what_is_left_out(tmp_path, hifi, skip_end_s, count):
+    soundfile.write(tmp_path / "a.wav", np.full(5 * RATE, 0.1), RATE)
+    stream = PieceStream(tmp_path / "a.wav", ClipSettings(1.0, skip_end_s=skip_end_s), hifi)
+    assert [piece.start_s for piece in stream] == list(range(count))
+    assert stream.facts.to_dict() == {
+        "duration_s": 5.0,
+        "sample_rate": RATE,
+        "channels": 1,
+        "codec": "pcm_s16le",
+    }
+
+
+def test_of_what_was_never_read_nothing_is_known(tmp_path, hifi):
+    assert set(PieceStream(tmp_path / "a.wav", ClipSettings(), hifi).facts.to_dict().values()) == {0, ""}
