@@ -11,7 +11,7 @@ PACKAGE = ROOT / "cyclegan_audio"
 LAYERS = [  # each may import from its own layer's package and from the layers below
     {"errors", "paths"},
     {"names"},
-    {"config", "devices", "hints", "progress", "defaults"},
+    {"config", "devices", "hints", "progress", "defaults", "utils"},
     {"cli"},
     {"audio"},
     {"models", "data"},

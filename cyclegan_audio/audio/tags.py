@@ -1,11 +1,11 @@
 """Tags and cover of one audio file carried over to another."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.audio.containers import clean_tags, m4a_form, open_input
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.atomic import atomic_path
 
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError)
 _WITH_COVER = (".mp3", ".flac", ".m4a")
@@ -62,18 +62,15 @@ def keep_tags(source: Path, path: Path) -> None:
     cover = cover if path.suffix.lower() in _WITH_COVER and codec in ("mjpeg", "png") else None
     if not tags and cover is None:
         return
-    copy = path.with_name(f"{path.stem}_tags{path.suffix}")
     try:
-        _remux(path, copy, tags, source if cover else None)
-        os.replace(copy, path)
+        with atomic_path(path) as copy:
+            _remux(path, copy, tags, source if cover else None)
     except OSError as error:
         if isinstance(error, av.FFmpegError):
             return
         raise UserError(f"cannot write into {path.parent} ({error.strerror}); make room there") from error
     except (ValueError, LookupError, RuntimeError):
         return
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def _attached() -> Any:

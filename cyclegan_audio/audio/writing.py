@@ -1,10 +1,8 @@
 """Files that are written block by block and appear whole or not at all (soundfile; PyAV for AAC)."""
 
 import io
-import os
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.containers import AacFile, UnsupportedForm
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.atomic import atomic_path, temporary_path
 
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
 _COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 the best: 250 and 190 kbit/s of stereo
@@ -34,7 +33,7 @@ def check_writable(path: str | Path) -> None:
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; give a file name")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    trial = _temporary(folder / path.name)
+    trial = temporary_path(folder / path.name)
     try:
         trial.touch()
         trial.unlink()
@@ -81,18 +80,17 @@ class Writer:
     """Writes blocks to a file that appears whole, under its own name, or not at all; see `open_writer`.
 
     Attributes:
-        path: the temporary file, in the folder of the target.
+        path: the temporary file, in the folder of the target, with its suffix.
     """
 
-    def __init__(self, target: Path) -> None:
-        self.path = _temporary(target)
-        self._suffix = target.suffix.lower()
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._suffix = path.suffix.lower()
         self._disk: Any = None
         self._file: Any = None
 
     def open(self, rate: int, channels: int, n_samples: int, strings: Mapping[str, str]) -> None:
-        """Make the folder and the file; see `open_writer`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Make the file; see `open_writer`."""
         self._disk = _Disk(self.path, "w+b")
         is_long = self._suffix == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
         with self._disk.first():
@@ -112,14 +110,12 @@ class Writer:
             self._file.close()
         self._disk.close()
 
-    def discard(self) -> None:
-        """Give up, or do nothing where the file has got its name."""
+    def close(self) -> None:
+        """Close the file, whole or not."""
         for file in (self._file, self._disk):
             with suppress(OSError, RuntimeError, ValueError):
                 if file is not None:
                     file.close()
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
 
 
 class _Disk(io.FileIO):
@@ -173,22 +169,15 @@ def open_writer(
 
     path = Path(path)
     check_writable(path)
-    writer = Writer(path)
     try:
-        writer.open(rate, channels, n_samples, strings or {})
-        yield writer
-        writer.finish()
-        os.replace(writer.path, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part, closing(Writer(part)) as writer:
+            writer.open(rate, channels, n_samples, strings or {})
+            yield writer
+            writer.finish()
     except (OSError, soundfile.LibsndfileError, UnsupportedForm, av.FFmpegError) as error:
         raise UserError(f"cannot write {path} ({_reason(error)}); choose another folder or format") from error
-    finally:
-        writer.discard()
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-
-
-def _temporary(path: Path) -> Path:
-    """A name in the same folder that nobody else uses, hidden, with the suffix that settles the format."""
-    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")

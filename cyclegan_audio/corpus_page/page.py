@@ -12,11 +12,11 @@ from cyclegan_audio.corpus_page.sections import (
     piles_section,
     spectra_section,
 )
-from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.fair import Pile
 from cyclegan_audio.data.rows import Row
 from cyclegan_audio.data.sources import Source
+from cyclegan_audio.utils.atomic import atomic_write_bytes
 
 PAGE = "corpus.html"
 TITLE = "What is in the corpus"  # its folder is not named: the same corpus elsewhere has the same page
@@ -48,7 +48,7 @@ def write_corpus_page(
     content = pages.render(TITLE, _verdict(rows, warnings), sections).encode()
     path = folder / PAGE
     if not path.is_file() or path.read_bytes() != content:
-        write_atomic(path, lambda handle: handle.write(content))
+        atomic_write_bytes(path, content)
     return path
 
 

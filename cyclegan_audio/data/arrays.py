@@ -1,7 +1,5 @@
-"""Arrays of a corpus written row by row, and files that appear whole or not at all."""
+"""Arrays of a corpus written row by row."""
 
-import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,21 +8,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-
-def temporary(path: Path) -> Path:
-    """A hidden name beside `path`, of this process."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file in the same folder and rename it to `path`."""
-    part = temporary(path)
-    try:
-        with part.open("wb") as handle:
-            write(handle)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+from cyclegan_audio.utils.atomic import AtomicFile
 
 
 class RowWriter:
@@ -34,8 +18,8 @@ class RowWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.rows = 0
+        self._file = AtomicFile(path)
         self._handle: IO[bytes] | None = None
         self._row = np.empty(0)
 
@@ -46,7 +30,7 @@ class RowWriter:
             OSError: the disk is full, or the folder cannot be written.
         """
         if self._handle is None:
-            self._handle = temporary(self.path).open("wb")
+            self._handle = self._file.temporary.open("wb")
             self._row = row
             self._write_header()
         self._handle.write(np.ascontiguousarray(row).data)
@@ -60,7 +44,7 @@ class RowWriter:
         self._write_header()  # numpy leaves room for the number of rows
         self._handle.close()
         self._handle = None
-        os.replace(temporary(self.path), self.path)
+        self._file.commit()
 
     def _write_header(self) -> None:
         description = npy.dtype_to_descr(self._row.dtype)
@@ -79,7 +63,7 @@ class RowWriter:
         if self._handle is not None:
             with suppress(OSError):
                 self._handle.close()
-        temporary(self.path).unlink(missing_ok=True)
+        self._file.discard()
 
 
 def holds_rows(path: Path, n_rows: int) -> bool:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.sources import SourceFile
 from cyclegan_audio.data.track_record import TrackRecord, is_whole, read_record
 from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.utils.atomic import atomic_write_text
 
 FOLDER = "shards"
 
@@ -39,7 +39,7 @@ class Shard:
         arrays = [record.array for record in records if record.content]
         text = json.dumps({"settings": key, "records": arrays, "unread": unread}, indent=0)
         (folder / FOLDER).mkdir(exist_ok=True)
-        write_atomic(self._path(folder), lambda handle: handle.write(text.encode()))
+        atomic_write_text(self._path(folder), text)
 
     def _path(self, folder: Path) -> Path:
         return folder / FOLDER / f"{self.number:04d}_of_{self.count:04d}.json"

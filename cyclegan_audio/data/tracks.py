@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
-from cyclegan_audio.data.arrays import RowWriter, write_atomic
+from cyclegan_audio.data.arrays import RowWriter
 from cyclegan_audio.data.corpus import FORMAT_VERSION, INT16_SCALE
 from cyclegan_audio.data.pieces import ClipSettings, FileFacts, PieceStream
 from cyclegan_audio.data.raw_clip import Piece
@@ -22,6 +22,7 @@ from cyclegan_audio.data.screening import Features, ScreeningRules
 from cyclegan_audio.data.sources import MelFile, SourceFile
 from cyclegan_audio.data.track_record import TrackRecord, is_whole, read_record
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.atomic import atomic_write_text
 
 SHORT = "shorter than a clip"
 
@@ -81,9 +82,8 @@ class TrackMaker:
         return self._keep(self._dropped(hashed.file, hashed.content, reason))
 
     def _keep(self, record: TrackRecord) -> TrackRecord:
-        text = json.dumps(dataclasses.asdict(record), indent=0)
         path = self.folder / "tracks" / f"{record.array}.json"
-        write_atomic(path, lambda handle: handle.write(text.encode()))
+        atomic_write_text(path, json.dumps(dataclasses.asdict(record), indent=0))
         return record
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:

@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.config import build
-from cyclegan_audio.data.arrays import write_atomic
 from cyclegan_audio.data.corpus import (
     COLUMNS,
     DESCRIPTION,
@@ -36,6 +35,7 @@ from cyclegan_audio.data.track_record import TrackRecord
 from cyclegan_audio.data.tracks import TrackMaker
 from cyclegan_audio.data.working import hash_files, make_tracks
 from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 
 log = logging.getLogger(__name__)
 
@@ -273,7 +273,7 @@ def _describe(source: Source, genres: set[str], settings: CorpusSettings) -> dic
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     text = json.dumps(values, indent=2) + "\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_atomic(path, lambda handle: handle.write(text.encode()))
+        atomic_write_text(path, text)
 
 
 def _write_manifest(folder: Path, rows: list[Row]) -> None:
@@ -286,7 +286,8 @@ def _write_manifest(folder: Path, rows: list[Row]) -> None:
             return
     schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
     table = pa.Table.from_pylist(rows, schema=schema)
-    write_atomic(path, lambda handle: pq.write_table(table, handle))
+    with atomic_path(path) as part:
+        pq.write_table(table, part)
 
 
 def _remove_stale(
@@ -298,8 +299,8 @@ def _remove_stale(
     wanted = {"mels": kept, "audio": audio, "tracks": {record.array for record in records}}
     for part, names in wanted.items():
         for path in (folder / part).iterdir():
-            if path.stem not in names and path.suffix in (".npy", ".json", ".tmp"):
+            if path.stem not in names and path.suffix in (".npy", ".json"):
                 path.unlink(missing_ok=True)
-    for path in folder.glob(".*.tmp"):
+    for path in folder.glob(".*.part.*"):
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / SHARDS, ignore_errors=True)

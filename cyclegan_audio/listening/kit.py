@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.listening.questions import EXAMPLES, QUESTIONS, SOURCE, VOCODER, Question
 from cyclegan_audio.listening.sounds import Item, equally_loud
 from cyclegan_audio.pages import environment
+from cyclegan_audio.utils.atomic import atomic_folder
 
 FORMAT = 1
 PAGE, DESIGN, SOUNDS = "index.html", "test.json", "sounds"
@@ -36,22 +36,18 @@ def write_kit(folder: Path, items: Iterable[Item], runs: Sequence[str], rate: in
     """
     if folder.exists():
         raise UserError(f"{folder} is there already, maybe with answers; choose another by --out")
-    part = folder.with_name(f".{folder.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        (part / SOUNDS).mkdir(parents=True)
-        design = _design(part / SOUNDS, list(items), list(runs), rate, n_abx)
-        text = json.dumps(design, indent=1)
-        (part / DESIGN).write_text(text + "\n", encoding="utf-8")
-        page = environment("cyclegan_audio.listening").get_template("test.html.j2")
-        (part / PAGE).write_text(page.render(title="Listening test", design=design), encoding="utf-8")
-        part.rename(folder)
+        with atomic_folder(folder) as part:
+            (part / SOUNDS).mkdir()
+            design = _design(part / SOUNDS, list(items), list(runs), rate, n_abx)
+            text = json.dumps(design, indent=1)
+            (part / DESIGN).write_text(text + "\n", encoding="utf-8")
+            page = environment("cyclegan_audio.listening").get_template("test.html.j2")
+            (part / PAGE).write_text(page.render(title="Listening test", design=design), encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"the listening test cannot be written to {folder} ({error}); make room there"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder / PAGE
 
 

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.tracks import write_atomic
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.metrics.augmentation import low_pass, noisy
 from cyclegan_audio.metrics.calibration import Reliability, fit_temperature, reliability
@@ -32,6 +31,7 @@ from cyclegan_audio.metrics.linear import LinearNet, train_linear
 from cyclegan_audio.metrics.net_training import train_net
 from cyclegan_audio.metrics.proportions import balanced_accuracy
 from cyclegan_audio.progress import progress_bar
+from cyclegan_audio.utils.atomic import atomic_path
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +168,8 @@ def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: s
     }
     try:
         path.parent.mkdir(exist_ok=True)
-        write_atomic(path, lambda handle: torch.save(kept, handle))
+        with atomic_path(path) as part, part.open("wb") as file:
+            torch.save(kept, file)
     except OSError as error:
         log.warning("warning: the judge is not kept, %s cannot be written (%s)", path.parent, error.strerror)
     return judge

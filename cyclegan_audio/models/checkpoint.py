@@ -1,7 +1,6 @@
 """Finding trained generators, loading them without `conf/`, and shipping them small."""
 
 import json
-import os
 import pickle
 import shlex
 import zipfile
@@ -19,6 +18,7 @@ from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.models.card import CARD, FORMAT, make_card
 from cyclegan_audio.models.pair import DIRECTIONS, TranslationPair
 from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 
 AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
 SHIPPED = Path(__file__).resolve().parent / "pretrained"
@@ -153,16 +153,14 @@ def ship_pair(pair: TranslationPair, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for direction, generator in pair.generators.items():
         weights = {key: value.half().contiguous() for key, value in generator.state_dict().items()}
-        part = folder / f"gen_{direction}.tmp"
-        save_file(weights, part)
-        os.replace(part, part.with_suffix(".safetensors"))
+        with atomic_path(folder / f"gen_{direction}.safetensors") as part:
+            save_file(weights, part)
     config = {"model": {"generator": pair.config["model"]["generator"]}}
     card = make_card(
         pair.genres, pair.mel, pair.window_frames, config, pair.training_spans, list(pair.generators)
     )
     card |= {"batches": pair.batches, "match": pair.match}
-    (folder / f"{CARD}.tmp").write_text(json.dumps(card, indent=1) + "\n")
-    os.replace(folder / f"{CARD}.tmp", folder / CARD)
+    atomic_write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 
 def _read_trained(

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from cyclegan_audio.models.export_graph import Directions
 from cyclegan_audio.models.norm import Normalised, collect_statistics, with_statistics
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.models.picture_networks import PictureGenerator
+from cyclegan_audio.utils.atomic import atomic_path
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -72,18 +72,17 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     )
     card |= {"batches": pair.batches, "frame_multiple": pair.frame_multiple, "outputs": outputs}
     card |= {"match": pair.match, STATISTICS: model.n_channels}
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        run = writers[path.suffix](_program(model, pair), part, card)
-        difference = _difference(generators, run, pair)
-        if not difference <= TOLERANCE:
-            raise UserError(f"the exported file differs from the model by {difference:.2g}; it is not kept")
-        os.replace(part, path)
+        with atomic_path(path, single_writer=True) as part:
+            run = writers[path.suffix](_program(model, pair), part, card)
+            difference = _difference(generators, run, pair)
+            if not difference <= TOLERANCE:
+                raise UserError(
+                    f"the exported file differs from the model by {difference:.2g}; it is not kept"
+                )
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror or error}); choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
     return difference
 
 

@@ -3,13 +3,13 @@
 import base64
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.pages.section import Section
+from cyclegan_audio.utils.atomic import atomic_write_files, temporary_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,7 +64,7 @@ def require_writable(folder: Path, what: str, mend: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}.part"
+        probe = temporary_path(folder / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -77,16 +77,9 @@ def write_whole(folder: Path, texts: Mapping[str, str], what: str) -> None:
     Raises:
         UserError: the folder cannot be written; `what` names the whole.
     """
-    parts = {folder / name: folder / f".{name}.{os.getpid()}.part" for name in texts}
     try:
-        for path, part in parts.items():
-            part.write_text(texts[path.name], encoding="utf-8")
-        for path, part in parts.items():
-            os.replace(part, path)
+        atomic_write_files({folder / name: text for name, text in texts.items()})
     except OSError as error:
         raise UserError(
             f"{what} cannot be written to {folder} ({error.strerror}); make room there"
         ) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)

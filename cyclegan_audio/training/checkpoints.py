@@ -1,6 +1,5 @@
 """Checkpoints: the last one and every k epochs, whole or not at all, and a stop that loses nothing."""
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from cyclegan_audio.models.run_folder import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.training.held_out import HeldOut
 from cyclegan_audio.training.ranks import say
+from cyclegan_audio.utils.atomic import atomic_path
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
@@ -29,16 +29,8 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`; what was there before stays until the new one is whole."""
-        target = Path(path)
-        part = target.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_path(Path(path), single_writer=True, fsync=True) as part, part.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Checkpoints(pl.Callback):

@@ -27,6 +27,7 @@ from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
 from cyclegan_audio.progress import duration
 from cyclegan_audio.training.checkpoints import resume_command
 from cyclegan_audio.training.resume import NothingLeftError
+from cyclegan_audio.utils.atomic import atomic_write_text
 
 RECORD = "job.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
@@ -240,6 +241,4 @@ def evaluate_run(run: Path, *options: str) -> None:
 
 def _write(folder: Path, record: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{RECORD}.part"
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, folder / RECORD)
+    atomic_write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")

@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.run_folder import TENSORBOARD, WANDB_ID
+from cyclegan_audio.utils.atomic import atomic_write_text
 
 SCORE = "held_out/score"  # by which runs are listed: its least in W&B, its last beside TensorBoard's settings
 
@@ -193,9 +194,7 @@ def _run_id(run_dir: Path) -> str:
     file = run_dir / WANDB_ID
     if not file.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(secrets.token_hex(4))
-        os.replace(part, file)
+        atomic_write_text(file, secrets.token_hex(4))
     return file.read_text().strip()
 
 

@@ -1,6 +1,5 @@
 """What held-out clips sound and look like while a run goes, in its folder and the loggers."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cyclegan_audio.models.application import apply_generator
 from cyclegan_audio.models.pair import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.loggers import Cell, Dashboard
+from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 
 
@@ -74,8 +74,8 @@ class Previews(pl.Callback):
         folder = self.run_dir / "grids"
         folder.mkdir(parents=True, exist_ok=True)
         figure = cycle_grid(rows, mel, title)
-        figure.savefig(folder / f"{stem}.part", format="png", dpi=80)
-        os.replace(folder / f"{stem}.part", folder / f"{stem}.png")
+        with atomic_path(folder / f"{stem}.png") as part:
+            figure.savefig(part, format="png", dpi=80)
         for dashboard in _dashboards(trainer):
             dashboard.show_picture(f"grids/{stem[-6:]}", folder / f"{stem}.png", title, _step(trainer))
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from cyclegan_audio.training.arguments import is_local_zero
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
 from cyclegan_audio.training.ranks import rank_environment, say
+from cyclegan_audio.utils.atomic import atomic_path
 
 
 def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
@@ -166,9 +166,8 @@ def write_config(cfg: DictConfig, run_dir: Path) -> None:
     """Keep `cfg` in the run's folder; by the first process of a machine."""
     if not is_local_zero():
         return
-    part = run_dir / f"{CONFIG}.{os.getpid()}.part"
-    OmegaConf.save(cfg, part, resolve=True)
-    os.replace(part, run_dir / CONFIG)
+    with atomic_path(run_dir / CONFIG) as part:
+        OmegaConf.save(cfg, part, resolve=True)
 
 
 def remove_empty(run_dir: Path) -> None:

@@ -1,10 +1,11 @@
 """A CSV that grows while a run goes, and is cut back to its checkpoint when the run is resumed."""
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from cyclegan_audio.utils.atomic import atomic_path
 
 
 class Table:
@@ -30,9 +31,8 @@ class Table:
             with self.file.open(newline="") as file:
                 read = csv.DictReader(file)
                 rows = [row for row in read if _is_whole(row) and int(row["batch"]) <= batches]
-        part = self.file.with_suffix(".part")
-        self._write(part, "w", rows)
-        os.replace(part, self.file)
+        with atomic_path(self.file) as part:
+            self._write(part, "w", rows)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append `row`."""

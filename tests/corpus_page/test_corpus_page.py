@@ -176,7 +176,7 @@ def run(monkeypatch, tmp_path, source):
 def test_prepare_draws_the_page_which_can_be_switched_off(run, caplog):
     out = run("page=false")
     assert not (out / PAGE).exists()
-    (out / f".{PAGE}.1.tmp").write_text("left by a kill")
+    (out / ".1.part.html").write_text("left by a kill")
     run()
     assert (out / PAGE).read_text().endswith("</html>")
     assert not list(out.glob(".*"))

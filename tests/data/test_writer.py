@@ -103,7 +103,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, settings, monkey
     with pytest.raises(UserError, match="is not finished"):
         Corpus.open(tmp_path / "out")
     monkeypatch.setattr(files, "stream", noted)
-    (tmp_path / "out" / "mels" / ".half.npy.1.tmp").write_bytes(b"left by a kill")
+    (tmp_path / "out" / "mels" / ".1.part.npy").write_bytes(b"left by a kill")
     prepare_corpus(source, tmp_path / "out", settings())
     assert len(decoded) == 8
     prepare_corpus(source, tmp_path / "undisturbed", settings(workers=1))

@@ -32,7 +32,7 @@ def half_a_file(content: object, file, *args: object) -> None:
 PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "in a step": (Guard, "step", die),
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
-    "before a checkpoint is renamed": (checkpoints.os, "fsync", die),
+    "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (Checkpoints, "save", die),
     "in validation": (held_out, "held_out_metrics", die),
     "while the CSV is cut": (Table, "start", die),
@@ -133,7 +133,7 @@ def test_killed_nine_times_equals_undisturbed(run):
     for table in ("losses.csv", "validation.csv"):
         assert rows(f"broken/{table}") == rows(f"whole/{table}")
     assert [row["batch"] for row in rows("broken/validation.csv")] == ["8", "16", "24"]
-    assert not list(Path("broken").rglob("*.part"))
+    assert not list(Path("broken").rglob("*.part*"))
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
@@ -148,7 +148,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
     assert f"resume={Path('out').absolute()}" in errors[0]
     assert "Traceback" not in said
     assert last.read_bytes() == before
-    assert not list(Path("out").rglob("*.part"))
+    assert not list(Path("out").rglob("*.part*"))
     code, said = run("resume=out")
     assert code == 0, said
     assert [row["batch"] for row in rows("out/losses.csv")] == [*"368", "11", "14", "16", "19", "22", "24"]

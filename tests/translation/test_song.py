@@ -22,7 +22,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     (tmp_path / "full").mkdir()
     full = tmp_path / "full" / f"x{suffix}"
     full.symlink_to("/dev/full")
-    monkeypatch.setattr("cyclegan_audio.audio.writing._temporary", lambda path: full)
+    monkeypatch.setattr("cyclegan_audio.utils.atomic.temporary_path", lambda path, single_writer: full)
     monkeypatch.setattr("cyclegan_audio.audio.writing.check_writable", lambda path: None)
     with pytest.raises(UserError, match="No space left"):
         write(target, torch.randn(2, 300_000) * 0.1, 44100)

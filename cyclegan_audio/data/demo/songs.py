@@ -19,6 +19,7 @@ from cyclegan_audio.data.demo.composition import compose_score
 from cyclegan_audio.data.demo.render import render_song
 from cyclegan_audio.data.demo.score import GENRES, SAMPLE_RATE_HZ, Score, bar_contents
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 
 FORMAT_VERSION = 1
 RECORD_NAME = "songs.json"
@@ -178,9 +179,8 @@ def _write_song(song: DemoSong) -> Path:
 
     song.path.parent.mkdir(parents=True, exist_ok=True)
     audio, events = render_song(song.score, song.genre, song.seconds)
-    partial = song.path.with_name(song.path.stem + ".part")
-    soundfile.write(partial, audio.T, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    os.replace(partial, song.path)
+    with atomic_path(song.path, single_writer=True) as part:
+        soundfile.write(part, audio.T, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     _write_json(song.path.with_suffix(".json"), {"format_version": FORMAT_VERSION, **events})
     return song.path
 
@@ -215,7 +215,4 @@ def _read_json(path: Path) -> Any:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON so that the file is there whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    atomic_write_text(path, json.dumps(content, indent=1) + "\n")

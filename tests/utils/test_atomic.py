@@ -1,0 +1,112 @@
+import os
+
+import pytest
+
+from cyclegan_audio.utils.atomic import (
+    AtomicFile,
+    atomic_folder,
+    atomic_path,
+    atomic_write_bytes,
+    atomic_write_files,
+    atomic_write_text,
+    temporary_path,
+)
+
+
+def test_a_temporary_name_is_hidden_beside_the_target_with_its_suffix(tmp_path):
+    target = tmp_path / ("a" * 240 + ".flac")
+    names = {temporary_path(target) for _ in range(3)}
+    assert len(names) == 3
+    for path in names:
+        path.touch()  # also for the longest names
+        assert path.parent == tmp_path
+        assert path.name.startswith(".")
+        assert path.suffix == ".flac"
+    fixed = temporary_path(tmp_path / "last.ckpt", single_writer=True)
+    assert fixed == temporary_path(tmp_path / "last.ckpt", single_writer=True)
+    assert fixed.name == ".last.part.ckpt"
+
+
+def test_a_file_appears_at_the_end_of_the_block(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with atomic_path(target) as part:
+        part.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def fail_half_way(path, error):
+    path.write_text("half")
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_alone(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(error), atomic_path(target) as part:
+        fail_half_way(part, error)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_single_writer_replaces_what_a_killed_process_left(tmp_path):
+    target = tmp_path / "last.ckpt"
+    temporary_path(target, single_writer=True).write_bytes(b"half a checkpoint")
+    with atomic_path(target, single_writer=True) as part:
+        part.write_bytes(b"whole")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_fsync_waits_for_the_disk_before_the_rename(tmp_path, monkeypatch, fsync):
+    calls = []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    with atomic_path(tmp_path / "a", fsync=fsync) as part:
+        part.write_bytes(b"1")
+    assert calls == ["fsync"] * fsync + ["replace"]
+
+
+def test_text_and_bytes(tmp_path):
+    atomic_write_text(tmp_path / "a", "é\n")
+    assert (tmp_path / "a").read_bytes() == "é\n".encode()
+    atomic_write_bytes(tmp_path / "a", b"\0")
+    assert (tmp_path / "a").read_bytes() == b"\0"
+    with pytest.raises(OSError, match="No such file"):
+        atomic_write_text(tmp_path / "missing" / "a", "")
+
+
+def test_of_several_files_none_changes_before_all_are_written(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        atomic_write_files({first: "new", second: "\ud800"})
+    assert first.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [first]
+    atomic_write_files({first: "new", second: "too"})
+    assert (first.read_text(), second.read_text()) == ("new", "too")
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "kit"
+    with pytest.raises(ValueError), atomic_folder(target) as part:  # noqa: PT011
+        fail_half_way(part / "a", ValueError)
+    assert list(target.parent.iterdir()) == []
+    with atomic_folder(target) as part:
+        (part / "b").touch()
+        assert not target.exists()
+    assert list(target.parent.iterdir()) == [target]
+    assert [path.name for path in target.iterdir()] == ["b"]
+
+
+def test_a_committed_file_survives_a_discard(tmp_path):
+    file = AtomicFile(tmp_path / "a")
+    file.temporary.touch()
+    file.commit()
+    file.discard()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
