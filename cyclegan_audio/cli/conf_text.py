@@ -80,6 +80,11 @@ def choices_of(group: str) -> dict[str, str]:
     return {file.stem: _summary(file) for file in files if file.stem not in verbs}
 
 
+def has_setting(group: str, choice: str, name: str) -> bool:
+    """Return whether the file of a choice has a setting of this name."""
+    return any(one.name == name for one in settings_of(CONF_DIR / group / f"{choice}.yaml"))
+
+
 def _summary(path: Path) -> str:
     """Return the first sentence of the comment on top of a file."""
     words: list[str] = []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import NoReturn, ParamSpec
 
-from cyclegan_audio.cli.conf_text import choices_of
+from cyclegan_audio.cli.conf_text import choices_of, has_setting
 from cyclegan_audio.cli.dialects import to_options
 from cyclegan_audio.cli.reporting import DEBUG, clean_ending
 from cyclegan_audio.cli.verbs import VERBS, example_lines, version
@@ -107,8 +107,10 @@ class VerbParser(argparse.ArgumentParser):
 
     def add_vocoder(self) -> None:
         """Add `--vocoder`."""
-        names = ", ".join(choices_of("vocoder"))
-        how = f"the way back to sound: {names}; neural=RUN, pretrained=FOLDER (default: {VOCODER})"
+        names = list(choices_of("vocoder"))
+        weighted = [name for name in names if has_setting("vocoder", name, "checkpoint")]
+        weights = ", ".join(f"{name}=CHECKPOINT" for name in weighted)
+        how = f"the way back to sound: {', '.join(names)}; {weights} (default: {VOCODER})"
         self.add_argument("--vocoder", metavar="NAME", help=how)
 
     def add_device(self) -> None:

@@ -12,7 +12,7 @@ from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.clip_table import clip_scores
 from cyclegan_audio.evaluation.translations import Direction, Evaluated, spread
 from cyclegan_audio.pages import Listening, Section, sound
-from cyclegan_audio.vocoders import Vocoder, make_vocoder
+from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
 PLAYED = 2
 HOW = (
@@ -84,4 +84,4 @@ def play(
 @torch.inference_mode()
 def voiced(vocoder: Vocoder, mel_db: Tensor, mel: MelSettings, source: Tensor, source_db: Tensor) -> Tensor:
     """(T,) a mel in dB (M, F) as sound, with the help of the source (T,) and its mel (M, F)."""
-    return vocoder(mel_db[None], mel, len(source), source[None], source_db[None])[0]
+    return vocoder(VocoderInput(mel_db[None], mel, len(source), source[None], source_db[None]))[0]

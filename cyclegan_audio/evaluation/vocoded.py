@@ -12,7 +12,7 @@ from cyclegan_audio.devices import in_threads
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.evaluation.metric_protocol import HEARD, UNTOUCHED, VOCODER
 from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.vocoders import make_vocoder
+from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 
 TRIED = 16  # clips a direction: sound takes far longer than all else here
 
@@ -46,7 +46,7 @@ def vocode_some(
     vocoder, mel, source_db = make_vocoder(name), corpus.mel, real_db[rows]
     sound_of = partial(MetricInput, mel=mel, source_db=source_db)
     heard = in_threads(
-        partial(vocoder, fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None])
+        partial(vocoder, VocoderInput(fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None]))
         for row, sound in zip(rows, sources, strict=True)
     )
     sounds = {
@@ -55,7 +55,7 @@ def vocode_some(
     }
     try:
         alone = in_threads(
-            partial(vocoder, real_db[row][None], mel, sound.shape[1])
+            partial(vocoder, VocoderInput(real_db[row][None], mel, sound.shape[1]))
             for row, sound in zip(rows, sources, strict=True)
         )
     except ValueError as error:

@@ -18,7 +18,7 @@ from cyclegan_audio.models.pair import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.loggers import Cell, Dashboard
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.vocoders import Vocoder, make_vocoder
+from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
 
 class Previews(pl.Callback):
@@ -104,12 +104,14 @@ class Previews(pl.Callback):
         wanted = {"real": row["real"][None], "fake": row["fake"][None]}
         if source is None:
             made = {
-                kind: self.from_mel_alone(mel, corpus.mel, n_samples, None, None)
+                kind: self.from_mel_alone(VocoderInput(mel, corpus.mel, n_samples))
                 for kind, mel in wanted.items()
             }
         else:
             made = {"real": source}
-            made["fake"] = self.vocoder(wanted["fake"], corpus.mel, source.shape[1], source, wanted["real"])
+            made["fake"] = self.vocoder(
+                VocoderInput(wanted["fake"], corpus.mel, source.shape[1], source, wanted["real"])
+            )
         return {kind: waveform[0].clamp(-1, 1) for kind, waveform in made.items()}
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.channels import near_sound
 from cyclegan_audio.translation.streams import MelStream, SoundStream, to_whole_frames
-from cyclegan_audio.vocoders import Vocoder
+from cyclegan_audio.vocoders import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.mask import mask_gain
 
 MAX_CUT_DB = 60.0
@@ -63,7 +63,7 @@ class Passage:
         """Mid and sides (C, n) with their source and target mel (2, M, F), translated; silence stays."""
         source_db, target_db = frames[:1], frames[1:]
         n_samples = piece.shape[1]
-        made = self.vocoder(target_db, self.mel, n_samples, piece[:1], source_db)
+        made = self.vocoder(VocoderInput(target_db, self.mel, n_samples, piece[:1], source_db))
         if len(piece) > 1:
             gain = mask_gain(source_db, target_db, self.mel, MAX_CUT_DB, MAX_SIDE_BOOST_DB)
             sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, smooth=True)

@@ -1,5 +1,6 @@
-"""What every way from mel back to sound has in common: the protocol, and mel bands spread over STFT bins."""
+"""What all vocoders share: their input, the protocol, and mel bands spread over STFT bins."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -12,32 +13,55 @@ from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, group_produ
 TINY_POWER = 1e-24  # below it a bin has no phase
 
 
+@dataclass(frozen=True, eq=False)
+class VocoderInput:
+    """A mel to turn into sound, and the piece that it was translated from.
+
+    Attributes:
+        target_db: the mel to reach, (B, n_mels, F) in dB, with F = mel.n_frames(n_samples).
+        mel: the definition of this mel.
+        n_samples: length of the waveform at mel.sample_rate.
+        source: (B, n_samples), the piece that was translated, for vocoders that start from it.
+        source_db: (B, n_mels, F) in dB, the mel of `source` where it is known already.
+    """
+
+    target_db: Tensor
+    mel: MelSettings
+    n_samples: int
+    source: Tensor | None = None
+    source_db: Tensor | None = None
+
+    @property
+    def target(self) -> Tensor:
+        """The mel to reach as linear magnitude, (B, n_mels, F)."""
+        return self.mel.db_to_mel(self.target_db)
+
+
 class Vocoder(Protocol):
-    """A way from a mel back to a waveform."""
+    """Turns a mel into a waveform.
+
+    A file in `conf/vocoder` names the class by `_target_` and gives its numbers. Where it has the key
+    `checkpoint`, the user can name weights by NAME=CHECKPOINT.
+    """
 
     def check(self, mel: MelSettings) -> None:
-        """Before any work: refuse mel settings that this vocoder was not made for, load what it needs.
-
-        Raises:
-            UserError: it was made for others, or its weights cannot be loaded.
-        """
-
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """Make the waveform (B, n_samples) whose mel is `target_db`.
+        """Load what the vocoder needs, before any work; by default nothing.
 
         Args:
-            target_db: (B, n_mels, F) in dB, with F = mel.n_frames(n_samples).
-            mel: the definition of this mel.
-            n_samples: length of the result at mel.sample_rate.
-            source: (B, n_samples), the piece that was translated, for vocoders that start from it.
-            source_db: (B, n_mels, F), its mel where it is known already.
+            mel: the definition of the mels to come.
+
+        Raises:
+            UserError: the vocoder was made for another mel, or its weights cannot be loaded.
+        """
+
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Make the waveform whose mel is `inputs.target_db`.
+
+        Returns:
+            (B, n_samples), float32, full scale at 1, on the device of the mel.
+
+        Raises:
+            ValueError: the vocoder needs a source, and there is none.
         """
         ...
 

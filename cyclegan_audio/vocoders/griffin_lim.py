@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, mel_to_magnitude, resize_, size_of
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, mel_to_magnitude, resize_, size_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,19 +26,13 @@ class GriffinLim(Vocoder):
     seed: int
 
     @torch.no_grad()
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """(B, n_mels, F) dB to (B, n_samples); the source is not used."""
-        magnitude = mel_to_magnitude(mel.db_to_mel(target_db), mel, self.magnitude_iterations)
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Make sound from the mel alone; returns (B, n_samples)."""
+        mel, n_samples = inputs.mel, inputs.n_samples
+        magnitude = mel_to_magnitude(inputs.target, mel, self.magnitude_iterations)
         start = torch.polar(magnitude, random_phase(magnitude, self.seed))
-        mended = griffin_lim(start, mel, n_samples, self.iterations, self.momentum)
-        return mel.istft(mended, n_samples, smooth=True)
+        spectrum = griffin_lim(start, mel, n_samples, self.iterations, self.momentum)
+        return mel.istft(spectrum, n_samples, smooth=True)
 
 
 def random_phase(like: Tensor, seed: int) -> Tensor:

@@ -7,9 +7,16 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, gather, mel_consistent, mel_to_magnitude, size_of
+from cyclegan_audio.vocoders.base import (
+    Vocoder,
+    VocoderInput,
+    gather,
+    mel_consistent,
+    mel_to_magnitude,
+    size_of,
+)
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
-from cyclegan_audio.vocoders.mask import mask_gain
+from cyclegan_audio.vocoders.mask import masked_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,23 +49,13 @@ class Hybrid(Vocoder):
     seed: int
 
     @torch.no_grad()
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """(B, n_mels, F) dB and source (B, n_samples) to (B, n_samples); with no source all is filled in."""
-        if source is None:
-            source = target_db.new_zeros(len(target_db), n_samples)
-            source_db = None
-        spectrum = mel.stft(source)
-        if source_db is None:
-            source_db = mel.mel_db_of(mel.magnitude(spectrum))
-        spectrum = spectrum * mask_gain(source_db, target_db, mel, self.max_cut_db, self.max_boost_db)
-        target = mel.db_to_mel(target_db)
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Filter the source and fill in the rest, without a source everything; returns (B, n_samples)."""
+        if inputs.source is None:
+            silence = inputs.target_db.new_zeros(len(inputs.target_db), inputs.n_samples)
+            inputs = dataclasses.replace(inputs, source=silence, source_db=None)
+        mel, n_samples, target = inputs.mel, inputs.n_samples, inputs.target
+        spectrum = masked_source(inputs, self.max_cut_db, self.max_boost_db)
         spectrum = self._fill(spectrum, target, mel, n_samples)
         return mel_consistent(spectrum, target, mel, n_samples, self.rounds, self.momentum)
 

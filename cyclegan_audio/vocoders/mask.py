@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, spread
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, spread
 
 
 def mask_gain(
@@ -15,6 +15,21 @@ def mask_gain(
     """Gain by STFT bin (B, K, F) that brings a source's mel near the target's; exactly 1 where equal."""
     change_db = (target_db - source_db).clamp(-max_cut_db, max_boost_db)
     return mel.db_to_mel(spread(change_db, mel))
+
+
+def masked_source(inputs: VocoderInput, max_cut_db: float, max_boost_db: float) -> Tensor:
+    """Filter the STFT of the source by `mask_gain`; returns it, complex (B, K, F).
+
+    Raises:
+        ValueError: there is no source.
+    """
+    if inputs.source is None:
+        raise ValueError("the mask vocoder filters a source; give one, or use griffin_lim")
+    mel, source_db = inputs.mel, inputs.source_db
+    spectrum = mel.stft(inputs.source)
+    if source_db is None:
+        source_db = mel.mel_db_of(mel.magnitude(spectrum))
+    return spectrum * mask_gain(source_db, inputs.target_db, mel, max_cut_db, max_boost_db)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,23 +45,11 @@ class Mask(Vocoder):
     max_boost_db: float
 
     @torch.no_grad()
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """(B, n_mels, F) dB and the source (B, n_samples) to (B, n_samples).
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Filter the source, which must be there; returns (B, n_samples).
 
         Raises:
             ValueError: there is no source.
         """
-        if source is None:
-            raise ValueError("the mask vocoder filters a source; give one, or use griffin_lim")
-        spectrum = mel.stft(source)
-        if source_db is None:
-            source_db = mel.mel_db_of(mel.magnitude(spectrum))
-        gain = mask_gain(source_db, target_db, mel, self.max_cut_db, self.max_boost_db)
-        return mel.istft(spectrum * gain, n_samples, smooth=True)
+        spectrum = masked_source(inputs, self.max_cut_db, self.max_boost_db)
+        return inputs.mel.istft(spectrum, inputs.n_samples, smooth=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.vocoders.base import Vocoder
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.bigvgan.loading import find, load, read_config, require_mel
 from cyclegan_audio.vocoders.bigvgan.network import BigVGAN
 
@@ -42,17 +42,11 @@ class Pretrained(Vocoder):
         return _loaded(self.checkpoint, mel, device)
 
     @torch.no_grad()
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """(B, n_mels, F) dB to (B, n_samples); the source is not used."""
-        waveform = self._network(mel, target_db.device)(target_db * NEPER_PER_DB)[:, :n_samples]
-        return F.pad(waveform, (0, n_samples - waveform.shape[-1]))
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Make sound from the mel alone; returns (B, n_samples)."""
+        network = self._network(inputs.mel, inputs.target_db.device)
+        waveform = network(inputs.target_db * NEPER_PER_DB)[:, : inputs.n_samples]
+        return F.pad(waveform, (0, inputs.n_samples - waveform.shape[-1]))
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ import torch
 from torch.nn.utils import weight_norm
 
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.vocoders import make_vocoder
+from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 from cyclegan_audio.vocoders.bigvgan import loading
 from cyclegan_audio.vocoders.bigvgan.network import Activation, BigVGAN, low_pass
 from cyclegan_audio.vocoders.pretrained import NEPER_PER_DB
@@ -151,7 +151,7 @@ def test_a_published_checkpoint_makes_sound(published, named_by, monkeypatch):
     vocoder.check(mel)
     assert len(asked) == (2 if named_by == "name" else 0)
     source = chords(mel, 0.5)
-    got = vocoder(mel.mel_db(source), mel, source.shape[1] + 100)
+    got = vocoder(VocoderInput(mel.mel_db(source), mel, source.shape[1] + 100))
     assert got.shape == (1, source.shape[1] + 100)
     assert got.std() > 1e-4
     assert got.abs().max() <= 1

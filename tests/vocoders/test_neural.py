@@ -11,7 +11,7 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.data.segments import SegmentDataModule, draw_segments
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import read_checkpoint
-from cyclegan_audio.vocoders import make_vocoder
+from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 from cyclegan_audio.vocoders.neural.losses import mel_loss, stft_loss
 from cyclegan_audio.vocoders.neural.network import VocosNetwork
 from tests.vocoders.sounds import PRESETS, chords, distance_db, preset
@@ -164,10 +164,11 @@ def test_a_trained_vocoder_makes_sound(trained):
     target_db = mel.mel_db(source)
     made = make_vocoder(f"neural={trained}")
     made.check(mel)
-    got = made(target_db, mel, source.shape[1])
+    inputs = VocoderInput(target_db, mel, source.shape[1])
+    got = made(inputs)
     assert got.shape == source.shape
     assert distance_db(mel, got, target_db) < 3
-    rough = make_vocoder(f"neural={trained}", rounds=0)(target_db, mel, source.shape[1])
+    rough = make_vocoder(f"neural={trained}", rounds=0)(inputs)
     assert distance_db(mel, got, target_db) < distance_db(mel, rough, target_db)
 
 

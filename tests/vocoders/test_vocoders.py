@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.vocoders import DEFAULT, VOCODERS, make_vocoder
+from cyclegan_audio.vocoders import DEFAULT, VOCODERS, VocoderInput, make_vocoder
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim
 from cyclegan_audio.vocoders.hybrid import steady_phase
 from tests.vocoders.sounds import PRESETS, bass, chords, distance_db, hats, preset
@@ -59,11 +59,12 @@ def test_griffin_lim_vocoder_needs_the_mel_alone(preset_name):
     mel = preset(preset_name)
     source = chords(mel)
     target_db = mel.mel_db(source)
-    got = make_vocoder("griffin_lim")(target_db, mel, source.shape[1])
+    inputs = VocoderInput(target_db, mel, source.shape[1])
+    got = make_vocoder("griffin_lim")(inputs)
     assert got.shape == source.shape
     assert distance_db(mel, got, target_db) < 3
-    assert torch.equal(got, make_vocoder("griffin_lim")(target_db, mel, source.shape[1]))
-    assert not torch.equal(got, make_vocoder("griffin_lim", seed=1)(target_db, mel, source.shape[1]))
+    assert torch.equal(got, make_vocoder("griffin_lim")(inputs))
+    assert not torch.equal(got, make_vocoder("griffin_lim", seed=1)(inputs))
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
@@ -71,7 +72,7 @@ def test_griffin_lim_vocoder_needs_the_mel_alone(preset_name):
 def test_an_unchanged_mel_gives_the_source(preset_name, vocoder):
     mel = preset(preset_name)
     source = chords(mel, 0.6) + hats(mel, chords(mel, 0.6).shape[1])
-    got = vocoder(mel.mel_db(source), mel, source.shape[1], source)
+    got = vocoder(VocoderInput(mel.mel_db(source), mel, source.shape[1], source))
     assert (got - source).norm() / source.norm() < 1e-3
 
 
@@ -80,17 +81,19 @@ def test_a_change_of_level_is_a_change_of_level(vocoder):
     mel = preset("hifi")
     source = chords(mel, 0.6) + 0.02 * torch.randn(1, chords(mel, 0.6).shape[1])
     for change_db in (-20.0, 6.0):
-        got = vocoder(mel.mel_db(source) + change_db, mel, source.shape[1], source)
+        got = vocoder(VocoderInput(mel.mel_db(source) + change_db, mel, source.shape[1], source))
         assert (got - source * 10 ** (change_db / 20)).norm() / got.norm() < 2e-3
 
 
 def test_the_mask_is_limited_and_needs_a_source():
     mel = preset("hifi")
     source = chords(mel, 0.6)
-    got = make_vocoder("mask", max_boost_db=10)(mel.mel_db(source) + 40, mel, source.shape[1], source)
+    got = make_vocoder("mask", max_boost_db=10)(
+        VocoderInput(mel.mel_db(source) + 40, mel, source.shape[1], source)
+    )
     torch.testing.assert_close(got, source * 10**0.5, rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="source"):
-        make_vocoder("mask")(mel.mel_db(source), mel, source.shape[1])
+        make_vocoder("mask")(VocoderInput(mel.mel_db(source), mel, source.shape[1]))
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
@@ -100,7 +103,7 @@ def test_hybrid_makes_hats_that_the_source_has_not(preset_name):
     truth = source + hats(mel, source.shape[1])
     target_db = mel.mel_db(truth)
     hybrid, mask = (
-        vocoder(target_db, mel, source.shape[1], source)
+        vocoder(VocoderInput(target_db, mel, source.shape[1], source))
         for vocoder in (make_vocoder("hybrid"), make_vocoder("mask"))
     )
     assert distance_db(mel, source, target_db) > 10
@@ -116,7 +119,7 @@ def test_hybrid_makes_a_bass_at_the_right_pitch_and_level(preset_name):
     mel = preset(preset_name)
     source = chords(mel)
     truth = source + bass(mel, source.shape[1])
-    got = make_vocoder("hybrid")(mel.mel_db(truth), mel, source.shape[1], source)
+    got = make_vocoder("hybrid")(VocoderInput(mel.mel_db(truth), mel, source.shape[1], source))
 
     def low_spectrum(waveform: torch.Tensor) -> torch.Tensor:
         n_bins = int(120 * waveform.shape[1] / mel.sample_rate)
@@ -138,7 +141,7 @@ def test_hybrid_makes_a_bass_at_the_right_pitch_and_level(preset_name):
 def test_silence_stays_silent(vocoder):
     mel = preset("hifi")
     silence = torch.zeros(1, 20 * mel.hop_length)
-    got = vocoder(mel.mel_db(silence), mel, silence.shape[1], silence)
+    got = vocoder(VocoderInput(mel.mel_db(silence), mel, silence.shape[1], silence))
     assert got.abs().max() < 1e-4
 
 
@@ -150,8 +153,10 @@ def test_a_batch_gives_what_its_items_give(vocoder):
     mel = preset("paper")
     sources = torch.cat([chords(mel, 0.6), hats(mel, chords(mel, 0.6).shape[1])])
     targets = mel.mel_db(sources.flip(0))
-    together = vocoder(targets, mel, sources.shape[1], sources)
-    alone = [vocoder(targets[i : i + 1], mel, sources.shape[1], sources[i : i + 1]) for i in (0, 1)]
+    together = vocoder(VocoderInput(targets, mel, sources.shape[1], sources))
+    alone = [
+        vocoder(VocoderInput(targets[i : i + 1], mel, sources.shape[1], sources[i : i + 1])) for i in (0, 1)
+    ]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=2e-3)
 
 
@@ -166,6 +171,6 @@ def test_noise_that_is_taken_away_leaves_no_isolated_peaks(name):
         power = mel.stft(waveform).abs().square()[:, 8:-8]
         return float(power.square().mean() / power.mean().square())
 
-    got = make_vocoder(name)(wanted_db, mel, noise.shape[1], noise)
+    got = make_vocoder(name)(VocoderInput(wanted_db, mel, noise.shape[1], noise))
     assert distance_db(mel, got, mel.mel_db(noise)) > 15
     assert kurtosis(got) < 1.1 * kurtosis(noise)

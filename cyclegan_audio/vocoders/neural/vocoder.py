@@ -11,7 +11,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import command_line
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
-from cyclegan_audio.vocoders.base import Vocoder, mel_consistent
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, mel_consistent
 from cyclegan_audio.vocoders.neural.network import VocosNetwork
 
 
@@ -49,17 +49,17 @@ class Neural(Vocoder):
         return network
 
     @torch.no_grad()
-    def __call__(
-        self,
-        target_db: Tensor,
-        mel: MelSettings,
-        n_samples: int,
-        source: Tensor | None = None,
-        source_db: Tensor | None = None,
-    ) -> Tensor:
-        """(B, n_mels, F) dB to (B, n_samples); the source is not used."""
-        spectrum = self._network(mel, target_db.device).spectrum(target_db)
-        return mel_consistent(spectrum, mel.db_to_mel(target_db), mel, n_samples, self.rounds, self.momentum)
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        """Make sound from the mel alone; returns (B, n_samples)."""
+        network = self._network(inputs.mel, inputs.target_db.device)
+        return mel_consistent(
+            network.spectrum(inputs.target_db),
+            inputs.target,
+            inputs.mel,
+            inputs.n_samples,
+            self.rounds,
+            self.momentum,
+        )
 
 
 @lru_cache(maxsize=2)
