@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 
 BLOCK_S = 20.0  # of a file
@@ -46,41 +47,37 @@ class Resampler:
         if is_needed:
             torchaudio_functional()  # where it does not load, refuse before anything is read
         self.late_s = is_needed * (self._block + self._margin) * self._in / from_rate
-        self._pending: list[Tensor] = []
-        self._length = 0  # samples pending
-        self._before = 0  # periods pending that are done already
+        self._samples = RollingBuffer()
+        self._done = 0  # periods that have been resampled
 
     def push(self, block: Tensor) -> Tensor:
         """The next samples (..., n); returns those that are ready, (..., m), often none."""
         if self._in == self._out:
             return block
-        self._pending.append(block)
-        self._length += block.shape[-1]
+        self._samples.append(block)
         done = [block.new_empty(*block.shape[:-1], 0)]
-        while self._length >= (self._before + self._block + self._margin) * self._in:
+        while self._samples.stop >= (self._done + self._block + self._margin) * self._in:
             done.append(self._take(self._block * self._out))
         return torch.cat(done, -1)
 
     def finish(self) -> Tensor | None:
         """What is left, (..., m); None where nothing was pushed, or nothing is left by equal rates."""
-        if not self._pending:
+        if not self._samples.stop:
             return None
-        left = self._length - self._before * self._in
+        left = self._samples.stop - self._done * self._in
         return self._take(-(-left * self._out // self._in))
 
     def _take(self, n_out: int) -> Tensor:
-        """Resample what is pending, of which `n_out` samples are wanted, and forget what is done."""
-        waveform = torch.cat(self._pending, -1)
-        used = -(-n_out // self._out) + self._before + self._margin
-        missing = max((used * self._in) - waveform.shape[-1], 0)  # silence follows the end
-        piece = F.pad(waveform[..., : used * self._in], (0, missing))
-        done = torchaudio_functional().resample(piece, self._in, self._out, **KAISER_BEST)
-        start = self._before * self._out
-        forgotten = max(self._before + self._block - self._margin, 0)
-        self._before = self._before + self._block - forgotten
-        self._pending = [waveform[..., forgotten * self._in :].clone()]
-        self._length = self._pending[0].shape[-1]
-        return done[..., start : start + n_out]
+        """Resample the next samples, of which `n_out` are wanted, and forget those that no other needs."""
+        first = self._samples.start // self._in
+        n_periods = self._done + -(-n_out // self._out) + self._margin - first
+        piece = self._samples.between(first * self._in, (first + n_periods) * self._in)
+        piece = F.pad(piece, (0, n_periods * self._in - piece.shape[-1]))  # silence follows the end
+        resampled = torchaudio_functional().resample(piece, self._in, self._out, **KAISER_BEST)
+        start = (self._done - first) * self._out
+        self._done += self._block
+        self._samples.forget((self._done - self._margin) * self._in)
+        return resampled[..., start : start + n_out]
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

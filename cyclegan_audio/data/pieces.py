@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cyclegan_audio.audio import files
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler
+from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.stretching import stretch
 from cyclegan_audio.data.beats import Span, bar_spans
 from cyclegan_audio.data.raw_clip import Piece
@@ -84,31 +84,6 @@ class FileFacts:
         return dataclasses.asdict(self)
 
 
-class _Tape:
-    """The part of an endless waveform (..., T) that is still wanted; places count from its beginning."""
-
-    def __init__(self) -> None:
-        self.start = self.end = 0
-        self._blocks: list[Tensor] = []
-
-    def append(self, block: Tensor) -> None:
-        if block.shape[-1]:
-            self._blocks.append(block)
-            self.end += block.shape[-1]
-
-    def cut(self, start: int, stop: int) -> Tensor:
-        parts, at = [], self.start
-        for block in self._blocks:
-            if at < stop and start < at + block.shape[-1]:
-                parts.append(block[..., max(start - at, 0) : stop - at])
-            at += block.shape[-1]
-        return torch.cat(parts, -1)
-
-    def forget(self, before: int) -> None:
-        while self._blocks and self.start + self._blocks[0].shape[-1] <= before:
-            self.start += self._blocks.pop(0).shape[-1]
-
-
 class PieceStream:
     """Iterates over a file's pieces, or start_s and reason of those without; `facts` is complete afterwards.
 
@@ -119,7 +94,7 @@ class PieceStream:
     def __init__(self, path: Path, clip: ClipSettings, mel: MelSettings) -> None:
         self.path, self.clip, self.mel = path, clip, mel
         self.facts = FileFacts()
-        self._own, self._mono = _Tape(), _Tape()
+        self._own, self._mono = RollingBuffer(), RollingBuffer()
 
     def __iter__(self) -> Iterator[Piece | tuple[float, str]]:
         spans = iter(self.clip.spans(self.path))
@@ -135,7 +110,7 @@ class PieceStream:
             self._forget(span)
         if resampler and (last := resampler.finish()) is not None:
             self._mono.append(last)
-        self.facts.duration_s = self._own.end / self.facts.sample_rate
+        self.facts.duration_s = self._own.stop / self.facts.sample_rate
         while span and self._is_there(span):
             yield self._piece(span)
             span = next(spans, None)
@@ -145,25 +120,25 @@ class PieceStream:
         return Resampler(block.rate, self.mel.sample_rate)
 
     def _place(self, span: Span) -> tuple[int, int]:
-        """First sample of the mono tape and the one after the last."""
+        """First sample of the mono signal and the one after the last."""
         start = round(span[0] * self.mel.sample_rate)
         return start, start + round(span[1] * self.mel.sample_rate)
 
     def _is_there(self, span: Span) -> bool:
-        return self._place(span)[1] + round(self.clip.skip_end_s * self.mel.sample_rate) <= self._mono.end
+        return self._place(span)[1] + round(self.clip.skip_end_s * self.mel.sample_rate) <= self._mono.stop
 
     def _piece(self, span: Span) -> Piece | tuple[float, str]:
         if span.reason:
             return span.start_s, span.reason
         rate = self.facts.sample_rate
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
-        mono = stretch(self._mono.cut(*self._place(span)), n_samples)
+        mono = stretch(self._mono.between(*self._place(span)), n_samples)
         own_start = round(span[0] * rate)
-        channels = self._own.cut(own_start, own_start + round(span[1] * rate))
+        channels = self._own.between(own_start, own_start + round(span[1] * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
         return Piece(span.start_s, span.length_s, channels, rate, mono, self.mel.sample_rate, mel_db)
 
     def _forget(self, span: Span | None) -> None:
         start_s = span[0] if span else float("inf")
-        self._own.forget(int(min(start_s * self.facts.sample_rate, self._own.end)))
-        self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.end)))
+        self._own.forget(int(min(start_s * self.facts.sample_rate, self._own.stop)))
+        self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.stop)))

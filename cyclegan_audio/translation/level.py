@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.translation.channels import BLOCK
-from cyclegan_audio.translation.streams import Tape
 
 MAX_PEAK = 0.99
 MAX_RAISE_DB = 20.0
@@ -97,21 +97,21 @@ def made_up(
 
 def limited(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
     """Blocks (C, n) times `gain`, lowered around peaks that are too high, all channels alike."""
-    tape, done = Tape(), 0
+    buffer, done = RollingBuffer(), 0
     for block in blocks:
-        tape.append(block * gain)
-        stop = (tape.stop - LIMITER_REACH) // BLOCK * BLOCK
+        buffer.append(block * gain)
+        stop = (buffer.stop - LIMITER_REACH) // BLOCK * BLOCK
         if stop > done:
-            yield _limit_part(tape, done, stop, max_peak)
+            yield _limit_part(buffer, done, stop, max_peak)
             done = stop
-            tape.forget(max(done - LIMITER_REACH, 0))
-    if tape.stop > done:
-        yield _limit_part(tape, done, tape.stop, max_peak)
+            buffer.forget(max(done - LIMITER_REACH, 0))
+    if buffer.stop > done:
+        yield _limit_part(buffer, done, buffer.stop, max_peak)
 
 
-def _limit_part(tape: Tape, start: int, stop: int, max_peak: float) -> Tensor:
+def _limit_part(buffer: RollingBuffer, start: int, stop: int, max_peak: float) -> Tensor:
     begin = max(start - LIMITER_REACH, 0)
-    piece = tape.between(begin, stop + LIMITER_REACH)
+    piece = buffer.between(begin, stop + LIMITER_REACH)
     part = piece[:, start - begin : stop - begin]
     if peak_of(piece) <= max_peak:
         return part

@@ -13,39 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
 from cyclegan_audio.devices import in_threads
 
 MARGIN_FRAMES = 8  # beyond the reach of one STFT window
 FADE_FRAMES = 8
 SHORTEST = 4  # multiples of frames that a function of windows takes, at least
-
-
-class Tape:
-    """A row of values (..., n) that grows at its end and is forgotten at its start; places are absolute."""
-
-    def __init__(self) -> None:
-        self.start = 0
-        self.stop = 0
-        self._held: Tensor | None = None
-
-    def append(self, values: Tensor) -> None:
-        """Values (..., n) that follow those here."""
-        if values.shape[-1]:
-            self._held = values if self._held is None else torch.cat([self._held, values], -1)
-            self.stop += values.shape[-1]
-
-    def between(self, start: int, stop: int) -> Tensor:
-        """The values from place `start` to `stop`, as far as there are any."""
-        assert self._held is not None
-        assert start >= self.start
-        return self._held[..., start - self.start : max(stop - self.start, 0)]
-
-    def forget(self, before: int) -> None:
-        """Give up what lies before a place."""
-        if self._held is not None and before > self.start:
-            self._held = self._held[..., before - self.start :].clone()
-            self.start = before
 
 
 def in_groups(blocks: Iterable[Tensor], n_samples: int) -> Iterator[Tensor]:
@@ -65,7 +39,7 @@ class MelStream:
 
     def __init__(self, mel: MelSettings) -> None:
         self.mel = mel
-        self._samples = Tape()
+        self._samples = RollingBuffer()
         self._done = 0  # frames
 
     def push(self, waveform: Tensor, last: bool = False) -> Tensor:
@@ -124,7 +98,7 @@ class WindowStream:
         self.function = function
         self.window, self.overlap, self.batch, self.multiple = window, overlap, batch, multiple
         self.workers = workers
-        self._frames = Tape()
+        self._frames = RollingBuffer()
         self._next = 0  # where the next window begins: all before it is final
         self._tail: Tensor | None = None  # of the last window, to be faded out
 
@@ -191,7 +165,7 @@ class SoundStream:
         self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int, workers: int = 1
     ) -> None:
         self.make, self.mel, self.chunk, self.workers = make, mel, chunk, workers
-        self._samples, self._frames = Tape(), Tape()
+        self._samples, self._frames = RollingBuffer(), RollingBuffer()
         self._next = 0  # frame where the next chunk begins
         self._tail: Tensor | None = None  # of the last chunk, to be faded out
 

@@ -8,13 +8,8 @@ from cyclegan_audio.config import CONF_DIR, build
 from cyclegan_audio.defaults import VOCODER as DEFAULT
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
-from cyclegan_audio.vocoders.griffin_lim import GriffinLim
-from cyclegan_audio.vocoders.hybrid import Hybrid
-from cyclegan_audio.vocoders.mask import Mask
 
-__all__ = [
-    "DEFAULT", "VOCODERS", "GriffinLim", "Hybrid", "Mask", "Vocoder", "VocoderInput", "make_vocoder"
-]  # fmt: skip
+__all__ = ["DEFAULT", "VOCODERS", "Vocoder", "VocoderInput", "make_vocoder"]
 
 _FOLDER = CONF_DIR / "vocoder"
 VOCODERS = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))

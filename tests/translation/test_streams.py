@@ -17,7 +17,6 @@ from cyclegan_audio.translation.streams import (
     MARGIN_FRAMES,
     MelStream,
     SoundStream,
-    Tape,
     WindowStream,
     cross_fade,
     in_groups,
@@ -37,16 +36,6 @@ def pushed(stage, values: Tensor, step: int) -> Tensor:
     """The values (..., T) through a stage in steps, the last ones and an empty end marked as such."""
     parts = [stage.push(part) for part in values.split(step, -1)]
     return torch.cat([*parts, stage.push(values[..., :0], last=True)], -1)
-
-
-def test_a_tape_forgets_its_beginning_and_keeps_its_places():
-    tape = Tape()
-    for start in range(0, 30, 3):
-        tape.append(torch.arange(start, start + 3)[None])
-        tape.forget(start - 4)
-    assert (tape.start, tape.stop) == (23, 30)
-    assert tape.between(25, 28).tolist() == [[25, 26, 27]]
-    assert tape.between(28, 99).tolist() == [[28, 29]]
 
 
 @pytest.mark.parametrize("name", ["hifi", "paper"])
