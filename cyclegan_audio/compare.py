@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors
+from cyclegan_audio.cli.options import VerbParser
+from cyclegan_audio.cli.reporting import handle_user_errors
 
 
 def parser() -> VerbParser:
@@ -17,12 +18,12 @@ def parser() -> VerbParser:
         nargs="+",
         help="run folders, .ckpt files, reports, or a sweep's folder; others are compared with the first",
     )
-    made.add_argument("--out", metavar="DIR", help="folder of the page (default: comparison beside the runs)")
+    made.add_out("folder of the page (default: comparison beside the runs)")
     made.add_corpus("the corpus with the held-out clips, if it has moved")
     return made
 
 
-@handle_user_errors
+@handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors, positive_int
+from cyclegan_audio.cli.options import VerbParser
+from cyclegan_audio.cli.reporting import handle_user_errors
 from cyclegan_audio.defaults import HELD_OUT_CLIPS
 from cyclegan_audio.hints import command_line, say_next
 
@@ -17,17 +18,10 @@ def parser() -> VerbParser:
             "runs/mine --corpus data/other --clips 50",
         ),
     )
-    made.add_argument(
-        "run", metavar="RUN", help="a run folder, a .ckpt file, or demo (ships with the package)"
-    )
+    made.add_run()
     made.add_corpus("the corpus with the held-out clips (default: the run's own)")
-    made.add_argument("--out", metavar="DIR", help="the folder of the report (default: RUN/report)")
-    made.add_argument(
-        "--clips",
-        metavar="N",
-        type=positive_int,
-        help=f"held-out clips of each genre, at most (default: {HELD_OUT_CLIPS})",
-    )
+    made.add_out("the folder of the report (default: RUN/report)")
+    made.add_clips("held-out clips of each genre, at most", HELD_OUT_CLIPS)
     made.add_argument(
         "--without-identity", metavar="RUN2", help="a run without identity loss, for the paper's figure 1.8"
     )
@@ -35,7 +29,7 @@ def parser() -> VerbParser:
     return made
 
 
-@handle_user_errors
+@handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))

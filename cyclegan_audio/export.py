@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors
+from cyclegan_audio.cli.options import VerbParser
+from cyclegan_audio.cli.reporting import handle_user_errors
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import command_line, say_next
 
@@ -12,17 +13,15 @@ from cyclegan_audio.hints import command_line, say_next
 def parser() -> VerbParser:
     """Return the command line."""
     made = VerbParser("export", ("runs/mine mine.onnx", "runs/mine mine.onnx --to trap", "demo demo.pt2"))
-    made.add_argument(
-        "run", metavar="RUN", help="a run folder, a .ckpt file, or demo (ships with the package)"
-    )
+    made.add_run()
     made.add_argument("output", metavar="FILE", help="file to write: .onnx, or .pt2 for torch.export")
-    made.add_argument("--to", metavar="GENRE", help="only this direction: half the size and time")
+    made.add_to("only this direction: half the size and time")
     made.add_checkpoint()
-    made.add_argument("--overwrite", action="store_true", default=False, help="replace a file that is there")
+    made.add_overwrite("replace a file that is there")
     return made
 
 
-@handle_user_errors
+@handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = parser().parse_args(arguments)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors, positive_int
+from cyclegan_audio.cli.options import VerbParser, positive_int
+from cyclegan_audio.cli.reporting import handle_user_errors
 from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
 
 ANALYSIS_OPTIONS = ("out", "keep_all")
@@ -19,15 +20,8 @@ def parser() -> VerbParser:
         "runs", metavar="RUN", nargs="*", default=[], help="run folders, .ckpt files, demo, or a sweep"
     )
     what.add_argument("--analyse", metavar="FILE", nargs="+", help="files of answers, instead of runs")
-    made.add_argument(
-        "--out", metavar="DIR", help=f"a new folder (default: {LISTENING_TEST}), or that of the analysis"
-    )
-    made.add_argument(
-        "--clips",
-        metavar="N",
-        type=positive_int,
-        help=f"clips of each direction (default: {LISTENING_CLIPS})",
-    )
+    made.add_out(f"a new folder (default: {LISTENING_TEST}), or that of the analysis")
+    made.add_clips("clips of each direction", LISTENING_CLIPS)
     made.add_argument(
         "--abx",
         metavar="N",
@@ -43,7 +37,7 @@ def parser() -> VerbParser:
     return made
 
 
-@handle_user_errors
+@handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))

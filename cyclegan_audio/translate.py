@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors, number
+from cyclegan_audio.cli.options import VerbParser, number
+from cyclegan_audio.cli.reporting import handle_user_errors
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.hints import command_line, say_next, suggest_path
 from cyclegan_audio.progress import ProgressBar, progress_bar
@@ -32,16 +33,12 @@ def parser() -> VerbParser:
         ),
         more="A folder is translated with all folders in it. A stream comes some seconds late.",
     )
-    made.add_argument(
-        "run",
-        metavar="RUN",
-        help="a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)",
-    )
+    made.add_run("a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)")
     made.add_argument("inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or -")
     made.add_argument(
         "output", metavar="OUTPUT", help="an audio file; a folder for several songs or a folder; or -"
     )
-    made.add_argument("--to", required=True, metavar="GENRE", help="one of the two genres of the model")
+    made.add_to("one of the two genres of the model", required=True)
     made.add_argument(
         "--amount", type=number, default=1.0, metavar="X", help="0 (the source) to 1: how much (default: 1)"
     )
@@ -51,16 +48,14 @@ def parser() -> VerbParser:
         default=".wav",
         help="format of files in an output folder: .wav (default), .flac, .mp3, .ogg or .m4a",
     )
-    made.add_argument(
-        "--overwrite", action="store_true", default=False, help="make songs again that are there already"
-    )
+    made.add_overwrite("make songs again that are there already")
     made.add_argument(
         "--raw", default=None, metavar="RATE:CHANNELS", help="streams are bare samples of 16 bit, not WAV"
     )
     return made
 
 
-@handle_user_errors
+@handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = parser().parse_args(arguments)

@@ -11,7 +11,7 @@ from cyclegan_audio.cli.conf_text import settings_of
 from cyclegan_audio.cli.dialects import to_overrides
 from cyclegan_audio.cli.hydra_help import Help, help_text
 from cyclegan_audio.cli.lazy_help import lazy_help_allowed
-from cyclegan_audio.cli.reporting import DEBUG, clean_ending, report, shows_traces
+from cyclegan_audio.cli.reporting import DEBUG, handle_user_errors, report, shows_traces
 from cyclegan_audio.cli.verbs import version
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.paths import CONF_DIR
@@ -47,7 +47,7 @@ def hydra_main(
         @wraps(job)
         def command() -> None:
             arguments = sys.argv[1:]
-            with clean_ending():
+            with handle_user_errors():
                 if any(argument in ("-h", "--help") for argument in arguments):
                     print(help_text(verb, about))
                 elif "--version" in arguments:

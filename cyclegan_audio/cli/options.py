@@ -1,33 +1,19 @@
-"""Options of the commands that do without Hydra, and how these report errors."""
+"""Options of the commands that do without Hydra."""
 
 import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
-from functools import wraps
-from typing import NoReturn, ParamSpec
+from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 from cyclegan_audio.cli.conf_text import choices_of, has_setting
 from cyclegan_audio.cli.dialects import to_options
-from cyclegan_audio.cli.reporting import DEBUG, clean_ending
+from cyclegan_audio.cli.reporting import DEBUG, print_error
 from cyclegan_audio.cli.verbs import VERBS, example_lines, version
 from cyclegan_audio.defaults import VOCODER
 from cyclegan_audio.hints import PROGRAM
 from cyclegan_audio.names import near_name
-
-P = ParamSpec("P")
-
-
-def handle_user_errors(main: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a command: see `clean_ending` for how it ends."""
-
-    @wraps(main)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        with clean_ending():
-            main(*args, **kwargs)
-
-    return wrapped
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -98,8 +84,28 @@ class VerbParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Show a mistake in one line, and end with exit code 2."""
-        print(f"error: {message} ({self.prog} --help shows all options)", file=sys.stderr)
+        print_error(f"{message} ({self.prog} --help shows all options)")
         sys.exit(2)
+
+    def add_run(self, what: str = "a run folder, a .ckpt file, or demo (ships with the package)") -> None:
+        """Add RUN, one trained model; `what` is its help."""
+        self.add_argument("run", metavar="RUN", help=what)
+
+    def add_to(self, what: str, required: bool = False) -> None:
+        """Add `--to`, a genre; `what` is its help."""
+        self.add_argument("--to", metavar="GENRE", required=required, help=what)
+
+    def add_out(self, what: str) -> None:
+        """Add `--out`, a folder; `what` is its help."""
+        self.add_argument("--out", metavar="DIR", help=what)
+
+    def add_overwrite(self, what: str) -> None:
+        """Add `--overwrite`, off by default; `what` is its help."""
+        self.add_argument("--overwrite", action="store_true", default=False, help=what)
+
+    def add_clips(self, what: str, default: int) -> None:
+        """Add `--clips`, a number; `what` is its help, to which the default is added."""
+        self.add_argument("--clips", metavar="N", type=positive_int, help=f"{what} (default: {default})")
 
     def add_corpus(self, what: str) -> None:
         """Add `--corpus`; `what` is its help."""

@@ -21,12 +21,19 @@ def report(error: BaseException, message: str, with_trace: bool) -> None:
     """Show a mistake of the user's in one line, with its stack trace where that is wanted."""
     if with_trace:
         traceback.print_exception(error)
+    print_error(message)
+
+
+def print_error(message: str) -> None:
+    """Print a mistake of the user's as one line."""
     print(f"error: {message}", file=sys.stderr)
 
 
 @contextmanager
-def clean_ending() -> Iterator[None]:
+def handle_user_errors() -> Iterator[None]:
     """End the program in one line after Ctrl-C or a `UserError`, and quietly where nobody reads its output.
+
+    Use it in a `with` statement, or as a decorator: `@handle_user_errors()`.
 
     Raises:
         SystemExit: 130 after Ctrl-C, 1 otherwise.

@@ -5,7 +5,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from cyclegan_audio.cli.reporting import clean_ending
+from cyclegan_audio.cli.reporting import handle_user_errors, print_error
 from cyclegan_audio.hints import PROGRAM
 from cyclegan_audio.names import near_name
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those of the command line by default.
     """
-    with clean_ending():
+    with handle_user_errors():
         _run(*(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -48,7 +48,7 @@ def _run(first: str = "--help", *rest: str) -> None:
         print(version())
     else:
         hint = f"{near_name(verb, VERBS)} ({PROGRAM} --help lists them)"
-        print(f"error: there is no command {first!r}{hint}", file=sys.stderr)
+        print_error(f"there is no command {first!r}{hint}")
         sys.exit(2)
 
 

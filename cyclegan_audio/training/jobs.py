@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from cyclegan_audio.cli.reporting import print_error
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import PART, command_line
 from cyclegan_audio.models.run_folder import CHECKPOINTS, LAST
@@ -46,7 +47,7 @@ def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -
     try:
         held_out = _carry_out(train, cfg, folder, overrides)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(str(error))
         return None
     except Exception:
         traceback.print_exc()

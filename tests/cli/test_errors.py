@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from cyclegan_audio.cli.options import VerbParser, handle_user_errors
+from cyclegan_audio.cli.options import VerbParser
+from cyclegan_audio.cli.reporting import handle_user_errors
 from cyclegan_audio.errors import UserError
 
 
@@ -16,7 +17,7 @@ from cyclegan_audio.errors import UserError
 def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monkeypatch):
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
-    @handle_user_errors
+    @handle_user_errors()
     def main() -> None:
         raise error
 
@@ -27,7 +28,7 @@ def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monke
 
 
 def test_a_bug_is_not_hidden():
-    @handle_user_errors
+    @handle_user_errors()
     def main() -> None:
         raise ZeroDivisionError
 
@@ -38,7 +39,7 @@ def test_a_bug_is_not_hidden():
 def test_debug_shows_the_stack(capsys, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    @handle_user_errors
+    @handle_user_errors()
     def main() -> None:
         raise UserError("wrong")
 
