@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.patch_contrast import PatchContrast
+from cyclegan_audio.models.protocols import FeatureGenerator
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
 
 
@@ -31,6 +32,7 @@ class CUT(TranslationModule):
     loss_names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
     shown_losses = ("contrast", "disc")
     small_model = "model=cut_small"
+    generator_protocol = FeatureGenerator
     gen_ab: nn.Module
     disc_b: nn.Module
     pool_b: ImagePool

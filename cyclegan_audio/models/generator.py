@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.convolution import RowConv2d
 from cyclegan_audio.models.norm import InstanceNorm
+from cyclegan_audio.models.protocols import FeatureGenerator
 from cyclegan_audio.models.winograd import WinogradConv2d
 
 FRAME_MULTIPLE = 4  # two halvings: bands and frames of the input must be multiples of this
@@ -31,7 +32,7 @@ class ResnetBlock(nn.Module):
         return x + self.layers(x)
 
 
-class ResnetGenerator(nn.Module):
+class ResnetGenerator(nn.Module, FeatureGenerator):
     """Mel in [-1, 1] (B, 1, M, F) to mel in [-1, 1] of the same shape; M and F are multiples of 4.
 
     The generator of CycleGAN (Zhu et al. 2017, appendix 7.2): 7 x 7 convolution, two halvings, `n_blocks`

@@ -41,10 +41,10 @@ class PictureGenerator(ResnetGenerator):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == 3:
             return super().forward(x)
-        return read(super().forward(self.draw(x)), x.shape[2], x.shape[3])
+        return read(super().forward(draw(x, self.size)), x.shape[2], x.shape[3])
 
-    def draw(self, mels: Tensor) -> Tensor:
-        """Mels (B, 1, M, F) in [-1, 1] as this network's pictures."""
+    def training_input(self, mels: Tensor) -> Tensor:
+        """Draw mels (B, 1, M, F) in [-1, 1] as pictures (B, 3, S, S) in [-1, 1]."""
         return draw(mels, self.size)
 
 
@@ -66,14 +66,6 @@ class PictureDiscriminator(PatchDiscriminator):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x if x.shape[1] == 3 else draw(x, self.size))
-
-
-def as_trained(generator: nn.Module, real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
-    """Mels, each (B, 1, M, F), as the generator learns from them: drawn if it is one of pictures."""
-    reals = {"real_a": real_a, "real_b": real_b}
-    if not isinstance(generator, PictureGenerator):
-        return reals
-    return {name: generator.draw(mels) for name, mels in reals.items()}
 
 
 def require_alike(networks: Iterable[nn.Module]) -> None:

@@ -14,7 +14,8 @@ from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.judging import Judging, falling
 from cyclegan_audio.models.losses import check_weights, weighted_sum
 from cyclegan_audio.models.pair import DIRECTIONS
-from cyclegan_audio.models.picture_networks import as_trained, require_alike
+from cyclegan_audio.models.picture_networks import require_alike
+from cyclegan_audio.models.protocols import Generator, check_generator
 from cyclegan_audio.models.rank_state import gathered, take_own
 from cyclegan_audio.models.run_module import RunModule
 from cyclegan_audio.models.schedule import LinearDecay
@@ -45,12 +46,14 @@ class TranslationModule(RunModule):
     Attributes:
         directions: of `DIRECTIONS`, those that it learns.
         terms: of the generators' loss.
+        generator_protocol: what a generator must have.
         engine: how a step is computed, settled for the device once training begins.
     """
 
     command = "train"
     directions: tuple[str, ...]
     terms: tuple[str, ...]
+    generator_protocol: type = Generator
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class TranslationModule(RunModule):
         self.engine = (engine or Engine()).on(torch.device("cpu"))
         self.wanted_engine = engine or Engine()
         for direction in self.directions:
-            self.add_module(f"gen_{direction}", generator())
+            self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
         for domain in self.targets:
             self.add_module(f"disc_{domain}", discriminator())
         require_alike([*self.generators().values(), *self.discriminators().values()])
@@ -108,7 +111,7 @@ class TranslationModule(RunModule):
     @property
     def frame_multiple(self) -> int:
         """The generators take a multiple of this many frames."""
-        return int(next(iter(self.generators().values())).frame_multiple)  # type: ignore[arg-type]
+        return self._any_generator.frame_multiple
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:
         """Translate (B, 1, M, F) in a direction."""
@@ -185,7 +188,7 @@ class TranslationModule(RunModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
-        reals = as_trained(next(iter(self.generators().values())), batch["real_a"], batch["real_b"])
+        reals = {name: self._any_generator.training_input(batch[name]) for name in ("real_a", "real_b")}
         self.guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
             gen = self.compute["gen"](reals)
@@ -217,6 +220,13 @@ class TranslationModule(RunModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._ranks = checkpoint["cyclegan_audio"].get("ranks", [])
+
+    @property
+    def _any_generator(self) -> Generator:
+        """One of the generators, which are alike."""
+        generator = getattr(self, f"gen_{self.directions[0]}")
+        assert isinstance(generator, Generator)
+        return generator
 
     def _pools(self) -> dict[str, ImagePool]:
         """By the fakes that they keep."""

@@ -6,11 +6,12 @@ from torch import Tensor, nn
 from cyclegan_audio.errors import require_number
 from cyclegan_audio.models.generator import init_weights
 from cyclegan_audio.models.norm import InstanceNorm
+from cyclegan_audio.models.protocols import FeatureGenerator
 
 MAX_WIDTH = 8  # times the first layer's channels
 
 
-class UNetGenerator(nn.Module):
+class UNetGenerator(nn.Module, FeatureGenerator):
     """Mel in [-1, 1] (B, C, M, F) to mel in [-1, 1] of the same shape; M and F are multiples of 2^n_levels.
 
     Isola et al. 2017, section 6.1: halvings by 4 x 4 convolutions, doublings by transposed ones, each joined

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,14 +12,13 @@ from torch import nn
 from cyclegan_audio.devices import has_fast_bf16
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.engine import SCALED
-from cyclegan_audio.models.picture_networks import as_trained
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", SCALED)
 PROBE_FRAMES = 64
 PROBE_ROUNDS = 3
 WORTH_IT = 0.9
 
-Build = Callable[[], nn.Module]
+Build = Callable[[], Any]  # to a network with `training_input`, as `models.protocols.Generator` has it
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -73,7 +73,7 @@ def _network_and_mel(generator: Build) -> tuple[nn.Module, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         network = generator()
         mel = torch.rand(1, 1, 128, PROBE_FRAMES) * 2 - 1
-        return network, as_trained(network, mel, mel)["real_a"][..., :PROBE_FRAMES]
+        return network, network.training_input(mel)[..., :PROBE_FRAMES]
 
 
 def _pass_s(network: nn.Module, mel: torch.Tensor) -> float:

@@ -24,14 +24,18 @@ NETWORKS = ("network", "periods", "fft_sizes")
 
 
 class Probed(nn.Module):
-    """The backbone as the probe of threads feeds it: (B, 1, M, F)."""
+    """The part of the network that learns, for the probe of threads."""
 
     def __init__(self, mel: MelSettings, config: DictConfig) -> None:
         super().__init__()
         self.network = build("model.network", config)(mel=mel)
 
+    def training_input(self, mels: Tensor) -> Tensor:
+        """(B, 1, M, F) to (B, M, F)."""
+        return mels[:, 0]
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.network.head(self.network.backbone(x[:, 0]))
+        return self.network.head(self.network.backbone(x))
 
 
 def train_vocoder(cfg: DictConfig, run_dir: Path) -> Path:
