@@ -59,7 +59,11 @@ def losses_section(evaluated: Evaluated) -> Section:
     header = ["loss", "mean of first tenth", "mean of last tenth", "exploded", "fell"]
     section.tables.append(Table("The rule, loss by loss", header, [_row(n, t) for n, t in trends.items()]))
     section.pictures.append(
-        picture(loss_curves(losses, batches), "Loss curves", "Means between log rows, and smoothed.")
+        picture(
+            loss_curves(losses, batches, terms=evaluated.pair.loss_terms),
+            "Loss curves",
+            "Means between log rows, and smoothed.",
+        )
     )
     return section
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DOMAIN_SUFFIXES = ("_ab", "_ba", "_a", "_b")
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # distinct for colour-blind readers too
 SMOOTHED_SHARE = 0.02
 
@@ -21,8 +20,9 @@ def loss_curves(
     x_label: str = "Batches",
     title: str = "",
     labels: Mapping[str, str] | None = None,
+    terms: Mapping[str, str] | None = None,
 ) -> "Figure":
-    """Draw losses; those that differ only in the domain (`cycle_a`, `cycle_b`) share a panel.
+    """Draw losses; those of one term (`cycle_a`, `cycle_b`) share a panel.
 
     Args:
         columns: loss name to its values in order of training; values that are not finite leave a gap.
@@ -30,6 +30,7 @@ def loss_curves(
         x_label: name of the x axis.
         title: stands above the panels.
         labels: what a loss is called in the legend, its own name where left out.
+        terms: the term of each loss; one that has none has a panel of its own.
 
     Returns:
         A figure that belongs to no window: values pale, a running mean over 2 % of the curve strong.
@@ -43,15 +44,15 @@ def loss_curves(
         raise ValueError("loss_curves needs at least one loss")
     panels: dict[str, list[str]] = {}
     for name in columns:
-        panels.setdefault(_stem(name), []).append(name)
+        panels.setdefault((terms or {}).get(name, name), []).append(name)
     n_columns = min(3, len(panels))
     n_rows = -(-len(panels) // n_columns)
     figure = Figure(figsize=(3.6 * n_columns, 2.5 * n_rows + 0.4), dpi=100, layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for ax, (stem, names) in zip(axes, panels.items(), strict=False):
+    for ax, (term, names) in zip(axes, panels.items(), strict=False):
         for name, colour in zip(names, _colours(len(names)), strict=True):
             _draw_curve(ax, columns[name], x, colour, (labels or {}).get(name, name))
-        ax.set_title(stem.replace("_", " "), fontsize=10)
+        ax.set_title((term if len(names) > 1 else names[0]).replace("_", " "), fontsize=10)
         ax.set_xlabel(x_label)
         ax.set_ylabel("Loss")
         ax.set_ylim(bottom=0)
@@ -76,13 +77,6 @@ def _draw_curve(
     ax.plot(places, numbers, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
     marker = "o" if len(numbers) == 1 else None
     ax.plot(places, _running_mean(numbers), color=colour, marker=marker, label=label, zorder=2)
-
-
-def _stem(name: str) -> str:
-    for suffix in DOMAIN_SUFFIXES:
-        if name.endswith(suffix):
-            return name.removesuffix(suffix)
-    return name
 
 
 def _colours(count: int) -> list[str]:

@@ -143,6 +143,7 @@ def _pair(
         batches=card["batches"],
         training_spans=card.get("training_spans", {}),
         match=card.get("match", {}),
+        loss_terms=card.get("loss_terms", {}),
     )
 
 

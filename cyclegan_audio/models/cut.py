@@ -1,14 +1,42 @@
 """CUT: one direction only, its content kept by contrast between patches instead of a way back."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.losses import AdversarialTerm, LossTerm
 from cyclegan_audio.models.patch_contrast import PatchContrast
 from cyclegan_audio.models.protocols import FeatureGenerator
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
+
+
+class ContrastTerm(LossTerm):
+    """The contrast between patches of the translation and of its source (Park et al. 2020, eq. 3)."""
+
+    part = "source"
+    always_computed = True
+
+    def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
+        """Contrast `fake_*` with `real_*`."""
+        return _contrast(model, mels[f"real_{direction[0]}"], mels[f"fake_{direction[1]}"])
+
+
+class IdentityContrastTerm(LossTerm):
+    """The same contrast of the target's mels with what the generator makes of them."""
+
+    part = "target"
+
+    def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
+        """Contrast `idt_*` with `real_*`."""
+        target = direction[1]
+        return _contrast(model, mels[f"real_{target}"], mels[f"idt_{target}"])
+
+
+def _contrast(model: Any, source: Tensor, translated: Tensor) -> Tensor:
+    features = model.gen_ab.features
+    return model.contrast(features(source), features(translated))
 
 
 class CUT(TranslationModule):
@@ -28,8 +56,11 @@ class CUT(TranslationModule):
     """
 
     directions = ("ab",)
-    terms = ("adversarial", "contrast", "identity")
-    loss_names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
+    term_types: ClassVar = {
+        "adversarial": AdversarialTerm,
+        "contrast": ContrastTerm,
+        "identity": IdentityContrastTerm,
+    }
     shown_losses = ("contrast", "disc")
     small_model = "model=cut_small"
     generator_protocol = FeatureGenerator
@@ -49,23 +80,9 @@ class CUT(TranslationModule):
             return {"fake_b": fake_b, "idt_b": idt_b}
         return {"fake_b": generator(batch["real_a"])}
 
-    def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
-        """The generator's losses, unweighted."""
-        losses = {
-            "adversarial_ab": self.adversarial.generator(self.disc_b, out["fake_b"]),
-            "contrast_a": self._contrast(batch["real_a"], out["fake_b"]),
-        }
-        if "idt_b" in out:
-            losses["identity_b"] = self._contrast(batch["real_b"], out["idt_b"])
-        return losses
-
     def generator_parameters(self) -> list[nn.Parameter]:
         """What the first optimiser learns: the generator, and what projects its features."""
         return [*super().generator_parameters(), *self.contrast.parameters()]
-
-    def _contrast(self, source: Tensor, translated: Tensor) -> Tensor:
-        features = self.gen_ab.features
-        return self.contrast(features(source), features(translated))  # type: ignore[operator]
 
     def _draws(self) -> dict[str, nn.Module]:
         return {**super()._draws(), "places": self.contrast.draws}

@@ -1,9 +1,11 @@
 """CycleGAN: both directions at once, each generator undoing what the other does."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses import reconstruction_loss
+from cyclegan_audio.models.losses import AdversarialTerm, CycleTerm, IdentityTerm
 from cyclegan_audio.models.pair import DIRECTIONS
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
 
@@ -16,11 +18,7 @@ class CycleGAN(TranslationModule):
     """
 
     directions = DIRECTIONS
-    terms = ("adversarial", "cycle", "identity")
-    loss_names = (
-        "gen_total", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", "identity_a", "identity_b",
-        "disc_a", "disc_b",
-    )  # fmt: skip
+    term_types: ClassVar = {"adversarial": AdversarialTerm, "cycle": CycleTerm, "identity": IdentityTerm}
     shown_losses = ("cycle", "disc")
     small_model = "model=cyclegan_small"
     gen_ab: nn.Module
@@ -46,18 +44,3 @@ class CycleGAN(TranslationModule):
         else:
             out = {"fake_b": gen_ab(real_a), "fake_a": gen_ba(real_b)}
         return out | {"rec_a": gen_ba(out["fake_b"]), "rec_b": gen_ab(out["fake_a"])}
-
-    def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
-        """The generators' losses, unweighted, as `<term>_<direction or domain>`."""
-        losses = {
-            "adversarial_ab": self.adversarial.generator(self.disc_b, out["fake_b"]),
-            "adversarial_ba": self.adversarial.generator(self.disc_a, out["fake_a"]),
-            "cycle_a": reconstruction_loss(out["rec_a"], batch["real_a"]),
-            "cycle_b": reconstruction_loss(out["rec_b"], batch["real_b"]),
-        }
-        for domain in ("a", "b"):
-            if f"idt_{domain}" in out:
-                losses[f"identity_{domain}"] = reconstruction_loss(
-                    out[f"idt_{domain}"], batch[f"real_{domain}"]
-                )
-        return losses

@@ -28,6 +28,7 @@ class TranslationPair:
         config: the plain configuration of the run.
         batches: training batches seen.
         training_spans: the music of the training clips (`cyclegan_audio.data.seen`); empty where not known.
+        loss_terms: the term of each loss in the run's losses.csv; empty where not known.
         match: what mels are brought to before the generators see them (`cyclegan_audio.data.matching`).
     """
 
@@ -39,6 +40,7 @@ class TranslationPair:
     batches: int = 0
     training_spans: dict[str, list[list[float]]] = field(default_factory=dict)
     match: dict[str, float] = field(default_factory=dict)
+    loss_terms: dict[str, str] = field(default_factory=dict)
 
     @property
     def frame_multiple(self) -> int:

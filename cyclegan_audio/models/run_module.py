@@ -1,7 +1,7 @@
 """What a module brings so that its run can be followed, ended by the clock, stopped and resumed."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,8 +19,8 @@ class RunModule(pl.LightningModule):
 
     Attributes:
         command: the verb that trains it.
-        loss_names: every loss that `losses` may hold, in the order of the log's columns.
-        shown_losses: terms of the progress bar, each the mean of the losses `<term>` and `<term>_*`.
+        loss_terms: the term of every loss that `losses` may hold, in the order of the log's columns.
+        shown_losses: terms of the progress bar, each the mean of its losses.
         small_model: the override that chooses the model for CPUs.
         schedule: of the learning rate.
         guard: counts the updates that were skipped because something was not finite.
@@ -31,7 +31,7 @@ class RunModule(pl.LightningModule):
     """
 
     command: str
-    loss_names: tuple[str, ...]
+    loss_terms: Mapping[str, str]
     shown_losses: tuple[str, ...]
     small_model: str
 
@@ -89,7 +89,7 @@ class RunModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         counts = {"batches": self.batches, "elapsed_s": self.elapsed_s, "guard": self.guard.state()}
-        checkpoint["cyclegan_audio"] = {**self.card, **counts}
+        checkpoint["cyclegan_audio"] = {**self.card, **counts, "loss_terms": dict(self.loss_terms)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         mine = checkpoint["cyclegan_audio"]

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.models.average import GeneratorAverage
+from cyclegan_audio.models.draws import Draws
 from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.judging import Judging, falling
-from cyclegan_audio.models.losses import check_weights, weighted_sum
+from cyclegan_audio.models.losses import LossTerm, check_terms, check_weights, list_losses, weighted_sum
 from cyclegan_audio.models.pair import DIRECTIONS
 from cyclegan_audio.models.picture_networks import require_alike
 from cyclegan_audio.models.protocols import Generator, check_generator
@@ -34,7 +35,7 @@ class TranslationModule(RunModule):
         generator: builds one generator.
         discriminator: builds one discriminator.
         adversarial: turns scores into losses.
-        loss_weights: of each of `terms`; identity 0 leaves its forward pass out.
+        loss_weights: of each of `term_types`; identity 0 leaves its forward pass out.
         optimizer: builds an optimiser from parameters.
         schedule: of the learning rate.
         pool_size: past fakes that the discriminators see again.
@@ -42,17 +43,19 @@ class TranslationModule(RunModule):
         engine: how a step is computed.
         identity_until: the share of the run at which the falling identity weight is 0; None keeps it.
         average_decay: of the generators' moving average, which then translates; 0 keeps none.
+        extra_losses: further terms of the generators' loss, by name.
 
     Attributes:
         directions: of `DIRECTIONS`, those that it learns.
-        terms: of the generators' loss.
+        term_types: the model's own terms of the generators' loss, by name.
+        terms: those and the extra ones.
         generator_protocol: what a generator must have.
         engine: how a step is computed, settled for the device once training begins.
     """
 
     command = "train"
     directions: tuple[str, ...]
-    terms: tuple[str, ...]
+    term_types: ClassVar[Mapping[str, type[LossTerm]]]
     generator_protocol: type = Generator
 
     def __init__(
@@ -68,6 +71,7 @@ class TranslationModule(RunModule):
         engine: Engine | None = None,
         identity_until: float | None = None,
         average_decay: float = 0.0,
+        extra_losses: Mapping[str, LossTerm] | None = None,
     ) -> None:
         super().__init__(schedule)
         self.engine = (engine or Engine()).on(torch.device("cpu"))
@@ -83,12 +87,28 @@ class TranslationModule(RunModule):
             self.average = GeneratorAverage(self.generators(), average_decay)
         for place, domain in enumerate(self.targets):
             self.add_module(f"pool_{domain}", ImagePool(pool_size, seed + place))
-        self.loss_weights = check_weights(loss_weights, self.terms)
+        self._make_terms(loss_weights, extra_losses or {})
         self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
         falling(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
         self.seed = seed
         self._ranks: list[dict[str, Any]] = []
+
+    def _make_terms(self, loss_weights: Mapping[str, float], extra: Mapping[str, LossTerm]) -> None:
+        """Make the terms of the loss, and name all losses."""
+        weights = check_weights(loss_weights, tuple(self.term_types))
+        extra = check_terms(extra, (*self.term_types, "gen", "disc"))
+        terms = {name: make(weights[name]) for name, make in self.term_types.items()} | extra
+        self.terms = nn.ModuleDict(terms)
+        self.loss_weights = {name: term.weight for name, term in terms.items()}
+        self._generator_losses = list_losses(
+            {name: term.part for name, term in terms.items()}, self.directions
+        )
+        self.loss_terms = {
+            "gen_total": "gen",
+            **{loss.name: loss.term for loss in self._generator_losses},
+            **{f"disc_{domain}": "disc" for domain in self.targets},
+        }
 
     @property
     def targets(self) -> list[str]:
@@ -128,8 +148,13 @@ class TranslationModule(RunModule):
         raise NotImplementedError
 
     def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
-        """The generators' losses, unweighted, as `<term>_<direction or domain>`; `out`: `translate_batch`."""
-        raise NotImplementedError
+        """Compute the generators' losses by name, unweighted; `out`: what `translate_batch` gives."""
+        mels = {**batch, **out}
+        return {
+            loss.name: self.terms[loss.term](self, mels, loss.direction)
+            for loss in self._generator_losses
+            if self.loss_weights[loss.term] > 0 or self.terms[loss.term].always_computed
+        }
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each discriminator's, for the reals of its domain and the fakes of it."""
@@ -159,7 +184,7 @@ class TranslationModule(RunModule):
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """What the first optimiser learns."""
-        return _parameters(self.generators().values())
+        return _parameters([*self.generators().values(), self.terms])
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What the second optimiser learns."""
@@ -175,7 +200,7 @@ class TranslationModule(RunModule):
         """From the reals: the generators' losses with their gradients, and `fake_*`."""
         out = self.translate_batch(batch)
         losses = self.generator_losses(batch, out)
-        losses = {"gen_total": weighted_sum(losses, self.loss_weights), **losses}
+        losses = {"gen_total": weighted_sum(losses, self.loss_weights, self.loss_terms), **losses}
         self.differentiate(losses["gen_total"], self.generator_parameters())
         fakes = {name: out[name] for name in (f"fake_{domain}" for domain in self.targets)}
         return {name: x.detach() for name, x in {**losses, **fakes}.items()}
@@ -234,7 +259,12 @@ class TranslationModule(RunModule):
 
     def _draws(self) -> dict[str, nn.Module]:
         """What draws random numbers within a step, which a CUDA graph would repeat."""
-        return {"draws": self.adversarial.draws} if self.adversarial.draws_numbers else {}
+        draws: dict[str, nn.Module] = {
+            f"terms.{name}": module
+            for name, module in self.terms.named_modules()
+            if isinstance(module, Draws)
+        }
+        return draws | ({"draws": self.adversarial.draws} if self.adversarial.draws_numbers else {})
 
     def _own_state(self) -> dict[str, nn.Module]:
         """What each of several processes has for itself."""

@@ -1,6 +1,7 @@
 """Held-out clips while a run goes: numbers to `validation.csv` and the loggers, the best, and warnings."""
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,13 @@ class HeldOut(pl.Callback):
     def warn(self, found: Mapping[str, float]) -> None:
         """Say which signs have passed their thresholds since they were last looked at."""
         bad = []
-        for name, value in found.items():
-            side, text = SIGNS.get(sign := name.rpartition("_")[0], (0, ""))
-            if side and side * value > side * self.thresholds[sign]:
+        for (sign, (side, text)), direction in product(SIGNS.items(), DIRECTIONS):
+            name = f"{sign}_{direction}"
+            value, threshold = found.get(name, self.thresholds[sign]), self.thresholds[sign]
+            if side * value > side * threshold:
                 bad.append(name)
                 if name not in self.warned:
-                    say(f"warning: {name} {value:.3g} (threshold {self.thresholds[sign]:g}): {text}")
+                    say(f"warning: {name} {value:.3g} (threshold {threshold:g}): {text}")
         self.warned = bad
 
 

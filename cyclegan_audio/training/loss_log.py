@@ -30,7 +30,7 @@ class LossLog(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
-            self.table.start((*PLACE, *pl_module.loss_names), pl_module.batches)
+            self.table.start((*PLACE, *pl_module.loss_terms), pl_module.batches)
 
     def state_dict(self) -> dict[str, Any]:
         sums = None if self.sums is None else self.sums.cpu()
@@ -40,7 +40,10 @@ class LossLog(pl.Callback):
         self.names, self.sums, self.count = (state_dict[key] for key in ("names", "sums", "count"))
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
-        self.names = list(pl_module.losses)
+        names = list(pl_module.losses)
+        if self.count and names != self.names:  # a term has been left out since
+            self._flush(trainer, pl_module)
+        self.names = names
         losses = torch.stack([*pl_module.losses.values()]).float()  # MPS knows no double
         good = losses.isfinite().all()
         row = torch.where(good, torch.cat([losses, torch.ones_like(losses[:1])]), 0.0)
@@ -62,7 +65,7 @@ class LossLog(pl.Callback):
         place = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": lr}
         if trainer.is_global_zero:
             self.table.add({**place, "elapsed_s": round(module.elapsed_s, 2), **means})
-        grouped = {f"{name.rsplit('_', 1)[0]}/{name}": value for name, value in means.items()}
+        grouped = {f"{module.loss_terms[name]}/{name}": value for name, value in means.items()}
         for logger in trainer.loggers:
             logger.log_metrics(
                 {**grouped, "progress/lr": lr, "progress/epoch": place["epoch"]}, place["batch"]

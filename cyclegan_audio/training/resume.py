@@ -25,7 +25,7 @@ GROUPS = (
     "trainer",
     "vocoder",
 )  # may be chosen anew; the others say what is learnt
-NETWORKS = ("generator", "discriminator", "average_decay", "contrast")
+NETWORKS = ("generator", "discriminator", "average_decay", "contrast", "extra_losses")
 COMMANDS = {"generator": "train", "network": "train_vocoder"}  # by a part that only their models have
 
 

@@ -94,9 +94,9 @@ def shown_losses(module: RunModule) -> str:
     """The last step's losses that matter, such as `cycle 0.52, disc 0.21`, as far as it has them."""
     means = {}
     for term in module.shown_losses:
-        own = (loss for name, loss in module.losses.items() if name == term or name.startswith(f"{term}_"))
-        if values := [loss.detach().float() for loss in own]:
-            means[term] = torch.stack(values).mean()
+        losses = [loss for name, loss in module.losses.items() if module.loss_terms[name] == term]
+        if losses:
+            means[term] = torch.stack([loss.detach().float() for loss in losses]).mean()
     numbers = torch.stack(list(means.values())).tolist() if means else []
     return ", ".join(f"{name} {number:.3f}" for name, number in zip(means, numbers, strict=True))
 

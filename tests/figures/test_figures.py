@@ -104,7 +104,8 @@ def test_grid_refuses_what_it_cannot_draw(mel: MelSettings) -> None:
 
 def test_losses_of_one_kind_share_a_panel() -> None:
     columns = {"gen_total": [3.0, 2.0], "cycle_a": [2.0, 1.0], "cycle_b": [2.0, 1.5]}
-    figure = loss_curves(columns, [50, 100])
+    terms = {"gen_total": "gen", "cycle_a": "cycle", "cycle_b": "cycle"}
+    figure = loss_curves(columns, [50, 100], terms=terms)
     assert [ax.get_title() for ax in figure.axes] == ["gen total", "cycle"]
     legend = figure.axes[1].get_legend()
     assert legend is not None

@@ -44,7 +44,7 @@ def test_losses_by_hand(tiny_model, overrides, passes, total):
         del wanted["identity_b"]
     assert {name: float(loss.detach()) for name, loss in losses.items()} == pytest.approx(wanted)
     assert len(model.gen_ab.seen) == passes
-    assert float(weighted_sum(losses, model.loss_weights).detach()) == pytest.approx(total)
+    assert float(weighted_sum(losses, model.loss_weights, model.loss_terms).detach()) == pytest.approx(total)
     disc = model.discriminator_losses({**batch(), **out})
     assert set(disc) == {"disc_b"}
     assert float(disc["disc_b"].detach()) == pytest.approx(0.5 * ((-0.75 - 1) ** 2 + 0.75**2))
@@ -85,7 +85,7 @@ def test_each_step_moves_what_it_should(tiny_model):
     """The generator, what projects its features, and the discriminator; no network of the other direction."""
     model = tiny_model("model=cut_small", "n_epochs=1", "n_epochs_decay=0", "model.contrast.n_patches=16")
     assert [name for name, _ in model.named_children()] == [
-        "gen_ab", "disc_b", "adversarial", "pool_b", "contrast",
+        "gen_ab", "disc_b", "adversarial", "pool_b", "terms", "contrast",
     ]  # fmt: skip
     learnt = (model.gen_ab, model.contrast, model.disc_b)
     before = [state(network) for network in learnt]
@@ -93,7 +93,7 @@ def test_each_step_moves_what_it_should(tiny_model):
     for network, old in zip(learnt, before, strict=True):
         new = state(network)
         assert sum(not torch.equal(x, y) for x, y in zip(new, old, strict=True)) > len(new) / 2
-    assert set(model.losses) == set(model.loss_names)
+    assert set(model.losses) == set(model.loss_terms)
     assert all(loss.isfinite() for loss in model.losses.values())
 
 

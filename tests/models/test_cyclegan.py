@@ -48,7 +48,7 @@ def test_losses_by_hand(tiny_model):
             "identity_b": 0.125,
         }
     )
-    total = weighted_sum(model.generator_losses(batch(), out), model.loss_weights)
+    total = weighted_sum(model.generator_losses(batch(), out), model.loss_weights, model.loss_terms)
     assert float(total.detach()) == pytest.approx(0.0625 + 2.25 + 5 * 0.625)
     disc = model.discriminator_losses({**batch(), **out})
     assert float(disc["disc_a"].detach()) == pytest.approx(0.5 * ((0.5 - 1) ** 2 + 0.5**2))

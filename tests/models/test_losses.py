@@ -19,6 +19,12 @@ def test_weights_apply_once_to_each_term():
     total = weighted_sum(
         {name: torch.tensor(value) for name, value in losses.items()},
         {"adversarial": 1, "cycle": 10, "identity": 4},
+        {
+            "adversarial_ab": "adversarial",
+            "adversarial_ba": "adversarial",
+            "cycle_a": "cycle",
+            "identity_b": "identity",
+        },
     )
     assert float(total) == pytest.approx(1 + 2 + 5 + 1)
 
@@ -31,7 +37,7 @@ def test_a_weight_of_0_leaves_a_term_out():
 @pytest.mark.parametrize("weights", [{"cycle": 1.0}, {"adversarial": 1.0, "cycle": -1.0, "identity": 0.0}])
 def test_wrong_weights_are_refused(weights):
     with pytest.raises(UserError, match="loss_weights"):
-        check_weights(weights, CycleGAN.terms)
+        check_weights(weights, tuple(CycleGAN.term_types))
 
 
 def test_pool_fills_then_exchanges_half():

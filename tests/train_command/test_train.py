@@ -12,7 +12,6 @@ from cyclegan_audio.audio.files import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.evaluation.translations import open_corpus
 from cyclegan_audio.models.checkpoint import load_pair, ship_pair
-from cyclegan_audio.models.cut import CUT
 
 
 def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
@@ -54,8 +53,9 @@ def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run,
     assert code == 0, shown
     out = Path("out")
     losses, (held_out,) = rows(out), rows(out, "validation.csv")
-    assert set(losses[0]) == {"batch", "epoch", "elapsed_s", "lr", *CUT.loss_names}
-    assert all(float(losses[-1][name]) > 0 for name in CUT.loss_names)
+    names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
+    assert list(losses[0]) == ["batch", "epoch", "elapsed_s", "lr", *names]
+    assert all(float(losses[-1][name]) > 0 for name in names)
     assert {"score", "genre_ab", "lost_ab", "identity_b", "disc_wins_ab", "moved_ab"} <= set(held_out)
     assert not [name for name, value in held_out.items() if value == "" or name.endswith(("_ba", "_a"))]
     assert [path.name for path in (out / "grids").iterdir()] == ["epoch_0001_a_to_b.png"]

@@ -31,7 +31,7 @@ def module(batches: int = 0, max_minutes: float | None = None, **losses: float):
         schedule=LinearDecay(1, 1, max_minutes),
         device=torch.device("cpu"),
         losses={name: torch.tensor(value) for name, value in losses.items()},
-        loss_names=CycleGAN.loss_names,
+        loss_terms={"cycle_a": "cycle", "identity_a": "identity", "disc_a": "disc", "disc_b": "disc"},
         shown_losses=CycleGAN.shown_losses,
         small_model=CycleGAN.small_model,
     )
@@ -94,3 +94,14 @@ def test_means_leave_out_what_is_not_finite(tmp_path):
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["batch"], row["cycle_a"], row["disc_b"]) for row in rows] == [("3", "2.0", "1.0")]
+
+
+def test_a_term_that_is_left_out_from_a_batch_on_begins_a_new_row(tmp_path):
+    log = LossLog(str(tmp_path), every_batches=4)
+    log.on_train_start(trainer(), module())
+    log.on_train_batch_end(trainer(), module(1, cycle_a=1.0, identity_a=3.0))
+    log.on_train_batch_end(trainer(), module(2, cycle_a=2.0))
+    log.on_train_epoch_end(trainer(), module(2))
+    with (tmp_path / "losses.csv").open(newline="") as file:
+        rows = [(row["cycle_a"], row["identity_a"]) for row in csv.DictReader(file)]
+    assert rows == [("1.0", "3.0"), ("2.0", "")]

@@ -17,6 +17,12 @@ from cyclegan_audio.vocoders.neural.losses import TERMS, mel_loss, stft_loss
 from cyclegan_audio.vocoders.neural.network import VocosNetwork, vocos_part
 
 KINDS = ("period", "resolution")
+JUDGED = {  # the losses by a discriminator: term and kind
+    f"{term}_{kind}": (term, kind) for term in ("adversarial", "feature_matching", "disc") for kind in KINDS
+}
+LOSS_TERMS = {"gen_total": "gen", "mel": "mel", "stft": "stft"} | {
+    name: term for name, (term, _) in JUDGED.items()
+}
 
 
 class VocoderGAN(RunModule):
@@ -38,10 +44,7 @@ class VocoderGAN(RunModule):
     """
 
     command = "train_vocoder"
-    loss_names = (
-        "gen_total", "mel", "stft", "adversarial_period", "adversarial_resolution", "feature_matching_period",
-        "feature_matching_resolution", "disc_period", "disc_resolution",
-    )  # fmt: skip
+    loss_terms = LOSS_TERMS
     shown_losses = ("mel", "disc")
     small_model = "vocoder_model=vocos_small"
 
@@ -104,9 +107,8 @@ class VocoderGAN(RunModule):
         """Each loss times its term's weight, and its kind's where it has one."""
         weighted = []
         for name, loss in losses.items():
-            kind = next((kind for kind in KINDS if name.endswith(f"_{kind}")), None)
-            term = name.removesuffix(f"_{kind}")
-            weighted.append(self.loss_weights.get(term, 1.0) * self.kind_weights.get(kind or "", 1.0) * loss)
+            term, kind = JUDGED.get(name, (name, ""))
+            weighted.append(self.loss_weights.get(term, 1.0) * self.kind_weights.get(kind, 1.0) * loss)
         return torch.stack(weighted).sum()
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
