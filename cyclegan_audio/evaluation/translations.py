@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from cyclegan_audio.evaluation.metric_specs import METRICS
 from cyclegan_audio.evaluation.vocoded import vocode_some
 from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.metrics.paired import PairedScores, mean_abs_db, score_pairs
-from cyclegan_audio.models.application import apply_generator
+from cyclegan_audio.models.application import apply_generator, translate_states
 from cyclegan_audio.models.checkpoint import SHIPPED
 from cyclegan_audio.models.pair import TranslationPair
 
@@ -198,7 +198,7 @@ def translate_direction(
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = through(pair, corpus, to, real_db, pair.mel.range_db(real_db))
+        fake_db = through(pair, corpus, to, real_db)
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     means_db = mean_spectrum(corpus, source), mean_spectrum(corpus, to)
@@ -207,20 +207,16 @@ def translate_direction(
 
 def translate_clip(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Example:
     """A clip to the other genre and, where there is a way back, there and through its own generator."""
-    to = next(genre for genre in pair.genres if genre != clip.genre)
-    real_db = corpus.mel_db(clip)
-    range_db = pair.mel.range_db(real_db)
-    fake_db = through(pair, corpus, to, real_db, range_db)
-    if clip.genre not in pair.targets:
-        return Example(clip, real_db, fake_db)
-    rec_db, idt_db = (through(pair, corpus, clip.genre, mel_db, range_db) for mel_db in (fake_db, real_db))
-    return Example(clip, real_db, fake_db, rec_db, idt_db)
+    direction = pair.direction(next(genre for genre in pair.genres if genre != clip.genre))
+    states = translate_states(
+        pair.generators, direction, corpus.mel_db(clip), pair.mel, partial(corpus.match.apply, mel=pair.mel)
+    )
+    return Example(clip, **{f"{name}_db": mel_db for name, mel_db in states.items()})
 
 
-def through(
-    pair: TranslationPair, corpus: Corpus, to: str, mel_db: Tensor, range_db: tuple[float, float]
-) -> Tensor:
-    """A mel (M, F) in dB to genre `to`, scaled by `range_db`, brought to what the corpus is matched to."""
+def through(pair: TranslationPair, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
+    """Translate a mel (M, F) in dB to genre `to`, and bring it to what the corpus is matched to."""
+    range_db = pair.mel.range_db(mel_db)
     return corpus.match.apply(apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel)
 
 

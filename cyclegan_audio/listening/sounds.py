@@ -103,7 +103,7 @@ def _translated(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Tensor:
     matched = corpus.matched(Match.from_dict(pair.match))
     real_db = matched.mel_db(clip)
     to = next(genre for genre in pair.genres if genre != clip.genre)
-    return through(pair, matched, to, real_db, pair.mel.range_db(real_db))
+    return through(pair, matched, to, real_db)
 
 
 def _moments(corpus: Corpus, genre: str) -> BandMoments:

@@ -2,23 +2,28 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.files import write
-from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.figures.spectrograms import cycle_grid, mel_picture
-from cyclegan_audio.models.application import apply_generator
+from cyclegan_audio.models.application import translate_states
 from cyclegan_audio.models.pair import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.loggers import Cell, Dashboard
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STATES = {"real": "real", "fake": "fake", "rec": "reconstruction", "idt": "identity"}  # as they are shown
 
 
 class Previews(pl.Callback):
@@ -54,33 +59,36 @@ class Previews(pl.Callback):
                 source, target = ordered(data.genres, direction)
                 clips = ordered(data.clips("val"), direction)[0][: self.clips]
                 rows = [translate_clip(module, data.corpus, clip, direction) for clip in clips]
-                stem = f"epoch_{epoch:04d}_{'_to_'.join(direction)}"
+                when, name = f"epoch_{epoch:04d}", "_to_".join(direction)
                 title = f"{source} to {target}, after {module.batches} batches"
-                self._grid(trainer, rows, data.mel, stem, title)
-                heard = self._audio(
-                    trainer, data.corpus, clips, rows, f"epoch_{epoch:04d}_{slug(source)}_to_{slug(target)}"
-                )
+                self._grid(trainer, cycle_grid(rows, data.mel, title), when, name, title)
+                genres = f"{slug(source)}_to_{slug(target)}"
+                heard = self._audio(trainer, data.corpus, clips, rows, when, genres)
                 table = [
                     {"epoch": epoch, "clip": f"{clip.source} at {clip.start_s:g} s", "to": target}
                     | _cells(row, sounds)
                     for clip, row, sounds in zip(clips, rows, heard, strict=True)
                 ]
                 for dashboard in _dashboards(trainer):
-                    dashboard.show_table(f"clips/{stem[-6:]}", table, _step(trainer))
+                    dashboard.show_table(f"clips/{name}", table, _step(trainer))
 
-    def _grid(
-        self, trainer: pl.Trainer, rows: list[dict[str, Tensor]], mel: MelSettings, stem: str, title: str
-    ) -> None:
+    def _grid(self, trainer: pl.Trainer, figure: "Figure", when: str, name: str, title: str) -> None:
         folder = self.run_dir / "grids"
         folder.mkdir(parents=True, exist_ok=True)
-        figure = cycle_grid(rows, mel, title)
+        stem = f"{when}_{name}"
         with atomic_path(folder / f"{stem}.png") as part:
             figure.savefig(part, format="png", dpi=80)
         for dashboard in _dashboards(trainer):
-            dashboard.show_picture(f"grids/{stem[-6:]}", folder / f"{stem}.png", title, _step(trainer))
+            dashboard.show_picture(f"grids/{name}", folder / f"{stem}.png", title, _step(trainer))
 
     def _audio(
-        self, trainer: pl.Trainer, corpus: Corpus, clips: list[Clip], rows: list[dict[str, Tensor]], stem: str
+        self,
+        trainer: pl.Trainer,
+        corpus: Corpus,
+        clips: list[Clip],
+        rows: list[dict[str, Tensor]],
+        when: str,
+        genres: str,
     ) -> list[dict[str, Path]]:
         """The WAV files that were written, by kind, of each clip."""
         folder = self.run_dir / "audio"
@@ -89,10 +97,10 @@ class Previews(pl.Callback):
         for number, (clip, row) in enumerate(zip(clips, rows, strict=True)):
             written.append({})
             for kind, waveform in self._waveforms(corpus, clip, row).items():
-                path = written[-1][kind] = folder / f"{stem}_{number}_{kind}.wav"
+                path = written[-1][kind] = folder / f"{when}_{genres}_{number}_{kind}.wav"
                 write(path, waveform, corpus.mel.sample_rate)
                 for dashboard in _dashboards(trainer):
-                    dashboard.show_sound(f"audio/{stem[11:]}_{number}_{kind}", path, _step(trainer))
+                    dashboard.show_sound(f"audio/{genres}_{number}_{kind}", path, _step(trainer))
         return written
 
     def _waveforms(self, corpus: Corpus, clip: Clip, row: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,17 +127,9 @@ def translate_clip(
     module: TranslationModule, corpus: Corpus, clip: Clip, direction: str
 ) -> dict[str, Tensor]:
     """One held-out clip in dB, each (M, F): real, fake; with a way back reconstruction, identity."""
-    real_db = corpus.mel_db(clip)
-    range_db = corpus.mel.range_db(real_db)
-    fake_db = apply_generator(module.translator(direction), real_db, corpus.mel, range_db)
-    made = {"real": real_db, "fake": fake_db}
-    if direction[::-1] not in module.directions:
-        return made
-    back = module.translator(direction[::-1])
-    return made | {
-        "reconstruction": apply_generator(back, fake_db, corpus.mel, range_db),
-        "identity": apply_generator(back, real_db, corpus.mel, range_db),
-    }
+    generators = {way: module.translator(way) for way in module.directions}
+    states = translate_states(generators, direction, corpus.mel_db(clip), corpus.mel)
+    return {STATES[name]: mel_db for name, mel_db in states.items()}
 
 
 def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:

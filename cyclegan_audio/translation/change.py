@@ -1,8 +1,5 @@
 """What a generator changes in the mel of a piece."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +7,7 @@ from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.errors import UserError
+from cyclegan_audio.models.application import run_generator
 from cyclegan_audio.models.norm import with_statistics
 from cyclegan_audio.translation.streams import WindowStream
 from cyclegan_audio.translation.survey import MAX_WINDOWS, Survey
@@ -88,8 +86,7 @@ class GeneratorChange:
         """
         self._widen(windows_db)
         real = self.scaled(windows_db[:, None])
-        with self.precision():
-            fake = self.generator(real).float()
+        fake = run_generator(self.generator, real, self.bf16)
         if not torch.isfinite(fake.sum()):
             raise UserError("the model gives values that are not finite numbers; use another checkpoint")
         low, high = self.range_db
@@ -114,13 +111,6 @@ class GeneratorChange:
     def range_db(self) -> tuple[float, float]:
         """The levels that become -1 and 1."""
         return self._range_db or self._found_db or (self.mel.min_db, self.mel.max_db)
-
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """bf16 where it is fast."""
-        device = next(self.generator.parameters(), torch.empty(0)).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
-            yield
 
     def _widen(self, windows_db: Tensor) -> None:
         """Follow the levels of a stream whose range nobody knows beforehand."""

@@ -17,6 +17,7 @@ from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device, has_fast_bf16, n_workers, one_core
 from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.models.application import precision
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.cycle_spinning import spun
 from cyclegan_audio.models.norm import collect_statistics
@@ -272,7 +273,7 @@ class Translator:
             return survey
         change = self.change(to, survey)
         inputs = [change.scaled(window[None, None]) for window in mid.windows.found]
-        with change.precision():
+        with precision(change.generator, self.bf16):
             return replace(survey, statistics=collect_statistics(change.generator, inputs, workers) or None)
 
     def _mid_survey(self, sample_rate: int) -> MidSurvey:
