@@ -10,19 +10,27 @@ Spans = dict[str, list[list[float]]]
 def training_spans(clips: Iterable[Clip]) -> Spans:
     """Times [start_s, end_s] that the clips cover, by content of their file, joined where they meet."""
     spans: Spans = {}
-    for clip in sorted(clips, key=lambda clip: (clip.content, clip.start_s)):
-        own = spans.setdefault(clip.content, [])
-        end_s = clip.start_s + clip.duration_s
-        if own and clip.start_s <= own[-1][1]:
-            own[-1][1] = max(own[-1][1], end_s)
-        else:
-            own.append([clip.start_s, end_s])
-    return spans
+    for clip in sorted(clips, key=lambda clip: clip.content):
+        spans.setdefault(clip.content, []).append([clip.start_s, clip.start_s + clip.duration_s])
+    return {content: _merged(times) for content, times in spans.items()}
 
 
 def join_spans(one: Spans, other: Spans) -> Spans:
-    """What either covers; spans of one content may overlap."""
-    return {content: one.get(content, []) + other.get(content, []) for content in {**one, **other}}
+    """What either covers, joined where they meet."""
+    return {
+        content: _merged(one.get(content, []) + other.get(content, [])) for content in {**one, **other}
+    }
+
+
+def _merged(times: list[list[float]]) -> list[list[float]]:
+    """Times [start_s, end_s] in order, those that meet or overlap as one."""
+    merged: list[list[float]] = []
+    for start_s, end_s in sorted(times):
+        if merged and start_s <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end_s)
+        else:
+            merged.append([start_s, end_s])
+    return merged
 
 
 def is_seen(clip: Clip, spans: Mapping[str, Iterable[Iterable[float]]]) -> bool:

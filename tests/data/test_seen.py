@@ -32,6 +32,8 @@ def test_joined_spans_hold_both():
     joined = join_spans({"x": [[0, 4]]}, {"x": [[8, 12]], "y": [[0, 4]]})
     assert joined == {"x": [[0, 4], [8, 12]], "y": [[0, 4]]}
     assert is_seen(clip("x", 9), joined)
+    assert join_spans(joined, joined) == joined
+    assert join_spans({"x": [[8, 12], [0, 4]]}, {"x": [[4, 6], [9, 10]]}) == {"x": [[0, 6], [8, 12]]}
 
 
 def test_held_out_clips_that_were_trained_on_go(corpus):

@@ -91,10 +91,11 @@ def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
 
 def test_resume_with_more_epochs(run, small):
     assert run(*small, "logger=none", "run_dir=out")[0] == 0
-    first = load_pair(LAST).batches
+    first = load_pair(LAST)
     code, shown = run("resume=out", "n_epochs=4")
     assert code == 0, shown
-    assert load_pair(LAST).batches == first // 3 * 5
+    assert load_pair(LAST).batches == first.batches // 3 * 5
+    assert load_pair(LAST).training_spans == first.training_spans
     assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
 
 
