@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from cyclegan_audio.audio import files
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler

@@ -17,9 +17,7 @@ def training_spans(clips: Iterable[Clip]) -> Spans:
 
 def join_spans(one: Spans, other: Spans) -> Spans:
     """What either covers, joined where they meet."""
-    return {
-        content: _merged(one.get(content, []) + other.get(content, [])) for content in {**one, **other}
-    }
+    return {content: _merged(one.get(content, []) + other.get(content, [])) for content in {**one, **other}}
 
 
 def _merged(times: list[list[float]]) -> list[list[float]]:
