@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.base_datamodule import ResumableDataModule
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs, warn_of_large_batch
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FLOAT_BYTES = 4
 
 
-class UnpairedMelDataModule(pl.LightningDataModule):
+class UnpairedMelDataModule(ResumableDataModule):
     """Training: an epoch goes once over genre A, B is drawn at random. Validation: fixed pairs.
 
     Args:
@@ -79,7 +79,6 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
         self.gain_db, self.time_roll = gain_db, time_roll
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
-        self.sampler: UnpairedSampler
         self.train_data: UnpairedMels
         self.val_data: UnpairedMels
 
@@ -142,14 +141,6 @@ class UnpairedMelDataModule(pl.LightningDataModule):
         """
         a, b = (self.corpus.clips(genre, split) for genre in self.genres)
         return (a, b) if split != "val" or (a and b) else self.clips("train")
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration over the training batches serves (as Lightning does)."""
-        self.sampler.set_epoch(epoch)
-
-    def start_at(self, batches_done: int) -> None:
-        """Leave out that many batches of the next epoch served, to go on in its middle."""
-        self.sampler.skip = batches_done * self.batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches (B, 1, M, window_frames), of this process where several train together."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.data.base_datamodule import ResumableDataModule
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.sampler import EpochSampler, warn_of_large_batch
 from cyclegan_audio.errors import UserError, require_number
@@ -45,7 +45,7 @@ class Segments(Dataset[Tensor]):
         return piece * 10 ** (segment.gain_db / 20)
 
 
-class SegmentDataModule(pl.LightningDataModule):
+class SegmentDataModule(ResumableDataModule):
     """Training: an epoch takes one segment of every clip of all genres. Validation: whole clips.
 
     Args:
@@ -82,7 +82,6 @@ class SegmentDataModule(pl.LightningDataModule):
             num_workers,
             seed,
         )
-        self.sampler: EpochSampler[Segment]
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -122,14 +121,6 @@ class SegmentDataModule(pl.LightningDataModule):
         self.sampler = EpochSampler(
             n_clips, lambda epoch: draw_segments(n_clips, n_starts, self.max_cut_db, self.seed, epoch)
         )
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration over the training batches serves (as Lightning does)."""
-        self.sampler.set_epoch(epoch)
-
-    def start_at(self, batches_done: int) -> None:
-        """Leave out that many batches of the next epoch served, to go on in its middle."""
-        self.sampler.skip = batches_done * self.batch_size
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches (B, segment_frames * hop_length)."""
