@@ -110,7 +110,7 @@ def plan(
         UserError: an input is missing or holds no audio, two results or an input and a result are the same
             file, or the output is there already or cannot be written.
     """
-    from cyclegan_audio.audio.files import AUDIO_SUFFIXES, check_writable
+    from cyclegan_audio.audio.io import AUDIO_SUFFIXES, check_writable
 
     found = [pair for name in inputs for pair in _audio_below(Path(name))]
     out = Path(output)
@@ -152,7 +152,7 @@ def _without_done(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 
 def _audio_below(path: Path) -> list[tuple[Path, Path]]:
     """(file, its name below the folder given) for a file or a folder."""
-    from cyclegan_audio.audio.files import find_audio
+    from cyclegan_audio.audio.io import find_audio
 
     if path.is_dir():
         files = [(file, file.relative_to(path)) for file in find_audio(path)]
@@ -213,7 +213,7 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     Raises:
         UserError: the input is of another form, has no sample rate of music, or nobody takes the output.
     """
-    from cyclegan_audio.audio.files import MAX_RATE, MIN_RATE
+    from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
     from cyclegan_audio.devices import one_core
     from cyclegan_audio.translation import live
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.data.sources import FolderSource
 from cyclegan_audio.data.writer import prepare_corpus, settings_from

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cyclegan_audio.audio import torchaudio_functional as owner
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.errors import UserError
 
 PACKAGE = Path(owner.__file__).parents[1]

@@ -41,7 +41,7 @@ def m4a_form(rate: int) -> dict[str, Any]:
 class AacFile:
     """AAC in MP4, written block by block by the methods that `soundfile.SoundFile` has.
 
-    An edit list says which samples of the first and the last frame are padding: players and `audio.files`
+    An edit list says which samples of the first and the last frame are padding: players and `audio.io`
     leave them out.
 
     Args:

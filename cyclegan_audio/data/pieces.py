@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.audio import files
+from cyclegan_audio.audio import io
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
@@ -98,7 +98,7 @@ class PieceStream:
         spans = iter(self.clip.spans(self.path))
         span = next(spans, None)
         resampler = None
-        for block in files.stream(self.path):
+        for block in io.stream(self.path):
             resampler = resampler or self._begin(block)
             self._own.append(block.samples)
             self._mono.append(resampler.push(block.samples.mean(0)))
@@ -113,7 +113,7 @@ class PieceStream:
             yield self._piece(span)
             span = next(spans, None)
 
-    def _begin(self, block: files.Block) -> Resampler:
+    def _begin(self, block: io.Block) -> Resampler:
         self.facts = FileFacts(0.0, block.rate, block.samples.shape[0], block.codec)
         return Resampler(block.rate, self.mel.sample_rate)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.listening.questions import EXAMPLES, QUESTIONS, SOURCE, VOCODER, Question
 from cyclegan_audio.listening.sounds import Item, equally_loud

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import slug
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.errors import UserError, require_number

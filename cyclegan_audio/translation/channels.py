@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.files import MAX_RATE, MIN_RATE
+from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
 from cyclegan_audio.errors import UserError, require_number
 
 BLOCK = 64  # samples; silence and the limiter's gain are decided by block

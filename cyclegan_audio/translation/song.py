@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.files import stream
+from cyclegan_audio.audio.io import Writer, check_form, check_writable, is_lossy, open_writer, stream
 from cyclegan_audio.audio.tags import keep_tags, strings_for
-from cyclegan_audio.audio.writing import Writer, check_form, check_writable, is_lossy, open_writer
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.level import MAX_PEAK, peak_of
 from cyclegan_audio.translation.translator import Levelled, Progress, Translator

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.data.matching import Match
 from cyclegan_audio.devices import choose_device, has_fast_bf16, n_workers, one_core

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from cyclegan_audio import Translator
-from cyclegan_audio.audio.files import decode, resample, to_mono, write
+from cyclegan_audio.audio.io import decode, resample, to_mono, write
 from cyclegan_audio.figures.spectrograms import cycle_grid
 from cyclegan_audio.vocoders import VOCODERS
 

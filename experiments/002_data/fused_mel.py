@@ -22,7 +22,7 @@ import torch
 from numba import njit
 from speed import exact_db, librosa_mel, spread
 
-from cyclegan_audio.audio.files import find_audio
+from cyclegan_audio.audio.io import find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.pieces import ClipSettings, PieceStream

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cyclegan_audio.audio.files import decode, find_audio, write
+from cyclegan_audio.audio.io import decode, find_audio, write
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.corpus import Clip, Corpus
 from cyclegan_audio.data.matching import KINDS, Match

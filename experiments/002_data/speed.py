@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cyclegan_audio.audio.files import decode, find_audio
+from cyclegan_audio.audio.io import decode, find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.beats import bar_spans

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cyclegan_audio.audio.files import decode, find_audio
+from cyclegan_audio.audio.io import decode, find_audio
 from cyclegan_audio.data.screening.analysis import Analysis
 from cyclegan_audio.data.screening.voice import mean_probability
 

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio import Translator
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.io import decode, open_writer
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.audio.writing import open_writer
 from cyclegan_audio.metrics.artefacts import find_clicks, seam_db
 from cyclegan_audio.translation.change import SHARED_LENGTH, SHARED_OVERLAP
 from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES

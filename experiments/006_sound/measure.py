@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.files import decode, find_audio, write
+from cyclegan_audio.audio.io import decode, find_audio, write
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s

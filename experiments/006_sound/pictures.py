@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio import Translator
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.io import decode
 from cyclegan_audio.figures.spectrograms import cycle_grid
 
 DPI = 70

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from cyclegan_audio import Translator
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.models.generator import ResnetGenerator

@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.files import decode
+from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.windows import cut, join, pad_reflect
 from cyclegan_audio.models.checkpoint import load_pair
 from cyclegan_audio.models.norm import collect_statistics, with_statistics

@@ -20,7 +20,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.sources import FolderSource

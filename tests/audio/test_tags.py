@@ -8,9 +8,8 @@ import torch
 from av.stream import Disposition
 from matplotlib import image
 
-from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, open_writer, write
 from cyclegan_audio.audio.tags import keep_tags, read_tags, strings_for
-from cyclegan_audio.audio.writing import OUTPUT_SUFFIXES, open_writer
 
 TAGS = {
     "title": "Café",

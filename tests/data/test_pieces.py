@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from cyclegan_audio.audio import files, resampling
+from cyclegan_audio.audio import io, resampling
 from cyclegan_audio.audio.resampling import Resampler, resample
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.data.beats import Span
@@ -29,8 +29,8 @@ def test_pieces_are_the_parts_of_the_whole(song, hifi):
     stream = PieceStream(song, ClipSettings(4.0, overlap=0.25, skip_start_s=1.5, skip_end_s=2.0), hifi)
     pieces = list(stream)
     assert [piece.start_s for piece in pieces] == [1.5 + 3 * number for number in range(13)]
-    own, rate = files.decode(song)
-    mono, _ = files.decode(song, sample_rate=hifi.sample_rate, mono=True)
+    own, rate = io.decode(song)
+    mono, _ = io.decode(song, sample_rate=hifi.sample_rate, mono=True)
     assert stream.facts == type(stream.facts)(own.shape[1] / rate, RATE, 2, "pcm_f32le")
     for piece in pieces:
         start = round(piece.start_s * hifi.sample_rate)
@@ -59,13 +59,13 @@ def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, c
     path, held_s = song, []
     if not is_resampled:
         path = tmp_path / "song.wav"
-        soundfile.write(path, files.decode(song, sample_rate=hifi.sample_rate)[0].T.numpy(), hifi.sample_rate)
+        soundfile.write(path, io.decode(song, sample_rate=hifi.sample_rate)[0].T.numpy(), hifi.sample_rate)
     stream = PieceStream(path, ClipSettings(clip_s), hifi)
     for piece in stream:
         for tape, rate in ((stream._mono, hifi.sample_rate), (stream._own, piece.rate)):
             held_s.append(sum(block.shape[-1] for block in tape._blocks) / rate)
     assert len(held_s) == 2 * int(45 / clip_s)
-    assert max(held_s) < clip_s + 2 * (5 + files._STREAM_BLOCK / RATE)  # two blocks of resampler and file
+    assert max(held_s) < clip_s + 2 * (5 + io._STREAM_BLOCK / RATE)  # two blocks of resampler and file
 
 
 @dataclasses.dataclass(frozen=True)

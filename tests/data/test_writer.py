@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from noise_songs import write_genres, write_noise
 
-from cyclegan_audio.audio import files
+from cyclegan_audio.audio import io
 from cyclegan_audio.data.corpus import Corpus
 from cyclegan_audio.data.screening import NearDuplicates
 from cyclegan_audio.data.sources import FolderSource
@@ -35,13 +35,13 @@ def contents(folder: Path) -> dict[str, str]:
 def decoded(monkeypatch) -> list[str]:
     """Names of the files that are decoded from now on."""
     names: list[str] = []
-    stream = files.stream
+    stream = io.stream
 
     def noted(path):
         names.append(Path(path).name)
         return stream(path)
 
-    monkeypatch.setattr(files, "stream", noted)
+    monkeypatch.setattr(io, "stream", noted)
     return names
 
 
@@ -90,19 +90,19 @@ def test_changed_and_removed_files(tmp_path, settings, decoded):
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, settings, monkeypatch, decoded):
     source = FolderSource(write_genres(tmp_path))
-    noted = files.stream
+    noted = io.stream
 
     def failing(path):
         if len(decoded) == 5:
             raise KeyboardInterrupt
         return noted(path)
 
-    monkeypatch.setattr(files, "stream", failing)
+    monkeypatch.setattr(io, "stream", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare_corpus(source, tmp_path / "out", settings(workers=1))
     with pytest.raises(UserError, match="is not finished"):
         Corpus.open(tmp_path / "out")
-    monkeypatch.setattr(files, "stream", noted)
+    monkeypatch.setattr(io, "stream", noted)
     (tmp_path / "out" / "mels" / ".1.part.npy").write_bytes(b"left by a kill")
     prepare_corpus(source, tmp_path / "out", settings())
     assert len(decoded) == 8

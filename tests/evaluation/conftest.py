@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.data.corpus import Corpus

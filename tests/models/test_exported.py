@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cyclegan_audio import export, translate
-from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.io import decode, write
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models import exported
 from cyclegan_audio.models.checkpoint import load_pair

@@ -8,7 +8,7 @@ import torch
 from loss_table import rows
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import compose
 from cyclegan_audio.evaluation.translations import open_corpus
 from cyclegan_audio.models.checkpoint import load_pair, ship_pair

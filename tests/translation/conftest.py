@@ -5,7 +5,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.files import write
+from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.models.checkpoint import ship_pair
 from cyclegan_audio.models.pair import TranslationPair

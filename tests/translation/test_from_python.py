@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cyclegan_audio import Translator, UserError, list_pretrained
-from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.io import decode, write
 from tests.translation.stand_ins import music, pair
 
 

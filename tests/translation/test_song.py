@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.files import decode, write
-from cyclegan_audio.audio.writing import OUTPUT_SUFFIXES
+from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, write
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.song import LOSSY_MAX_PEAK, Spool
 from tests.translation.refusals import refused
@@ -23,7 +22,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     full = tmp_path / "full" / f"x{suffix}"
     full.symlink_to("/dev/full")
     monkeypatch.setattr("cyclegan_audio.utils.atomic.temporary_path", lambda path, single_writer: full)
-    monkeypatch.setattr("cyclegan_audio.audio.writing.check_writable", lambda path: None)
+    monkeypatch.setattr("cyclegan_audio.audio.io.check_writable", lambda path: None)
     with pytest.raises(UserError, match="No space left"):
         write(target, torch.randn(2, 300_000) * 0.1, 44100)
     assert target.read_bytes() == before

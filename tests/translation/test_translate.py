@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.io import decode, write
 from cyclegan_audio.errors import UserError
 from tests.translation.refusals import refused
 

@@ -23,7 +23,7 @@ from cyclegan_audio.audio.mel import MelSettings
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A recording as an audio file, in any format that `audio.files` reads.
+    """A recording as an audio file, in any format that `audio.io` reads.
 
     Worker processes get it pickled: keep its attributes plain.
 

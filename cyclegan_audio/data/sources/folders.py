@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.audio.files import AUDIO_SUFFIXES, find_audio
+from cyclegan_audio.audio.io import AUDIO_SUFFIXES, find_audio
 from cyclegan_audio.data.sources.base import SourceFile, as_text
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import suggest_path

@@ -6,7 +6,7 @@ import torch
 import torchaudio.functional as AF
 from noise_songs import load_mel
 
-from cyclegan_audio.audio.files import decode, write
+from cyclegan_audio.audio.io import decode, write
 from cyclegan_audio.data.screening import NearDuplicates
 from cyclegan_audio.data.screening.duplicates import Printed
 from cyclegan_audio.data.screening.fingerprint import bit_errors, fingerprint, from_text, to_text

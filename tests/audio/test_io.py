@@ -11,8 +11,16 @@ import torch
 import torchaudio
 
 from cyclegan_audio.audio import resampling
-from cyclegan_audio.audio.files import check_writable, decode, find_audio, resample, to_mono, write
-from cyclegan_audio.audio.writing import OUTPUT_SUFFIXES, open_writer
+from cyclegan_audio.audio.io import (
+    OUTPUT_SUFFIXES,
+    check_writable,
+    decode,
+    find_audio,
+    open_writer,
+    resample,
+    to_mono,
+    write,
+)
 from cyclegan_audio.errors import UserError
 
 
