@@ -163,3 +163,14 @@ def test_a_mistake_in_a_command_that_hydra_reads_is_one_line():
         assert ended.returncode == 1
         assert ended.stderr.startswith("error: ")
         assert ended.stderr.count("\n") == 1
+
+
+def test_help_lists_the_vocoders_in_conf_and_which_take_weights(tmp_path, monkeypatch):
+    folder = tmp_path / "vocoder"
+    folder.mkdir()
+    (folder / "plain.yaml").write_text("_target_: a.Plain\nseed: 0\n")
+    (folder / "network.yaml").write_text("_target_: a.Network\ncheckpoint: null # a run\n")
+    monkeypatch.setattr("cyclegan_audio.cli.conf_text.CONF_DIR", tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    text = translate_parser().format_help()
+    assert "the way back to sound: network, plain; network=CHECKPOINT (default: hybrid)" in text
