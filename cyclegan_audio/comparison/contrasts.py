@@ -93,7 +93,7 @@ class Row:
 
 
 def rows(columns: Sequence[Column], metrics: Sequence[MetricSpec] = METRICS) -> list[Row]:
-    """All metrics of all directions, p corrected within each column's comparison and for their number."""
+    """Compare all metrics of all directions; p is corrected for all of a column and for the columns."""
     ways = list(dict.fromkeys(way for column in columns for run in column.runs for way in run.ways))
     found: list[Row] = []
     pairs: dict[str, dict[tuple[str, str], tuple[list[float], list[str]]]] = {}

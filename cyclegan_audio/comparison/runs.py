@@ -54,7 +54,7 @@ class Judged:
 def gather(
     arguments: Sequence[str | Path], corpus: str | Path | None = None
 ) -> tuple[list[Judged], list[str]]:
-    """The runs behind the arguments, and lines on the jobs that failed and on reports that are old.
+    """Find the runs behind the arguments, with lines on jobs that failed and on reports that are old.
 
     Args:
         arguments: run folders, checkpoints, shipped pairs, reports (a folder or report.json), or sweeps,

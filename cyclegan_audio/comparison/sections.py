@@ -28,7 +28,7 @@ TABLE_HOW = (
 
 
 def settings_section(columns: Sequence[Column], notes: Sequence[str]) -> Section:
-    """What differs between the columns, and their runs."""
+    """Show what differs between the columns, and their runs."""
     section = Section("settings", "What is compared", list(notes))
     own = [learnt_by(column.runs[0].settings) for column in columns]
     keys = differing(own)
@@ -53,7 +53,7 @@ def settings_section(columns: Sequence[Column], notes: Sequence[str]) -> Section
 
 
 def table_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
-    """The one table."""
+    """Show all metrics in one table."""
     section = Section("table", "All measures", [TABLE_HOW])
     names = [column.name for column in columns]
     body = [
@@ -70,7 +70,7 @@ def table_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
 
 
 def contrast_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
-    """A figure and a table of differences for each column but the first, in each direction."""
+    """Show a figure and a table of differences for each column but the first, in each direction."""
     section = Section("differences", "How sure are the differences", [HOW])
     header = [
         "", "difference (95 %)", "% of the way", "in sd of clips", "p", "corrected", "over seeds", "said",
@@ -103,7 +103,7 @@ def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Picture]:
 
 
 def numbers(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, Any]:
-    """All of it as plain values."""
+    """Turn the comparison into plain values for compare.json."""
     own = [learnt_by(column.runs[0].settings) for column in columns]
     return {
         "columns": [

@@ -29,12 +29,12 @@ class Column:
     runs: list[Judged]
 
     def of(self, way: str) -> list[Judged]:
-        """Its runs that translate in this direction."""
+        """Return its runs that translate in this direction."""
         return [run for run in self.runs if way in run.ways]
 
 
 def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that two runs of one column share."""
+    """Return the settings that two runs of one column share."""
     return {
         key: value
         for key, value in settings.items()
@@ -43,7 +43,7 @@ def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def columns(runs: Sequence[Judged]) -> list[Column]:
-    """Runs by configuration; each run alone where all share one, or where configurations are not known."""
+    """Group runs by configuration; each stands alone where all share one, or where it is not known."""
     groups: list[tuple[dict[str, Any], list[Judged]]] = []
     for run in runs:
         own = learnt_by(run.settings)
@@ -70,7 +70,7 @@ def _names(runs: Sequence[Judged]) -> tuple[list[str], list[str]]:
 
 
 def name_apart(settings: Sequence[Mapping[str, Any]], own: Sequence[str], places: Sequence[str]) -> list[str]:
-    """Names by what differs between settings: `identity=0`; else the runs' own, else where they lie.
+    """Name runs by what differs between settings (`identity=0`), else by their own names or places.
 
     Where a part is of another class (`model=CUT`), what not all classes have is not named.
     """
@@ -90,7 +90,7 @@ def _unique(*choices: Sequence[str]) -> list[str]:
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys whose values are not the same everywhere; of two that always say the same the shorter one."""
+    """List keys whose values are not the same everywhere; of two that always say the same the shorter one."""
     keys = dict.fromkeys(key for own in settings for key in own)
     found: dict[tuple[str, ...], str] = {}
     for key in sorted(keys, key=lambda key: key.count(".")):
@@ -101,7 +101,7 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A setting as readers see it; 5 and 5.0 are the same."""
+    """Format a setting for readers; 5 and 5.0 are the same."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 

@@ -25,7 +25,7 @@ HOW = (
 
 
 def side_by_side_section(columns: Sequence[Column], corpus: str | Path | None) -> Section:
-    """Grids and players for each direction; what cannot be shown is named with its reason."""
+    """Show grids and players for each direction; what cannot be shown is named with its reason."""
     section = Section("figures", "The same clips side by side (figure 1.8)", [HOW])
     for way in dict.fromkeys(way for column in columns for run in column.runs for way in run.ways):
         shown = [column for column in columns if column.of(way)][:MOST_COLUMNS]

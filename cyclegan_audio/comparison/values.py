@@ -42,7 +42,7 @@ class ByClip:
 
 
 def by_clip(report: Mapping[str, Any], way: str, name: str) -> ByClip | None:
-    """The values of a measure; None where the report has none."""
+    """Read the values of a metric; None where the report has none."""
     table = report["measures"][way]["clips"]
     if name == PAIRED:
         table, name = table["paired"], "error_db"
@@ -61,7 +61,7 @@ def by_clip(report: Mapping[str, Any], way: str, name: str) -> ByClip | None:
 
 
 def ends(report: Mapping[str, Any], way: str, name: str) -> tuple[float, float]:
-    """(floor, ceiling) of a measure, NaN where there is none.
+    """Read (floor, ceiling) of a metric, NaN where there is none.
 
     The floor of the error there and back is another clip in the input's place, that of the error against the
     ground truth the untouched input; the ceiling of errors is 0.
@@ -86,7 +86,7 @@ def _mean(value: Mapping[str, Any] | None) -> float:
 
 
 def distances(report: Mapping[str, Any], way: str) -> dict[tuple[str, str], dict[str, float]]:
-    """Distances to the target by (embedding, kind): `model`, `untouched`, `real_target`."""
+    """Read distances to the target by (embedding, kind): `model`, `untouched`, `real_target`."""
     return {
         (embedding, kind): {key: _mean(value) for key, value in values.items()}
         for embedding, kinds in report["measures"][way]["distances"].items()
@@ -95,5 +95,5 @@ def distances(report: Mapping[str, Any], way: str) -> dict[tuple[str, str], dict
 
 
 def shared(runs: Sequence[ByClip]) -> list[str]:
-    """Clips that all have, in the first one's order."""
+    """List clips that all have, in the first one's order."""
     return [clip for clip in runs[0].values if all(clip in run.values for run in runs)]

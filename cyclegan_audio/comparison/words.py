@@ -42,7 +42,7 @@ PHRASES = {
 
 
 def conclusion(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """A line for each other column and direction."""
+    """Write a line for each other column and direction."""
     if len(columns) == 1:
         return "One configuration alone: its numbers stand below; name runs that differ to compare them."
     lines = []
@@ -99,7 +99,7 @@ def _of_what(tested: Sequence[tuple[Row, Contrast]], column: Column, first: Colu
 
 
 def warnings(columns: Sequence[Column]) -> list[str]:
-    """What makes the comparison less than it should be.
+    """Warn of what makes the comparison less than it should be.
 
     Raises:
         UserError: nothing in common, or runs that cannot be compared at all.

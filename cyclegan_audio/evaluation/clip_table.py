@@ -13,7 +13,7 @@ SCORE = "score: harmonic mean of the judge's probability and the onset correlati
 
 
 def clip_table(way: Direction, measured: Measured) -> dict[str, Any]:
-    """Columns over held-out clips: where each comes from, and the translation's measures; `paired` likewise.
+    """List in columns where each held-out clip comes from, and the translation's metrics; `paired` likewise.
 
     The same clips in the same order come from every run on a corpus, so that runs can be compared clip by
     clip.
@@ -38,7 +38,7 @@ def clip_table(way: Direction, measured: Measured) -> dict[str, Any]:
 
 
 def clip_scores(measured: Measured) -> np.ndarray:
-    """(N,) how well each clip moved and stayed, from 0 to 1; without a judge only how well it stayed."""
+    """Score how well each clip moved and stayed (N,), 0 to 1; without a judge only how well it stayed."""
     scores = measured.scores[MODEL]
     stays = scores["onset_correlation"].clip(0, 1)
     moves = scores.get("judge_probability")

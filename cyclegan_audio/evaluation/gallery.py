@@ -16,7 +16,7 @@ HOW = (
 
 
 def gallery_section(evaluated: Evaluated) -> Section:
-    """Grids of ten clips, histograms where there is a judge, and figure 1.1."""
+    """Show grids of ten clips, histograms where there is a judge, and figure 1.1."""
     section = Section("gallery", "Ten clips in each direction", [HOW])
     for number, way in enumerate(evaluated.directions):
         section.pictures.append(_ten(evaluated, way, number))

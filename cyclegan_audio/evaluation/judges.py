@@ -38,7 +38,7 @@ class Judges:
 
 
 def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:
-    """Judges of the corpus, and embeddings fitted on training clips (N, M, F) of both genres."""
+    """Load or train judges of the corpus, and fit embeddings on training clips (N, M, F) of both genres."""
     frame_s = corpus.mel.frame_s
     statistics = Principal(lambda mels_db: band_statistics(mels_db, frame_s).flatten(1), training_db)
     try:

@@ -60,7 +60,7 @@ class Measured:
     metrics: Sequence[MetricSpec] = METRICS
 
     def estimate(self, candidate: str, name: str) -> Estimate | None:
-        """Mean of a metric with its interval over tracks; None where nothing was measured."""
+        """Average a metric, with its interval over tracks; None where nothing was measured."""
         real = candidate == REAL
         values = (self.real if real else self.scores.get(candidate, {})).get(name)
         of = next((metric for metric in self.metrics if metric.name == name), None)
@@ -75,7 +75,7 @@ def by_track(
     clips: Sequence[Clip],
     mean: Callable[[Sequence[float], Sequence[str]], Estimate] = estimate,
 ) -> Estimate | None:
-    """The mean of what is not NaN, its interval over tracks, or over clips where there is one track only."""
+    """Average what is not NaN, with an interval over tracks, or over clips where there is one track only."""
     known = [(float(v), clip) for v, clip in zip(values, clips, strict=True) if not math.isnan(v)]
     if not known:
         return None
@@ -191,7 +191,7 @@ def _distances(
 
 
 def another(clips: Sequence[Clip]) -> list[int]:
-    """For each clip the row of one from another track, where there is any."""
+    """Find for each clip the row of one from another track, where there is any."""
     half = max(len(clips) // 2, 1)
     rows = []
     for i, clip in enumerate(clips):

@@ -39,7 +39,7 @@ def _stays(name: str, verb: str, least: float) -> InWords:
 
 
 def fault_from(candidate: str, least: float, rule: str, text: str) -> InWords:
-    """From `least` up of a candidate, `text` with the value is a fault."""
+    """Call `text` with the value a fault from `least` up of a candidate."""
 
     def phrase(metric: MetricSpec, of: EstimateOf) -> str:
         value = _mean(of(candidate))

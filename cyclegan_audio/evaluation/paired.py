@@ -27,7 +27,7 @@ FLATTER = (
 
 
 def paired_section(evaluated: Evaluated) -> Section:
-    """Paired error and rhythm, both directions."""
+    """Show paired error and rhythm in each direction."""
     section = Section("paired", "Against the ground truth")
     scores = evaluated.paired_scores
     if not scores:

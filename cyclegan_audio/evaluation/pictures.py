@@ -21,7 +21,7 @@ NO_SECOND_RUN = (
 
 
 def pictures_section(evaluated: Evaluated) -> Section:
-    """Grids of each direction, and of the run without identity loss where there is one."""
+    """Show grids of each direction, and of the run without identity loss where there is one."""
     a, b = evaluated.pair.genres
     section = Section("figures", "What it looks like", [HOW.format(a=a, b=b)])
     section.pictures += [_grid(evaluated, way) for way in evaluated.directions]

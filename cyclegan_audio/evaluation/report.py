@@ -15,7 +15,7 @@ WHAT = "the report"
 
 
 def run_folder(checkpoint: Path) -> Path | None:
-    """The folder of a checkpoint's run; None for a pair that ships in the package."""
+    """Return the folder of a checkpoint's run; None for a pair that ships in the package."""
     if checkpoint.parent == SHIPPED:
         return None
     if checkpoint.is_dir():
@@ -24,7 +24,7 @@ def run_folder(checkpoint: Path) -> Path | None:
 
 
 def report_folder(checkpoint: Path) -> Path:
-    """Where a report goes unless told otherwise."""
+    """Return where a report goes by default."""
     return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
 
 

@@ -15,7 +15,7 @@ from cyclegan_audio.pages import Section, Table
 
 
 def run_section(evaluated: Evaluated) -> Section:
-    """Genres, data, mel settings, checkpoint, machine, versions, time."""
+    """List genres, data, mel settings, checkpoint, machine, versions, time."""
     pair, mel = evaluated.pair, evaluated.mel
     record = {
         "run": evaluated.run,

@@ -30,7 +30,7 @@ WHICH = {"untouched": "input untouched", "model": "translation", "truth": "groun
 
 
 def score_section(evaluated: Evaluated) -> Section:
-    """Onset F1 and hi-hats against the scores of the paired demo clips."""
+    """Compare onsets and hi-hats with the scores of the paired demo clips."""
     section = Section("score", "Against the score", [HOW])
     for way in evaluated.directions:
         found = against_score(way, evaluated.corpus)
@@ -55,7 +55,7 @@ def score_section(evaluated: Evaluated) -> Section:
 
 
 def against_score(way: Direction, corpus: Corpus) -> dict[str, dict[str, Estimate]] | None:
-    """F1 by measure (`onset_f1`, `target_hats_f1`) and by `WHICH`; None where a clip has no record."""
+    """Compute F1 by metric (`onset_f1`, `target_hats_f1`) and by `WHICH`; None where a clip has no record."""
     events = [(_record(corpus, pair.clip), _record(corpus, pair.truth)) for pair in way.paired]
     if not events or any(own is None or other is None for own, other in events):
         return None

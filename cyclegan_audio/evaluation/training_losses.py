@@ -16,7 +16,7 @@ OPPONENTS = "Adversarial and discriminator losses pull against each other, so th
 
 
 def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
-    """Batches and losses by name; a loss that was not trained (an empty column) is left out.
+    """Read batches and losses by name; a loss that was not trained (an empty column) is left out.
 
     Raises:
         UserError: the file is damaged.
@@ -38,7 +38,7 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
 
 
 def losses_section(evaluated: Evaluated) -> Section:
-    """Curves and a row a loss."""
+    """Show curves and a row a loss."""
     section = Section("losses", "Training losses")
     path = evaluated.run_folder / LOSSES if evaluated.run_folder else None
     if path is None or not path.is_file():

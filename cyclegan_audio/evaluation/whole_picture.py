@@ -55,7 +55,7 @@ TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Do
 
 
 def measures_section(evaluated: Evaluated) -> Section:
-    """A figure and three tables for each direction; report.json also holds every clip's numbers."""
+    """Show a figure and three tables for each direction; report.json also holds every clip's numbers."""
     section = Section(
         "measures", "What moved and what stayed", [HOW, DISTANCES, thresholds(evaluated.metrics)]
     )
@@ -101,7 +101,7 @@ def _trust_table(judges: dict[str, Judge]) -> Table:
 
 
 def position(value: float, floor: float, ceiling: float) -> float | None:
-    """Where a value stands from floor (0) to ceiling (1); None where these are the same."""
+    """Place a value between floor (0) and ceiling (1); None where these are the same."""
     span = ceiling - floor
     return (value - floor) / span if abs(span) > 1e-6 * max(abs(ceiling), abs(floor), 1e-6) else None
 
@@ -124,7 +124,7 @@ def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] 
 
 
 def shown(measure: MetricSpec, value: Estimate | None) -> str:
-    """Mean and interval as readers see them."""
+    """Format mean and interval for readers."""
     if value is None:
         return "-"
     text = measure.shown(value.mean)

@@ -35,13 +35,13 @@ class Features:
     shape: tuple[int, int]
 
     def picture(self, weight: np.ndarray) -> np.ndarray:
-        """Weights (D,) as a picture of `shape`, low bands first."""
+        """Turn weights (D,) into a picture of `shape`, low bands first."""
         whole = weight if self.back is None else weight @ self.back
         return whole[: self.shape[0] * self.shape[1]].reshape(self.shape)
 
 
 def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
-    """Mels (N, M, F) as grey pictures of 256 x 256, each from its minimum (0) to its maximum (1).
+    """Turn mels (N, M, F) into grey pictures of 256 x 256, each from its minimum (0) to its maximum (1).
 
     The 65,536 pixels are turned to the N directions that N clips span: distances and products of clips stay
     as they are, so that a regression with an L2 penalty gives the same verdicts, many times faster.
@@ -55,11 +55,11 @@ def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
 
 
 def bands(mels_db: Tensor, frame_s: float, strengths: tuple[float, ...]) -> Features:
-    """Statistics of each band over time, then relations of bands: (N, M, F) to (N, D)."""
+    """Compute statistics of each band over time, then relations of bands: (N, M, F) to (N, D)."""
     statistics = statistics_and_relations(mels_db, frame_s).double().numpy()
     return Features(BANDS, statistics, True, strengths, None, (len(NAMES), mels_db.shape[1]))
 
 
 def trivial(values: Tensor, name: str) -> Features:
-    """One number a clip (N,)."""
+    """Take one number a clip (N,) as the only feature."""
     return Features(name, values[:, None].double().numpy(), True, (1.0,), None, (1, 1))

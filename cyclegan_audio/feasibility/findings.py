@@ -24,7 +24,7 @@ Key = tuple[str, str, str]
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[Key, list[Outcome]]:
-    """Outcomes of all seeds under (features, protocol, solver), in order."""
+    """Group outcomes of all seeds by (features, protocol, solver), in order."""
     kinds: dict[Key, list[Outcome]] = {}
     for outcome in outcomes:
         kinds.setdefault((outcome.features, outcome.protocol, outcome.solver), []).append(outcome)
@@ -32,7 +32,7 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[Key, list[Outcome]]:
 
 
 def summary(outcomes: Sequence[Outcome], clips: Clips) -> dict[str, Any]:
-    """Accuracy of one kind: of each seed, their mean and spread, and the mean interval of one seed."""
+    """Summarise the accuracy of one kind: by seed, mean and spread, and the mean interval of one seed."""
     estimates = [outcome.accuracy(clips) for outcome in outcomes]
     means = [value.mean for value in estimates]
     return {
@@ -51,7 +51,7 @@ def summary(outcomes: Sequence[Outcome], clips: Clips) -> dict[str, Any]:
 
 
 def confusion(outcomes: Sequence[Outcome], clips: Clips) -> np.ndarray:
-    """Counts (2, 2) of the first seed: true genre by row, verdict by column."""
+    """Count verdicts (2, 2) of the first seed: true genre by row, verdict by column."""
     first = outcomes[0]
     counts = np.zeros((2, 2), dtype=int)
     np.add.at(counts, (clips.labels[first.rows].astype(int), (first.logits > 0).astype(int)), 1)
@@ -61,7 +61,7 @@ def confusion(outcomes: Sequence[Outcome], clips: Clips) -> np.ndarray:
 def sentences(
     summaries: Mapping[Key, Mapping[str, Any]], trivial: Mapping[str, Estimate], genres: tuple[str, str]
 ) -> list[str]:
-    """The verdict: whether the genres can be told apart, by what, and what to beware of."""
+    """Write the verdict: whether the genres can be told apart, by what, and what to beware of."""
     apart = {name: summaries[name, APART, "lbfgs"] for name in (PIXELS, BANDS)}
     best = max(apart, key=lambda name: apart[name]["accuracy"])
     value = apart[best]
@@ -88,7 +88,7 @@ def sentences(
 
 
 def solver_sentence(summaries: Mapping[Key, Mapping[str, Any]]) -> str:
-    """Which solver comes nearer to the paper's figure, on pixels drawn at random."""
+    """Say which solver comes nearer to the paper's figure, on pixels drawn at random."""
     accuracies = {solver: summaries[PIXELS, RANDOM, solver]["accuracy"] for solver in ("lbfgs", "saga")}
     nearer = min(accuracies, key=lambda solver: abs(accuracies[solver] - PAPER_ACCURACY))
     said = ", ".join(f"{solver} {accuracy:.2%}" for solver, accuracy in accuracies.items())

@@ -47,7 +47,7 @@ class Outcome:
     strengths: tuple[float, ...]
 
     def accuracy(self, clips: Clips) -> Estimate:
-        """Balanced accuracy; with a random draw each clip counts as a track of its own."""
+        """Compute balanced accuracy; with a random draw each clip counts as a track of its own."""
         labels = clips.labels[self.rows]
         groups = self.rows if self.protocol == RANDOM else clips.tracks[self.rows]
         correct = (self.logits > 0) == (labels > 0)
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def draw_sizes(clips: Clips, n_train: int, n_test: int) -> tuple[int, int]:
-    """Clips a genre for training and test: as wanted, or in that proportion of what the smaller genre has."""
+    """Choose clips a genre for training and test: as wanted, or in that proportion of the smaller genre."""
     available = int(min((clips.labels == label).sum() for label in (0, 1)))
     if available >= n_train + n_test:
         return n_train, n_test
@@ -73,7 +73,7 @@ def random_draw(
     solver: str = "lbfgs",
     strengths: Sequence[float] | None = None,
 ) -> Outcome:
-    """The paper's protocol: clips drawn at random, neighbours in time on both sides."""
+    """Follow the paper's protocol: clips drawn at random, neighbours in time on both sides."""
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(np.flatnonzero(clips.labels == label))[: sum(sizes)] for label in (0, 1)]
     train, test = (
@@ -86,7 +86,7 @@ def random_draw(
 
 
 def tracks_apart(features: Features, clips: Clips, n_folds: int, seed: int) -> Outcome:
-    """Cross-validation over tracks: every clip is tested once, by a fit that knows nothing of its track.
+    """Cross-validate over tracks: every clip is tested once, by a fit that knows nothing of its track.
 
     Raises:
         UserError: a genre has a single track.
@@ -133,7 +133,7 @@ def run_protocols(
     n_folds: int,
     on_fit: Callable[[], None] = lambda: None,
 ) -> Iterator[Outcome]:
-    """All outcomes: each feature set by both protocols and all seeds, pixels by the stochastic solver too.
+    """Yield all outcomes: each feature set by both protocols and all seeds; pixels by two solvers.
 
     The stochastic solver minimises the same loss with the C that was chosen for L-BFGS.
     """

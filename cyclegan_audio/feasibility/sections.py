@@ -35,7 +35,7 @@ HOW = (
 def accuracy_section(
     summaries: Mapping[Key, Mapping[str, Any]], trivial: Mapping[str, Estimate], n_seeds: int, unmeasured: str
 ) -> Section:
-    """The table of accuracies, and what single features reach."""
+    """Show the table of accuracies, and what single features reach."""
     section = Section("accuracy", "How well the genres can be told apart")
     section.paragraphs = [HOW.format(seeds=n_seeds), solver_sentence(summaries), RULES]
     rows = [
@@ -68,7 +68,7 @@ def verdicts_section(
     outcomes: Sequence[Outcome], clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSettings,
     genres: tuple[str, str],
 ) -> Section:  # fmt: skip
-    """Confusion matrices, ROC, and the misclassified clips of both protocols (the paper's figure 1.1)."""
+    """Show confusion matrices, ROC, and misclassified clips of both protocols (the paper's figure 1.1)."""
     kinds = {key: own for key, own in by_kind(outcomes).items() if key[2] == "lbfgs"}
     section = Section("verdicts", "Right and wrong")
     names = {key: f"{key[0]},\n{key[1]}" for key in kinds}
@@ -116,7 +116,7 @@ def weights_section(
     outcomes: Sequence[Outcome], feature_sets: Sequence[Features], mel: MelSettings, seconds: float,
     genres: tuple[str, str],
 ) -> Section:  # fmt: skip
-    """What tells the genres apart: mean weights over folds and seeds, tracks kept apart."""
+    """Show what tells the genres apart: mean weights over folds and seeds, tracks kept apart."""
     section = Section("weights", "What tells them apart")
     pictures, table = feature_sets
     a, b = genres

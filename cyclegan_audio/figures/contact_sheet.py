@@ -26,7 +26,7 @@ class Strip(NamedTuple):
 
 
 def contact_sheet(strips: Sequence[Strip], mel: MelSettings) -> "Figure":
-    """Strips of clips, one above the other, in common colours (see `cycle_grid`) with their bar.
+    """Draw strips of clips, one above the other, in common colours (see `cycle_grid`) with their bar.
 
     Far quicker to draw than a panel a clip.
 

@@ -19,7 +19,7 @@ STYLES = ("-", "--", ":")  # where there are more genres than colours
 
 
 def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str) -> "Figure":
-    """A panel for each quantity, an outline for each genre in % of its values, its median as a line.
+    """Draw a panel for each quantity, an outline for each genre in % of its values, its median as a line.
 
     Args:
         panels: name of the x axis to the values by genre.
@@ -45,7 +45,7 @@ def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str
 
 
 def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_label: str) -> "Figure":
-    """Histograms of probabilities, one outline a group, in shares of the group.
+    """Draw histograms of probabilities, one outline a group, in shares of the group.
 
     Raises:
         ValueError: there is nothing to draw.
@@ -69,7 +69,7 @@ def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_l
 
 
 def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSettings) -> "Figure":
-    """A line for each genre over frequency, with a pale range.
+    """Draw a line for each genre over frequency, with a pale range.
 
     Args:
         spectra: by genre (3, M) in dB: the mean, and the lower and upper edge of the range.

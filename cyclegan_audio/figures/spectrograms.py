@@ -27,7 +27,7 @@ def cycle_grid(
     *,
     row_labels: Sequence[str] | None = None,
 ) -> "Figure":
-    """Spectrograms in a grid, one row a clip, with one colour bar in dB for all of them.
+    """Draw spectrograms in a grid, one row a clip, with one colour bar in dB for all of them.
 
     Args:
         rows: a mapping a clip, from column title to mel in dB (M, F), the same titles in every row; e.g.
@@ -71,7 +71,7 @@ def cycle_grid(
 
 
 def mel_picture(mels: Sequence[Tensor]) -> np.ndarray:
-    """Mels in dB, each (M, F), side by side in one range of colours, without axes; (M, frames, 3) uint8."""
+    """Draw mels in dB (M, F) side by side in one range of colours, without axes; (M, frames, 3) uint8."""
     from matplotlib import colormaps
 
     values = torch.cat([mel.detach().float().cpu() for mel in mels], 1).flip(0).numpy()
@@ -100,14 +100,14 @@ def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_d
 
 
 def band_ticks(mel: MelSettings) -> tuple[np.ndarray, list[str]]:
-    """Places, in bands counted from 0, and labels of round frequencies in Hz."""
+    """Return places, in bands counted from 0, and labels of round frequencies in Hz."""
     band_hz = mel.band_hz.numpy()
     ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
     return np.interp(ticks, band_hz, np.arange(len(band_hz))), [str(hz) for hz in ticks]
 
 
 def shown_range_db(mels: Sequence[Tensor]) -> tuple[float, float]:
-    """Colour limits: 80 dB below the loudest 0.1 % of all panels, less where nothing is so quiet."""
+    """Choose colour limits: 80 dB below the loudest 0.1 % of all panels, less where nothing is so quiet."""
     values = np.concatenate([m.detach().float().cpu().numpy().ravel() for m in mels])
     values = values[np.isfinite(values)]
     if not values.size:

@@ -14,7 +14,7 @@ WIDEST = 1.5  # difference, of that way
 
 
 def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str = "") -> "Figure":
-    """One row a measure: a bar from the floor to the value, and its interval.
+    """Draw one row a metric: a bar from the floor to the value, and its interval.
 
     Args:
         bars: label to (value, low, high), 0 at the floor and 1 at the ceiling.
@@ -39,7 +39,7 @@ def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str =
 def difference_figure(
     differences: Mapping[str, tuple[tuple[float, float, float], str]], title: str, colours: Mapping[str, str]
 ) -> "Figure":
-    """One row a measure: a difference with its interval around 0.
+    """Draw one row a metric: a difference with its interval around 0.
 
     Args:
         differences: label to ((value, low, high), what is said of it), 1 being the way from floor to ceiling.

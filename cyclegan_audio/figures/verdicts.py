@@ -20,7 +20,7 @@ OUTERMOST = 99.5  # percentile of |weight| at the end of the colours
 def misclassified(
     mels_db: Sequence[Tensor], titles: Sequence[str], mel: MelSettings, title: str = ""
 ) -> "Figure":
-    """The paper's figure 1.1: mels in dB (M, F) of clips with wrong verdicts, each from its own min to max.
+    """Draw mels in dB (M, F) of clips with wrong verdicts, each from its own min to max (figure 1.1).
 
     Raises:
         ValueError: there is no clip, or not one title for each.
@@ -45,7 +45,7 @@ def misclassified(
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: str) -> "Figure":
-    """ROC: `curves` from name to labels (N,) of 0 and 1 and scores (N,); `positive` is the genre called 1."""
+    """Draw ROC `curves`: name to labels (N,) of 0 and 1 and scores (N,); `positive` is the genre called 1."""
     from matplotlib.figure import Figure
     from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -65,7 +65,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: st
 
 
 def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, str]) -> "Figure":
-    """Counts (2, 2), true genre by row, verdict by column, a panel each."""
+    """Draw counts (2, 2), true genre by row, verdict by column, a panel each."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2.9 * len(matrices), 3.1), dpi=100, layout="constrained")
@@ -87,7 +87,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, st
 def weight_spectrogram(
     weights: np.ndarray, mel: MelSettings, seconds: float, genres: tuple[str, str]
 ) -> "Figure":
-    """Weights of pixels (bands, frames), low bands first: red speaks for the second genre."""
+    """Draw weights of pixels (bands, frames), low bands first: red speaks for the second genre."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 3.8), dpi=100, layout="constrained")
@@ -106,7 +106,7 @@ def weight_spectrogram(
 def weight_table(
     weights: np.ndarray, names: Sequence[str], mel: MelSettings, genres: tuple[str, str]
 ) -> "Figure":
-    """Weights of band statistics (statistics, bands): a row a statistic, low bands at the left."""
+    """Draw weights of band statistics (statistics, bands): a row a statistic, low bands at the left."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 0.28 * len(names) + 1.2), dpi=100, layout="constrained")

@@ -54,7 +54,7 @@ class Told:
 
 
 def means(answers: Sequence[Answers]) -> list[Mean]:
-    """Of every system, by question and direction, both directions first."""
+    """Average the scores of every system by question and direction, both directions first."""
     ratings = [rating for one in answers for rating in one.ratings]
     out = []
     for name, question in answers[0].questions.items():
@@ -70,7 +70,7 @@ def means(answers: Sequence[Answers]) -> list[Mean]:
 
 
 def contrasts(answers: Sequence[Answers]) -> list[Contrast]:
-    """The other runs against the first one, and every run against the question's baselines."""
+    """Compare the other runs with the first one, and every run with the question's baselines."""
     runs = answers[0].runs
     ratings = [rating for one in answers for rating in one.ratings]
     found = []
@@ -108,7 +108,7 @@ def _role(question: dict[str, Any], system: str) -> str:
 
 
 def told_apart(answers: Sequence[Answers]) -> list[Told]:
-    """ABX by pair of systems."""
+    """Test each pair of systems by ABX."""
     from scipy.stats import binomtest
 
     trials = [trial for one in answers for trial in one.abx]

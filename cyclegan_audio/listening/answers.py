@@ -54,7 +54,7 @@ class Answers:
 
 
 def read(paths: Sequence[str | Path]) -> tuple[list[Answers], list[str]]:
-    """The answers in the files, one a listener (the last of several), and notes on what is not used.
+    """Read the answers in files, one a listener (the last of several), with notes on what is not used.
 
     Raises:
         UserError: a file is damaged, of another kind, or answers another test than the others.
@@ -126,7 +126,7 @@ def _abx(listener: str, trial: Any) -> Abx:
 
 
 def missed(answers: Answers) -> float:
-    """The share of trials in which the hidden reference got less than 90; NaN where there is none."""
+    """Return the share of trials in which the hidden reference got less than 90; NaN where there is none."""
     hidden = [
         rating.score < REFERENCE_SCORE
         for rating in answers.ratings
@@ -137,7 +137,7 @@ def missed(answers: Answers) -> float:
 
 
 def screened(answers: Sequence[Answers]) -> tuple[list[Answers], list[str]]:
-    """Those who heard the hidden reference, and a note on each who did not."""
+    """Keep those who heard the hidden reference, with a note on each who did not."""
     lost = [a for a in answers if missed(a) > REFERENCE_MISSED]
     notes = [
         f"{a.listener} is left out: missed the hidden reference in {100 * missed(a):.0f} %" for a in lost

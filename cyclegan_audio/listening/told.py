@@ -16,7 +16,7 @@ HOW = (
 
 
 def numbers(answers: Sequence[Answers], notes: Sequence[str]) -> dict[str, Any]:
-    """Everything, for analysis.json."""
+    """Turn the analysis into plain values for analysis.json."""
     listeners = {one.listener: {"hidden_reference_missed": missed(one)} for one in answers}
     count = len(answers)
     few = f"from {count} listener{'s' * (count > 1)}, which is few: intervals are rough"

@@ -17,7 +17,7 @@ SEAM_FRAMES = 2  # around a border
 
 
 def checkerboard_db(mels_db: Tensor) -> Tensor:
-    """(N,): the strongest lattice of (N, M, F) at the periods that transposed convolutions leave.
+    """Measure the strongest lattice (N,) in (N, M, F) at the periods that transposed convolutions leave.
 
     Energy of the spectral lines at periods of 2 and 4 frames (bands) over that of lines nearby, along each
     axis, in dB: about 0 for music, as nothing in it keeps to the frame grid (Odena et al. 2016).
@@ -43,19 +43,22 @@ def _lattice_db(mels_db: Tensor) -> Tensor:
 
 
 def frame_levels_db(mels_db: Tensor) -> Tensor:
-    """(N, F): energy of all bands of each frame."""
+    """Add up the energy of all bands of each frame (N, F), in dB."""
     energy = torch.exp(mels_db.float() * (math.log(10) / 10)).sum(1)
     return 10 * energy.clamp_min(1e-30).log10()
 
 
 def quiet_db(mels_db: Tensor) -> Tensor:
-    """(N,): level of the quietest 5 % of frames beside that of the loudest."""
+    """Compare the quietest 5 % of frames with the loudest (N,), in dB."""
     levels = frame_levels_db(mels_db)
     return levels.quantile(QUIETEST, dim=1) - levels.amax(1)
 
 
 def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
-    """(N,): how much louder the frames became that are 50 dB under the source's loudest; NaN without any."""
+    """Measure how much louder the source's silent frames became (N,), in dB; NaN without any.
+
+    A frame is silent where it lies more than 50 dB under the loudest of the source.
+    """
     before, after = frame_levels_db(source_db), frame_levels_db(fake_db)
     silent = before < before.amax(1, keepdim=True) - SILENT_DB
     count = silent.sum(1)
@@ -63,12 +66,12 @@ def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
 
 
 def clicks_per_s(waveforms: Tensor, sample_rate: int) -> Tensor:
-    """(N,): isolated steps a second in (N, T); see `find_clicks`."""
+    """Count isolated steps a second (N,) in (N, T); see `find_clicks`."""
     return find_clicks(waveforms, sample_rate).sum(1) * sample_rate / waveforms.shape[1]
 
 
 def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
-    """(N, T): where in (N, T) a second difference is far above all that surround it."""
+    """Mark (N, T) where a second difference of (N, T) is far above all that surround it."""
     step = F.pad(waveforms.diff(dim=1).diff(dim=1).abs(), (1, 1))[:, None]
     near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_NEAR_S, CLICK_AROUND_S))
 
@@ -83,7 +86,7 @@ def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
 
 
 def seam_db(change_db: Tensor, borders: list[int]) -> float:
-    """How much more a change (M, F) in dB moves from frame to frame at `borders` than elsewhere, in dB.
+    """Compare how much a change (M, F) in dB moves at `borders` and elsewhere, in dB.
 
     0 where windows meet unheard; NaN without a border inside.
     """

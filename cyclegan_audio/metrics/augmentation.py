@@ -13,25 +13,25 @@ NOISE_SPREAD_DB = 6.0
 
 
 def low_pass(mels_db: Tensor, band_hz: Tensor, cutoff_hz: float | Tensor) -> Tensor:
-    """Bands above the cutoff (a number, or one a clip (N,)) fall to the least value of their clip."""
+    """Set bands above the cutoff (a number, or one a clip (N,)) to the least value of their clip."""
     cutoff = torch.as_tensor(cutoff_hz).reshape(-1, 1, 1)
     return torch.where(band_hz[:, None] > cutoff, mels_db.amin((1, 2), keepdim=True), mels_db)
 
 
 def noisy(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
-    """Mels (N, M, F) with noise in every band, `below_db` under the loudest point of each clip."""
+    """Add noise to every band of (N, M, F), `below_db` under the loudest point of each clip."""
     drawn = NOISE_SPREAD_DB * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(seed))
     return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - below_db + drawn)
 
 
 def shifted(x: Tensor, bands: Tensor) -> Tensor:
-    """Each clip of (N, M, F) moved up by whole bands (N,), down if negative; outermost ones are repeated."""
+    """Move each clip of (N, M, F) up by whole bands (N,), down if negative; outermost ones are repeated."""
     source = (torch.arange(x.shape[1]) - bands[:, None]).clamp(0, x.shape[1] - 1)
     return x.gather(1, source[:, :, None].expand_as(x))
 
 
 def played(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
-    """Cuts of (N, M, F) at another tempo, interpolated: (N, M, length).
+    """Cut (N, M, F) at another tempo, interpolated, to (N, M, length).
 
     Args:
         tempo: (N,) frames of the clip for each of the cut, as far as there are so many.
@@ -49,13 +49,13 @@ def played(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
 
 
 def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
-    """(n,) frequencies, uniform in octaves."""
+    """Draw (n,) frequencies, uniform in octaves."""
     low, high = (math.log(hz) for hz in CUTOFFS_HZ)
     return (low + (high - low) * torch.rand(n, generator=random)).exp()
 
 
 def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: torch.Generator) -> Tensor:
-    """What noise, equalisers, codecs and errors of a generator do to mels (N, M, F); same shape but shorter.
+    """Do to mels (N, M, F) what noise, equalisers, codecs and generators do; same shape but shorter.
 
     A cut in time, played faster or slower, a smooth random gain over bands, random errors of points, a noise
     floor, and, half the time, a low pass. Noise comes after the tempo: it is as rough as noise is.

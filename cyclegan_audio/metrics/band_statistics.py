@@ -25,7 +25,7 @@ NAMES = (
 
 
 def band_statistics(mels_db: Tensor, frame_s: float) -> Tensor:
-    """Mels in dB (N, M, F) of any level to (N, len(NAMES), M).
+    """Summarise each band of mels in dB (N, M, F) of any level as (N, len(NAMES), M).
 
     Each clip is standardised first, so that neither level nor contrast counts. For each band: mean, standard
     deviation and percentiles over time, mean and standard deviation of |steps| from frame to frame, and the
@@ -49,20 +49,20 @@ def _levels(x: Tensor) -> list[Tensor]:
 
 
 def statistics_and_relations(mels_db: Tensor, frame_s: float) -> Tensor:
-    """Mels in dB (N, M, F) to (N, D): `band_statistics` row by row, then `band_relations`."""
+    """Join `band_statistics` row by row and `band_relations` of mels in dB (N, M, F) to (N, D)."""
     relations = [band_relations(standardise(block)) for block in mels_db.split(BLOCK)]
     return torch.cat([band_statistics(mels_db, frame_s).flatten(1), torch.cat(relations)], 1)
 
 
 def standardise(mels_db: Tensor) -> Tensor:
-    """Each clip of (N, M, F) to mean 0 and standard deviation 1 over bands and frames, clipped at 3."""
+    """Bring each clip of (N, M, F) to mean 0 and standard deviation 1 over bands and frames, clipped at 3."""
     centred = mels_db - mels_db.mean((1, 2), keepdim=True)
     scale = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-3)
     return (centred / scale).clamp(-NORMALISED_LIMIT, NORMALISED_LIMIT)
 
 
 def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
-    """For each octave of modulation from 1 to 16 Hz, its power in each band: (N, M, F) to four of (N, M)."""
+    """Measure each octave of modulation from 1 to 16 Hz in each band of (N, M, F), as four of (N, M)."""
     n_frames = x.shape[2]
     power = torch.fft.rfft(x - x.mean(2, keepdim=True)).abs().square() / n_frames**2
     modulation_hz = torch.fft.rfftfreq(n_frames, frame_s)
@@ -74,7 +74,7 @@ def modulation_log_power(x: Tensor, frame_s: float) -> list[Tensor]:
 
 
 def band_relations(x: Tensor) -> Tensor:
-    """Which bands move together: (N, M, F) to (N, N_RELATIONS).
+    """Measure which bands of (N, M, F) move together, as (N, N_RELATIONS).
 
     The covariances over time of 32 groups of neighbouring bands, and the same of their steps from frame to
     frame (upper triangles, row by row).

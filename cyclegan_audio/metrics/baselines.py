@@ -18,18 +18,18 @@ class BandMoments:
 
     @classmethod
     def of(cls, mels_db: Tensor) -> "BandMoments":
-        """Of clips (N, M, F)."""
+        """Measure clips (N, M, F)."""
         flat = mels_db.transpose(0, 1).flatten(1).double()
         return cls(flat.mean(1).float(), flat.std(1).float())
 
 
 def matched_moments(mels_db: Tensor, source: BandMoments, target: BandMoments) -> Tensor:
-    """(N, M, F) with each band's mean and spread moved from the source genre's to the target's."""
+    """Move mean and spread of each band of (N, M, F) from the source genre's to the target's."""
     gain = (target.sd_db / source.sd_db.clamp_min(1e-3))[:, None]
     return (mels_db - source.mean_db[:, None]) * gain + target.mean_db[:, None]
 
 
 def nearest(mels_db: Tensor, real_db: Tensor) -> Tensor:
-    """(N,): which of `real_db` (K, M, F) is nearest to each of (N, M, F), on coarse bands and frames."""
+    """Find the nearest of `real_db` (K, M, F) for each of (N, M, F), on coarse bands and frames: (N,)."""
     a, b = (F.adaptive_avg_pool2d(x[:, None], POOLED).flatten(1) for x in (mels_db, real_db))
     return torch.cdist(a, b).argmin(1)

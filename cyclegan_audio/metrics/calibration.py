@@ -16,7 +16,7 @@ SHARES = np.array(sorted(np.linspace(0, 1, 21), key=lambda share: abs(share - 0.
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The divisor of logits (N,) that makes their sigmoid fit labels (N,) of 0 and 1 best (Guo et al. 2017).
+    """Find the divisor of logits (N,) whose sigmoid fits labels (N,) of 0 and 1 best (Guo et al. 2017).
 
     Labels are softened as by Platt (1999), so that few clips, all judged right, give no false certainty.
     1 where a class is missing.
@@ -26,7 +26,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def fit_share(one: Tensor, two: Tensor, labels: Tensor, groups: Sequence[str]) -> float:
-    """How much of the sum of two logits (N,) the second should be, from 0 to 1 (stacking, Wolpert 1992).
+    """Find the share of the second in the sum of two logits (N,), from 0 to 1 (stacking, Wolpert 1992).
 
     The share by which the sum, each at its own best temperature, fits labels (N,) best; a half where a class
     is missing. Each of the tracks `groups` counts alike: clips of one are right or wrong together.
@@ -81,7 +81,7 @@ class Reliability:
 
 
 def reliability(probabilities: Tensor, labels: Tensor) -> Reliability:
-    """Probabilities (N,) of the second class against labels (N,) of 0 and 1."""
+    """Compare probabilities (N,) of the second class with labels (N,) of 0 and 1."""
     given, found = probabilities.double().numpy(), (labels > 0).double().numpy()
     place = np.minimum((given * BINS).astype(int), BINS - 1)
     bins = [place == index for index in range(BINS) if (place == index).any()]

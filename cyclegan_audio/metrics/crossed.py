@@ -7,7 +7,7 @@ from cyclegan_audio.metrics.intervals import LEVEL, Estimate, estimate, standard
 
 
 def crossed(values: Sequence[float], rows: Sequence[str], columns: Sequence[str]) -> tuple[Estimate, float]:
-    """The mean of values that hang together by row (listener) and by column (item), and its p against 0.
+    """Average values that hang together by row (listener) and by column (item), and test the mean against 0.
 
     The variance is that over whole rows plus that over whole columns less that over single values (Cameron,
     Gelbach and Miller 2011), no smaller than any of the first two; Student's t with as many degrees of

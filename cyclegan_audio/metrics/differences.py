@@ -16,7 +16,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def clusters(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
-    """What stands for independent music: tracks, or stretches of 30 s of them where there are under 6 tracks.
+    """Group clips into independent music: tracks, or stretches of 30 s of fewer than 6 tracks.
 
     With stretches, what is said holds for these songs and not for others.
     """
@@ -28,7 +28,7 @@ def clusters(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
 def by_chance(
     differences: Mapping[Key, tuple[Sequence[float], Sequence[str]]],
 ) -> dict[Key, tuple[float, float]]:
-    """Sign-flip tests of many paired differences: p of each alone, and p corrected for all of them.
+    """Test many paired differences by flips of sign: p of each alone, and p corrected for all of them.
 
     If two systems do alike, which of them made which translation of a track is a coin's toss: the signs of
     its differences are flipped, all measures of a track at once. A measure's statistic is the sum over
@@ -94,7 +94,7 @@ def _step_down(statistics: np.ndarray) -> np.ndarray:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Corrected for their number by Holm's step-down (1979); NaN stays and does not count."""
+    """Correct p values for their number by Holm's step-down (1979); NaN stays and does not count."""
     order = sorted((i for i, value in enumerate(p) if not math.isnan(value)), key=lambda i: p[i])
     out, least = [math.nan] * len(p), 0.0
     for rank, i in enumerate(order):
@@ -104,7 +104,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
-    """The difference b - a of two independent means, by Welch's t, with its two-sided p.
+    """Test the difference b - a of two independent means by Welch's t, with its two-sided p.
 
     n and groups are the smaller of both; interval and p are NaN where either has no interval.
     """
@@ -123,7 +123,7 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
 
 
 def scaled(value: Estimate, unit: float) -> Estimate:
-    """The same in another unit; NaN where the unit is NaN or 0."""
+    """Express an estimate in another unit; NaN where the unit is NaN or 0."""
     unit = unit or math.nan
     low, high = sorted((value.low / unit, value.high / unit))
     return dataclasses.replace(value, mean=value.mean / unit, sd=value.sd / abs(unit), low=low, high=high)

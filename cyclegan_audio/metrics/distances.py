@@ -65,7 +65,7 @@ class Principal(nn.Module):
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Between Gaussians with the moments of (N, D) and (K, D), by torchmetrics; too large for few clips."""
+    """Measure the distance of Gaussians fitted to (N, D) and (K, D); it is too large for few clips."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     distance = FrechetInceptionDistance(feature=Passed(a.shape[1]))
@@ -75,7 +75,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:
-    """Unbiased squared MMD between (N, D) and (K, D) with torchmetrics' cubic kernel (Binkowski 2018, eq. 4).
+    """Estimate the squared MMD of (N, D) and (K, D) with a cubic kernel, unbiased (Binkowski 2018, eq. 4).
 
     Equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; the sizes may differ here.
     """
@@ -97,7 +97,7 @@ def distances_to(
     candidates: dict[str, Tensor],
     tracks: Sequence[str],
 ) -> dict[str, dict[str, Estimate]]:
-    """Distances of several candidates of the same clips to a reference, without bias, by kind and candidate.
+    """Measure distances of several candidates to a reference, without bias, by kind and candidate.
 
     Args:
         reference: (K, D) embeddings of real clips of the target genre.
@@ -116,7 +116,7 @@ def distances_to(
 
 
 def too_few(n_clips: int, n_tracks: int) -> str:
-    """A warning where distances rest on few clips, or there are none; empty where there are enough."""
+    """Warn where distances rest on few clips, or there are none; empty where there are enough."""
     if n_clips < LEAST_CLIPS:
         return f"There are no distances: {n_clips} clips are too few, at least {LEAST_CLIPS} are needed."
     if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:

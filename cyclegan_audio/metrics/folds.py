@@ -8,7 +8,7 @@ Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
 def track_folds(labels: np.ndarray, groups: Sequence[str], count: int, seed: int) -> Folds:
-    """Rows to train on and rows to test on, `count` times or as often as the genre of fewest tracks allows.
+    """Split rows to train on and to test on `count` times, or as often as the genre of fewest tracks allows.
 
     Args:
         labels: (N,) of 0 and 1; each fold has both in about their shares.

@@ -18,13 +18,13 @@ BLOCK = 8 * CELL  # points: how far a checkerboard is taken to look the same
 
 
 def genre_statistics(mels: Tensor) -> Tensor:
-    """Each band's mean, spread and mean step from frame to frame, (B, 3 M): what tells genres apart."""
+    """Summarise each band by mean, spread and mean step from frame to frame, (B, 3 M)."""
     mels = mels.float()[:, 0]
     return torch.cat([mels.mean(2), mels.std(2), mels.diff(dim=2).abs().mean(2)], dim=1)
 
 
 def energy_distance(one: Tensor, other: Tensor) -> Tensor:
-    """2 E|x - y| - E|x - x'| - E|y - y'| of two sets of points (n, D) and (m, D) (Szekely and Rizzo 2013).
+    """Measure 2 E|x - y| - E|x - x'| - E|y - y'| of two sets (n, D) and (m, D) (Szekely and Rizzo 2013).
 
     Scalar, at least 0, and 0 only for equal sets: one typical point instead of a set is far from it.
     """
@@ -33,7 +33,7 @@ def energy_distance(one: Tensor, other: Tensor) -> Tensor:
 
 
 def genre_distance(fake: Tensor, source: Tensor, target: Tensor) -> float:
-    """How far translated clips are from the target genre: 1 as far as their sources, 0 not at all.
+    """Measure how far translated clips are from the target genre: 1 as far as their sources, 0 not at all.
 
     Energy distance of `genre_statistics`, each statistic in units of its spread over all real clips.
     """
@@ -44,19 +44,19 @@ def genre_distance(fake: Tensor, source: Tensor, target: Tensor) -> float:
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """Mean absolute difference of two batches of equal shape."""
+    """Average the absolute difference of two batches of equal shape."""
     return float(F.l1_loss(one.float(), other.float()))
 
 
 def variety(mels: Tensor) -> float:
-    """Mean absolute difference between clips of a batch; 0 for fewer than two."""
+    """Average the absolute difference between clips of a batch; 0 for fewer than two."""
     points = mels.float().flatten(1)
     n_clips, n_values = points.shape
     return float(torch.cdist(points, points, p=1).sum()) / (max(1, n_clips * (n_clips - 1)) * n_values)
 
 
 def checkerboard(mels: Tensor) -> float:
-    """Share of the fine detail that repeats with the up-sampling's period, in blocks of 32 x 32 points.
+    """Measure the share of fine detail that repeats with the up-sampling's period, in 32 x 32 points.
 
     Detail is what a mean over 5 x 5 points leaves. White noise has 0.016, a checkerboard 1.
     """
@@ -69,14 +69,14 @@ def checkerboard(mels: Tensor) -> float:
 
 
 def won_share(score_real: Tensor, score_fake: Tensor) -> float:
-    """How often a discriminator scores a real patch above a translated one: 0.5 by chance, 1 always."""
+    """Measure how often a discriminator scores a real patch above a translated one; 0.5 by chance."""
     real, fake = score_real.float().flatten(), score_fake.float().flatten().sort().values
     below = torch.searchsorted(fake, real, right=False) + torch.searchsorted(fake, real, right=True)
     return float(below.double().mean()) / (2 * len(fake))
 
 
 def movement_lost(fake: Tensor, source: Tensor) -> float:
-    """How little of the source's movement in time a translation has: 0 for a copy, 1 for another piece.
+    """Measure how much of the source's movement in time is lost: 0 for a copy, 1 for another piece.
 
     1 minus the correlation over bands and frames, once each band's mean over time is taken out; the mean over
     clips. An equaliser loses nothing.
@@ -87,7 +87,7 @@ def movement_lost(fake: Tensor, source: Tensor) -> float:
 
 
 def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
-    """Numbers of a pair on held-out clips, lower is better, and their sum as `score`.
+    """Measure a pair on held-out clips, lower is better, with the sum as `score`.
 
     Args:
         clips: `real_*` of `a` and `b`, `fake_*` of the genres translated to and, where there are, `rec_*`
@@ -117,7 +117,7 @@ def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
-    """Signs that something goes wrong, by direction.
+    """Measure signs that something goes wrong, by direction.
 
     Returns:
         `moved_*`: how far a translation is from its source, as a share of what two clips of the two genres

@@ -39,7 +39,7 @@ class Estimate:
         return not (self.low > other.high or other.low > self.high)
 
     def within(self, low: float, high: float) -> "Estimate":
-        """The interval cut off where the mean cannot lie: Student's t knows of no bounds (NaN stays)."""
+        """Cut the interval off where the mean cannot lie: Student's t knows of no bounds (NaN stays)."""
         return dataclasses.replace(
             self, low=float(np.clip(self.low, low, high)), high=float(np.clip(self.high, low, high))
         )
@@ -55,7 +55,7 @@ class Estimate:
 
 
 def standard_error(value: Estimate) -> float:
-    """Of the mean, from its interval over groups; NaN for one group.
+    """Return the standard error of a mean from its interval over groups; NaN for one group.
 
     Student's t or Wilson's: the latter's effective number holds the same reach for few groups.
     """
@@ -67,7 +67,7 @@ def standard_error(value: Estimate) -> float:
 
 
 def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate:
-    """The mean of `values` with an interval by Student's t over whole groups.
+    """Average `values`, with an interval by Student's t over whole groups.
 
     Clips of one track resemble each other, so that clips taken singly would make the interval too narrow; so
     the error is estimated from the groups' sums, with as many degrees of freedom as groups less one (Cameron

@@ -12,7 +12,7 @@ Statistic = Callable[[list[np.ndarray]], np.ndarray]
 
 
 def jackknife(statistic: Statistic, samples: Sequence[Sequence[str]]) -> list[Estimate]:
-    """Values of a statistic of several samples without their bias of order 1/n, with Student's t intervals.
+    """Estimate a statistic of several samples without its bias of order 1/n, with Student's t intervals.
 
     Each sample's tracks are left out in turn. How the value moves tells its bias (Quenouille 1956), which for
     a Frechet distance is what extrapolation to infinitely many clips takes away (Chong and Forsyth 2020), and

@@ -74,22 +74,22 @@ class Judge:
 
     @torch.inference_mode()
     def probability(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to the probability (N,) of `genres[1]`."""
+        """Compute the probability (N,) of `genres[1]` for (N, M, F)."""
         return torch.cat([torch.sigmoid(self.net(b) / self.temperature) for b in mels_db.split(BLOCK)])
 
     def probability_of(self, genre: str, mels_db: Tensor) -> np.ndarray:
-        """(N, M, F) to the probability (N,) of `genre`, in float64."""
+        """Compute the probability (N,) of `genre` for (N, M, F), in float64."""
         second = self.probability(mels_db).double().cpu().numpy()
         return second if genre == self.genres[1] else 1 - second
 
     @torch.inference_mode()
     def embed(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to (N, D): the network's hidden layers, or the linear judge's band statistics."""
+        """Embed (N, M, F) as (N, D): the network's hidden layers, or the linear judge's band statistics."""
         return torch.cat([self.net.embed(block) for block in mels_db.split(BLOCK)])
 
 
 def judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
-    """The judge of two genres of a corpus, trained where it is not kept yet.
+    """Load the judge of two genres of a corpus, or train it.
 
     Raises:
         UserError: a genre is missing or has no training clips.
@@ -98,7 +98,7 @@ def judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
 
 
 def linear_judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
-    """The same for logistic regression on per-band statistics.
+    """Load or train the linear judge: logistic regression on per-band statistics.
 
     Raises:
         UserError: a genre is missing or has no training clips.
@@ -220,7 +220,7 @@ def train_judge(
 
 @torch.inference_mode()
 def logits(net: nn.Module, mels_db: Tensor) -> Tensor:
-    """(N, M, F) to (N,), in blocks; N may be 0."""
+    """Compute logits (N,) of (N, M, F), in blocks; N may be 0."""
     return torch.cat([mels_db.new_zeros(0), *(net(block) for block in mels_db.split(BLOCK) if len(block))])
 
 

@@ -88,7 +88,7 @@ def _path(
 
 
 def spanned(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, D) in the at most N directions that they span, and these directions.
+    """Express features (N, D) in the at most N directions that they span, and return these directions.
 
     Distances and products of clips stay as they are, so that a regression with an L2 penalty gives the same
     verdicts, many times faster where D is large.

@@ -87,7 +87,7 @@ class Work:
 
 
 def n_batches(recipe: Recipe, n_clips: int) -> tuple[int, int]:
-    """In all, and in an epoch."""
+    """Count the batches in all and in an epoch."""
     in_epoch = max(1, n_clips // recipe.batch_size)
     return min(max(recipe.epochs * in_epoch, recipe.min_batches), recipe.max_batches), in_epoch
 
@@ -145,7 +145,7 @@ def train_net(
 
 @torch.no_grad()
 def branch_logits(net: GenreNet, views: Views, rows: np.ndarray) -> Tensor:
-    """Logits (2, n) of clips as they are, by statistics and by convolutions."""
+    """Compute logits (2, n) of clips as they are, by statistics and by convolutions."""
     plain = views.pictures[0][rows].float()
     of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
     return torch.stack([net.statistics(views.statistics[0][rows]), of_pictures])
@@ -194,7 +194,7 @@ def fit_branch(
 
 
 def mixed(seen: Tensor, target: Tensor, mixup: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Each example (n, M, F) and target (n,) mixed with another of the batch."""
+    """Mix each example (n, M, F) and target (n,) with another of the batch."""
     share = torch.from_numpy(random.beta(mixup, mixup, len(seen))).float()
     other = torch.from_numpy(random.permutation(len(seen)))
     of_seen = share[:, None, None]

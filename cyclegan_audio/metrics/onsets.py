@@ -32,14 +32,14 @@ SAME_TEMPO = 0.04  # relative, as in MIREX
 
 
 def audible_db(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N, M, F) as levels by Hz, whatever the filters sum to, at least `RANGE_DB` under the loudest."""
+    """Turn (N, M, F) into levels by Hz, whatever the filters sum to, at most `RANGE_DB` under the loudest."""
     gain_db = 20 * mel.filter_bank(mels_db.device).sum(1).clamp_min(1e-9).log10()[:, None]
     density_db = mels_db - gain_db
     return density_db.maximum(density_db.amax((1, 2), keepdim=True) - RANGE_DB)
 
 
 def novelty(mels_db: Tensor, mel: MelSettings, above_hz: float = 0.0) -> Tensor:
-    """(N, F): mean rise in dB over the bands above `above_hz`, from `RISE_S` before to each frame.
+    """Average the rise (N, F) in dB of bands above `above_hz`, from `RISE_S` before to each frame.
 
     Raises:
         ValueError: no band lies above `above_hz`.
@@ -53,7 +53,7 @@ def novelty(mels_db: Tensor, mel: MelSettings, above_hz: float = 0.0) -> Tensor:
 
 
 def onsets(rise: Tensor, frame_s: float) -> list[np.ndarray]:
-    """Times in seconds of the peaks of each row of `novelty` (N, F)."""
+    """Find the times in seconds of the peaks of each row of `novelty` (N, F)."""
     apart, local = max(round(APART_S / frame_s), 1), max(round(LOCAL_S / frame_s), 1)
     rows = rise[:, None]
     top = F.max_pool1d(rows, 2 * apart + 1, 1, apart)[:, 0]
@@ -66,19 +66,19 @@ def onsets(rise: Tensor, frame_s: float) -> list[np.ndarray]:
 
 
 def onset_rate(times_s: np.ndarray, duration_s: float) -> float:
-    """Onsets a second."""
+    """Count onsets a second."""
     return len(times_s) / duration_s
 
 
 def roll_share(times_s: np.ndarray) -> float:
-    """Share of intervals between onsets that are at most `ROLL_BELOW_S`; 0 with fewer than two onsets."""
+    """Return the share of intervals of at most `ROLL_BELOW_S`; 0 with fewer than two onsets."""
     return float((np.diff(times_s) <= ROLL_BELOW_S).mean()) if len(times_s) > 1 else 0.0
 
 
 def f1(
     found_s: Sequence[float] | np.ndarray, true_s: Sequence[float] | np.ndarray, tolerance_s: float
 ) -> float:
-    """F1 of two rising lists of times, each matched once within `tolerance_s`; 1 where both are empty."""
+    """Compute F1 of two rising lists of times, each matched once within `tolerance_s`; 1 for no times."""
     if not len(found_s) and not len(true_s):
         return 1.0
     i = j = hits = 0
@@ -94,14 +94,14 @@ def f1(
 
 
 def row_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson correlation of the rows of two tensors (N, ...), (N,); 0 where a row is constant."""
+    """Correlate the rows of two tensors (N, ...) by Pearson, (N,); 0 where a row is constant."""
     x, y = (t.flatten(1).double() - t.flatten(1).double().mean(1, keepdim=True) for t in (a, b))
     norm = x.norm(dim=1) * y.norm(dim=1)
     return ((x * y).sum(1) / norm.clamp_min(1e-9)).where(norm > 1e-9, 0.0)
 
 
 def tempo_bpm(rise: Tensor, frame_s: float) -> Tensor:
-    """(N,): the lag at which `novelty` (N, F) repeats best, weighted to usual tempi (Ellis 2007, eq. 7)."""
+    """Find the tempo (N,) at which `novelty` (N, F) repeats best, usual ones first (Ellis 2007, eq. 7)."""
     n_frames = rise.shape[1]
     centred = (rise - rise.mean(1, keepdim=True)).double()
     power = torch.fft.rfft(centred, 2 * n_frames).abs().square()
@@ -116,14 +116,14 @@ def tempo_bpm(rise: Tensor, frame_s: float) -> Tensor:
 
 
 def tempo_agrees(a_bpm: Tensor, b_bpm: Tensor) -> Tensor:
-    """(N,) 1 where two tempi are the same within 4 %, or one is twice the other; else 0."""
+    """Return 1 where two tempi are the same within 4 %, or one is twice the other, else 0: (N,)."""
     octaves = torch.log2(a_bpm / b_bpm).abs()
     off = torch.minimum(octaves, (octaves - 1).abs())
     return (off <= math.log2(1 + SAME_TEMPO)).double()
 
 
 def beats(rise: Tensor, bpm: Tensor, frame_s: float) -> list[np.ndarray]:
-    """Beat times in s of each row of `novelty` (N, F) at tempo (N,), by dynamic programming (Ellis 2007)."""
+    """Track beats in s of each row of `novelty` (N, F) at tempo (N,) by dynamic programming (Ellis 2007)."""
     n_clips, n_frames = rise.shape
     period = (60 / bpm.double() / frame_s).clamp(1, n_frames)
     strength = rise.double() / rise.double().std(1, keepdim=True).clamp_min(1e-9)

@@ -22,7 +22,7 @@ BASELINES = (UNTOUCHED, MATCHED_MEAN)
 
 
 def audible_floor_db(mel: MelSettings) -> Tensor:
-    """(n_mels, 1): in each band, 80 dB below the most that a full-scale sine reads there."""
+    """Return (n_mels, 1): in each band, 80 dB below the most that a full-scale sine reads there."""
     window = torch.hann_window if mel.window == "hann" else torch.hamming_window
     lobe = torch.fft.rfft(window(mel.n_fft)).abs()[:3] / 2
     sine = torch.cat([lobe.flip(0), lobe[1:]])[None, None]  # |STFT| around the bin of the sine
@@ -32,12 +32,12 @@ def audible_floor_db(mel: MelSettings) -> Tensor:
 
 
 def mean_abs_db(a_db: Tensor, b_db: Tensor) -> float:
-    """Mean |a - b| over bands and frames of two mels in dB (M, F)."""
+    """Average |a - b| over bands and frames of two mels in dB (M, F)."""
     return float((a_db - b_db).abs().mean())
 
 
 def matched_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
-    """The baseline that only equalises: each band of (M, F) moved by the genres' difference in mean dB (M,).
+    """Move each band of (M, F) by the genres' difference in mean dB (M,): the baseline that only equalises.
 
     The means come from training clips of both genres, never from the pair that is scored.
     """
@@ -45,12 +45,12 @@ def matched_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tens
 
 
 def without_band_means(mel_db: Tensor) -> Tensor:
-    """(M, F) with each band's mean over time taken out: what is left is rhythm, whatever the equaliser."""
+    """Take each band's mean over time out of (M, F): what is left is rhythm, whatever the equaliser."""
     return mel_db - mel_db.mean(1, keepdim=True)
 
 
 def correlation(a_db: Tensor, b_db: Tensor) -> float:
-    """Pearson correlation of two mels over all bands and frames; 0 where one of them is constant."""
+    """Correlate two mels over all bands and frames by Pearson; 0 where one of them is constant."""
     a, b = (x.double().flatten() - x.double().mean() for x in (a_db, b_db))
     norm = float(a.norm() * b.norm())
     return float(a @ b) / norm if norm > 1e-9 else 0.0

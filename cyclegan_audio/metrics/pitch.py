@@ -18,14 +18,14 @@ A4_HZ = 440.0
 
 
 def chroma(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N, M, F) dB to (N, 12, S): magnitude by pitch class (A first) in segments of `SEGMENT_S`."""
+    """Add up magnitude by pitch class (A first) in segments of `SEGMENT_S`: (N, M, F) dB to (N, 12, S)."""
     segment = max(round(SEGMENT_S / mel.frame_s), 1)
     magnitude = mel.db_to_mel(mels_db - mels_db.amax((1, 2), keepdim=True))
     return F.avg_pool1d(torch.matmul(pitch_classes(mel).to(magnitude), magnitude), segment)
 
 
 def pitch_classes(mel: MelSettings) -> Tensor:
-    """(12, M): how much each band belongs to each pitch class; 0 outside `CHROMA_HZ`."""
+    """Weigh how much each band belongs to each pitch class, (12, M); 0 outside `CHROMA_HZ`."""
     hz = mel.band_hz
     semitones = 12 * torch.log2(hz.clamp_min(1.0) / A4_HZ)
     distance = (semitones[None] - torch.arange(12)[:, None] + 6).remainder(12) - 6
@@ -34,7 +34,7 @@ def pitch_classes(mel: MelSettings) -> Tensor:
 
 
 def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N,): cosine of the two clips' chroma without their mean over pitch classes, weighted by loudness.
+    """Compare the chroma of two clips by cosine (N,), weighted by loudness, without the mean of a frame.
 
     1 for the same pitches whatever their timbre's brightness, about 0 for unrelated music.
     """
@@ -46,7 +46,7 @@ def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
 
 
 def bass_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N,): correlation of the levels below 250 Hz over bands and frames, each band's mean taken out."""
+    """Correlate the levels below 250 Hz over bands and frames, each band's mean taken out, (N,)."""
     low = mel.band_hz < BASS_BELOW_HZ
     parts = []
     for mels_db in (a_db, b_db):

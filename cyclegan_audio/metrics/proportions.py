@@ -12,7 +12,7 @@ ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few e
 
 
 def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Sequence[str]) -> Estimate:
-    """Mean of the shares of right verdicts in each class, with a 95 % interval.
+    """Average the shares of right verdicts in each class, with a 95 % interval.
 
     Wilson's interval (1927) in each class, with the number of clips divided by the design effect of tracks
     (Korn and Graubard 1998), joined by the method of variance estimates recovery (Newcombe 1998): it stays
@@ -42,7 +42,7 @@ def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Se
 
 
 def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
-    """Mean of values from 0 to 1 with Wilson's interval over groups: not without width at 0 or 1 either.
+    """Average values from 0 to 1, with Wilson's interval over groups, which has a width at 0 and 1 too.
 
     Args:
         values: one a clip, at least one: whether something holds, or how much of it.
@@ -55,7 +55,7 @@ def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
 
 
 def wilson(values: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]:
-    """Mean of at least one value from 0 to 1, and Wilson's bounds for the effective number of clips."""
+    """Average at least one value from 0 to 1, with Wilson's bounds for the effective number of clips."""
     p = float(values.mean())
     n = effective_number(values, tracks)
     centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
@@ -64,7 +64,7 @@ def wilson(values: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]
 
 
 def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
-    """How many clips drawn singly would give the mean of values from 0 to 1 the variance that it has.
+    """Estimate how many clips drawn singly would give the mean of values from 0 to 1 its variance.
 
     The clips divided by the design effect of tracks, and by what Student's t adds where there are few tracks
     to estimate it from (Korn and Graubard 1998). Where all values are the same, nothing can be estimated: the
@@ -82,7 +82,7 @@ def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
 
 
 def design_effect(values: np.ndarray, tracks: np.ndarray) -> float:
-    """How many times wider than clips drawn singly the variance of the mean is; 1 to clips a track."""
+    """Estimate how much larger than for single clips the variance of the mean is; 1 to clips a track."""
     _, member = np.unique(tracks, return_inverse=True)
     counts = np.bincount(member)
     p, n, k = values.mean(), len(values), len(counts)

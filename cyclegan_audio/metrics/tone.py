@@ -13,7 +13,7 @@ BANDWIDTH_DB = 50.0
 
 
 def band_energy(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N, M, F) dB to (N, M): each band's share of the clip's energy."""
+    """Compute each band's share of the clip's energy, (N, M, F) dB to (N, M)."""
     bank = mel.filter_bank(mels_db.device)
     bins = (bank.sum(1).square() / bank.square().sum(1).clamp_min(1e-20)).clamp_min(1.0)
     level = mel.db_to_mel(mels_db - mels_db.amax((1, 2), keepdim=True))
@@ -22,13 +22,13 @@ def band_energy(mels_db: Tensor, mel: MelSettings) -> Tensor:
 
 
 def roll_off_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N,): frequency below which 95 % of the clip's energy lies."""
+    """Find the frequency (N,) below which 95 % of the clip's energy lies."""
     reached = band_energy(mels_db, mel).cumsum(1) >= ROLL_OFF_SHARE
     return mel.band_hz.to(mels_db.device)[reached.double().argmax(1)]
 
 
 def bandwidth_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N,): highest band whose mean level is at most 50 dB under that of the loudest band."""
+    """Find the highest band (N,) in Hz whose mean level is at most 50 dB under that of the loudest band."""
     level_db = audible_db(mels_db, mel).mean(2)
     heard = level_db >= level_db.amax(1, keepdim=True) - BANDWIDTH_DB
     highest = len(mel.band_hz) - 1 - heard.flip(1).double().argmax(1)
@@ -36,13 +36,13 @@ def bandwidth_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
 
 
 def top_end_db(mels_db: Tensor, mel: MelSettings) -> Tensor:
-    """(N,): energy above 6 kHz against the whole clip's."""
+    """Compare the energy above 6 kHz with the whole clip's (N,), in dB."""
     high = (mel.band_hz >= HATS_ABOVE_HZ).to(mels_db.device)
     return 10 * band_energy(mels_db, mel)[:, high].sum(1).clamp_min(1e-12).log10()
 
 
 def filter_share(source_db: Tensor, fake_db: Tensor) -> Tensor:
-    """(N,): share of the change that the best gain by band, the same in every frame, explains.
+    """Compute the share (N,) of the change that the best gain by band, the same in every frame, explains.
 
     1 for an equaliser, also for no change at all; 0 for a change whose mean is 0 in every band.
     """

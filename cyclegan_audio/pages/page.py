@@ -19,12 +19,12 @@ TEMPLATE = "page.html.j2"
 
 
 def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
-    """The page as text, with everything that it shows and plays inside it; the verdict stands first."""
+    """Render the page as text, with everything that it shows and plays inside it; the verdict comes first."""
     return environment().get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
 
 
 def environment(package: str = PACKAGE) -> "Environment":
-    """Templates of a package of ours, which may extend `base.html.j2` of this one."""
+    """Load templates of one of our packages, which may extend `base.html.j2` of this one."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -39,7 +39,7 @@ def environment(package: str = PACKAGE) -> "Environment":
 
 
 def as_json(numbers: Mapping[str, Any]) -> str:
-    """Plain values as JSON text, with null for NaN and infinity, which JSON has not."""
+    """Write plain values as JSON text, with null for NaN and infinity, which JSON has not."""
     return json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n"
 
 
@@ -52,7 +52,7 @@ def _finite(value: Any) -> Any:
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """Bytes as a link that holds them."""
+    """Turn bytes into a link that holds them."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -62,14 +62,14 @@ class Section:
 
 
 def picture(figure: "Figure", alt: str, caption: str) -> Picture:
-    """A matplotlib figure as PNG."""
+    """Encode a matplotlib figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Picture(buffer.getvalue(), alt, caption)
 
 
 def sound(label: str, waveform: Tensor, rate: int, *, lossless: bool = False) -> Sound:
-    """A mono waveform (T,) as MP3, which every browser plays; as 16-bit WAV where MP3 lacks the sample rate.
+    """Encode a mono waveform (T,) as MP3, or as 16-bit WAV where MP3 lacks the sample rate.
 
     `lossless` takes 16-bit FLAC: three times the bytes, a twelfth of the time. A waveform that exceeds full
     scale is turned down whole rather than clipped.
