@@ -98,6 +98,8 @@ def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
     assert differences(piles(genre("lofi") + half), limits) == []
     (line,) = differences(piles(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits)
     assert line == "lofi is 100% mp3, x 100% opus; bring all files through the same codec"
+    (line,) = differences(piles(genre("a") + genre("b", codec="opus") + genre("trap", 2) + half[2:]), limits)
+    assert line.startswith("a is 100% mp3, b 100% opus;")  # in their order
     shown = differences(piles(half + genre("x", codec="aac")), limits)
     assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; bring all files through the same codec"]
 
