@@ -96,6 +96,40 @@ def test_principal_components_of_band_statistics() -> None:
     assert kernel_distance(embed(shuffled), embedded) > 1
 
 
+def test_kernel_distance_by_hand() -> None:
+    """The cubic kernel (x y / D + 1)^3 of two sets of two numbers each."""
+    a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [-1.0], [0.0]])
+    within_a, within_b = 1.0, (2 * (-1) ** 3 + 4 * 1) / 6
+    between = (1 + 1 + 1 + 27 + 0 + 1) / 6
+    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
+
+
+def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
+    """Two features of which one is constant: one component, whose spread is 1 at the clips fitted on."""
+    fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
+    embed = Principal(lambda mels: mels.flatten(1), fit)
+    assert embed.num_features == 1
+    found = embed(torch.tensor([[1.0, 3.0], [4.0, 3.0], [90.0, 3.0]])[..., None])[:, 0].abs()
+    assert found.tolist() == pytest.approx([1, 4, 5])
+    assert Principal(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "n_tracks", "words"),
+    [
+        (3, 3, "3 clips are too few, at least 4"),
+        (4, 1, "rough: 4 clips of 1 track,"),
+        (149, 8, "rough"),
+        (150, 7, "rough"),
+        (150, 8, ""),
+    ],
+)
+def test_how_many_clips_are_enough(n_clips: int, n_tracks: int, words: str) -> None:
+    said = too_few(n_clips, n_tracks)
+    assert words in said
+    assert bool(said) is bool(words)
+
+
 def test_few_clips_are_said() -> None:
     assert too_few(150, 8) == ""
     assert "rough: 16 clips of 2 tracks" in too_few(16, 2)

@@ -1,5 +1,7 @@
 """Bandwidth, roll-off, brightness and the copy check."""
 
+import math
+
 import pytest
 import torch
 
@@ -30,6 +32,40 @@ def test_energy_of_bands_sums_to_one_and_knows_no_level(any_mel: MelSettings) ->
     energy = band_energy(mel_db, any_mel)
     assert energy.sum().item() == pytest.approx(1, abs=1e-5)
     torch.testing.assert_close(energy, band_energy(mel_db - 30, any_mel))
+
+
+def flat(mel: MelSettings, *levels_db: tuple[int, float]) -> torch.Tensor:
+    """(1, M, 4): bands whose spectrum has these levels, the others next to nothing."""
+    density_db = torch.full((mel.n_mels,), -300.0)
+    for band, level_db in levels_db:
+        density_db[band] = level_db
+    return (density_db + 20 * mel.filter_bank().sum(1).log10())[None, :, None].expand(1, -1, 4)
+
+
+def test_energy_of_two_bands_by_hand(hifi: MelSettings) -> None:
+    """A band counts by its power times its bins: the squared sum of its weights over their squares' sum."""
+    low, high = 40, 110
+    bank = hifi.filter_bank()[[low, high]]
+    bins = (bank.sum(1).square() / bank.square().sum(1)).tolist()
+    parts = [bins[0] * 1.0, bins[1] * 0.1]  # -10 dB
+    mel_db = flat(hifi, (low, 0.0), (high, -10.0))
+    energy = band_energy(mel_db, hifi)[0]
+    assert energy[low].item() == pytest.approx(parts[0] / sum(parts), abs=1e-5)
+    assert energy[high].item() == pytest.approx(parts[1] / sum(parts), abs=1e-5)
+    assert top_end_db(mel_db, hifi).item() == pytest.approx(10 * math.log10(parts[1] / sum(parts)), abs=1e-3)
+    for share, band in ((0.94, high), (0.96, low)):
+        level_db = 10 * math.log10(bins[0] / bins[1] * (1 - share) / share)
+        found = roll_off_hz(flat(hifi, (low, 0.0), (high, level_db)), hifi).item()
+        assert found == pytest.approx(float(hifi.band_hz[band]))
+
+
+@pytest.mark.parametrize(("level_db", "is_heard"), [(-49.9, True), (-50.1, False)])
+def test_content_ends_50_db_under_the_loudest_band(
+    hifi: MelSettings, level_db: float, is_heard: bool
+) -> None:
+    found = bandwidth_hz(flat(hifi, (30, 0.0), (100, level_db)), hifi).item()
+    assert found == pytest.approx(float(hifi.band_hz[100 if is_heard else 30]))
+    assert bandwidth_hz(flat(hifi, (127, 0.0)), hifi).item() == pytest.approx(float(hifi.band_hz[127]))
 
 
 def test_an_equaliser_is_all_filter_new_events_are_not() -> None:
