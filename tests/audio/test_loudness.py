@@ -70,13 +70,14 @@ def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_gr
     assert sizes[0] == sizes[1]
 
 
+@pytest.mark.parametrize("level", [1.0, 0.995, 0.99])
 @pytest.mark.parametrize(("below_db", "is_heard"), [(12.775, True), (12.80, False)])
-def test_the_relative_gate_lies_at_ten_below_the_mean_to_a_hundredth(below_db, is_heard):
-    tone = torch.cos(torch.arange(8000 * 40) * math.tau / 8)[None]  # a mean of (1 + q) / 2 has its gate at
-    quiet = tone * 10 ** (-below_db / 20)  # a twentieth: q = 1 / 19, or 12.788 dB
+def test_the_relative_gate_lies_at_ten_below_the_mean_to_a_hundredth(level, below_db, is_heard):
+    tone = level * torch.cos(torch.arange(8000 * 40) * math.tau / 8)[None]  # a mean of (1 + q) / 2 has its
+    quiet = tone * 10 ** (-below_db / 20)  # gate at a twentieth of 1 + q: q = 1 / 19, or 12.788 dB
     both = lufs(torch.cat([tone, quiet], 1), 8000)
     mean_db = 10 * math.log10((1 + 10 ** (-below_db / 10)) / 2)
-    assert both - lufs(tone, 8000) == pytest.approx(mean_db if is_heard else 0, abs=0.02)
+    assert both - lufs(tone, 8000) == pytest.approx(mean_db if is_heard else 0, abs=0.03)
 
 
 @pytest.mark.parametrize("hz", [20, 40, 100, 2000, 10_000])

@@ -133,6 +133,12 @@ def test_without_a_beat_clips_follow_each_other_with_a_reason(
     assert spans == [(skip_s + 4.0 * number, 4.0, beats.UNSTEADY) for number in range(count)]
 
 
+def test_two_downbeats_are_a_bar(marked, monkeypatch):
+    monkeypatch.setattr(beats, "downbeats_s", lambda mono: np.array([1.0, 3.0]))
+    (span,) = beats.bar_spans(marked(6), 2.0, None, 0.0, 0.0)
+    assert span == (1.0, 2.0, "")
+
+
 def test_where_all_beats_sound_alike_the_chord_tells_the_bar():
     """Equal clicks on all beats; every fourth changes the chord, the second of them first."""
     sound, time_s = drums(24)[: 24 * RATE] * 0, np.arange(24 * RATE) / RATE

@@ -123,6 +123,21 @@ def test_three_equal_words_make_a_candidate(n_equal, repeats):
     assert bool(NearDuplicates().find(pair_of(one, other))) is repeats
 
 
+@pytest.mark.parametrize(("n_others", "repeats"), [(7, True), (8, False)])
+def test_only_the_eight_clips_with_most_words_in_common_are_compared(n_others, repeats):
+    """Others have four words of the last clip, and its copy, with a bit more or less a word, has three."""
+    last = random_words(5)
+    copy = last.copy()
+    copy[3:] ^= 1
+    clips = [Printed("copy", "0", 0.0, 4.0, to_text(copy)), Printed("last", "9", 0.0, 4.0, to_text(last))]
+    for number in range(n_others):
+        other = random_words(100 + number)
+        place = 10 + 4 * number
+        other[place : place + 4] = last[place : place + 4]
+        clips.append(Printed(f"{number}", f"1 {number}", 0.0, 4.0, to_text(other)))
+    assert NearDuplicates().find(clips) == ({"last"} if repeats else set())
+
+
 @pytest.mark.parametrize(
     ("contents", "shift", "start_s", "repeats"),
     [
