@@ -95,6 +95,7 @@ def test_gradient_penalty_looks_between_real_and_fake():
     disc = Spy(1.0, 0.0)
     real, fake = torch.full((64, 1, 1, 2), 3.0), torch.full((64, 1, 1, 2), 1.0)
     WassersteinGP(10.0).penalty(disc, real, fake, Draws(0))
+    assert disc.seen.shape == real.shape
     share = (disc.seen - 1) / 2
     assert torch.equal(share[..., 0], share[..., 1])  # one place a sample
     assert 0 <= float(share.min()) < 0.1
