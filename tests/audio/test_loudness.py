@@ -82,8 +82,8 @@ def test_the_relative_gate_lies_at_ten_below_the_mean_to_a_hundredth(level, belo
 
 @pytest.mark.parametrize("hz", [20, 40, 100, 2000, 10_000])
 def test_tones_weigh_what_the_standard_says(hz):
-    found = [lufs(torch.sin(f * math.tau * torch.arange(96_000) / 48_000)[None], 48_000) for f in (hz, 1000)]
-    assert found[0] - found[1] == pytest.approx(weight_db(hz) - weight_db(1000), abs=0.03)
+    actual = [lufs(torch.sin(f * math.tau * torch.arange(96_000) / 48_000)[None], 48_000) for f in (hz, 1000)]
+    assert actual[0] - actual[1] == pytest.approx(weight_db(hz) - weight_db(1000), abs=0.03)
 
 
 def weight_db(hz: float) -> float:

@@ -30,7 +30,7 @@ def test_groups_make_the_product_of_the_whole_matrix(n_rows, n_columns):
 def test_magnitudes_of_any_number_of_frames(n_frames):
     frames, window = torch.randn(n_frames, 16), torch.hann_window(16)
     bank = banded(8, 9)
-    found = mel_magnitudes(frames, window, 1e-2, band_groups(bank))
+    actual = mel_magnitudes(frames, window, 1e-2, band_groups(bank))
     spectrum = torch.fft.rfft(frames.double() * window.double())
     expected = bank.double() @ (spectrum.abs().square() + 1e-2).sqrt().T
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-4, atol=1e-4)

@@ -148,15 +148,15 @@ def test_where_all_beats_sound_alike_the_chord_tells_the_bar():
     click = np.random.default_rng(0).normal(0, 0.3, RATE // 5) * np.exp(-np.arange(RATE // 5) / RATE / 0.01)
     for at_s in np.arange(FIRST_S, 23.7, 60 / BPM):
         sound[round(at_s * RATE) :][: RATE // 5] += click
-    found = beats.downbeats_s(sound.astype(np.float32))
-    assert len(found) >= 9
-    assert from_bars(found - 60 / BPM).max() < 0.06
+    actual = beats.downbeats_s(sound.astype(np.float32))
+    assert len(actual) >= 9
+    assert from_bars(actual - 60 / BPM).max() < 0.06
 
 
 def test_downbeats_end_with_the_last_whole_bar():
-    found = beats.downbeats_s(drums(21).astype(np.float32))
-    assert np.diff(found)[1:] == pytest.approx([BAR_S] * (len(found) - 2), abs=0.05)
-    assert 21 - BAR_S < found[-1] <= 21
+    actual = beats.downbeats_s(drums(21).astype(np.float32))
+    assert np.diff(actual)[1:] == pytest.approx([BAR_S] * (len(actual) - 2), abs=0.05)
+    assert 21 - BAR_S < actual[-1] <= 21
     assert len(beats.downbeats_s(np.zeros(2047, np.float32))) == 0
     assert len(beats.downbeats_s(drums(4).astype(np.float32)[: 4 * RATE])) == 0  # under eight beats
 

@@ -105,8 +105,8 @@ def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
 
 
 def test_the_table_shows_every_number_in_its_unit():
-    found = piles([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
-    assert pile_rows(found) == [
+    actual = piles([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
+    assert pile_rows(actual) == [
         ["clips", "30", "3"],
         ["minutes of music", "2.0", "0.2"],
         ["median length of a file (s)", "8", "6"],

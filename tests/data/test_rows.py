@@ -23,8 +23,8 @@ def record(
     return TrackRecord(**values | changes)
 
 
-def dropped_at(found: list[dict], reason: str) -> list[float]:
-    return [row["start_s"] for row in found if row["reason"] == reason]
+def dropped_at(actual: list[dict], reason: str) -> list[float]:
+    return [row["start_s"] for row in actual if row["reason"] == reason]
 
 
 def test_songs_that_lost_most_clips_to_screening():
@@ -51,7 +51,7 @@ def test_a_row_holds_what_is_known_of_its_clip():
         {"start_s": 5.0, "reason": "silence", "index": -1},
         {"start_s": 6.0, "reason": "", "index": 1},
     ]
-    found = manifest_rows(
+    actual = manifest_rows(
         [
             record(clips=clips, facts={"codec": "flac"}),
             record("d", clips=[], reason="too short", duration_s=0.5),
@@ -61,15 +61,15 @@ def test_a_row_holds_what_is_known_of_its_clip():
         dropped={"lofi-c-000006000": "near-duplicate"},
     )
     keys = ("clip_id", "start_s", "duration_s", "index", "kept", "reason", "split", "track")
-    assert [tuple(row[key] for key in keys) for row in found] == [
+    assert [tuple(row[key] for key in keys) for row in actual] == [
         ("lofi-c-000001500", 1.5, 3.5, 0, True, "", "train", "lofi-c"),
         ("lofi-c-000005000", 5.0, 2.0, -1, False, "silence", "", "lofi-c"),
         ("lofi-c-000006000", 6.0, 2.0, -1, False, "near-duplicate", "", "lofi-c"),
         ("lofi-d-000000000", 0.0, 0.5, -1, False, "too short", "", "lofi-d"),
     ]
-    assert found[0]["level_db"] == -12.0
-    assert found[0]["codec"] == "flac"
-    assert found[0]["score"] is None
+    assert actual[0]["level_db"] == -12.0
+    assert actual[0]["codec"] == "flac"
+    assert actual[0]["score"] is None
 
 
 def test_what_stands_for_a_track():
@@ -86,8 +86,8 @@ def test_what_stands_for_a_track():
     assert split_kinds(songs, auto, "track") == {"lofi": "block", "trap": "track"}
     assert split_kinds(songs, auto, "random") == {"lofi": "block", "trap": "random"}
     assert split_kinds(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
-    found = manifest_rows(two, 1.0, SplitSettings(by="random"))
-    assert [row["track"] for row in found] == [row["clip_id"] for row in found]
+    actual = manifest_rows(two, 1.0, SplitSettings(by="random"))
+    assert [row["track"] for row in actual] == [row["clip_id"] for row in actual]
 
 
 @pytest.mark.parametrize(
@@ -101,24 +101,24 @@ def test_what_stands_for_a_track():
 )
 def test_blocks_are_whole_clips_and_at_least_ten(n_clips, clip_s, block_s, expected_s):
     split = SplitSettings(by="block", block_s=block_s)
-    found = manifest_rows([record(n_clips=n_clips, step_s=clip_s)], clip_s, split)
-    for row in found:
+    actual = manifest_rows([record(n_clips=n_clips, step_s=clip_s)], clip_s, split)
+    for row in actual:
         assert row["track"] == f"lofi-c.{int(row['start_s'] // expected_s):04d}"
 
 
 def test_all_files_of_a_genre_make_its_ten_blocks():
-    found = manifest_rows([record("c", 20), record("d", 30), record("e", 9, "trap")], 1.0, BLOCKS)
-    assert {row["track"] for row in found if row["content"] == "c"} == {f"lofi-c.{n:04d}" for n in range(4)}
-    assert {row["track"] for row in found if row["content"] == "d"} == {f"lofi-d.{n:04d}" for n in range(6)}
+    actual = manifest_rows([record("c", 20), record("d", 30), record("e", 9, "trap")], 1.0, BLOCKS)
+    assert {row["track"] for row in actual if row["content"] == "c"} == {f"lofi-c.{n:04d}" for n in range(4)}
+    assert {row["track"] for row in actual if row["content"] == "d"} == {f"lofi-d.{n:04d}" for n in range(6)}
 
 
 def test_clips_beside_a_held_out_block_are_dropped_by_rank():
     assert sorted(range(10), key=lambda n: draw(f"c.{n:04d}", 19))[::9] == [2, 3]
-    found = manifest_rows([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
-    assert dropped_at(found, GUARD) == [28, 29, 45, 46, 60, 61]  # val gives way to test, train to both
-    splits = {row["start_s"]: row["split"] for row in found}
+    actual = manifest_rows([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
+    assert dropped_at(actual, GUARD) == [28, 29, 45, 46, 60, 61]  # val gives way to test, train to both
+    splits = {row["start_s"]: row["split"] for row in actual}
     assert [splits[s] for s in (27, 30, 44, 47, 59, 62)] == ["train", "test", "test", "val", "val", "train"]
-    assert all(row["index"] == -1 and not row["kept"] for row in found if row["reason"])
+    assert all(row["index"] == -1 and not row["kept"] for row in actual if row["reason"])
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dr
 def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val, test):
     songs = [record(f"song {number}") for number in range(10)]
     split = SplitSettings(by="track", max_clips=max_clips, test_clips=test_clips, seed=3)
-    found = manifest_rows(songs, 1.0, split)
+    actual = manifest_rows(songs, 1.0, split)
     whole = manifest_rows(songs, 1.0, SplitSettings(by="track", seed=3))
     for name, count in (("train", train), ("val", val), ("test", test)):
-        own = [row for row in whole if row["split"] == name]
-        own.sort(key=lambda row: draw(f"{row['content']}:{row['start_s']}", 3))
-        expected = {row["clip_id"] for row in own[:count]}
-        assert {row["clip_id"] for row in found if row["split"] == name} == expected
+        in_split = [row for row in whole if row["split"] == name]
+        in_split.sort(key=lambda row: draw(f"{row['content']}:{row['start_s']}", 3))
+        expected = {row["clip_id"] for row in in_split[:count]}
+        assert {row["clip_id"] for row in actual if row["split"] == name} == expected
         assert len(expected) == count
-    assert {row["reason"] for row in found if not row["kept"]} <= {NOT_DRAWN}
+    assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_DRAWN}

@@ -93,8 +93,8 @@ def test_counts_by_genre_reason_and_split():
     ],
 )
 def test_large_and_no_shares(n, share, expected):
-    found = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings(val=share, test=share)))
-    assert (found["train"], found["val"], found["test"]) == expected
+    actual = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings(val=share, test=share)))
+    assert (actual["train"], actual["val"], actual["test"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_contents_that_an_earlier_genre_holds_count_for_the_shares():
     for shared, expected in ((held_out, (8, 1, 1)), (trained, (12, 2, 2))):
         trap = tracks_of("trap", range(8)) + [Track(f"as {t.track}", "trap", t.content) for t in shared]
         after = assign_splits(lofi + trap, SplitSettings())
-        found = sizes({t.track: after[t.track] for t in trap})
-        assert (found["train"], found["val"], found["test"]) == expected
+        actual = sizes({t.track: after[t.track] for t in trap})
+        assert (actual["train"], actual["val"], actual["test"]) == expected
 
 
 def test_defaults_are_those_of_the_configuration():

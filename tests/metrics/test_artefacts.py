@@ -82,28 +82,28 @@ def test_the_ends_of_noise_are_no_clicks():
     assert find_clicks(noise, 44100).sum() == 0
 
 
-@pytest.mark.parametrize(("height", "found"), [(0.0009, []), (0.0011, [500]), (-0.01, [500])])
-def test_a_click_is_a_step_of_two_thousandths(height: float, found: list[int]) -> None:
+@pytest.mark.parametrize(("height", "actual"), [(0.0009, []), (0.0011, [500]), (-0.01, [500])])
+def test_a_click_is_a_step_of_two_thousandths(height: float, actual: list[int]) -> None:
     """One sample off: a second difference of twice its height, and of once its height on both sides."""
     wave = torch.zeros(1, 1000)
     wave[0, 500] = height
-    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == found
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == actual
 
 
-@pytest.mark.parametrize(("height", "found"), [(0.17, 0), (0.19, 1)])
-def test_a_click_is_ten_times_what_surrounds_it(height: float, found: int) -> None:
+@pytest.mark.parametrize(("height", "actual"), [(0.17, 0), (0.19, 1)])
+def test_a_click_is_ten_times_what_surrounds_it(height: float, actual: int) -> None:
     """The second difference of 0.01 in turns is 0.04; a click of h adds 2 h: more than 0.4 from 0.18."""
     wave = 0.01 * torch.tensor([1.0, -1.0]).repeat(1000)[None]
     wave[0, 1000] += height
-    assert int(find_clicks(wave, 44100).sum()) == found
-    assert clicks_per_s(wave, 44100).item() == pytest.approx(found * 22.05)
+    assert int(find_clicks(wave, 44100).sum()) == actual
+    assert clicks_per_s(wave, 44100).item() == pytest.approx(actual * 22.05)
 
 
-@pytest.mark.parametrize(("apart", "found"), [(131, [500]), (134, [500, 634])])
-def test_of_clicks_within_3_ms_the_largest_counts(apart: int, found: list[int]) -> None:
+@pytest.mark.parametrize(("apart", "actual"), [(131, [500]), (134, [500, 634])])
+def test_of_clicks_within_3_ms_the_largest_counts(apart: int, actual: list[int]) -> None:
     wave = torch.zeros(1, 1500)
     wave[0, 500], wave[0, 500 + apart] = 0.2, 0.1
-    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == found
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == actual
 
 
 def test_seams_by_hand() -> None:

@@ -109,8 +109,8 @@ def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
     embed = Principal(lambda mels: mels.flatten(1), fit)
     assert embed.num_features == 1
-    found = embed(torch.tensor([[1.0, 3.0], [4.0, 3.0], [90.0, 3.0]])[..., None])[:, 0].abs()
-    assert found.tolist() == pytest.approx([1, 4, 5])
+    actual = embed(torch.tensor([[1.0, 3.0], [4.0, 3.0], [90.0, 3.0]])[..., None])[:, 0].abs()
+    assert actual.tolist() == pytest.approx([1, 4, 5])
     assert Principal(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
 
 
@@ -125,9 +125,9 @@ def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
     ],
 )
 def test_how_many_clips_are_enough(n_clips: int, n_tracks: int, words: str) -> None:
-    said = too_few(n_clips, n_tracks)
-    assert words in said
-    assert bool(said) is bool(words)
+    warning = too_few(n_clips, n_tracks)
+    assert words in warning
+    assert bool(warning) is bool(words)
 
 
 def test_few_clips_are_said() -> None:

@@ -74,9 +74,9 @@ def test_modulation_by_hand() -> None:
         (16.0, None),
     ):
         x = 7 + 3 * torch.cos(math.tau * hz * time_s)[None, None]
-        found = [float(band) for band in modulation_log_power(x, 0.02)]
+        actual = [float(band) for band in modulation_log_power(x, 0.02)]
         expected = [math.log(2.25) if n == octave else nothing for n in range(4)]
-        assert found == pytest.approx(expected, abs=1e-2)
+        assert actual == pytest.approx(expected, abs=1e-2)
 
 
 def test_standardised_clips_end_at_three() -> None:
@@ -92,10 +92,10 @@ def test_convolutions_layer_by_layer() -> None:
     torch.manual_seed(0)
     net = Convolutions(13, NetSettings(widths=(4, 6, 5))).eval()
     net.norm.running_var.fill_(0.0004)
-    seen = torch.randn(2, 13, 9)
+    inputs = torch.randn(2, 13, 9)
     with torch.no_grad():
         x = torch.zeros(2, 14, 10, dtype=torch.float64)
-        x[:, :13, :9] = seen.double() / math.sqrt(1 + 1e-5)
+        x[:, :13, :9] = inputs.double() / math.sqrt(1 + 1e-5)
         x = torch.stack([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
         convs = [layer.weight.double() for layer in net.layers if isinstance(layer, nn.Conv2d)]
         for weight, stride in zip(convs, ((1, 1), (2, 2), (2, 1)), strict=True):
@@ -103,9 +103,9 @@ def test_convolutions_layer_by_layer() -> None:
         assert x.shape == (2, 5, 2, 3)
         moments = [x.mean(-1), (x.var(-1, correction=0) + 1e-5).sqrt(), x.amax(-1)]
         expected = torch.cat([part.flatten(1) for part in moments], 1) / math.sqrt(0.0004 + 1e-5)
-        found = net.features(seen).double()
+        actual = net.features(inputs).double()
     assert float(expected.max()) > 4
-    torch.testing.assert_close(found, expected.clamp(-4, 4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(actual, expected.clamp(-4, 4), atol=1e-3, rtol=0)
 
 
 def test_statistics_are_standardised_as_taught_and_clipped_at_four() -> None:
@@ -113,8 +113,8 @@ def test_statistics_are_standardised_as_taught_and_clipped_at_four() -> None:
     net.standardise_by(torch.tensor([[[0.0, 5.0], [2.0, 5.0]], [[4.0, 5.0], [6.0, 5.0]]]))
     assert net.mean.tolist() == [3, 5]
     assert net.scale.tolist() == pytest.approx([math.sqrt(5), 1e-6])
-    seen = torch.tensor([[3 + 2 * math.sqrt(5), 5.0], [100.0, 4.0]])
-    assert net.features(seen).flatten().tolist() == pytest.approx([2, 0, 4, -4])
+    inputs = torch.tensor([[3 + 2 * math.sqrt(5), 5.0], [100.0, 4.0]])
+    assert net.features(inputs).flatten().tolist() == pytest.approx([2, 0, 4, -4])
 
 
 @pytest.mark.parametrize(("frame_s", "pool"), [(0.0116, 2), (0.0213, 1), (0.005, 4), (0.03, 1), (0.06, 1)])

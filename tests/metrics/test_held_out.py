@@ -148,10 +148,10 @@ def test_signs_by_hand():
     b[..., ::4, ::4] += 1  # nothing but a checkerboard
     clips = {"real_a": a, "real_b": b, "fake_b": a + 1 + 0.5 * (a - 1)}
     apart = ((5 + 1 / 16) + (3 + 1 / 16)) / 2
-    found = held_out_signs(clips)
-    assert found["moved_ab"] == pytest.approx((0.5 + 1.5) / 2 / apart)
-    assert found["variety_ab"] == pytest.approx(1.5)
-    assert found["checkerboard_ab"] == pytest.approx(0, abs=1e-6)
+    actual = held_out_signs(clips)
+    assert actual["moved_ab"] == pytest.approx((0.5 + 1.5) / 2 / apart)
+    assert actual["variety_ab"] == pytest.approx(1.5)
+    assert actual["checkerboard_ab"] == pytest.approx(0, abs=1e-6)
     assert held_out_signs(clips | {"fake_b": b})["checkerboard_ab"] == pytest.approx(1)
     one = {name: mels[:1] for name, mels in clips.items()}
     assert held_out_signs(one)["variety_ab"] == 1

@@ -50,14 +50,14 @@ def test_errors_of_two_samples_add_up_and_the_fewer_tracks_give_the_degrees() ->
     ],
 )
 def test_what_stands_for_a_track(tracks: str, left_out: list[list[int]]) -> None:
-    seen: list[list[int]] = []
+    inputs: list[list[int]] = []
 
     def watched(rows: list[np.ndarray]) -> np.ndarray:
-        seen.append(rows[0].tolist())
+        inputs.append(rows[0].tolist())
         return np.array([VALUES[rows[0]].mean()])
 
     (value,) = jackknife(watched, [list(tracks)])
-    assert seen == [[0, 1, 2, 3], *left_out]
+    assert inputs == [[0, 1, 2, 3], *left_out]
     assert value.groups == len(set(tracks))
 
 

@@ -122,7 +122,7 @@ def test_beats_of_pulses_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rise", "found"),
+    ("rise", "actual"),
     [
         (pulses(100, 102), [1.02]),  # too near: two frames make one, the larger
         (pulses(100, 103), [1.0, 1.03]),
@@ -130,10 +130,10 @@ def test_beats_of_pulses_by_hand() -> None:
         (pulses(100, 200, height=1.2), [1.0, 2.0]),
     ],
 )
-def test_peaks_by_hand(rise: Tensor, found: list[float]) -> None:
+def test_peaks_by_hand(rise: Tensor, actual: list[float]) -> None:
     rise = rise.clone()
     rise[0, 102] *= 1.1
-    assert onsets(rise, 0.01)[0].tolist() == pytest.approx(found)
+    assert onsets(rise, 0.01)[0].tolist() == pytest.approx(actual)
 
 
 def test_peaks_stand_out_from_what_is_usual_around_and_a_flat_top_counts_once() -> None:

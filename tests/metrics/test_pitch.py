@@ -79,10 +79,10 @@ def test_chroma_by_hand(hifi: MelSettings) -> None:
     band = int((hifi.band_hz - 880).abs().argmin())
     mels_db[0, band] = -20.0
     mels_db[0, band, 17:34] = -40.0
-    found = chroma(mels_db, hifi)
-    assert found.shape == (1, 12, 2)
+    actual = chroma(mels_db, hifi)
+    assert actual.shape == (1, 12, 2)
     expected = pitch_classes(hifi)[:, band, None] * torch.tensor([[1.0, 0.1]])
-    torch.testing.assert_close(found[0], expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(actual[0], expected, atol=1e-3, rtol=0)
 
 
 def test_loud_moments_count_more(hifi: MelSettings) -> None:

@@ -55,16 +55,16 @@ def test_energy_of_two_bands_by_hand(hifi: MelSettings) -> None:
     assert top_end_db(mel_db, hifi).item() == pytest.approx(10 * math.log10(parts[1] / sum(parts)), abs=1e-3)
     for share, band in ((0.94, high), (0.96, low)):
         level_db = 10 * math.log10(bins[0] / bins[1] * (1 - share) / share)
-        found = roll_off_hz(flat(hifi, (low, 0.0), (high, level_db)), hifi).item()
-        assert found == pytest.approx(float(hifi.band_hz[band]))
+        actual = roll_off_hz(flat(hifi, (low, 0.0), (high, level_db)), hifi).item()
+        assert actual == pytest.approx(float(hifi.band_hz[band]))
 
 
 @pytest.mark.parametrize(("level_db", "is_heard"), [(-49.9, True), (-50.1, False)])
 def test_content_ends_50_db_under_the_loudest_band(
     hifi: MelSettings, level_db: float, is_heard: bool
 ) -> None:
-    found = bandwidth_hz(flat(hifi, (30, 0.0), (100, level_db)), hifi).item()
-    assert found == pytest.approx(float(hifi.band_hz[100 if is_heard else 30]))
+    actual = bandwidth_hz(flat(hifi, (30, 0.0), (100, level_db)), hifi).item()
+    assert actual == pytest.approx(float(hifi.band_hz[100 if is_heard else 30]))
     assert bandwidth_hz(flat(hifi, (127, 0.0)), hifi).item() == pytest.approx(float(hifi.band_hz[127]))
 
 

@@ -55,21 +55,21 @@ def test_noise_falls_to_nothing_over_the_run():
 
 
 def test_noise_differs_by_seed_and_by_call_and_both_mels_get_it():
-    seen = []
+    judged = []
 
     def watched(network, *inputs):
-        seen.extend(inputs)
+        judged.extend(inputs)
         return [network(x) for x in inputs]
 
     for judging in (Judging(LeastSquares(), noise=0.4), Judging(LeastSquares(), noise=0.4, seed=1)):
         judging.discriminator(Sum(), REAL, FAKE, watched)
-    noise = [mel - plain for mel, plain in zip(seen, (REAL, FAKE, REAL, FAKE), strict=True)]
+    noise = [mel - plain for mel, plain in zip(judged, (REAL, FAKE, REAL, FAKE), strict=True)]
     assert all(float(one.abs().max()) > 0.1 for one in noise)
     assert not torch.allclose(noise[0], noise[1])
     assert not torch.allclose(noise[0], noise[2])
     again = Judging(LeastSquares(), noise=0.4, seed=0)
     again.discriminator(Sum(), REAL, FAKE, watched)
-    assert torch.equal(seen[4], seen[0])
+    assert torch.equal(judged[4], judged[0])
 
 
 def test_without_options_the_mels_go_in_as_they_are():

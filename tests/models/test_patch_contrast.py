@@ -52,9 +52,9 @@ def test_gradients_reach_the_translation_and_the_heads_but_not_the_source():
 
 
 def test_heads_begin_as_in_the_paper_and_end_at_the_features():
-    made = PatchContrast({"one": 64, "two": 128}, 256, 16, 0.07)
+    contrast_loss = PatchContrast({"one": 64, "two": 128}, 256, 16, 0.07)
     for name, width in (("one", 64), ("two", 128)):
-        first, _, second = made.heads[name]
+        first, _, second = contrast_loss.heads[name]
         assert (first.weight.shape, second.weight.shape) == ((256, width), (256, 256))
         for layer in (first, second):
             assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
@@ -64,16 +64,16 @@ def test_heads_begin_as_in_the_paper_and_end_at_the_features():
 
 def test_the_loss_by_hand_at_all_places():
     """One layer with heads that do nothing: patches at right angles, of which two change places."""
-    made = PatchContrast({"one": 4}, 4, 4, 0.5)
-    for layer in made.heads["one"]:
+    contrast_loss = PatchContrast({"one": 4}, 4, 4, 0.5)
+    for layer in contrast_loss.heads["one"]:
         if isinstance(layer, nn.Linear):
             nn.init.eye_(layer.weight)
     source = 3 * torch.eye(4).view(1, 4, 2, 2)  # of unit length once projected
     swapped = source.flatten(2)[:, :, [1, 0, 2, 3]].view_as(source)
     one_place = math.log(math.exp(2) + 3)
-    assert float(made({"one": source}, {"one": source}).detach()) == pytest.approx(one_place - 2)
+    assert float(contrast_loss({"one": source}, {"one": source}).detach()) == pytest.approx(one_place - 2)
     expected = (2 * one_place + 2 * (one_place - 2)) / 4
-    assert float(made({"one": source}, {"one": swapped}).detach()) == pytest.approx(expected)
+    assert float(contrast_loss({"one": source}, {"one": swapped}).detach()) == pytest.approx(expected)
 
 
 def test_places_are_drawn_without_repeats_as_the_seed_says():

@@ -34,8 +34,8 @@ def test_a_change_on_the_scale_becomes_one_in_decibels():
     """A tenth of [-1, 1] is 6.5 dB of the 130 from -100 to 30."""
     windows_db = torch.full((2, 128, 8), -40.0)
     for amount, expected in ((1.0, -6.5), (0.5, -3.25), (0.0, 0.0)):
-        found = change_of(amount=amount)(windows_db)
-        torch.testing.assert_close(found, torch.full((2, 128, 8), expected), rtol=0, atol=1e-4)
+        actual = change_of(amount=amount)(windows_db)
+        torch.testing.assert_close(actual, torch.full((2, 128, 8), expected), rtol=0, atol=1e-4)
     narrow = change_of(range_db=(-60.0, -20.0))(windows_db)
     torch.testing.assert_close(narrow, torch.full((2, 128, 8), -2.0), rtol=0, atol=1e-4)
     with pytest.raises(UserError, match="not finite"):
@@ -44,24 +44,24 @@ def test_a_change_on_the_scale_becomes_one_in_decibels():
 
 def test_a_change_is_added_and_leaves_digital_silence():
     source_db = torch.tensor([[-100.0, -99.99, -40.0], [-100.0, -100.0, -99.0]])
-    found = change_of().apply(source_db, torch.full((2, 3), -5.0))
-    torch.testing.assert_close(found, torch.tensor([[-100.0, -100.0, -45.0], [-100.0, -100.0, -100.0]]))
+    actual = change_of().apply(source_db, torch.full((2, 3), -5.0))
+    torch.testing.assert_close(actual, torch.tensor([[-100.0, -100.0, -45.0], [-100.0, -100.0, -100.0]]))
     louder = change_of().apply(source_db, torch.full((2, 3), 5.0))
     torch.testing.assert_close(louder, torch.tensor([[-100.0, -94.99, -35.0], [-100.0, -95.0, -94.0]]))
 
 
 def test_the_generator_gets_the_matched_level_without_the_bands_above():
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
     match = Match(loudness_lufs=-14.0, cutoff_hz=2000.0)
-    change = change_of(lambda x: seen.append(x) or x.clone(), match=match, mid_lufs=-20.0)
+    change = change_of(lambda x: inputs.append(x) or x.clone(), match=match, mid_lufs=-20.0)
     change(torch.full((1, 128, 8), -41.0))
     above = change.mel.band_hz > 2000
-    assert seen[0][0, 0, above].unique().tolist() == [-1]
-    torch.testing.assert_close(seen[0][0, 0, ~above].unique(), torch.tensor([0.0]), rtol=0, atol=1e-6)
+    assert inputs[0][0, 0, above].unique().tolist() == [-1]
+    torch.testing.assert_close(inputs[0][0, 0, ~above].unique(), torch.tensor([0.0]), rtol=0, atol=1e-6)
     change = change_of(lambda x: x + 0.1, match=match)
-    found = change(torch.full((1, 128, 8), -41.0))[0]
-    assert found[above].eq(0).all()
-    torch.testing.assert_close(found[~above], torch.full_like(found[~above], 6.5), rtol=0, atol=1e-4)
+    actual = change(torch.full((1, 128, 8), -41.0))[0]
+    assert actual[above].eq(0).all()
+    torch.testing.assert_close(actual[~above], torch.full_like(actual[~above], 6.5), rtol=0, atol=1e-4)
 
 
 def test_a_range_that_nobody_knows_follows_what_was_heard_and_ignores_silence():
@@ -112,24 +112,26 @@ def test_windows_with_the_statistics_of_the_piece_are_longer_and_share_less():
 @pytest.mark.parametrize(("n_frames", "heard"), [(3, 8), (8, 8), (9, 12), (12, 12)])
 def test_a_short_piece_is_one_window_of_what_sounds(n_frames, heard):
     """Sixteen frames in all, as many as the shortest window has."""
-    seen: list[Tensor] = []
-    change = change_of(lambda x: seen.append(x) or x - 0.1, is_short=True)
+    inputs: list[Tensor] = []
+    change = change_of(lambda x: inputs.append(x) or x - 0.1, is_short=True)
     assert change.length == 12 * 8
     whole_db = torch.full((128, 16), -40.0)
     whole_db[:, 1 : 17 - n_frames] = -100.0
-    found = change.stream().push(whole_db, last=True)
-    (window,) = seen
+    actual = change.stream().push(whole_db, last=True)
+    (window,) = inputs
     assert window.shape == (1, 1, 128, heard)
     assert window.min() > -1  # none of the silence
     expected = torch.full((128, 16), -6.5)
     expected[:, 1 : 17 - n_frames] = 0
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4)
     silent = torch.full((128, 20), -100.0)
     assert change_of(is_short=True).stream().push(silent, last=True).eq(0).all()
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_the_generator_runs_in_the_wanted_precision(bf16):
-    seen: list[bool] = []
-    change_of(lambda x: seen.append(torch.is_autocast_enabled("cpu")) or x, bf16=bf16)(torch.zeros(1, 128, 8))
-    assert seen == [bf16]
+    enabled: list[bool] = []
+    change_of(lambda x: enabled.append(torch.is_autocast_enabled("cpu")) or x, bf16=bf16)(
+        torch.zeros(1, 128, 8)
+    )
+    assert enabled == [bf16]

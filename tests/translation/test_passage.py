@@ -27,8 +27,8 @@ def passed(function, parts: Tensor, step: int = 5000) -> tuple[Tensor, float]:
     change = GeneratorChange(Change(function), mel, 16, survey, 1.0, False, Match())
     vocoder = Mid()
     passage = Passage(change, vocoder, 64, torch.device("cpu"))
-    made = [passage.push(part) for part in parts.split(step, 1)]
-    return torch.cat([*made, passage.finish(None, len(parts))], 1), float(vocoder.change_db)
+    parts_out = [passage.push(part) for part in parts.split(step, 1)]
+    return torch.cat([*parts_out, passage.finish(None, len(parts))], 1), float(vocoder.change_db)
 
 
 def noise(level: float, n_samples: int = 100 * 512) -> Tensor:

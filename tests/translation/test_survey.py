@@ -139,11 +139,11 @@ def test_channels_are_surveyed_block_by_block():
     survey = ChannelSurvey(44100)
     for part in torch.cat([left, -0.5 * left]).split(10_000, 1):
         survey.push(part)
-    found = survey.finish()
-    assert found.n_samples == 44100
-    assert found.signs.flatten().tolist() == [1, -1]
-    assert not found.is_silent
-    assert found.lufs == pytest.approx(lufs(torch.cat([left, 0.5 * left])), abs=1e-3)
+    actual = survey.finish()
+    assert actual.n_samples == 44100
+    assert actual.signs.flatten().tolist() == [1, -1]
+    assert not actual.is_silent
+    assert actual.lufs == pytest.approx(lufs(torch.cat([left, 0.5 * left])), abs=1e-3)
     silent = ChannelSurvey(44100)
     silent.push(torch.zeros(2, 500))
     assert silent.finish().is_silent
@@ -170,7 +170,7 @@ def test_what_fits_twelve_windows_goes_through_as_one(n_windows, is_short):
     mel = translator.mel
     survey = MidSurvey(mel.sample_rate, mel, Match(), 8, torch.device("cpu"))
     survey.push(torch.randn(round(8 * n_windows) * mel.hop_length) * 0.1)
-    found = survey.finish(Survey(0, 0.0, False, torch.ones(1, 1)))
-    assert found.is_short is is_short
-    assert found.range_db == (mel.min_db, mel.max_db)
-    assert found.mid_lufs is None  # not asked for
+    actual = survey.finish(Survey(0, 0.0, False, torch.ones(1, 1)))
+    assert actual.is_short is is_short
+    assert actual.range_db == (mel.min_db, mel.max_db)
+    assert actual.mid_lufs is None  # not asked for

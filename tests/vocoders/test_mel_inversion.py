@@ -96,10 +96,10 @@ def test_corrections_are_limited_to_a_thousand():
     mel = preset("hifi")
     magnitude = torch.ones(1, 1025, 1)
     present = mel.filter_bank() @ magnitude
-    seen = mel.filter_bank().sum(0) > 0
+    inputs = mel.filter_bank().sum(0) > 0
     for factor, expected in ((1e5, 1e3), (1e-5, 1e-3), (7.0, 7.0)):
-        found = mel_correction(factor * present, magnitude, mel)[:, seen]
-        torch.testing.assert_close(found, torch.full_like(found, expected))
+        actual = mel_correction(factor * present, magnitude, mel)[:, inputs]
+        torch.testing.assert_close(actual, torch.full_like(actual, expected))
     at_floor = mel_correction(torch.full_like(present, mel.floor), 1e-9 * magnitude, mel)
     torch.testing.assert_close(at_floor, torch.ones_like(at_floor))
 
@@ -116,11 +116,11 @@ def test_griffin_lim_is_that_of_the_paper(momentum):
         consistent = mel.stft(mel.istft(estimate, n_samples))
         ahead = consistent if before is None else consistent + momentum * (consistent - before)
         estimate, before = start.abs() * ahead / ahead.abs(), consistent
-    found = griffin_lim(start, mel, n_samples, 3, momentum)
-    assert (found - estimate).abs().square().mean().sqrt() < 1e-2 * start.abs().square().mean().sqrt()
-    torch.testing.assert_close(found.abs(), start.abs(), rtol=1e-4, atol=1e-4)
+    actual = griffin_lim(start, mel, n_samples, 3, momentum)
+    assert (actual - estimate).abs().square().mean().sqrt() < 1e-2 * start.abs().square().mean().sqrt()
+    torch.testing.assert_close(actual.abs(), start.abs(), rtol=1e-4, atol=1e-4)
     if momentum == 0.99:
-        assert torch.equal(griffin_lim(start, mel, n_samples, 3), found)
+        assert torch.equal(griffin_lim(start, mel, n_samples, 3), actual)
 
 
 @pytest.mark.parametrize(("rounds", "momentum"), [(0, 0.5), (1, 0.5), (3, 0.3)])
@@ -137,8 +137,8 @@ def test_rounds_of_mel_consistency_one_by_one(rounds, momentum):
         after[:, unseen] = spectrum[:, unseen]
         now, before = before + (1 + momentum) * (after - before), after
     expected = mel.istft(now * mel_correction(target, now.abs(), mel), source.shape[1], smooth=True)
-    found = mel_consistent(spectrum.clone(), target, mel, source.shape[1], rounds, momentum)
-    assert (found - expected).norm() < 1e-3 * expected.norm()
+    actual = mel_consistent(spectrum.clone(), target, mel, source.shape[1], rounds, momentum)
+    assert (actual - expected).norm() < 1e-3 * expected.norm()
 
 
 def test_gains_of_the_mask_by_hand():

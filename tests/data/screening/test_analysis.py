@@ -42,9 +42,9 @@ def test_power_of_bins_sums_to_that_of_the_frame():
     assert power.shape == (1025, (len(wave) - 2048) // 1024 + 1)
     assert float(power.sum(0).mean()) == pytest.approx(0.01, rel=0.02)
     sine = 0.5 * torch.sin(2 * torch.pi * 100 / 2048 * torch.arange(RATE))
-    found = Analysis(sine, RATE).power[:, 0]
-    assert int(found.argmax()) == 100
-    assert float(found.sum()) == pytest.approx(0.125, rel=1e-3)
+    actual = Analysis(sine, RATE).power[:, 0]
+    assert int(actual.argmax()) == 100
+    assert float(actual.sum()) == pytest.approx(0.125, rel=1e-3)
     assert Analysis(sine[:1000], RATE).power.shape == (1025, 1)
 
 

@@ -174,9 +174,9 @@ def test_a_bit_says_whether_the_step_between_bands_grew():
     edges = np.linspace(4, 85, 18).round().astype(int)
     mel_db = torch.zeros(n_mels, n_frames)
     mel_db[edges[6] : edges[7], 40:] = 20.0
-    found = fingerprint(mel_db, 4.0)
-    assert len(found) == 87 - 7 - 1
-    changing = found[32:40]
+    actual = fingerprint(mel_db, 4.0)
+    assert len(actual) == 87 - 7 - 1
+    changing = actual[32:40]
     assert ((changing >> 5) & 1 == 0).all()  # its step from band 5 to 6 grows
     assert ((changing >> 6) & 1 == 1).all()
     assert fingerprint(mel_db[:, :8], 0.368).shape == (0,)

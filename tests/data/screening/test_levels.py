@@ -120,7 +120,7 @@ def test_limits_of_silence(level_db, frames_db, silent):
 
 
 @pytest.mark.parametrize(
-    ("frames_db", "found"),
+    ("frames_db", "actual"),
     [
         ([-20.0] * 4 + [-60.1] * 15 + [-20.0] * 4, False),
         ([-20.0] * 4 + [-60.1] * 16 + [-20.0] * 4, True),
@@ -130,8 +130,8 @@ def test_limits_of_silence(level_db, frames_db, silent):
         ([-60.1] * 15, False),
     ],
 )
-def test_limits_of_a_gap(frames_db, found):
-    assert Gap().breaks(torch.tensor(frames_db)) is found
+def test_limits_of_a_gap(frames_db, actual):
+    assert Gap().breaks(torch.tensor(frames_db)) is actual
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_a_good_clip_is_kept_and_measured():
     ],
 )
 def test_the_first_broken_rule_gives_the_reason(spoil, reason):
-    found, features = ScreeningRules().check_clip(piece(spoil(noise())))
-    assert found == reason
+    actual, features = ScreeningRules().check_clip(piece(spoil(noise())))
+    assert actual == reason
     assert set(features) == {"level_db"}
 
 

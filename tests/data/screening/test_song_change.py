@@ -117,9 +117,9 @@ def test_only_eight_seconds_on_either_side_count():
 def test_half_seconds_that_overlap_are_taken_once():
     whole = SongChange().changes_s([0.0], [clip([float(n) for n in range(24)])])
     parts = [clip([float(n + first) for n in range(12)]) for first in (0, 6, 12)]
-    found = SongChange().changes_s([0.0, 3.0, 6.0], parts)
-    assert found[:, 0].tolist() == whole[:, 0].tolist()
-    np.testing.assert_allclose(found, whole, atol=1e-9)
+    actual = SongChange().changes_s([0.0, 3.0, 6.0], parts)
+    assert actual[:, 0].tolist() == whole[:, 0].tolist()
+    np.testing.assert_allclose(actual, whole, atol=1e-9)
 
 
 def test_other_rhythms_differ_by_their_repeats_up_to_two_seconds():
@@ -140,8 +140,8 @@ def test_other_rhythms_differ_by_their_repeats_up_to_two_seconds():
 
 def test_timbre_of_a_clip_has_its_half_seconds_and_all_its_frames():
     tone = beat(4, 100, 220, 0.0)
-    found = timbre(Analysis(tone, RATE))
-    assert found.steps.shape == (8, 25)
-    assert len(found.flux) == round(4 * RATE / 1024) == 172
-    assert found.rate_hz == RATE / 1024
+    actual = timbre(Analysis(tone, RATE))
+    assert actual.steps.shape == (8, 25)
+    assert len(actual.flux) == round(4 * RATE / 1024) == 172
+    assert actual.rate_hz == RATE / 1024
     assert timbre(Analysis(tone[: RATE // 8], RATE)).steps.shape == (1, 25)
