@@ -34,9 +34,10 @@ def main(cfg: "DictConfig") -> float | None:
     Returns:
         The sum of `objective`, for sweepers that search; None where a job of a sweep has failed.
     """
-    from cyclegan_audio.training.translation_run import train_as_told
+    from cyclegan_audio.training.running import run_command
+    from cyclegan_audio.training.translation_run import TranslationRecipe
 
-    return train_as_told(cfg)
+    return run_command(TranslationRecipe(), cfg)
 
 
 if __name__ == "__main__":

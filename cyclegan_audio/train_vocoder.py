@@ -23,9 +23,10 @@ VERBATIM = ("corpus", "run_dir", "resume")
 @hydra_main("train_vocoder", HELP, before=run_arguments, verbatim=VERBATIM)
 def main(cfg: "DictConfig") -> None:
     """Run the command: `cfg` is `conf/train_vocoder.yaml` with the command line's overrides."""
-    from cyclegan_audio.training.vocoder_run import train_as_told
+    from cyclegan_audio.training.running import run_command
+    from cyclegan_audio.training.vocoder_run import VocoderRecipe
 
-    train_as_told(cfg)
+    run_command(VocoderRecipe(), cfg)
 
 
 if __name__ == "__main__":

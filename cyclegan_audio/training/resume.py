@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
+from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config.overrides import change_run
-from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.seen import Spans, join_spans
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.hints import command_line, suggest_path
@@ -25,7 +25,6 @@ GROUPS = (
     "trainer",
     "vocoder",
 )  # may be chosen anew; the others say what is learnt
-NETWORKS = ("generator", "discriminator", "average_decay", "contrast", "extra_losses")
 COMMANDS = {"generator": "train", "network": "train_vocoder"}  # by a part that only their models have
 
 
@@ -42,7 +41,7 @@ def to_resume(run: str) -> Path:
 
 
 def settled_config(
-    cfg: DictConfig, run_dir: Path, overrides: Sequence[str], networks: Sequence[str] = NETWORKS
+    cfg: DictConfig, run_dir: Path, overrides: Sequence[str], networks: Sequence[str]
 ) -> DictConfig:
     """What to train: as composed, as the first rank wrote it, or of the run to resume (`resumed_config`).
 
@@ -54,7 +53,7 @@ def settled_config(
     return cfg if cfg.resume is None else resumed_config(cfg.resume, overrides, networks)
 
 
-def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] = NETWORKS) -> DictConfig:
+def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) -> DictConfig:
     """The configuration of the RUN to resume, with what the command line names anew.
 
     Args:
@@ -91,13 +90,13 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str] =
     return saved
 
 
-def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans, schedule: LinearDecay) -> Spans:
+def take_up(checkpoint: Path, data: "PlacedData", card: Mapping[str, Any], schedule: LinearDecay) -> Spans:
     """Let the data go on in the epoch and at the batch where the checkpoint was written.
 
     Args:
         checkpoint: of the run.
         data: set up.
-        spans: the training clips of the corpus as it is now.
+        card: of the run as it is now.
         schedule: how long the run is to train now.
 
     Returns:
@@ -108,14 +107,15 @@ def take_up(checkpoint: Path, data: UnpairedMelDataModule, spans: Spans, schedul
     """
     content = read_checkpoint(checkpoint)
     require_work_left(content, schedule)
-    card = content["cyclegan_audio"]
-    if tuple(card["genres"]) != data.genres:
-        raise UserError(f"{checkpoint} was trained on {card['genres']}, not on {list(data.genres)}")
-    type(data.mel).from_dict(card["mel"]).require_same(data.mel, f"the checkpoint {checkpoint}", "the corpus")
+    before = content["cyclegan_audio"]
+    if before.get("genres") != card.get("genres"):
+        raise UserError(f"{checkpoint} was trained on {before['genres']}, not on {card['genres']}")
+    mel_before, mel = (MelSettings.from_dict(described["mel"]) for described in (before, card))
+    mel_before.require_same(mel, f"the checkpoint {checkpoint}", "the corpus")
     place_data(content, data)
-    if spans != card["training_spans"]:
+    if card["training_spans"] != before["training_spans"]:
         say("warning: the training clips of the corpus have changed since this run began")
-    return join_spans(card["training_spans"], spans)
+    return join_spans(before["training_spans"], card["training_spans"])
 
 
 class NothingLeftError(UserError):

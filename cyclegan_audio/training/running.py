@@ -1,27 +1,129 @@
-"""What every training command does around its fit: trainer, folder, configuration, a clean end."""
+"""The training commands from their configuration to a clean end; what differs is a `Recipe`."""
 
 import fcntl
 import logging
 import warnings
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import build
+from cyclegan_audio.data import demo_corpus
+from cyclegan_audio.data.corpus import Clip
+from cyclegan_audio.data.seen import Spans, training_spans
 from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.run_module import RunModule
-from cyclegan_audio.training.arguments import is_local_zero
+from cyclegan_audio.training.arguments import is_local_zero, parents_run
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
+from cyclegan_audio.training.jobs import again, is_unfinished_job, job
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
-from cyclegan_audio.training.ranks import rank_environment, say
+from cyclegan_audio.training.ranks import rank_environment, require_shared_folder, say, say_next
+from cyclegan_audio.training.resume import settled_config, take_up, to_resume
 from cyclegan_audio.utils.atomic import atomic_path
+
+Model = TypeVar("Model", bound=RunModule)
+Data = TypeVar("Data", bound=pl.LightningDataModule)
+
+
+class Recipe(ABC, Generic[Model, Data]):
+    """What a training command trains, and on what.
+
+    Attributes:
+        command: the verb.
+        networks: parts of `model` that a resumed run keeps; the first one tells its runs from others.
+    """
+
+    command: str
+    networks: tuple[str, ...]
+
+    @abstractmethod
+    def assemble(self, cfg: DictConfig) -> tuple[Model, Data]:
+        """Build model and data, set up, and settle threads and precision in `cfg` (`choose_arithmetic`)."""
+
+    @abstractmethod
+    def training_clips(self, data: Data) -> Iterable[Clip]:
+        """List the clips that the run is trained on."""
+
+    @abstractmethod
+    def card(self, model: Model, data: Data, config: dict[str, Any], spans: Spans) -> dict[str, Any]:
+        """Describe, in plain values, what makes a checkpoint usable alone."""
+
+    @abstractmethod
+    def title(self, cfg: DictConfig, data: Data) -> str:
+        """Name what is trained."""
+
+    @abstractmethod
+    def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:
+        """Name the commands that use the run."""
+
+
+def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str, float]:
+    """Train as `cfg` says, leaving everything in `run_dir`.
+
+    Returns:
+        The last numbers of held-out clips by name.
+
+    Raises:
+        UserError: the configuration, the corpus or the run to resume is not right.
+        KeyboardInterrupt: the run was stopped; its checkpoint is written.
+    """
+    begin(cfg, run_dir, recipe.command)
+    cfg.corpus = str(Path(cfg.corpus or demo_corpus.ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
+    model, data = recipe.assemble(cfg)
+    model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
+    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    model.card = recipe.card(model, data, plain, training_spans(recipe.training_clips(data)))
+    model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
+    checkpoint = None
+    if cfg.resume is not None:
+        checkpoint = to_resume(cfg.resume)
+        model.card["training_spans"] = take_up(checkpoint, data, model.card, model.schedule)
+    return carry_out(cfg, model, data, checkpoint, plain, recipe.title(cfg, data))
+
+
+def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
+    """Train as the command line says: alone, as a further process, or as a job of a sweep.
+
+    Args:
+        recipe: what to train.
+        cfg: the command's configuration with the overrides of the command line.
+
+    Returns:
+        Of a job, where the configuration has an `objective`, its sum for sweepers that search; else None.
+    """
+    hydra = HydraConfig.get()
+    run_dir, overrides = Path(hydra.runtime.output_dir), hydra.overrides.task
+    is_job = hydra.mode == RunMode.MULTIRUN
+    train_this = partial(train, recipe)
+    try:
+        cfg = settled_config(cfg, run_dir, overrides, recipe.networks)
+        if parents_run() is not None:
+            train_this(cfg, run_dir)
+            return None
+        if is_job and "objective" in cfg:
+            return job(train_this, cfg, run_dir, overrides)
+        require_shared_folder(cfg, overrides)
+        if is_unfinished_job(run_dir):
+            again(train_this, cfg, run_dir)
+        else:
+            train_this(cfg, run_dir)
+        if not is_job:
+            say_next(*recipe.next_commands(cfg, run_dir))
+        return None
+    except BaseException:
+        remove_empty(run_dir)
+        raise
 
 
 def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:

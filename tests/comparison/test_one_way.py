@@ -9,7 +9,8 @@ import pytest
 from cyclegan_audio.comparison import run as comparison_run
 from cyclegan_audio.config import compose
 from cyclegan_audio.listening import run as listening_run
-from cyclegan_audio.training.translation_run import train
+from cyclegan_audio.training.running import train
+from cyclegan_audio.training.translation_run import TranslationRecipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_judges")]
 
@@ -25,7 +26,7 @@ def run(corpus: Path, tiny: tuple[str, ...], tmp_path: Path) -> Callable[[str], 
              "n_epochs=1", "n_epochs_decay=0", "data.crop_frames=32", "precision=32-true", "threads=1",
              "logger=none", "callbacks.previews.clips=1"],
         )  # fmt: skip
-        train(cfg, tmp_path / model)
+        train(TranslationRecipe(), cfg, tmp_path / model)
         return tmp_path / model
 
     return make
