@@ -208,7 +208,10 @@ def _build(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) ->
     target = str(config["_target_"])
     built = locate(target) if target.startswith("cyclegan_audio.models.") else None
     if not (isinstance(built, type) and issubclass(built, nn.Module)):
-        raise UserError(f"{path} names the generator {target}, which this version does not have")
+        raise UserError(
+            f"{path} names the generator {target}; a checkpoint makes only generators of this version of the "
+            "package: load the weights of another into its class in Python"
+        )
     generator = built(**numbers)
     try:
         generator.load_state_dict({key: value.float() for key, value in weights.items()})

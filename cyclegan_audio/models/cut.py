@@ -47,8 +47,8 @@ class CUT(TranslationModule):
     generator makes of it (the paper's external loss of the target domain), which is left out at weight 0.
 
     The paper names two settings: CUT has lambda 1 for both contrasts, of which the published code takes the
-    half each, and FastCUT lambda 10 for the first alone. Its flips are
-    left out: they would play music backwards.
+    half each, and FastCUT lambda 10 for the first alone. Its flips are left out: they would play music
+    backwards.
 
     Args:
         contrast: builds the loss from the channels of the generator's features.
