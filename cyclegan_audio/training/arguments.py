@@ -1,24 +1,10 @@
 """The command line of training before it is read; nothing heavy is imported unless it is needed."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.run_folder import CHECKPOINTS
-
-RUN_DIR = "CYCLEGAN_AUDIO_RUN_DIR"  # set for the processes that a run starts
-
-
-def parents_run() -> Path | None:
-    """The run folder of the process that started this one as a further rank; None for others."""
-    folder = os.environ.get(RUN_DIR)
-    return Path(folder) if folder and not is_local_zero() else None
-
-
-def is_local_zero() -> bool:
-    """Whether this is the first process on its machine."""
-    return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
+from cyclegan_audio.training.local_rank import parents_run
 
 
 def run_arguments(arguments: list[str]) -> list[str]:

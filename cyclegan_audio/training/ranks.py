@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio import hints
 from cyclegan_audio.errors import UserError
-from cyclegan_audio.training.arguments import RUN_DIR
+from cyclegan_audio.training.local_rank import RUN_DIR
 
 STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # how many torchrun or srun has started
 LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")

@@ -15,7 +15,7 @@ from cyclegan_audio.hints import command_line, suggest_path
 from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
 from cyclegan_audio.models.run_folder import CONFIG, LAST
 from cyclegan_audio.models.schedule import LinearDecay
-from cyclegan_audio.training.arguments import parents_run
+from cyclegan_audio.training.local_rank import parents_run
 from cyclegan_audio.training.ranks import say
 
 GROUPS = (

@@ -24,9 +24,9 @@ from cyclegan_audio.devices import choose_device
 from cyclegan_audio.errors import UserError, require_number
 from cyclegan_audio.models.run_folder import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.run_module import RunModule
-from cyclegan_audio.training.arguments import is_local_zero, parents_run
 from cyclegan_audio.training.checkpoints import Checkpoints, WholeFiles, resume_command
 from cyclegan_audio.training.jobs import again, is_unfinished_job, job
+from cyclegan_audio.training.local_rank import is_local_zero, parents_run
 from cyclegan_audio.training.probe import Build, choose_precision, choose_threads
 from cyclegan_audio.training.ranks import rank_environment, require_shared_folder, say, say_next
 from cyclegan_audio.training.resume import settled_config, take_up, to_resume

@@ -1,6 +1,6 @@
 """A song from file to file: streamed, at the level of the input, with its tags and its cover."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,7 +13,9 @@ from cyclegan_audio.audio.io import Writer, check_form, check_writable, is_lossy
 from cyclegan_audio.audio.tags import keep_tags, strings_for
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.level import MAX_PEAK, peak_of
-from cyclegan_audio.translation.translator import Levelled, Progress, Translator
+
+Progress = Callable[[float], None]  # called with the share of the work that is done
+Levelled = Callable[[float], Iterator[Tensor]]  # highest peak to the result's blocks (channels, samples)
 
 LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3, Vorbis and AAC give back has higher peaks
 LOSSY_ROUNDS, LOSSY_SPARE = 3, 0.98  # written again, so much lower than its peaks ask for, where they clip
@@ -57,7 +59,7 @@ class Spool:
 
 
 def translate_file(
-    translator: Translator,
+    translate: Callable[..., Levelled],
     source: str | Path,
     target: str | Path,
     to: str,
@@ -83,7 +85,7 @@ def translate_file(
     check_writable(target)
     check_form(target, rate, channels)
     with _folder_of(target) as folder, closing(Spool(folder)) as spool:
-        levelled = translator.translate(blocks, rate, to, spool, on_progress, amount=amount)
+        levelled = translate(blocks, rate, to, spool, on_progress, amount=amount)
         strings = strings_for(source, target)
         form = rate, channels, spool.n_samples, strings
         with open_writer(target, *form) as writer:

@@ -1,7 +1,7 @@
 """Any music from one genre to another: mel, generator, vocoder, and the channels put together again."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
 from cyclegan_audio.translation.passage import Passage
+from cyclegan_audio.translation.song import Levelled, Progress, translate_file
 from cyclegan_audio.translation.streams import in_groups
 from cyclegan_audio.translation.survey import Blocks, ChannelSurvey, MidSurvey, Survey, finite
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
@@ -34,8 +35,6 @@ BLOCK = 1 << 16  # samples handed on at once
 CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
 GROUP_WINDOWS = 2  # of the generator, for each of several workers
 Waveform = TypeVar("Waveform", Tensor, np.ndarray)
-Progress = Callable[[float], None]
-Levelled = Callable[[float], Iterator[Tensor]]
 
 
 class Translator:
@@ -204,10 +203,8 @@ class Translator:
             UserError: unknown genre, the source cannot be read, the target is there already, cannot be
                 written or cannot hold such music, or the samples or the model's output are not finite.
         """
-        from cyclegan_audio.translation.song import translate_file
-
         return translate_file(
-            self, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
+            self.translate, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
         )
 
     def translate(

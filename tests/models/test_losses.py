@@ -31,7 +31,7 @@ def test_weights_apply_once_to_each_term():
 
 def test_a_weight_of_0_leaves_a_term_out():
     weights = {"adversarial": 1, "cycle": 10, "identity": 0}
-    assert check_weights(weights, CycleGAN.terms) == weights
+    assert check_weights(weights, tuple(CycleGAN.term_types)) == weights
 
 
 @pytest.mark.parametrize("weights", [{"cycle": 1.0}, {"adversarial": 1.0, "cycle": -1.0, "identity": 0.0}])

@@ -58,7 +58,7 @@ def test_generator_and_discriminator_take_mels_and_pictures(mels):
     torch.manual_seed(0)
     generator = PictureGenerator(size=32, n_filters=4, n_blocks=1).eval()
     discriminator = PictureDiscriminator(size=32, n_filters=4, n_layers=2)
-    pictures = generator.draw(mels)
+    pictures = generator.training_input(mels)
     assert pictures.shape == (2, 3, 32, 32)
     with torch.no_grad():
         made = generator(pictures)

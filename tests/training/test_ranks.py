@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.training.arguments import parents_run
+from cyclegan_audio.training.local_rank import parents_run
 from cyclegan_audio.training.ranks import STARTED, rank_environment, require_shared_folder
 
 

@@ -8,16 +8,19 @@ from cyclegan_audio.data.matching import Match
 from cyclegan_audio.translation.change import GeneratorChange
 from cyclegan_audio.translation.passage import Passage
 from cyclegan_audio.translation.survey import Survey
+from cyclegan_audio.vocoders import VocoderInput
 from tests.translation.stand_ins import Change, pair
 
 
 class Mid:
     """A vocoder that gives the source back, and remembers the mels."""
 
-    def __call__(self, target_db: Tensor, mel, n_samples: int, source: Tensor, source_db: Tensor) -> Tensor:
-        self.change_db = (target_db - source_db).mean()
-        assert source.shape == (1, n_samples)
-        return source
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        assert inputs.source is not None
+        assert inputs.source_db is not None
+        self.change_db = (inputs.target_db - inputs.source_db).mean()
+        assert inputs.source.shape == (1, inputs.n_samples)
+        return inputs.source
 
 
 def passed(function, parts: Tensor, step: int = 5000) -> tuple[Tensor, float]:
