@@ -145,7 +145,7 @@ def test_the_gain_around_a_peak_by_hand():
     torch.testing.assert_close((out / wave)[0, half:-half], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("excess_db", "is_made_up"), [(0.4, False), (0.6, True)])
+@pytest.mark.parametrize(("excess_db", "is_made_up"), [(0.49, False), (0.51, True)])
 def test_little_is_limited_without_making_up(excess_db, is_made_up):
     blocks = CountingList()
     result = Unlevelled(blocks, 8000)
