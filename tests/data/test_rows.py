@@ -156,3 +156,13 @@ def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val,
         assert {row["clip_id"] for row in actual if row["split"] == name} == expected
         assert len(expected) == count
     assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_DRAWN}
+
+
+def test_each_genre_is_drawn_by_itself_and_the_paired_set_stays():
+    split = SplitSettings(by="track", max_clips=22, test_clips=2, seed=3)
+    lofi = [record(f"song {number}") for number in range(10)]
+    trap = [record(f"beat {number}", genre="trap", n_clips=6) for number in range(8)]
+    alone = [row for songs in (lofi, trap) for row in manifest_rows(songs, 1.0, split)]
+    together = manifest_rows([*lofi, *trap, record("paired", score="one")], 1.0, split)
+    assert together[:-4] == alone
+    assert [(row["split"], row["kept"]) for row in together[-4:]] == [("paired", True)] * 4
