@@ -178,6 +178,14 @@ def test_normalise_and_back_is_exact(name):
         assert torch.equal(mel.denormalise(scaled), mel.denormalise(scaled, range_db))
 
 
+def test_what_lies_outside_the_range_is_cut_off_and_no_range_is_under_1_db():
+    hifi, paper = preset("hifi"), preset("paper")
+    assert hifi.normalise(torch.tensor([-150.0, -100.0, 30.0, 80.0])).tolist() == [-1, -1, 1, 1]
+    assert hifi.normalise(torch.tensor([-35.0]), (-40.0, -20.0)).tolist() == [-0.5]
+    assert paper.range_db(torch.full((4, 4), -7.0)) == (-7, -6)
+    assert paper.range_db(torch.tensor([-7.0, -5.5])) == (-7, -5.5)
+
+
 def test_the_hash_stands_for_every_number_but_the_name():
     mel = preset("hifi")
     changed = {

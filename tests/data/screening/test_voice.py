@@ -65,6 +65,18 @@ def test_what_stands_still_is_taken_away_and_the_level_stays():
     assert left.square().mean().sqrt() < 0.5 * drone.square().mean().sqrt()
 
 
+def test_the_median_of_each_bin_is_taken_away():
+    """Over frames of 64 ms each 16 ms; the rest is brought to the level of the whole."""
+    wave = vowels(1.0) + 0.02 * torch.sin(300 * 2 * torch.pi * torch.arange(voice.RATE) / voice.RATE)
+    window = torch.hann_window(1024)
+    spectrum = torch.stft(wave, 1024, 256, window=window, return_complex=True)
+    size = spectrum.abs()
+    left = spectrum * (1 - size.median(1, keepdim=True).values / size.clamp_min(1e-9)).clamp_min(0)
+    expected = torch.istft(left, 1024, 256, window=window, length=len(wave))
+    expected = expected * wave.std() / expected.std()
+    torch.testing.assert_close(voice.without_standing(wave), expected, rtol=0, atol=2e-3)
+
+
 def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert Voice(enabled="auto").enabled is False
