@@ -12,6 +12,7 @@ from cyclegan_audio.metrics.onsets import (
     BEAT_TOLERANCE_S,
     HATS_ABOVE_HZ,
     TOLERANCE_S,
+    audible_db,
     beats,
     f1,
     novelty,
@@ -162,6 +163,14 @@ def test_tempi_within_four_per_cent_agree() -> None:
     a = torch.full((4,), 100.0)
     assert tempo_agrees(a, torch.tensor([103.9, 104.1, 51.9, 52.1])).tolist() == [1, 0, 1, 0]
     assert tempo_agrees(a[:3], torch.tensor([96.2, 95.9, 400.0])).tolist() == [1, 0, 0]
+
+
+def test_audible_levels_are_by_hertz_and_end_70_db_under_the_loudest(hifi: MelSettings) -> None:
+    mel_db = (20 * hifi.filter_bank().sum(1).log10())[:, None].repeat(1, 3)[None]
+    mel_db[0, 50, 1], mel_db[0, 51, 1] = mel_db[0, 50, 1] + 6, mel_db[0, 51, 1] - 100
+    expected = torch.zeros(1, 128, 3)
+    expected[0, 50, 1], expected[0, 51, 1] = 6.0, -64.0
+    torch.testing.assert_close(audible_db(mel_db, hifi), expected, rtol=0, atol=1e-4)
 
 
 def test_novelty_by_hand(hifi: MelSettings) -> None:

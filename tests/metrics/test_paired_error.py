@@ -75,6 +75,15 @@ def test_floor_is_80_db_below_a_full_scale_sine(mel: MelSettings) -> None:
         assert float(reading - floor_db[band]) == pytest.approx(80, abs=1)
 
 
+def test_floor_is_80_db_below_the_most_that_a_sine_reads(mel: MelSettings) -> None:
+    for band in (20, 60):
+        bins = mel.filter_bank()[band].nonzero()[:, 0]
+        hz = torch.cat([bins - 1, bins, bins + 1]).unique() * mel.sample_rate / mel.n_fft
+        sines = torch.sin(2 * torch.pi * hz[:, None] * torch.arange(mel.sample_rate // 4) / mel.sample_rate)
+        most_db = mel.mel_db(sines)[:, band, 5].max()
+        assert float(most_db - audible_floor_db(mel)[band]) == pytest.approx(80, abs=0.05)
+
+
 def test_inaudible_differences_do_not_count(mel: MelSettings) -> None:
     floor_db = audible_floor_db(mel).expand(-1, N_FRAMES)
     triple = (floor_db - 1, floor_db - 5, floor_db - 20)

@@ -138,6 +138,8 @@ def test_progress_by_epochs_or_by_the_clock():
     assert LinearDecay(4, 4).progress(2.0, 1e9) == 0.25
     assert LinearDecay(4, 4, max_minutes=10).progress(2.0, 300) == 0.5
     assert LinearDecay(4, 4, max_minutes=10).progress(9.0, 0) == 1
+    assert LinearDecay(4, 4, max_minutes=10).progress(0.0) == 0
+    assert LinearDecay(0, 4, max_minutes=1e-4).factor(0) == 0.8  # no time has passed by default
 
 
 def test_the_clock_alone_does_not_decay_a_run_without_decay():
