@@ -51,6 +51,7 @@ def test_both_branches_have_their_say() -> None:
     mels_db = 20 * torch.randn(5, 128, 60) - 40
     statistics, pictures = net.see(mels_db)
     assert pictures.shape == (5, 128, 30)
+    assert net.statistics.last.weight.shape == net.convolutions.last.weight.shape == (1, 64)
     parts = net.statistics(statistics), net.convolutions(pictures)
     torch.testing.assert_close(net(mels_db), parts[0] + parts[1])
     net.share.fill_(0.25)
