@@ -148,3 +148,8 @@ def test_what_is_no_setting_is_refused(setting, value):
 
 def test_settings_at_the_ends_of_their_ranges():
     SplitSettings(val=0, test=1, block_s=0, guard_s=0, test_clips=1, max_clips=1)
+
+
+def test_a_track_counts_as_one_clip_where_nobody_knows():
+    splits = assign_splits(tracks_of("lofi", range(10)), SplitSettings(test_clips=3))
+    assert sizes(splits)["test"] == 3
