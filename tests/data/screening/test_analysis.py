@@ -81,3 +81,9 @@ def test_the_relative_gate_lies_ten_below_the_mean():
         assert Analysis(both, RATE).loudness_lufs - alone == pytest.approx(expected, abs=0.1)
     assert Analysis(tone * 10 ** (-66 / 20), RATE).loudness_lufs == pytest.approx(alone - 66, abs=0.01)
     assert Analysis(tone * 10 ** (-68 / 20), RATE).loudness_lufs == -70
+
+
+@pytest.mark.parametrize(("hz", "is_heard"), [(15_000, True), (18_000, False)])
+def test_bands_end_at_16_khz(hz, is_heard):
+    tone = torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)
+    assert bool((Analysis(tone, RATE).mel_db[-1] > -20).all()) is is_heard

@@ -74,7 +74,7 @@ def test_the_median_of_each_bin_is_taken_away():
     left = spectrum * (1 - size.median(1, keepdim=True).values / size.clamp_min(1e-9)).clamp_min(0)
     expected = torch.istft(left, 1024, 256, window=window, length=len(wave))
     expected = expected * wave.std() / expected.std()
-    torch.testing.assert_close(voice.without_standing(wave), expected, rtol=0, atol=2e-3)
+    torch.testing.assert_close(voice.without_standing(wave), expected, rtol=0, atol=1e-5)
 
 
 def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
