@@ -113,6 +113,7 @@ def test_seams_by_hand() -> None:
         steps[border - 2 : border + 2] = 10
     change = F.pad(steps.cumsum(0), (1, 0)).expand(4, -1)
     assert seam_db(change, [30, 70]) == pytest.approx(20, abs=1e-3)
+    assert seam_db(0.01 * change, [30, 70]) == pytest.approx(20, abs=1e-3)
     assert seam_db(change, [50]) == pytest.approx(20 * math.log10(95 / (87 + 80)), abs=1e-3)
     assert math.isfinite(seam_db(change, [1, 99]))
     assert math.isnan(seam_db(change[:, :4], [2]))  # nothing but the border
