@@ -14,6 +14,7 @@ from cyclegan_audio.evaluation.translations import Direction, Evaluated
 from cyclegan_audio.metrics.artefacts import seam_db
 from cyclegan_audio.models.pair import TranslationPair
 from cyclegan_audio.translation.translator import Translator
+from cyclegan_audio.vocoders import VocoderInput
 from tests.translation.stand_ins import Change, Normed
 
 WINDOW = 16
@@ -33,11 +34,11 @@ class Recorder:
     def check(self, mel: MelSettings) -> None:
         """Take any mel."""
 
-    def __call__(
-        self, target_db: Tensor, mel: MelSettings, n_samples: int, source: Tensor, source_db: Tensor
-    ) -> Tensor:
-        self.changes_db.append((target_db - source_db)[0])
-        return source
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        assert inputs.source is not None
+        assert inputs.source_db is not None
+        self.changes_db.append((inputs.target_db - inputs.source_db)[0])
+        return inputs.source
 
 
 def pair(mel: MelSettings, generator: nn.Module, window: int = WINDOW) -> TranslationPair:
