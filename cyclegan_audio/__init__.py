@@ -4,17 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cyclegan_audio.errors import UserError
-    from cyclegan_audio.models.checkpoint import list_pretrained
+    from cyclegan_audio.inference.checkpoints import list_pretrained
     from cyclegan_audio.translation.translator import Translator
+    from cyclegan_audio.utils.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = ["Translator", "UserError", "__version__", "list_pretrained"]
 
 _HOMES = {
     "Translator": "cyclegan_audio.translation.translator",
-    "UserError": "cyclegan_audio.errors",
-    "list_pretrained": "cyclegan_audio.models.checkpoint",
+    "UserError": "cyclegan_audio.utils.errors",
+    "list_pretrained": "cyclegan_audio.inference.checkpoints",
 }
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import Help
-from cyclegan_audio.cli.hydra_verb import hydra_main
-from cyclegan_audio.hints import command_line, say_next
 from cyclegan_audio.training.arguments import genre_hint
+from cyclegan_audio.utils.hints import command_line, say_next
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -26,9 +26,9 @@ def main(cfg: "DictConfig") -> None:
     """Run the command: `cfg` is `conf/classify.yaml` with the command line's overrides."""
     import dataclasses
 
-    from cyclegan_audio.data import demo_corpus
-    from cyclegan_audio.data.corpus import Corpus
-    from cyclegan_audio.feasibility.run import HTML_FILE, ClassifySettings, classify
+    from cyclegan_audio.corpus.corpus import Corpus
+    from cyclegan_audio.demo import corpus as demo_corpus
+    from cyclegan_audio.reports.separability.run import HTML_FILE, ClassifySettings, classify
 
     names = [field.name for field in dataclasses.fields(ClassifySettings)]
     settings = ClassifySettings(**{name: cfg[name] for name in names})

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
-from cyclegan_audio.cli.reporting import handle_user_errors
 
 
 def parser() -> VerbParser:
@@ -27,7 +27,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.comparison.run import compare
+    from cyclegan_audio.reports.comparison.run import compare
 
     compare(**options)
 

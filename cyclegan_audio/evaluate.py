@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
-from cyclegan_audio.cli.reporting import handle_user_errors
-from cyclegan_audio.defaults import HELD_OUT_CLIPS
-from cyclegan_audio.hints import command_line, say_next
+from cyclegan_audio.utils.defaults import HELD_OUT_CLIPS
+from cyclegan_audio.utils.hints import command_line, say_next
 
 
 def parser() -> VerbParser:
@@ -33,7 +33,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.evaluation.run import evaluate
+    from cyclegan_audio.reports.evaluation.run import evaluate
 
     evaluate(**options)
     where = ["--corpus", options["corpus"]] if "corpus" in options else []

@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
-from cyclegan_audio.cli.reporting import handle_user_errors
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.hints import command_line, say_next
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import command_line, say_next
 
 
 def parser() -> VerbParser:
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if Path(options.run).suffix in (".onnx", ".pt2"):
         raise UserError(f"{options.run} is an export already; give the run that it was made from")
 
-    from cyclegan_audio.models.checkpoint import load_pair
-    from cyclegan_audio.models.exported import export_pair
+    from cyclegan_audio.inference.checkpoints import load_pair
+    from cyclegan_audio.inference.export.files import export_pair
 
     start = time.perf_counter()
     to = getattr(options, "to", None)

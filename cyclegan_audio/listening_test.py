@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, positive_int
-from cyclegan_audio.cli.reporting import handle_user_errors
-from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
+from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
 
 ANALYSIS_OPTIONS = ("out", "keep_all")
 

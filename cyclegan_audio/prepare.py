@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import Help
-from cyclegan_audio.cli.hydra_verb import hydra_main
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.hints import command_line, say_next
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import command_line, say_next
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.table import Table
 
-    from cyclegan_audio.data.fair import FairLimits, Pile
-    from cyclegan_audio.data.rows import Row
-    from cyclegan_audio.data.sources import Source
+    from cyclegan_audio.corpus.bias import FairLimits, Pile
+    from cyclegan_audio.corpus.manifest import Row
+    from cyclegan_audio.corpus.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def make_source(cfg: "DictConfig") -> "Source":
     """
     from hydra.utils import instantiate
 
-    from cyclegan_audio.data.sources import GenreFolders
+    from cyclegan_audio.corpus.sources import GenreFolders
 
     source = instantiate(cfg.source, _convert_="all")
     for value in cfg.genre_folders:
@@ -99,9 +99,9 @@ def make_source(cfg: "DictConfig") -> "Source":
 def main(cfg: "DictConfig") -> None:
     """Prepare, and show what came of it."""
     from cyclegan_audio.config import build
-    from cyclegan_audio.data.fair import piles
-    from cyclegan_audio.data.shards import Shard
-    from cyclegan_audio.data.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
+    from cyclegan_audio.corpus.bias import piles
+    from cyclegan_audio.corpus.build.shards import Shard
+    from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 
     source = make_source(cfg)
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
@@ -130,8 +130,8 @@ def show_corpus(rows: "list[Row]", found: "list[Pile]", limits: "FairLimits") ->
     """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
     from rich.console import Console
 
-    from cyclegan_audio.data.fair import differences, pile_rows
-    from cyclegan_audio.data.rows import reason_counts, split_counts
+    from cyclegan_audio.corpus.bias import differences, pile_rows
+    from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
     Console().print(
         table("Kept and dropped", "clips", *reason_counts(rows)),
@@ -146,8 +146,8 @@ def show_corpus(rows: "list[Row]", found: "list[Pile]", limits: "FairLimits") ->
 
 def say_end(folder: Path, rows: "list[Row]") -> None:
     """Print which songs lost most, what was written, which genre cannot be trained on, and what is next."""
-    from cyclegan_audio.corpus_page import PAGE
-    from cyclegan_audio.data.rows import most_lost
+    from cyclegan_audio.corpus.manifest import most_lost
+    from cyclegan_audio.reports.corpus import PAGE
 
     for line in most_lost(rows):
         print(line)
@@ -167,8 +167,8 @@ def draw_page(
     folder: Path, rows: "list[Row]", found: "list[Pile]", warnings: Sequence[str], source: "Source"
 ) -> None:
     """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
-    from cyclegan_audio.corpus_page import PAGE, write_corpus_page
-    from cyclegan_audio.progress import progress_bar
+    from cyclegan_audio.reports.corpus import PAGE, write_corpus_page
+    from cyclegan_audio.utils.progress import progress_bar
 
     with progress_bar("drawing the page of the corpus"):
         try:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import Help
-from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.training.arguments import genre_hint, run_arguments
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main(cfg: "DictConfig") -> float | None:
     Returns:
         The sum of `objective`, for sweepers that search; None where a job of a sweep has failed.
     """
-    from cyclegan_audio.training.running import run_command
+    from cyclegan_audio.training.runner import run_command
     from cyclegan_audio.training.translation_run import TranslationRecipe
 
     return run_command(TranslationRecipe(), cfg)

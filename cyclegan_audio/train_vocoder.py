@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import Help
-from cyclegan_audio.cli.hydra_verb import hydra_main
 from cyclegan_audio.training.arguments import run_arguments
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ VERBATIM = ("corpus", "run_dir", "resume")
 @hydra_main("train_vocoder", HELP, before=run_arguments, verbatim=VERBATIM)
 def main(cfg: "DictConfig") -> None:
     """Run the command: `cfg` is `conf/train_vocoder.yaml` with the command line's overrides."""
-    from cyclegan_audio.training.running import run_command
+    from cyclegan_audio.training.runner import run_command
     from cyclegan_audio.training.vocoder_run import VocoderRecipe
 
     run_command(VocoderRecipe(), cfg)

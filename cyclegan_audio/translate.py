@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, number
-from cyclegan_audio.cli.reporting import handle_user_errors
-from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.hints import command_line, say_next, suggest_path
-from cyclegan_audio.progress import ProgressBar, progress_bar
+from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.hints import command_line, say_next, suggest_path
+from cyclegan_audio.utils.progress import ProgressBar, progress_bar
 
 if TYPE_CHECKING:
     from cyclegan_audio.translation.translator import Translator
@@ -214,18 +214,18 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
         UserError: the input is of another form, has no sample rate of music, or nobody takes the output.
     """
     from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
-    from cyclegan_audio.devices import one_core
-    from cyclegan_audio.translation import live
+    from cyclegan_audio.translation import streaming
+    from cyclegan_audio.utils.devices import one_core
 
     source = sys.stdin.buffer
-    rate, channels = _raw_form(raw) if raw else live.read_wav_header(source)
+    rate, channels = _raw_form(raw) if raw else streaming.read_wav_header(source)
     require_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, whole=True)
-    print(f"late by {live.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
-    _hand_on(b"" if raw else live.wav_header(rate, channels))
+    print(f"late by {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
+    _hand_on(b"" if raw else streaming.wav_header(rate, channels))
     with one_core():
-        blocks = live.read_pcm(source, channels)
-        for block in live.translate_live(translator, blocks, rate, channels, to, amount):
-            _hand_on(live.write_pcm(block))
+        blocks = streaming.read_pcm(source, channels)
+        for block in streaming.translate_live(translator, blocks, rate, channels, to, amount):
+            _hand_on(streaming.write_pcm(block))
 
 
 def _hand_on(data: bytes) -> None:

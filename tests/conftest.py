@@ -12,9 +12,9 @@ from hydra.utils import instantiate
 
 from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import compose
-from cyclegan_audio.data.sources import FolderSource
-from cyclegan_audio.data.writer import prepare_corpus, settings_from
-from cyclegan_audio.metrics import judge
+from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
+from cyclegan_audio.corpus.sources import FolderSource
+from cyclegan_audio.metrics.genre_classifier import classifier
 from cyclegan_audio.models.cyclegan import CycleGAN
 
 
@@ -54,14 +54,14 @@ def tiny_model() -> Callable[..., CycleGAN]:
 @pytest.fixture(scope="module")
 def quick_judges() -> Iterator[None]:
     """Judges of genre train for eight small batches only."""
-    usual = judge.SETTINGS
+    usual = classifier.SETTINGS
     recipes = {
         name: dataclasses.replace(getattr(usual, name), min_batches=8, max_batches=8, batch_size=8)
         for name in ("statistics", "convolutions")
     }
     settings = dataclasses.replace(usual, **recipes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "SETTINGS", settings)
+        patch.setattr(classifier, "SETTINGS", settings)
         yield
 
 

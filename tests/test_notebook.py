@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from cyclegan_audio.config import CONF_DIR
 from tests.conftest import TINY, write_music
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "experiments" / "colab" / "train_your_own.ipynb"
 KERNEL = "this_python"
 GENRES = ("low", "rock & 'roll")

@@ -9,7 +9,7 @@ import cyclegan_audio
 CODE = """
 import sys
 import cyclegan_audio
-print(sorted({"torch", "numpy", "hydra", "cyclegan_audio.errors"} & set(sys.modules)))
+print(sorted({"torch", "numpy", "hydra", "cyclegan_audio.utils.errors"} & set(sys.modules)))
 assert set(cyclegan_audio.__all__) <= set(dir(cyclegan_audio))
 cyclegan_audio.UserError
 print("torch" in sys.modules)

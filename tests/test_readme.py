@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from cyclegan_audio.data import demo_corpus
-from cyclegan_audio.hints import PROGRAM
+from cyclegan_audio.demo import corpus as demo_corpus
+from cyclegan_audio.utils.hints import PROGRAM
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line]
 SET_UP = ("make demo", "make test", "source .venv/bin/activate")  # run before, or by, this test
@@ -94,7 +94,7 @@ def test_python_block(block, place, monkeypatch):
 
 
 def test_places_that_the_readme_links_to_are_there():
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[1]
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (root / link).exists()] == []

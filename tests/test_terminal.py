@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.errors import STOPPED
+from cyclegan_audio.utils.errors import STOPPED
 
 COLUMNS = 80
 TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|([^\x1b])", re.DOTALL)

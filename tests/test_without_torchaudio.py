@@ -11,7 +11,7 @@ import torch
 
 from cyclegan_audio.audio import torchaudio_functional as owner
 from cyclegan_audio.audio.io import write
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 PACKAGE = Path(owner.__file__).parents[1]
 BROKEN = "raise OSError('libtorchaudio.so: undefined symbol: _ZNR5torch7Library4_defE\\nmore')\n"

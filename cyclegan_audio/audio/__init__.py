@@ -1,0 +1,1 @@
+"""Audio files and waveforms: decode, encode, resample, measure, and the mel-spectrogram."""

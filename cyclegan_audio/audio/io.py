@@ -18,9 +18,9 @@ from torch import Tensor
 
 from cyclegan_audio.audio.containers import AacFile, UnsupportedForm, open_input
 from cyclegan_audio.audio.resampling import resample
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.hints import suggest_path
 from cyclegan_audio.utils.atomic import atomic_path, temporary_path
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import suggest_path
 
 # PyAV's resampler is part of a reference cycle and, since PyAV 19, owns threads. A forked process has the
 # object without the threads, and would wait for them for ever when it collects the cycle.

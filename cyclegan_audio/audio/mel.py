@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.filters import slaney_filters, zaf_filters
-from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, mel_magnitudes
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.audio.mel_cpu import BandGroups, band_groups, mel_magnitudes
+from cyclegan_audio.audio.mel_filters import slaney_filters, zaf_filters
+from cyclegan_audio.utils.errors import UserError
 
 NEPER_PER_DB = math.log(10) / 20
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import torch
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
 # torchaudio 2.11.1 needs torch 2.13; 2.11.0 loads beside torch 2.11 to 2.13.

@@ -5,10 +5,10 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cyclegan_audio.cli.conf_text import Group, Setting, groups_of, setting, settings_of
+from cyclegan_audio.cli.conf_reader import Group, Setting, groups_of, setting, settings_of
 from cyclegan_audio.cli.verbs import VERBS, example_lines
-from cyclegan_audio.hints import PROGRAM
-from cyclegan_audio.paths import CONF_DIR
+from cyclegan_audio.utils.hints import PROGRAM
+from cyclegan_audio.utils.paths import CONF_DIR
 
 MAX_WIDTH = 100
 _NAME_WIDTH = 26

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from cyclegan_audio.cli.conf_text import choices_of, has_setting
-from cyclegan_audio.cli.dialects import to_options
-from cyclegan_audio.cli.reporting import DEBUG, print_error
+from cyclegan_audio.cli.conf_reader import choices_of, has_setting
+from cyclegan_audio.cli.error_reporting import DEBUG, print_error
+from cyclegan_audio.cli.option_syntax import to_options
 from cyclegan_audio.cli.verbs import VERBS, example_lines, version
-from cyclegan_audio.defaults import VOCODER
-from cyclegan_audio.hints import PROGRAM
-from cyclegan_audio.names import near_name
+from cyclegan_audio.utils.defaults import VOCODER
+from cyclegan_audio.utils.hints import PROGRAM
+from cyclegan_audio.utils.name_matching import near_name
 
 
 class VerbParser(argparse.ArgumentParser):

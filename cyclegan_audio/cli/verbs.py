@@ -5,9 +5,9 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from cyclegan_audio.cli.reporting import handle_user_errors, print_error
-from cyclegan_audio.hints import PROGRAM
-from cyclegan_audio.names import near_name
+from cyclegan_audio.cli.error_reporting import handle_user_errors, print_error
+from cyclegan_audio.utils.hints import PROGRAM
+from cyclegan_audio.utils.name_matching import near_name
 
 VERBS = {  # in the order in which they are used
     "prepare": "turn audio files into a corpus of mel-spectrograms",

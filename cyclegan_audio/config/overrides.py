@@ -9,9 +9,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.names import setting_names, suggest_setting
-from cyclegan_audio.paths import CONF_DIR
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.name_matching import setting_names, suggest_setting
+from cyclegan_audio.utils.paths import CONF_DIR
 
 MULTIRUN = ("-m", "--multirun")
 _HYDRAS_OWN = ("", "null", "???")

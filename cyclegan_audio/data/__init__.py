@@ -1,0 +1,1 @@
+"""What feeds training: datasets, samplers and the LightningDataModules."""

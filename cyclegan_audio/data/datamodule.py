@@ -10,12 +10,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.corpus.normalisation import Match
 from cyclegan_audio.data.base_datamodule import ResumableDataModule
-from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.matching import Match
+from cyclegan_audio.data.dataset import CPU, Batch, UnpairedMels
 from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs, warn_of_large_batch
-from cyclegan_audio.data.unpaired import CPU, Batch, UnpairedMels
-from cyclegan_audio.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from torch.utils.data import Sampler
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 T = TypeVar("T")
 

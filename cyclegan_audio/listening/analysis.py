@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from cyclegan_audio.listening.answers import Abx, Answers, Rating
-from cyclegan_audio.metrics.crossed import crossed
-from cyclegan_audio.metrics.differences import holm
-from cyclegan_audio.metrics.intervals import Estimate
+from cyclegan_audio.listening.responses import Abx, Answers, Rating
+from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.statistics.significance import holm
+from cyclegan_audio.statistics.two_way_clustering import crossed
 
 LOW, HIGH = 0.0, 100.0
 ALL = "both directions"

@@ -3,24 +3,24 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cyclegan_audio.comparison.runs import flat
-from cyclegan_audio.comparison.settings import learnt_by, name_apart
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.data.seen import without_seen
-from cyclegan_audio.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
-from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.evaluation.translations import open_corpus
-from cyclegan_audio.hints import command_line, say_next
-from cyclegan_audio.listening.answers import RULE, read, screened
-from cyclegan_audio.listening.kit import DESIGN, write_kit
-from cyclegan_audio.listening.sounds import Item, items
-from cyclegan_audio.listening.told import numbers, show
-from cyclegan_audio.models.checkpoint import load_pair, resolve_run
-from cyclegan_audio.models.pair import TranslationPair
-from cyclegan_audio.pages import as_json, require_writable, write_whole
-from cyclegan_audio.progress import with_progress
-from cyclegan_audio.training.jobs import jobs_of, what_failed
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.leakage import without_seen
+from cyclegan_audio.inference.checkpoints import load_pair, resolve_run
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.listening.page import DESIGN, write_kit
+from cyclegan_audio.listening.responses import RULE, read, screened
+from cyclegan_audio.listening.stimuli import Item, items
+from cyclegan_audio.listening.summary import numbers, show
+from cyclegan_audio.reports.comparison.grouping import learnt_by, name_apart
+from cyclegan_audio.reports.comparison.runs import flat
+from cyclegan_audio.reports.evaluation.translations import open_corpus
+from cyclegan_audio.reports.html import as_json, require_writable, write_whole
+from cyclegan_audio.training.sweep import jobs_of, what_failed
+from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
+from cyclegan_audio.utils.devices import choose_device
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.progress import with_progress
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 ANALYSIS = "analysis.json"

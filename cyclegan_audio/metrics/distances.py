@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.metrics.intervals import Estimate
-from cyclegan_audio.metrics.jackknife import jackknife
+from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.statistics.jackknife import jackknife
 
 COMPONENTS = 16
 REACH = 5.0  # spreads of the first component; further out nothing counts more (the kernel is cubic)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.metrics import onsets
-from cyclegan_audio.metrics.judge import Judge
+from cyclegan_audio.metrics.genre_classifier.classifier import Judge
 
 
 @dataclasses.dataclass(frozen=True)

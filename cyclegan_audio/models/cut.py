@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses import AdversarialTerm, LossTerm
-from cyclegan_audio.models.patch_contrast import PatchContrast
-from cyclegan_audio.models.protocols import FeatureGenerator
+from cyclegan_audio.models.losses.patchnce import PatchContrast
+from cyclegan_audio.models.losses.reconstruction import AdversarialTerm, LossTerm
+from cyclegan_audio.models.networks.protocols import FeatureGenerator
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
 
 

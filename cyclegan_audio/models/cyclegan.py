@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses import AdversarialTerm, CycleTerm, IdentityTerm
-from cyclegan_audio.models.pair import DIRECTIONS
+from cyclegan_audio.models.losses.reconstruction import AdversarialTerm, CycleTerm, IdentityTerm
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
 
 

@@ -8,18 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cyclegan_audio.models.average import GeneratorAverage
-from cyclegan_audio.models.draws import Draws
-from cyclegan_audio.models.engine import Engine, GraphedPhase, Phase
+from cyclegan_audio.models.acceleration import Engine, GraphedPhase, Phase
+from cyclegan_audio.models.base_module import RunModule
+from cyclegan_audio.models.directions import DIRECTIONS
+from cyclegan_audio.models.distributed_state import gathered, take_own
+from cyclegan_audio.models.ema import GeneratorAverage
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.judging import Judging, falling
-from cyclegan_audio.models.losses import LossTerm, check_terms, check_weights, list_losses, weighted_sum
-from cyclegan_audio.models.pair import DIRECTIONS
-from cyclegan_audio.models.picture_networks import require_alike
-from cyclegan_audio.models.protocols import Generator, check_generator
-from cyclegan_audio.models.rank_state import gathered, take_own
-from cyclegan_audio.models.run_module import RunModule
-from cyclegan_audio.models.schedule import LinearDecay
+from cyclegan_audio.models.losses.adversarial import Judging, falling
+from cyclegan_audio.models.losses.reconstruction import (
+    LossTerm,
+    check_terms,
+    check_weights,
+    list_losses,
+    weighted_sum,
+)
+from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.models.networks.images import require_alike
+from cyclegan_audio.models.networks.protocols import Generator, check_generator
+from cyclegan_audio.utils.rng import Draws
 
 Batch = Mapping[str, Tensor]
 

@@ -1,0 +1,1 @@
+"""Runs: set-up, fit, sweeps, loggers and how they end and resume."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.run_folder import CHECKPOINTS
+from cyclegan_audio.inference.run_paths import CHECKPOINTS
 from cyclegan_audio.training.local_rank import parents_run
+from cyclegan_audio.utils.errors import UserError
 
 
 def run_arguments(arguments: list[str]) -> list[str]:
@@ -38,7 +38,7 @@ def genre_hint(overrides: Sequence[str]) -> str:
     """Tell how any two genres of the corpus are named, and which it has, for a message on `genre_pair`."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from cyclegan_audio.data.corpus import Corpus
+    from cyclegan_audio.corpus.corpus import Corpus
 
     parser = OverridesParser.create()
     corpora = [parser.parse_override(one).value() for one in overrides if one.startswith("corpus=")]

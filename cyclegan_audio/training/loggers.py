@@ -14,9 +14,9 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.run_folder import TENSORBOARD, WANDB_ID
+from cyclegan_audio.inference.run_paths import TENSORBOARD, WANDB_ID
 from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.utils.errors import UserError
 
 SCORE = "held_out/score"  # by which runs are listed: its least in W&B, its last beside TensorBoard's settings
 

@@ -9,14 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config.overrides import change_run
-from cyclegan_audio.data.seen import Spans, join_spans
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.hints import command_line, suggest_path
-from cyclegan_audio.models.checkpoint import read_checkpoint, resolve_run
-from cyclegan_audio.models.run_folder import CONFIG, LAST
-from cyclegan_audio.models.schedule import LinearDecay
+from cyclegan_audio.corpus.leakage import Spans, join_spans
+from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
+from cyclegan_audio.inference.run_paths import CONFIG, LAST
+from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.training.distributed import say
 from cyclegan_audio.training.local_rank import parents_run
-from cyclegan_audio.training.ranks import say
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import command_line, suggest_path
 
 GROUPS = (
     "callbacks",

@@ -6,13 +6,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from cyclegan_audio.config import build
-from cyclegan_audio.data.corpus import Clip
+from cyclegan_audio.corpus.corpus import Clip
+from cyclegan_audio.corpus.leakage import Spans
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.data.seen import Spans
-from cyclegan_audio.hints import command_line
-from cyclegan_audio.models.card import make_card
+from cyclegan_audio.inference.pair_metadata import make_card
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.training.running import Recipe, choose_arithmetic
+from cyclegan_audio.training.runner import Recipe, choose_arithmetic
+from cyclegan_audio.utils.hints import command_line
 
 
 class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build
-from cyclegan_audio.data.corpus import Clip
-from cyclegan_audio.data.seen import Spans
-from cyclegan_audio.data.segments import SegmentDataModule
-from cyclegan_audio.hints import command_line
-from cyclegan_audio.models.card import FORMAT
-from cyclegan_audio.training.running import Recipe, choose_arithmetic
-from cyclegan_audio.vocoders.neural.gan import VocoderGAN
+from cyclegan_audio.corpus.corpus import Clip
+from cyclegan_audio.corpus.leakage import Spans
+from cyclegan_audio.data.audio_datamodule import SegmentDataModule
+from cyclegan_audio.inference.pair_metadata import FORMAT
+from cyclegan_audio.training.runner import Recipe, choose_arithmetic
+from cyclegan_audio.utils.hints import command_line
+from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
 
 
 class Probed(nn.Module):

@@ -1,0 +1,1 @@
+"""From a song to a translated song, streamed at bounded memory."""

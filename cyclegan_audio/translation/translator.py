@@ -14,21 +14,21 @@ from torch import Tensor
 
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
-from cyclegan_audio.data.matching import Match
-from cyclegan_audio.devices import choose_device, has_fast_bf16, n_workers, one_core
-from cyclegan_audio.errors import UserError, require_number
-from cyclegan_audio.models.application import precision
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.cycle_spinning import spun
-from cyclegan_audio.models.norm import collect_statistics
-from cyclegan_audio.models.pair import TranslationPair
-from cyclegan_audio.translation.change import GeneratorChange
-from cyclegan_audio.translation.channels import as_channels, from_mid_and_sides, mid_and_sides
-from cyclegan_audio.translation.level import MAX_PEAK, Store, Unlevelled
-from cyclegan_audio.translation.passage import Passage
-from cyclegan_audio.translation.song import Levelled, Progress, translate_file
-from cyclegan_audio.translation.streams import in_groups
-from cyclegan_audio.translation.survey import Blocks, ChannelSurvey, MidSurvey, Survey, finite
+from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.clips import precision
+from cyclegan_audio.inference.cycle_spinning import spun
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.models.networks.norm import collect_statistics
+from cyclegan_audio.translation.analysis_pass import Blocks, ChannelSurvey, MidSurvey, Survey, finite
+from cyclegan_audio.translation.file_translation import Levelled, Progress, translate_file
+from cyclegan_audio.translation.loudness_matching import MAX_PEAK, Store, Unlevelled
+from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
+from cyclegan_audio.translation.pipeline import Passage
+from cyclegan_audio.translation.stages import in_groups
+from cyclegan_audio.translation.windowed_generator import GeneratorChange
+from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, one_core
+from cyclegan_audio.utils.errors import UserError, require_number
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once

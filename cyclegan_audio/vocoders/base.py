@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.audio.mel_blocks import BandGroups, band_groups, group_product
+from cyclegan_audio.audio.mel_cpu import BandGroups, band_groups, group_product
 
 TINY_POWER = 1e-24  # below it a bin has no phase
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from cyclegan_audio.models.checkpoint import SHIPPED, load_pair, ship_pair
+from cyclegan_audio.inference.checkpoints import SHIPPED, load_pair, ship_pair
 
 run, name = sys.argv[1:]
 ship_pair(load_pair(run), SHIPPED / name)

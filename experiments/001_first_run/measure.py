@@ -11,7 +11,7 @@ import torch
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode, resample, to_mono, write
-from cyclegan_audio.figures.spectrograms import cycle_grid
+from cyclegan_audio.reports.figures.spectrograms import cycle_grid
 from cyclegan_audio.vocoders import VOCODERS
 
 AUDIBLE_DB = 80.0  # under the loudest value of the target: quieter points are left out of the error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cyclegan_audio.data.pieces import ClipSettings
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings
 
 NEAR_S = 0.05
 CLIP = ClipSettings(4.0, align="beats")

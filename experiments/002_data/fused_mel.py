@@ -25,7 +25,7 @@ from speed import exact_db, librosa_mel, spread
 from cyclegan_audio.audio.io import find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.data.pieces import ClipSettings, PieceStream
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
 
 N_FFT = 2048
 HALF = N_FFT // 2

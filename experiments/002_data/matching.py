@@ -14,13 +14,13 @@ import torch
 
 from cyclegan_audio.audio.io import decode, find_audio, write
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.data.corpus import Clip, Corpus
-from cyclegan_audio.data.matching import KINDS, Match
-from cyclegan_audio.data.screening import NearDuplicates, ScreeningRules
-from cyclegan_audio.data.sources import FolderSource
-from cyclegan_audio.data.writer import CorpusSettings, prepare_corpus
+from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
+from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.corpus.normalisation import KINDS, Match
+from cyclegan_audio.corpus.screening import NearDuplicates, ScreeningRules
+from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.band_statistics import band_statistics
-from cyclegan_audio.metrics.linear import fit_logistic
+from cyclegan_audio.metrics.genre_classifier.linear import fit_logistic
 
 GENRES = ("lofi", "trap")
 DULL_RATE, DULL_DB = 24_000, -8.0  # what another uploader might do: nothing above 12 kHz, and quieter

@@ -11,8 +11,8 @@ import torch
 import torchaudio.functional as AF
 
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.data.screening.analysis import Analysis
-from cyclegan_audio.data.screening.voice import FLOOR, RATE, mean_probability, voice_probabilities
+from cyclegan_audio.corpus.screening.features import Analysis
+from cyclegan_audio.corpus.screening.voice import FLOOR, RATE, mean_probability, voice_probabilities
 
 MUSIC_RATE = 44100
 CLIP_S = 4.0

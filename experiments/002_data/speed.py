@@ -22,13 +22,13 @@ import torch
 from cyclegan_audio.audio.io import decode, find_audio
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.data.beats import bar_spans
-from cyclegan_audio.data.pieces import ClipSettings, PieceStream
-from cyclegan_audio.data.raw_clip import Piece
-from cyclegan_audio.data.screening import ScreeningRules, Voice
-from cyclegan_audio.data.sources import SourceFile
-from cyclegan_audio.data.tracks import TrackMaker
-from cyclegan_audio.data.working import hash_files, make_tracks
+from cyclegan_audio.corpus.build.beats import bar_spans
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
+from cyclegan_audio.corpus.build.track_processor import TrackMaker
+from cyclegan_audio.corpus.build.worker_pool import hash_files, make_tracks
+from cyclegan_audio.corpus.raw_clip import Piece
+from cyclegan_audio.corpus.screening import ScreeningRules, Voice
+from cyclegan_audio.corpus.sources import SourceFile
 
 CLIP_S = 4.0
 AUDIBLE_DB = 50.0

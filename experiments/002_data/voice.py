@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from cyclegan_audio.audio.io import decode, find_audio
-from cyclegan_audio.data.screening.analysis import Analysis
-from cyclegan_audio.data.screening.voice import mean_probability
+from cyclegan_audio.corpus.screening.features import Analysis
+from cyclegan_audio.corpus.screening.voice import mean_probability
 
 MUSIC_RATE = 44100
 CLIP_S = 4.0

@@ -14,7 +14,7 @@ import torch
 from measure import CPU_WAYS, CUDA_WAYS, MODELS, Step, make, reals
 from reference import ReferenceStep
 
-from cyclegan_audio.data.corpus import Corpus
+from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 
 SIZE = (128, 176)

@@ -20,13 +20,13 @@ import torch
 from reference import ReferenceStep
 from torch import Tensor
 
-from cyclegan_audio.models.adversarial import LeastSquares
+from cyclegan_audio.models.acceleration import Engine
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.models.discriminator import PatchDiscriminator
-from cyclegan_audio.models.engine import Engine
-from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.judging import Judging
-from cyclegan_audio.models.schedule import LinearDecay
+from cyclegan_audio.models.losses.adversarial import Judging
+from cyclegan_audio.models.losses.gan import LeastSquares
+from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
+from cyclegan_audio.models.networks.generators import ResnetGenerator
 
 MODELS = {"paper": (64, 9), "small": (16, 6)}
 OFF = {

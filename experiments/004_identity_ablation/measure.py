@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.windows import pad_to_multiple
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.translation_model import TranslationPair
 
 
 def mels(corpus: Corpus, genre: str, n_clips: int, multiple: int) -> list[Tensor]:

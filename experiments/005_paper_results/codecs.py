@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchaudio.functional import resample
 
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.metrics.augmentation import low_pass, noisy
-from cyclegan_audio.metrics.judge import LOW_PASS_HZ, judge_for, linear_judge_for
-from cyclegan_audio.metrics.proportions import balanced_accuracy
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.classifier import LOW_PASS_HZ, judge_for, linear_judge_for
+from cyclegan_audio.statistics.proportions import balanced_accuracy
 
 CODECS = {  # name: format, subtype, libsndfile's compression level
     "MP3, high quality": ("MP3", "MPEG_LAYER_III", 0.2),

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.metrics.augmentation import low_pass, noisy
-from cyclegan_audio.metrics.calibration import fit_temperature, reliability
-from cyclegan_audio.metrics.genre_net import GenreNet
-from cyclegan_audio.metrics.judge import (
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.calibration import fit_temperature, reliability
+from cyclegan_audio.metrics.genre_classifier.classifier import (
     BLOCK,
     LINEAR,
     LOW_PASS_HZ,
@@ -26,9 +25,10 @@ from cyclegan_audio.metrics.judge import (
     GenreClassifier,
     logits,
 )
-from cyclegan_audio.metrics.linear import train_linear
-from cyclegan_audio.metrics.net_training import train_net
-from cyclegan_audio.metrics.proportions import balanced_accuracy
+from cyclegan_audio.metrics.genre_classifier.linear import train_linear
+from cyclegan_audio.metrics.genre_classifier.network import GenreNet
+from cyclegan_audio.metrics.genre_classifier.training import train_net
+from cyclegan_audio.statistics.proportions import balanced_accuracy
 
 FOLDS = 5
 NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.judges import Judges, make_judges
-from cyclegan_audio.evaluation.metric_protocol import GENRE, PIECE, SOUND, compute_metrics
-from cyclegan_audio.evaluation.metric_specs import METRICS
+from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
-from cyclegan_audio.metrics.augmentation import noisy
 from cyclegan_audio.metrics.distances import Principal, distances_to
+from cyclegan_audio.metrics.genre_classifier.augmentation import noisy
 from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics.metric_spec import GENRE, PIECE, SOUND, compute_metrics
+from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.reports.evaluation.classifiers import Judges, make_judges
 
 SEED = 0
 NOISE_DB = 40.0  # under the clip's loudest point

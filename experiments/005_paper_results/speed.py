@@ -7,14 +7,14 @@ import time
 
 import torch
 
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.judges import make_judges
-from cyclegan_audio.evaluation.measured import Mels, measure
-from cyclegan_audio.evaluation.translations import held_out, translate_clip
-from cyclegan_audio.evaluation.vocoded import vocode_some
-from cyclegan_audio.metrics.judge import LINEAR, NETWORK, train_judge
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_judge
+from cyclegan_audio.reports.evaluation.classifiers import make_judges
+from cyclegan_audio.reports.evaluation.scoring import Mels, measure
+from cyclegan_audio.reports.evaluation.translations import held_out, translate_clip
+from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_some
 
 CLIPS, TRANSLATED = 500, 40  # a genre
 

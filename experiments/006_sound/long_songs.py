@@ -21,9 +21,9 @@ from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode, open_writer
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.metrics.artefacts import find_clicks, seam_db
-from cyclegan_audio.translation.change import SHARED_LENGTH, SHARED_OVERLAP
-from cyclegan_audio.translation.streams import FADE_FRAMES, MARGIN_FRAMES
+from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES
 from cyclegan_audio.translation.translator import CHUNK_FRAMES
+from cyclegan_audio.translation.windowed_generator import SHARED_LENGTH, SHARED_OVERLAP
 
 PART = 1024  # frames at once
 

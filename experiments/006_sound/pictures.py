@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
-from cyclegan_audio.figures.spectrograms import cycle_grid
+from cyclegan_audio.reports.figures.spectrograms import cycle_grid
 
 DPI = 70
 

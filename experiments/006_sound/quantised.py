@@ -19,12 +19,12 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.translations import translate_direction
-from cyclegan_audio.metrics.paired import MODEL
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.exported import INPUT, OUTPUTS, OnnxGenerator, export_pair, open_session
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.export.files import INPUT, OUTPUTS, OnnxGenerator, export_pair, open_session
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.metrics.paired_error import MODEL
+from cyclegan_audio.reports.evaluation.translations import translate_direction
 
 CALIBRATION, ROUNDS = 20, 5
 CONVOLUTIONS = ["Conv", "ConvTranspose"]

@@ -11,14 +11,14 @@ import time
 
 import torch
 
-from cyclegan_audio.data.corpus import Corpus
-from cyclegan_audio.evaluation.translations import Direction, translate_direction
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.clips import apply_generator
+from cyclegan_audio.inference.cycle_spinning import spun
+from cyclegan_audio.inference.translation_model import TranslationPair
 from cyclegan_audio.metrics.artefacts import checkerboard_db
-from cyclegan_audio.metrics.paired import MODEL, UNTOUCHED
-from cyclegan_audio.models.application import apply_generator
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.cycle_spinning import spun
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
+from cyclegan_audio.reports.evaluation.translations import Direction, translate_direction
 from cyclegan_audio.vocoders import make_vocoder
 
 SHIFTS = (1, 2, 4)

@@ -24,8 +24,8 @@ from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.models.networks.generators import ResnetGenerator
 
 SIZES = {"paper": (64, 9), "small": (16, 6)}  # filters, blocks
 WINDOW_S = 4

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.windows import cut, join, pad_reflect
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.norm import collect_statistics, with_statistics
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.models.networks.norm import collect_statistics, with_statistics
 
 COLUMNS = ("error to the truth dB", "windows disagree dB", "step at borders / elsewhere")
 

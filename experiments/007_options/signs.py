@@ -22,11 +22,11 @@ from torch.utils.data import DataLoader
 
 from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import compose
+from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
+from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.data.sources import FolderSource
-from cyclegan_audio.data.writer import prepare_corpus, settings_from
-from cyclegan_audio.metrics.held_out import movement_lost
-from cyclegan_audio.models.adversarial import r1_penalty
+from cyclegan_audio.metrics.validation import movement_lost
+from cyclegan_audio.models.losses.gan import r1_penalty
 from cyclegan_audio.models.translation_module import TranslationModule
 
 STEPS, SIZE, CLIPS = 200, 32, 20

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from cyclegan_audio.models.checkpoint import load_pair
-from cyclegan_audio.models.exported import OnnxGenerator, export_pair, open_session
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.export.files import OnnxGenerator, export_pair, open_session
 
 ROUNDS = 7
 FRAMES = 344

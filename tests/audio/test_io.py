@@ -21,7 +21,7 @@ from cyclegan_audio.audio.io import (
     to_mono,
     write,
 )
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 
 def sine(hz: float, seconds: float, rate: int, channels: int = 2) -> torch.Tensor:

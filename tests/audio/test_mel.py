@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 
 def preset(name: str) -> MelSettings:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cyclegan_audio.audio.mel_blocks import band_groups, group_product, mel_magnitudes
+from cyclegan_audio.audio.mel_cpu import band_groups, group_product, mel_magnitudes
 
 
 def banded(n_rows: int, n_columns: int) -> torch.Tensor:

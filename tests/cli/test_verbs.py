@@ -14,7 +14,7 @@ import cyclegan_audio
 from cyclegan_audio.cli.verbs import VERBS, main, overview
 from cyclegan_audio.translate import parser as translate_parser
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 HEAVY = {"hydra", "omegaconf", "numpy", "torch", "pytorch_lightning", "rich", "yaml"}
 SCRIPT = """
 import json, sys
@@ -170,7 +170,7 @@ def test_help_lists_the_vocoders_in_conf_and_which_take_weights(tmp_path, monkey
     folder.mkdir()
     (folder / "plain.yaml").write_text("_target_: a.Plain\nseed: 0\n")
     (folder / "network.yaml").write_text("_target_: a.Network\ncheckpoint: null # a run\n")
-    monkeypatch.setattr("cyclegan_audio.cli.conf_text.CONF_DIR", tmp_path)
+    monkeypatch.setattr("cyclegan_audio.cli.conf_reader.CONF_DIR", tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     text = translate_parser().format_help()
     assert "the way back to sound: network, plain; network=CHECKPOINT (default: hybrid)" in text

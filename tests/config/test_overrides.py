@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import change_run, quote_values
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 KEYS = ("corpus", "genre_pair.b")
 

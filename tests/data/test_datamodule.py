@@ -4,13 +4,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from hydra.utils import instantiate
-from noise_songs import write_genres
 
 from cyclegan_audio.config import compose
+from cyclegan_audio.corpus.build.writer import prepare_corpus
+from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.data.sources import FolderSource
-from cyclegan_audio.data.writer import prepare_corpus
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
+from tests.corpus.noise_songs import write_genres
 from tests.data.serving import make, pairs, served
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cyclegan_audio.data.sampler import EpochSampler, Take, draw_epoch, fixed_pairs, warn_of_large_batch
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 
 
 def numbers(epoch: int) -> list[int]:

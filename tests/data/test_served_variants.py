@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from noise_songs import write_genres
 
+from cyclegan_audio.corpus.build.writer import prepare_corpus
+from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.sampler import Draw, Take, draw_epoch
-from cyclegan_audio.data.sources import FolderSource
-from cyclegan_audio.data.writer import prepare_corpus
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
+from tests.corpus.noise_songs import write_genres
 from tests.data.serving import make, served
 
 

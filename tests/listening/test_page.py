@@ -13,11 +13,11 @@ import pytest
 import soundfile
 import torch
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.listening.answers import missed, read, screened
-from cyclegan_audio.listening.kit import write_kit
+from cyclegan_audio.listening.page import write_kit
 from cyclegan_audio.listening.questions import EQUALISER, LOW_PASSED, OTHER, QUESTIONS, REAL, SOURCE, VOCODER
-from cyclegan_audio.listening.sounds import Item
+from cyclegan_audio.listening.responses import missed, read, screened
+from cyclegan_audio.listening.stimuli import Item
+from cyclegan_audio.utils.errors import UserError
 
 RUNS, RATE, N_ABX = ("old </script>", "new"), 8000, 8
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

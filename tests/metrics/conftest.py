@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.metrics.genre_net import NetSettings
+from cyclegan_audio.metrics.genre_classifier.network import NetSettings
 
 SECONDS = 4.0
 

@@ -17,7 +17,7 @@ from cyclegan_audio.metrics.distances import (
     kernel_distance,
     too_few,
 )
-from cyclegan_audio.metrics.jackknife import MAX_GROUPS, jackknife
+from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife
 
 
 def drawn(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.metrics.paired import (
+from cyclegan_audio.metrics.paired_error import (
     MATCHED_MEAN,
     MODEL,
     UNTOUCHED,

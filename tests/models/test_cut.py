@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.losses import weighted_sum
-from cyclegan_audio.models.unet import UNetGenerator
+from cyclegan_audio.models.losses.reconstruction import weighted_sum
+from cyclegan_audio.models.networks.generators import ResnetGenerator
+from cyclegan_audio.models.networks.unet import UNetGenerator
 from tests.models.test_cyclegan import Fill, batch, fit, state
 
 

@@ -6,8 +6,8 @@ from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cyclegan_audio.models.engine import Engine
-from cyclegan_audio.models.losses import weighted_sum
+from cyclegan_audio.models.acceleration import Engine
+from cyclegan_audio.models.losses.reconstruction import weighted_sum
 
 
 class Fill(nn.Module):

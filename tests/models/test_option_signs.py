@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent.parent / "experiments" / "007_options" / "signs.py"
+SCRIPT = Path(__file__).parents[2] / "experiments" / "007_options" / "signs.py"
 spec = importlib.util.spec_from_file_location("signs", SCRIPT)
 assert spec is not None
 assert spec.loader is not None

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.models.discriminator import (
+from cyclegan_audio.models.networks.discriminators import (
     MultiScaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
 )
-from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.norm import InstanceNorm
-from cyclegan_audio.models.unet import UNetGenerator
+from cyclegan_audio.models.networks.generators import ResnetGenerator
+from cyclegan_audio.models.networks.norm import InstanceNorm
+from cyclegan_audio.models.networks.unet import UNetGenerator
+from cyclegan_audio.utils.errors import UserError
 
 
 def without_statistics(network):

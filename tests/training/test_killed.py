@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from cyclegan_audio import train as command
-from cyclegan_audio.models.guard import Guard
-from cyclegan_audio.training import checkpoints, held_out
-from cyclegan_audio.training.checkpoints import Checkpoints
-from cyclegan_audio.training.table import Table
+from cyclegan_audio.models.nonfinite import Guard
+from cyclegan_audio.training.callbacks import checkpoints, validation
+from cyclegan_audio.training.callbacks.checkpoints import Checkpoints
+from cyclegan_audio.training.csv_log import Table
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -34,7 +34,7 @@ PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (Checkpoints, "save", die),
-    "in validation": (held_out, "held_out_metrics", die),
+    "in validation": (validation, "held_out_metrics", die),
     "while the CSV is cut": (Table, "start", die),
 }
 

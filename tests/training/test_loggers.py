@@ -5,8 +5,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from cyclegan_audio.errors import UserError
 from cyclegan_audio.training import loggers
+from cyclegan_audio.utils.errors import UserError
 
 
 @pytest.fixture(autouse=True)

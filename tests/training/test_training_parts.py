@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cyclegan_audio.errors import UserError
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.models.generator import ResnetGenerator
-from cyclegan_audio.models.schedule import LinearDecay
-from cyclegan_audio.training import probe
-from cyclegan_audio.training.loss_log import LossLog
+from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.models.networks.generators import ResnetGenerator
+from cyclegan_audio.training import autotune
+from cyclegan_audio.training.callbacks.loss_logging import LossLog
+from cyclegan_audio.utils.errors import UserError
 
 
 def trainer(batches_an_epoch: int = 100):
@@ -39,25 +39,25 @@ def module(batches: int = 0, max_minutes: float | None = None, **losses: float):
 
 @pytest.mark.parametrize(("is_fast", "chosen"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_bf16_where_the_device_is_fast_at_it(monkeypatch, is_fast, chosen):
-    monkeypatch.setattr(probe, "has_fast_bf16", lambda device: is_fast)
-    assert probe.choose_precision("auto", torch.device("cpu")) == chosen
-    assert probe.choose_precision("16-mixed", torch.device("cpu")) == "16-mixed"
+    monkeypatch.setattr(autotune, "has_fast_bf16", lambda device: is_fast)
+    assert autotune.choose_precision("auto", torch.device("cpu")) == chosen
+    assert autotune.choose_precision("16-mixed", torch.device("cpu")) == "16-mixed"
 
 
 @pytest.mark.parametrize(("ratio", "chosen"), [(0.6, 2), (1.0, 1), (6.0, 1)])
 def test_threads_only_where_the_probe_shows_that_they_pay(monkeypatch, ratio, chosen):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(probe, "thread_ratio", lambda many, generator: ratio)
-    assert probe.choose_threads("auto", ResnetGenerator) == chosen
-    assert probe.choose_threads(4, ResnetGenerator) == 4
+    monkeypatch.setattr(autotune, "thread_ratio", lambda many, generator: ratio)
+    assert autotune.choose_threads("auto", ResnetGenerator) == chosen
+    assert autotune.choose_threads(4, ResnetGenerator) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert probe.choose_threads("auto", ResnetGenerator) == 2
+    assert autotune.choose_threads("auto", ResnetGenerator) == 2
 
 
 def test_thread_probe_leaves_the_number_of_threads_and_the_random_state():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    assert 0 < probe.thread_ratio(2, lambda: ResnetGenerator(4, 1)) < 100
+    assert 0 < autotune.thread_ratio(2, lambda: ResnetGenerator(4, 1)) < 100
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -65,12 +65,12 @@ def test_thread_probe_leaves_the_number_of_threads_and_the_random_state():
 @pytest.mark.parametrize("wanted", [0, -1, "many"])
 def test_unknown_threads(wanted):
     with pytest.raises(UserError, match="threads="):
-        probe.choose_threads(wanted, ResnetGenerator)
+        autotune.choose_threads(wanted, ResnetGenerator)
 
 
 def test_unknown_precision():
     with pytest.raises(UserError, match="precision=8 is not known"):
-        probe.choose_precision("8", torch.device("cpu"))
+        autotune.choose_precision("8", torch.device("cpu"))
 
 
 def test_rows_hold_means_and_a_later_row_than_the_checkpoint_is_cut(tmp_path):

@@ -7,15 +7,19 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.audio.io import write
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.models.checkpoint import ship_pair
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.inference.checkpoints import ship_pair
+from cyclegan_audio.inference.translation_model import TranslationPair
 
 
 @pytest.fixture
 def run(tmp_path, tiny_model):
     """A RUN: an untrained pair, shipped into a folder."""
     model = tiny_model()
-    generator = {"_target_": "cyclegan_audio.models.generator.ResnetGenerator", "n_filters": 4, "n_blocks": 1}
+    generator = {
+        "_target_": "cyclegan_audio.models.networks.generators.ResnetGenerator",
+        "n_filters": 4,
+        "n_blocks": 1,
+    }
     mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
     config = {"model": {"generator": generator}}
     pair = TranslationPair(("lofi", "trap"), mel, {"ab": model.gen_ab, "ba": model.gen_ba}, 64, config)

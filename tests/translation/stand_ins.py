@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.models.norm import InstanceNorm
-from cyclegan_audio.models.pair import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.models.networks.norm import InstanceNorm
 
 WINDOWS = {"hifi": 344, "paper": 189}
 

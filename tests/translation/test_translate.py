@@ -9,7 +9,7 @@ import torch
 
 from cyclegan_audio import translate
 from cyclegan_audio.audio.io import decode, write
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
 
 

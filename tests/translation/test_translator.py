@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from cyclegan_audio.devices import choose_device
-from cyclegan_audio.errors import UserError
-from cyclegan_audio.translation.live import READ_SAMPLES, latency_s, translate_live
+from cyclegan_audio.translation.streaming import READ_SAMPLES, latency_s, translate_live
 from cyclegan_audio.translation.translator import Translator
+from cyclegan_audio.utils.devices import choose_device
+from cyclegan_audio.utils.errors import UserError
 from tests.translation.stand_ins import WINDOWS, music, pair, quieter
 
 

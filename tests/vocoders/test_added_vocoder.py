@@ -9,8 +9,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
 from cyclegan_audio.config import build
-from cyclegan_audio.errors import UserError
 from cyclegan_audio.translation.translator import Translator
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput
 from tests.translation.stand_ins import music, pair, quieter
 

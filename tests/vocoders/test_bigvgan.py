@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn.utils import weight_norm
 
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 from cyclegan_audio.vocoders.bigvgan import loading
 from cyclegan_audio.vocoders.bigvgan.network import Activation, BigVGAN, low_pass
-from cyclegan_audio.vocoders.pretrained import NEPER_PER_DB
+from cyclegan_audio.vocoders.bigvgan.vocoder import NEPER_PER_DB
 from tests.vocoders.sounds import chords, preset
 
 PUBLISHED = {  # what config.json of nvidia/bigvgan_v2_44khz_128band_512x says of the network and the mel

@@ -5,7 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import DEFAULT, VOCODERS, VocoderInput, make_vocoder
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim
 from cyclegan_audio.vocoders.hybrid import steady_phase

@@ -1,0 +1,1 @@
+"""BigVGAN-v2, a published neural vocoder."""

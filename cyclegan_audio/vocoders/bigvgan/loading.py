@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.errors import UserError
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.bigvgan.network import BigVGAN
 
 CONFIG = "config.json"

@@ -1,0 +1,114 @@
+"""Folders of audio files as a source (`source=folders`), and what sources with a folder a genre share."""
+
+import itertools
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclegan_audio.audio.io import AUDIO_SUFFIXES, find_audio
+from cyclegan_audio.corpus.sources.base import SourceFile, as_text
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.hints import suggest_path
+
+
+class GenreFolders(ABC):
+    """A folder for each genre; `prepare --genre NAME=FOLDER` adds to `genres`."""
+
+    default_corpus: Path | None = None
+    split_by = "track"
+    kind: str
+
+    def __init__(self, genres: Mapping[str, str | Path] | None = None) -> None:
+        self.genres = {str(genre): Path(folder) for genre, folder in (genres or {}).items()}
+
+    def files(self) -> list[SourceFile]:
+        """See `Source.files`."""
+        if len(self.genres) < 2:
+            given = f"only the genre {next(iter(self.genres))!r}" if self.genres else "no genre"
+            raise UserError(f"{given} is given, two are needed; add --genre NAME=FOLDER, or take source=demo")
+        for genre, folder in sorted(self.genres.items()):
+            _require_folder(genre, folder)
+        _require_apart(self.genres)
+        found = []
+        for genre, folder in sorted(self.genres.items()):
+            found += sorted(self.of_genre(genre, folder), key=lambda file: file.source)
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source.describe`."""
+        return {
+            "kind": self.kind,
+            "genres": {genre: as_text(folder) for genre, folder in self.genres.items()},
+        }
+
+    @abstractmethod
+    def of_genre(self, genre: str, folder: Path) -> list[SourceFile]:
+        """The files of one genre, in any order.
+
+        Raises:
+            UserError: there are none.
+        """
+
+
+class FolderSource(GenreFolders):
+    """A tree of audio files for each genre.
+
+    Args:
+        genres: folder by genre.
+        paired: a folder with a folder for each genre, in which files of the same name play the same score.
+    """
+
+    kind = "folders"
+
+    def __init__(
+        self, genres: Mapping[str, str | Path] | None = None, paired: str | Path | None = None
+    ) -> None:
+        super().__init__(genres)
+        self.paired = Path(paired) if paired else None
+
+    def of_genre(self, genre: str, folder: Path) -> list[SourceFile]:
+        """See `GenreFolders.of_genre`."""
+        paths = find_audio(folder)
+        if not paths:
+            raise UserError(
+                f"{genre}: {folder} holds no audio files ({' '.join(AUDIO_SUFFIXES)}); put some there"
+            )
+        files = [SourceFile(genre, path, relative_text(path, folder)) for path in paths]
+        paired = self.paired / genre if self.paired else None
+        if paired and paired.is_dir():
+            files += [
+                SourceFile(genre, p, relative_text(p, folder), score=as_text(p.stem))
+                for p in find_audio(paired)
+            ]
+        return files
+
+
+def _require_folder(genre: str, folder: Path) -> None:
+    if not genre.strip():
+        raise UserError(f"the genre of {folder} has no name; write --genre NAME={folder}")
+    if not folder.is_dir():
+        raise UserError(
+            f"{genre}: {folder} is not a folder; check the path after --genre {genre}={suggest_path(folder)}"
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{genre}: the folder {folder} may not be read; mend its permissions")
+
+
+def _require_apart(folders: Mapping[str, Path]) -> None:
+    """Refuse genres that share music.
+
+    Raises:
+        UserError: two have the same folder, or the folder of one lies in that of another.
+    """
+    for (one, outer), (other, inner) in itertools.permutations(sorted(folders.items()), 2):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            is_same = inner.resolve() == outer.resolve()
+            shared = f"the folder {outer}" if is_same else f"music, as {inner} lies in {outer}"
+            raise UserError(f"{one} and {other} share {shared}; give each genre a folder of its own")
+
+
+def relative_text(path: Path, folder: Path) -> str:
+    """`path` relative to `folder` as text, with forward slashes."""
+    return as_text(Path(os.path.relpath(path, folder)).as_posix())

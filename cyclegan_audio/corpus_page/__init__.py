@@ -1,5 +1,0 @@
-"""A look at the data: what a corpus keeps, what it dropped and why, and in what its genres differ."""
-
-from cyclegan_audio.corpus_page.page import PAGE, write_corpus_page
-
-__all__ = ["PAGE", "write_corpus_page"]

@@ -1,6 +1,0 @@
-"""Pictures as matplotlib figures that know nothing of loggers, windows or files."""
-
-from cyclegan_audio.figures.losses import loss_curves
-from cyclegan_audio.figures.spectrograms import cycle_grid
-
-__all__ = ["cycle_grid", "loss_curves"]

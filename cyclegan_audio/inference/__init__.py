@@ -1,0 +1,1 @@
+"""Trained models as they are used: checkpoints, the models that ship, and exports."""

@@ -1,0 +1,1 @@
+"""Export to ONNX and torch.export, and reading such files back."""

@@ -1,0 +1,30 @@
+"""The card of a pair: what makes its weights usable alone, in checkpoints, shipped pairs and exports."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.models.directions import DIRECTIONS
+
+FORMAT = 1
+CARD = "pair.json"
+
+
+def make_card(
+    genres: tuple[str, str],
+    mel: MelSettings,
+    window_frames: int,
+    config: Mapping[str, Any],
+    training_spans: Mapping[str, Any],
+    directions: Sequence[str] = DIRECTIONS,
+) -> dict[str, Any]:
+    """The plain description that makes a checkpoint usable alone."""
+    return {
+        "format": FORMAT,
+        "genres": list(genres),
+        "directions": list(directions),
+        "mel": mel.to_dict(),
+        "window_frames": window_frames,
+        "config": dict(config),
+        "training_spans": dict(training_spans),
+    }

@@ -1,0 +1,110 @@
+"""The page of a listening test with its sounds, in one folder that opens without a server."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cyclegan_audio.audio.io import write
+from cyclegan_audio.listening.questions import EXAMPLES, QUESTIONS, SOURCE, VOCODER, Question
+from cyclegan_audio.listening.stimuli import Item, equally_loud
+from cyclegan_audio.reports.html import environment
+from cyclegan_audio.utils.atomic import atomic_folder
+from cyclegan_audio.utils.errors import UserError
+
+FORMAT = 1
+PAGE, DESIGN, SOUNDS = "index.html", "test.json", "sounds"
+RATE, ABX = "rate", "abx"
+
+
+def write_kit(folder: Path, items: Iterable[Item], runs: Sequence[str], rate: int, n_abx: int) -> Path:
+    """Write the page, its sounds and `test.json` into a new folder, whole or not at all; returns the page.
+
+    Args:
+        folder: must not exist.
+        items: the clips.
+        runs: names of the systems under test.
+        rate: of the sounds in Hz.
+        n_abx: ABX trials for each pair: the first run against each other one, or, of one run alone, the
+            source against the source through the vocoder.
+
+    Raises:
+        UserError: the folder is there already or cannot be written, or a sound is silent.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} is there already, maybe with answers; choose another by --out")
+    try:
+        with atomic_folder(folder) as part:
+            (part / SOUNDS).mkdir()
+            design = _design(part / SOUNDS, list(items), list(runs), rate, n_abx)
+            text = json.dumps(design, indent=1)
+            (part / DESIGN).write_text(text + "\n", encoding="utf-8")
+            page = environment("cyclegan_audio.listening").get_template("test.html.j2")
+            (part / PAGE).write_text(page.render(title="Listening test", design=design), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"the listening test cannot be written to {folder} ({error}); make room there"
+        ) from error
+    return folder / PAGE
+
+
+def _design(
+    folder: Path, items: Sequence[Item], runs: Sequence[str], rate: int, n_abx: int
+) -> dict[str, Any]:
+    """All trials as plain values; writes the sounds on the way."""
+    flat = [sound for item in items for sound in (*item.sounds.values(), *item.examples)]
+    loud, lufs = equally_loud(flat, rate)
+    files = iter([_write(folder, sound, rate) for sound in loud])
+    trials: list[dict[str, Any]] = []
+    made = [
+        ({name: next(files) for name in item.sounds}, [next(files) for _ in item.examples]) for item in items
+    ]
+    for question in QUESTIONS:
+        for item, (by_system, examples) in zip(items, made, strict=True):
+            trials.append(_rating(question, item, by_system, examples, list(runs)))
+    pairs = [(runs[0], other) for other in runs[1:]] or [(SOURCE, VOCODER)]
+    for a, b in pairs:
+        for number in range(n_abx):
+            item, (by_system, _) = items[number % len(items)], made[number % len(items)]
+            place = {"kind": ABX, "way": item.way, "item": item.name}
+            trials.append({**place, "a": _stimulus(a, by_system), "b": _stimulus(b, by_system)})
+    design = {
+        "format": FORMAT,
+        "runs": list(runs),
+        "loudness_lufs": round(lufs, 2),
+        "questions": {question.name: question.to_dict() for question in QUESTIONS},
+        "trials": trials,
+    }
+    return {"test": hashlib.sha256(json.dumps(design).encode()).hexdigest()[:12], **design}
+
+
+def _rating(
+    question: Question, item: Item, files: dict[str, str], examples: list[str], runs: list[str]
+) -> dict[str, Any]:
+    genres = {"source": item.source, "target": item.target}
+    words = {key: getattr(question, key).format(**genres) for key in ("text", "low", "high")}
+    return {
+        "kind": RATE,
+        "question": question.name,
+        "way": item.way,
+        "item": item.name,
+        **words,
+        "references": examples if question.reference == EXAMPLES else [files[question.reference]],
+        "stimuli": [_stimulus(system, files) for system in question.systems(runs)],
+    }
+
+
+def _stimulus(system: str, files: dict[str, str]) -> dict[str, str]:
+    return {"system": system, "file": files[system]}
+
+
+def _write(folder: Path, sound: Tensor, rate: int) -> str:
+    """A WAV file whose name tells nothing; the same sound is written once."""
+    name = hashlib.sha256(sound.numpy().tobytes()).hexdigest()[:12]
+    path = folder / f"{name}.wav"
+    if not path.exists():
+        write(path, sound, rate)
+    return f"{folder.name}/{path.name}"

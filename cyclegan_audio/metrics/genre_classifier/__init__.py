@@ -1,0 +1,1 @@
+"""The genre classifier that reports rely on: network, training, calibration."""

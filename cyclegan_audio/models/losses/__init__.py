@@ -1,0 +1,1 @@
+"""Adversarial, reconstruction and contrastive losses."""

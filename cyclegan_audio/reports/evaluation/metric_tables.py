@@ -1,0 +1,202 @@
+"""The numbers of the three questions: does the genre move, does the piece stay, does it sound whole."""
+
+import dataclasses
+from typing import Any
+
+from cyclegan_audio.metrics.distances import FRECHET, KERNEL
+from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_DB, Judge
+from cyclegan_audio.metrics.metric_spec import (
+    CANDIDATES,
+    ENDS,
+    GENRE,
+    GROUPS,
+    MODEL,
+    PIECE,
+    REAL,
+    SOUND,
+    UNTOUCHED,
+    MetricSpec,
+)
+from cyclegan_audio.reports.evaluation.classifiers import JUDGE
+from cyclegan_audio.reports.evaluation.per_clip import clip_table
+from cyclegan_audio.reports.evaluation.scoring import Measured
+from cyclegan_audio.reports.evaluation.summary import thresholds
+from cyclegan_audio.reports.evaluation.translations import Evaluated
+from cyclegan_audio.reports.figures.relative_bars import standing_figure
+from cyclegan_audio.reports.html import Section, Table, picture
+from cyclegan_audio.statistics.estimates import Estimate
+
+HOW = (
+    "Every number stands between two ends: what it would be had nothing been done (floor), and what it would "
+    "be at best (ceiling). For the genre these are the input untouched and held-out clips of the target "
+    "genre; for the piece another piece of the source genre, and the input itself. The same is said of four "
+    "others: an equaliser that moves each band's mean and spread to the target's, the nearest real clip of "
+    "the target genre, the input re-made by the vocoder from its mel alone, and the translation after the "
+    "vocoder, as it is heard. In brackets: 95 % intervals over tracks."
+)
+DISTANCES = (
+    "Distances are to the target's training clips; their ceiling is what held-out clips of the target keep "
+    "from them, which is about 0. Band statistics are an embedding that nobody taught genres; the judge's is "
+    "its hidden layers. Both are turned to 16 principal components. Values are without the bias of few clips "
+    "(jackknife over tracks), so that they may fall below 0."
+)
+TRUST = (
+    "The judge is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
+    "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
+    "judge is logistic regression on such statistics. Below stands what both say of real held-out clips of "
+    "both genres, balanced over genres: no share or probability that they give means more than this. Below 6 "
+    f"kHz only: all above is cut off. Noise: in every band, {NOISE_DB:g} dB under each clip's loudest point. "
+    "The calibration error is the mean distance between the probabilities given and the shares found, in ten "
+    "bins; few clips make it larger."
+)
+JUDGES = {"judge": "judge", "linear": "linear judge"}
+NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
+TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
+
+
+def measures_section(evaluated: Evaluated) -> Section:
+    """Show a figure and three tables for each direction; report.json also holds every clip's numbers."""
+    section = Section(
+        "measures", "What moved and what stayed", [HOW, DISTANCES, thresholds(evaluated.metrics)]
+    )
+    for way, measured in zip(evaluated.directions, evaluated.measured, strict=True):
+        name = str(way)
+        section.paragraphs += [text for text in measured.missing if text not in section.paragraphs]
+        ordered = [metric for group in GROUPS for metric in measured.metrics if metric.group == group]
+        bars = {m.label.format(target=measured.target): bar for m in ordered if (bar := _bar(measured, m))}
+        if bars:
+            figure = standing_figure(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
+            caption = f"{name}. Where the translation stands between floor and ceiling, with 95 % intervals."
+            section.pictures.append(picture(figure, f"Measures of {name} between floor and ceiling", caption))
+        section.tables += [_table(measured, group, name) for group in TITLES]
+        if measured.distances:
+            section.tables.append(_distance_table(measured, name))
+        section.numbers[name] = _numbers(measured) | {"clips": clip_table(way, measured)}
+    for kind, judge in _judges(evaluated).items():
+        section.numbers.setdefault("judges", {})[kind] = {
+            **{key: getattr(judge, key).to_dict() for key in ACCURACIES},
+            "reliability": dataclasses.asdict(judge.reliability),
+            "calibration_error": judge.reliability.error,
+            "temperature": judge.temperature,
+        }
+    if judges := _judges(evaluated):
+        section.paragraphs.append(TRUST)
+        section.tables.append(_trust_table(judges))
+    return section
+
+
+def _judges(evaluated: Evaluated) -> dict[str, Judge]:
+    both = {"judge": evaluated.judges.judge, "linear": evaluated.judges.linear}
+    return {kind: judge for kind, judge in both.items() if judge is not None}
+
+
+def _trust_table(judges: dict[str, Judge]) -> Table:
+    """What the judges get right on real held-out clips, and how far their probabilities are off."""
+    rows = []
+    for kind, judge in judges.items():
+        error = f"{100 * judge.reliability.error:.1f} % (n = {judge.reliability.n})"
+        rows.append([JUDGES[kind], *(_percent(getattr(judge, key)) for key in ACCURACIES), error])
+    header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_DB:g} dB", "calibration error"]
+    return Table("How far the judges can be trusted", header, rows)
+
+
+def position(value: float, floor: float, ceiling: float) -> float | None:
+    """Place a value between floor (0) and ceiling (1); None where these are the same."""
+    span = ceiling - floor
+    return (value - floor) / span if abs(span) > 1e-6 * max(abs(ceiling), abs(floor), 1e-6) else None
+
+
+def _percent(accuracy: Estimate) -> str:
+    return f"{100 * accuracy.mean:.1f} % ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
+
+
+def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] | None:
+    """Position of the translation with its interval; None where the two ends cannot be told apart."""
+    value, floor, ceiling = (
+        measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
+    )
+    if measure.group == SOUND or not (value and floor and ceiling) or floor.meets(ceiling):
+        return None
+    places = [position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high)]
+    if places[0] is None:
+        return None
+    return places[0], places[1] or places[0], places[2] or places[0]
+
+
+def shown(measure: MetricSpec, value: Estimate | None) -> str:
+    """Format mean and interval for readers."""
+    if value is None:
+        return "-"
+    text = measure.shown(value.mean)
+    return (
+        text
+        if value.low != value.low
+        else f"{text} ({measure.shown(value.low)} to {measure.shown(value.high)})"
+    )
+
+
+def _table(measured: Measured, group: str, name: str) -> Table:
+    rows = []
+    others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in measured.scores]
+    for measure in (m for m in measured.metrics if m.group == group):
+        found = {key: measured.estimate(key, measure.name) for key in ENDS}
+        if not any(found.values()):
+            continue
+        floor, ceiling = found[measure.floor], found[measure.ceiling]
+        unit = f", {measure.unit}" if measure.unit else ""
+        rows.append(
+            [
+                measure.label.format(target=measured.target) + unit,
+                _end(measure, floor, measure.floor),
+                shown(measure, found[MODEL]),
+                _end(measure, ceiling, measure.ceiling),
+                *(measure.shown(value.mean) if (value := found[key]) else "-" for key in others),
+            ]
+        )
+    header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in others)]
+    return Table(f"{TITLES[group]}? {name}, {len(measured.clips)} clips", header, rows)
+
+
+def _end(measure: MetricSpec, value: Estimate | None, name: str) -> str:
+    return f"{measure.shown(value.mean)} ({ENDS[name]})" if value else "-"
+
+
+def _distance_table(measured: Measured, name: str) -> Table:
+    rows = []
+    for embedding, kinds in measured.distances.items():
+        for kind, values in kinds.items():
+            taught = "the judge" if embedding == JUDGE else embedding
+            cells = [_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL)]
+            others = [
+                f"{values[key].mean:.3g}"
+                for key in CANDIDATES
+                if key in values and key not in (MODEL, UNTOUCHED)
+            ]
+            rows.append([f"{NAMES[kind]}, {taught}", *cells, *others])
+    named = [CANDIDATES[key] for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in values]
+    return Table(
+        f"How far from {measured.target}? {name}", ["", "floor", "translation", "ceiling", *named], rows
+    )
+
+
+def _distance(value: Estimate) -> str:
+    return f"{value.mean:.3g} ({value.low:.3g} to {value.high:.3g})"
+
+
+def _numbers(measured: Measured) -> dict[str, Any]:
+    """Estimates by measure and candidate, with position; distances; what is missing."""
+    out: dict[str, Any] = {}
+    for measure in measured.metrics:
+        found = {key: value for key in ENDS if (value := measured.estimate(key, measure.name))}
+        if not found:
+            continue
+        out[measure.name] = {key: value.to_dict() for key, value in found.items()}
+        out[measure.name]["ends"] = {"floor": measure.floor, "ceiling": measure.ceiling}
+        if MODEL in found and measure.floor in found and measure.ceiling in found:
+            ends = found[measure.floor].mean, found[measure.ceiling].mean
+            out[measure.name]["position"] = position(found[MODEL].mean, *ends)
+    distances = {
+        embedding: {kind: {key: v.to_dict() for key, v in values.items()} for kind, values in kinds.items()}
+        for embedding, kinds in measured.distances.items()
+    }
+    return {"measures": out, "distances": distances, "missing": measured.missing}

@@ -1,0 +1,102 @@
+"""Long music is translated window by window: whether one hears the borders."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.windows import n_windows
+from cyclegan_audio.corpus.corpus import Clip
+from cyclegan_audio.metrics.artefacts import seam_db
+from cyclegan_audio.reports.evaluation.scoring import by_track
+from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.reports.html import Section, Table
+from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS
+from cyclegan_audio.translation.stages import to_whole_frames
+from cyclegan_audio.translation.translator import Translator
+from cyclegan_audio.utils.devices import n_workers, one_core
+from cyclegan_audio.utils.errors import UserError
+
+MAX_STRETCHES = 4  # a direction
+STRETCH_WINDOWS = 16  # windows of a stretch, at most; three borders
+HOW = (
+    "Held-out clips that follow each other are joined and translated as `translate` does it: with the same "
+    "windows, the same overlap, and the statistics of the whole stretch. The movement from frame to frame of "
+    "what the model changed is compared at the windows' borders with everywhere else: 0 dB where no seam is "
+    f"heard. `translate` takes music of up to {MAX_WINDOWS} windows at once, so that only longer stretches "
+    "have borders."
+)
+NONE = "no stretch is long enough to have borders"
+
+
+def seams_section(evaluated: Evaluated) -> Section:
+    """Measure the seam energy of joined clips in each direction."""
+    section = Section("seams", "Seams between windows", [HOW])
+    rows = []
+    try:
+        for way in evaluated.directions:
+            value = seam_energy(way, evaluated)
+            rows.append([str(way), str(value) if value else NONE, str(value.n if value else 0)])
+            section.numbers[str(way)] = value.to_dict() if value else None
+    except UserError as error:
+        section.paragraphs.append(f"Not measured: {error}.")
+        return section
+    section.tables.append(Table("", ["", "seam energy (dB)", "stretches"], rows))
+    return section
+
+
+def seam_energy(way: Direction, evaluated: Evaluated) -> Estimate | None:
+    """Average the seam energy in dB over stretches of held-out music; None where none is long enough.
+
+    Raises:
+        UserError: the corpus keeps no audio.
+    """
+    translator = Translator(evaluated.pair, device=evaluated.pair.device)
+    corpus, window_clips = evaluated.corpus, translator.window / evaluated.corpus.clip_frames
+    runs = stretches(corpus.clips(way.source, "test"), math.ceil(STRETCH_WINDOWS * window_clips))
+    long = spread([run for run in runs if len(run) > MAX_WINDOWS * window_clips], MAX_STRETCHES)
+    waveforms = (torch.cat([corpus.audio(clip) for clip in run]) for run in long)
+    values = [seam_db(*translated_change(translator, waveform, way.target)) for waveform in waveforms]
+    return by_track(np.array(values), [run[0] for run in long])
+
+
+def translated_change(translator: Translator, waveform: Tensor, to: str) -> tuple[Tensor, list[int]]:
+    """Compute what `translate` changes in the mel of a waveform (T,) at the mel's sample rate.
+
+    Returns:
+        The change (M, F) in dB, and the frames where windows begin to meet and have met.
+    """
+    mel, device = translator.mel, translator.device
+    workers = n_workers(device)
+    whole = to_whole_frames(waveform[None], 0, mel).to(device)
+    mel_db = mel.mel_db(whole)[0]
+    with torch.no_grad(), one_core():
+        survey = translator.survey(lambda: [waveform[None]], mel.sample_rate, to, workers)
+        if survey.is_silent:
+            return torch.zeros_like(mel_db).cpu(), []
+        change = translator.change(to, survey)
+        stream = change.stream(device.type == "cuda", workers)
+        target_db = change.apply(mel_db, stream.push(mel_db, last=True))
+    hop, n_frames = stream.window - stream.overlap, mel_db.shape[1]
+    starts = [number * hop for number in range(1, n_windows(n_frames, stream.window, stream.overlap))]
+    borders = [edge for start in starts for edge in (start, start + stream.overlap)]
+    return (target_db - mel_db).cpu(), borders
+
+
+def stretches(clips: list[Clip], most: int) -> list[list[Clip]]:
+    """Group clips that follow each other without a gap; a group holds two to `most` clips."""
+    out: list[list[Clip]] = [[]]
+    for clip in clips:
+        last = out[-1][-1] if out[-1] else None
+        follows = (
+            last is not None
+            and last.content == clip.content
+            and abs(last.start_s + last.duration_s - clip.start_s) < 1e-3
+        )
+        if follows and len(out[-1]) < most:
+            out[-1].append(clip)
+        else:
+            out.append([clip])
+    return [run for run in out if len(run) > 1]

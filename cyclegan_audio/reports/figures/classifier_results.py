@@ -1,0 +1,120 @@
+"""Pictures of a classifier's verdicts: clips that it got wrong, ROC, confusion matrix, weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
+from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS_IN_ROW = 4
+OUTERMOST = 99.5  # percentile of |weight| at the end of the colours
+
+
+def misclassified(
+    mels_db: Sequence[Tensor], titles: Sequence[str], mel: MelSettings, title: str = ""
+) -> "Figure":
+    """Draw mels in dB (M, F) of clips with wrong verdicts, each from its own min to max (figure 1.1).
+
+    Raises:
+        ValueError: there is no clip, or not one title for each.
+    """
+    from matplotlib.figure import Figure
+
+    if not mels_db or len(mels_db) != len(titles):
+        raise ValueError(f"{len(mels_db)} clips with {len(titles)} titles; give at least one, with its title")
+    n_rows = -(-len(mels_db) // PANELS_IN_ROW)
+    figure = Figure(figsize=(3.1 * PANELS_IN_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
+    axes = figure.subplots(n_rows, PANELS_IN_ROW, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, values, name in zip(axes, mels_db, titles, strict=False):
+        draw_mel(ax, values, mel, float(values.min()), float(values.max()))
+        ax.set_title(name, fontsize=9)
+    for ax in axes[len(mels_db) :]:
+        ax.set_axis_off()
+    figure.supxlabel("Time (s)", fontsize=10)
+    figure.supylabel("Frequency (Hz)", fontsize=10)
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: str) -> "Figure":
+    """Draw ROC `curves`: name to labels (N,) of 0 and 1 and scores (N,); `positive` is the genre called 1."""
+    from matplotlib.figure import Figure
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    figure = Figure(figsize=(5.6, 4.8), dpi=100, layout="constrained")
+    ax = figure.subplots()
+    for index, (name, (labels, scores)) in enumerate(curves.items()):
+        wrong, right, _ = roc_curve(labels, scores)
+        colour = LINE_COLOURS[index // 2 % len(LINE_COLOURS)]
+        style = ("-", "--")[index % 2]
+        ax.plot(wrong, right, style, color=colour, label=f"{name}: area {roc_auc_score(labels, scores):.3f}")
+    ax.plot([0, 1], [0, 1], ":", color="grey", label="chance: area 0.500")
+    ax.set(xlabel=f"Others called {positive} (share)", ylabel=f"{positive} called {positive} (share)")
+    ax.set_aspect("equal")
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, str]) -> "Figure":
+    """Draw counts (2, 2), true genre by row, verdict by column, a panel each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.9 * len(matrices), 3.1), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for ax, (name, counts) in zip(axes, matrices.items(), strict=True):
+        shares = counts / counts.sum(1, keepdims=True).clip(min=1)
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            text = f"{count}\n{shares[row, column]:.1%}"
+            ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
+        ax.set_xticks([0, 1], genres)
+        ax.set_yticks([0, 1], genres, rotation=90, va="center")
+        ax.set(xlabel="Verdict", ylabel="Truth")
+        ax.set_title(name, fontsize=9)
+    return figure
+
+
+def weight_spectrogram(
+    weights: np.ndarray, mel: MelSettings, seconds: float, genres: tuple[str, str]
+) -> "Figure":
+    """Draw weights of pixels (bands, frames), low bands first: red speaks for the second genre."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 3.8), dpi=100, layout="constrained")
+    ax = figure.subplots()
+    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    image = ax.imshow(
+        weights, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit,
+        extent=(0.0, seconds, -0.5, mel.n_mels - 0.5),
+    )  # fmt: skip
+    ax.set_yticks(*band_ticks(mel))
+    ax.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
+    figure.colorbar(image, label=f"Weight: {genres[0]} below 0, {genres[1]} above", extend="both")
+    return figure
+
+
+def weight_table(
+    weights: np.ndarray, names: Sequence[str], mel: MelSettings, genres: tuple[str, str]
+) -> "Figure":
+    """Draw weights of band statistics (statistics, bands): a row a statistic, low bands at the left."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 0.28 * len(names) + 1.2), dpi=100, layout="constrained")
+    ax = figure.subplots()
+    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    image = ax.imshow(weights, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
+    ax.set_xticks(*band_ticks(mel))
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set_xlabel("Frequency (Hz)")
+    figure.colorbar(image, label=f"Weight: {genres[0]} below 0,\n{genres[1]} above", extend="both")
+    return figure

@@ -1,0 +1,19 @@
+"""Self-contained HTML pages made of sections; they know nothing of what they show."""
+
+from cyclegan_audio.reports.html.page import as_json, environment, render, require_writable, write_whole
+from cyclegan_audio.reports.html.section import Listening, Picture, Section, Sound, Table, picture, sound
+
+__all__ = [
+    "Listening",
+    "Picture",
+    "Section",
+    "Sound",
+    "Table",
+    "as_json",
+    "environment",
+    "picture",
+    "render",
+    "require_writable",
+    "sound",
+    "write_whole",
+]

@@ -1,0 +1,1 @@
+"""What happens beside the training: validation, previews, progress, checkpoints, recovery."""

@@ -1,0 +1,1 @@
+"""Vocos, a neural vocoder that `train_vocoder` trains."""

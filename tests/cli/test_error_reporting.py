@@ -1,0 +1,58 @@
+import os
+
+import pytest
+
+from cyclegan_audio.cli.error_reporting import handle_user_errors
+from cyclegan_audio.cli.options import VerbParser
+from cyclegan_audio.utils.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("no such song; check the path"), 1, "error: no such song; check the path\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)
+def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    @handle_user_errors()
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_bug_is_not_hidden():
+    @handle_user_errors()
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_debug_shows_the_stack(capsys, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    @handle_user_errors()
+    def main() -> None:
+        raise UserError("wrong")
+
+    with pytest.raises(SystemExit):
+        main()
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_every_plain_command_takes_debug(monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+    parser = VerbParser("export", ("demo demo.onnx",))
+    parser.add_argument("run")
+    assert vars(parser.parse_args(["demo"])) == {"run": "demo"}
+    assert os.environ["HYDRA_FULL_ERROR"] == ""
+    assert vars(parser.parse_args(["demo", "--debug"])) == {"run": "demo"}
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"

@@ -1,0 +1,180 @@
+"""Each rule on level drops audio made to break it, and keeps the audio it was made from."""
+
+import math
+
+import pytest
+import torch
+
+from cyclegan_audio.config import build, compose
+from cyclegan_audio.corpus.screening import (
+    Cancelling,
+    Clipping,
+    DeadChannel,
+    DirectCurrent,
+    Gap,
+    MonoAsStereo,
+    ScreeningRules,
+    Silence,
+)
+from cyclegan_audio.corpus.screening.level_rules import frame_levels_db, level_db
+
+RATE = 44_100
+N = 4 * RATE
+
+
+def noise(seed: int = 0, level: float = 0.1, channels: int = 2) -> torch.Tensor:
+    return level * torch.randn(channels, N, generator=torch.Generator().manual_seed(seed))
+
+
+def test_levels_of_a_square_wave():
+    square = torch.ones(N)
+    square[::2] = -1
+    assert level_db(square) == pytest.approx(0.0, abs=1e-9)
+    assert level_db(0 * square) == -120.0
+    assert math.isnan(level_db(square * torch.nan))
+    assert frame_levels_db(square / 2, RATE).tolist() == pytest.approx([20 * math.log10(0.5)] * 80, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scale", "quiet_s", "silent"), [(1, 0, False), (1e-4, 0, True), (1, 2.5, True), (1, 1.5, False)]
+)
+def test_silence_and_near_silence(scale, quiet_s, silent):
+    mono = noise()[0] * scale
+    mono[: round(quiet_s * RATE)] *= 1e-3
+    assert Silence().breaks(mono, frame_levels_db(mono, RATE)) is silent
+
+
+@pytest.mark.parametrize(("gap_s", "found"), [(0.0, False), (0.5, False), (0.95, True)])
+def test_a_gap_between_songs(gap_s, found):
+    mono = noise()[0]
+    mono[RATE : RATE + round(gap_s * RATE)] = 0
+    assert Gap().breaks(frame_levels_db(mono, RATE)) is found
+
+
+def test_clipping():
+    loud = noise(level=0.3)
+    assert not Clipping().breaks(loud)
+    assert Clipping().breaks((loud * 6).clamp(-0.99, 0.99))
+    assert not Clipping().breaks(torch.zeros(2, N))
+
+
+@pytest.mark.parametrize("hz", [30, 55, 440])
+def test_a_loud_sine_at_16_bit_is_not_clipping_until_it_is_driven(hz):
+    sine = torch.sin(2 * math.pi * hz * torch.arange(N, dtype=torch.float64) / RATE).float()
+    assert not Clipping().breaks((0.99 * sine * 32767).round()[None] / 32767)
+    assert Clipping().breaks((2 * sine).clamp(-1, 1)[None])
+
+
+def test_one_channel_clipped_is_enough():
+    loud = noise(level=0.3)
+    loud[1] = (loud[1] * 8).clamp(-1, 1)
+    assert Clipping().breaks(loud)
+
+
+def test_direct_current():
+    assert not DirectCurrent().breaks(noise())
+    assert DirectCurrent().breaks(noise() + torch.tensor([[0.0], [-0.02]]))
+
+
+def test_dead_channel():
+    music = noise()
+    assert not DeadChannel().breaks(music)
+    assert not DeadChannel().breaks(music * torch.tensor([[1.0], [0.1]]))
+    assert DeadChannel().breaks(music * torch.tensor([[1.0], [0.0]]))
+    assert DeadChannel().breaks(music * torch.tensor([[1e-3], [1.0]]))
+    assert not DeadChannel().breaks(music[:1])
+
+
+def test_mono_as_stereo():
+    mono = noise(channels=1).repeat(2, 1)
+    assert MonoAsStereo().breaks(mono)
+    assert not MonoAsStereo().breaks(noise())
+    assert not MonoAsStereo().breaks(mono[:1])
+    assert MonoAsStereo().enabled is False
+
+
+def test_channels_that_cancel_in_the_mix():
+    mono = noise(channels=1)
+    assert Cancelling().breaks(torch.cat([mono, -mono * 0.9]))
+    assert not Cancelling().breaks(noise())
+    assert not Cancelling().breaks(mono)
+    assert not Cancelling().breaks(torch.zeros(2, N))
+
+
+def test_defaults_are_those_of_the_configuration():
+    assert build("screening", compose("prepare").screening) == ScreeningRules()
+
+
+@pytest.mark.parametrize(
+    ("level_db", "frames_db", "silent"),
+    [
+        (-59.9, [-54.9] * 10, False),
+        (-60.1, [-54.9] * 10, True),
+        (-10.0, [-55.1] * 5 + [-10.0] * 5, False),
+        (-10.0, [-55.1] * 6 + [-10.0] * 5, True),
+    ],
+)
+def test_limits_of_silence(level_db, frames_db, silent):
+    mono = torch.full((1000,), 10 ** (level_db / 20))
+    assert Silence().breaks(mono, torch.tensor(frames_db)) is silent
+
+
+@pytest.mark.parametrize(
+    ("frames_db", "actual"),
+    [
+        ([-20.0] * 4 + [-60.1] * 15 + [-20.0] * 4, False),
+        ([-20.0] * 4 + [-60.1] * 16 + [-20.0] * 4, True),
+        ([-20.0] * 4 + [-59.9] * 16 + [-20.0] * 4, False),
+        ([-60.1] * 8 + [-20.0] + [-60.1] * 8, False),
+        ([-60.1] * 16, True),
+        ([-60.1] * 15, False),
+    ],
+)
+def test_limits_of_a_gap(frames_db, actual):
+    assert Gap().breaks(torch.tensor(frames_db)) is actual
+
+
+@pytest.mark.parametrize(
+    ("runs", "top", "clipped"),
+    [
+        ((5, 5), 1.0, False),  # a hundredth of the samples
+        ((5, 6), 1.0, True),
+        ((4, 7), -1.0, True),  # at the bottom
+        ((3,) * 50, 1.0, False),  # too short to be flat
+        ((5, 6), 1 - 2**-15, True),  # one step of 16 bit under the peak
+        ((5, 6), 1 - 2**-14, False),
+    ],
+)
+def test_limits_of_clipping(runs, top, clipped):
+    wave = torch.linspace(-0.5, 0.5, 1000)
+    wave[-3:] = 1.0  # the peak, too short to be flat
+    for number, length in enumerate(runs):
+        wave[10 * number :][:length] = top
+    assert Clipping().breaks(torch.stack([wave / 2, torch.linspace(-0.5, 0.5, 1000)])) is clipped
+
+
+@pytest.mark.parametrize(("side", "breaks"), [(-0.01, False), (0.01, True)])
+def test_limits_of_rules_on_channels(side, breaks):
+    """A hundredth or a tenth of a dB to this side of each limit."""
+    wave = torch.tensor([1.0, -1.0]).repeat(5000) * 0.5
+    assert DirectCurrent().breaks((wave + 0.01 * (1 + side))[None]) is breaks
+    quiet = 10 ** (-(50 + side) / 20)
+    assert DeadChannel().breaks(torch.stack([wave, quiet * wave])) is breaks
+    assert DeadChannel().breaks(torch.stack([quiet * wave, wave])) is breaks
+    apart = 10 ** (-(60 + side) / 20)  # (1 - g) / (1 + g) for channels 1 and g
+    assert MonoAsStereo().breaks(torch.stack([wave, wave * (1 - apart) / (1 + apart)])) is breaks
+    # Of 1 and -1/2 the mean has 1/16 of the power 1, the channels 5/8 of it: 10 dB.
+    assert Cancelling().breaks(torch.stack([wave, -(0.5 + side) * wave])) is breaks
+    three = torch.stack([wave, wave, quiet * wave])
+    assert not DeadChannel().breaks(three)
+    assert not MonoAsStereo().breaks(torch.stack([wave, wave, wave]))
+
+
+def test_frames_of_50_ms_leave_out_an_incomplete_last_one():
+    steps = torch.tensor([1.0, 0.1, 0.01]).repeat_interleave(50)
+    assert frame_levels_db(steps[:149], 1000).tolist() == pytest.approx([0, -20], abs=1e-4)
+    assert frame_levels_db(steps, 1000).tolist() == pytest.approx([0, -20, -40], abs=1e-4)
+    assert frame_levels_db(steps[:7], 1000).tolist() == pytest.approx([0], abs=1e-4)
+    assert frame_levels_db(torch.zeros(100), 1000).tolist() == [-120, -120]
+    assert level_db(torch.full((10,), 1e-5)) == pytest.approx(-100, abs=1e-4)
+    assert level_db(torch.full((10,), 1e-7)) == -120

@@ -1,0 +1,112 @@
+"""All rules together: which reason a clip, a file and a corpus give, and what stays in the record."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from cyclegan_audio.corpus.build.clip_stream import Piece
+from cyclegan_audio.corpus.screening import ScreeningRules, Silence, SongChange, Voice
+from cyclegan_audio.utils.errors import UserError
+from tests.corpus.noise_songs import load_mel
+
+RATE = 44_100
+MEL = load_mel("hifi")
+
+
+def piece(channels: torch.Tensor, start_s: float = 0.0) -> Piece:
+    mono = channels.mean(0)
+    seconds = channels.shape[1] / RATE
+    return Piece(start_s, seconds, channels, RATE, mono, RATE, MEL.mel_db(mono[None])[0])
+
+
+def noise(seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(2, 2 * RATE, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_good_clip_is_kept_and_measured():
+    reason, features = ScreeningRules().check_clip(piece(noise()))
+    assert reason == ""
+    assert set(features) == {"level_db", "fingerprint", "loudness_lufs", "bandwidth_hz", "timbre"}
+    assert features["level_db"] == pytest.approx(-23.0, abs=0.1)  # a mean of two noises of 0.1
+    assert features["bandwidth_hz"] > 21_000
+    without = ScreeningRules(song_change=SongChange(enabled=False)).check_clip(piece(noise()))[1]
+    assert set(without) == set(features) - {"timbre"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda x: 0 * x, "silence"),
+        (lambda x: (20 * x).clamp(-1, 1), "clipping"),
+        (lambda x: x + 0.05, "dc offset"),
+        (lambda x: x * torch.tensor([[1.0], [0.0]]), "dead channel"),
+        (lambda x: torch.cat([x[:1], -x[:1]]), "channels cancel"),  # before silence
+        (lambda x: torch.cat([x[:, :RATE], 0 * x[:, RATE:]], 1), "gap"),
+        (lambda x: x.clone().index_fill_(1, torch.tensor([5]), torch.nan), "samples are not finite"),
+    ],
+)
+def test_the_first_broken_rule_gives_the_reason(spoil, reason):
+    actual, features = ScreeningRules().check_clip(piece(spoil(noise())))
+    assert actual == reason
+    assert set(features) == {"level_db"}
+
+
+def test_rules_that_are_off_are_not_asked():
+    rules = ScreeningRules(silence=Silence(enabled=False))
+    assert rules.check_clip(piece(0 * noise()))[0] == "gap"
+    mono = noise()[:1].expand(2, -1)
+    assert ScreeningRules().check_clip(piece(mono))[0] == ""
+    on = dataclasses.replace(ScreeningRules().mono_as_stereo, enabled=True)
+    assert ScreeningRules(mono_as_stereo=on).check_clip(piece(mono))[0] == "mono as stereo"
+
+
+def test_of_a_mel_without_audio_the_fingerprint_is_known():
+    alone = dataclasses.replace(piece(noise()), channels=None, mono=None)
+    reason, features = ScreeningRules().check_clip(alone)
+    assert (reason, set(features)) == ("", {"fingerprint"})
+
+
+def test_a_file_is_asked_with_all_its_clips(monkeypatch):
+    asked = []
+
+    def breaks(self, starts_s, durations_s, clips):
+        asked.append((starts_s, durations_s, clips))
+        return [False, True]
+
+    monkeypatch.setattr(SongChange, "breaks", breaks)
+    clips = [SimpleNamespace(flux=[0.0] * n, rate_hz=10.0) for n in (40, 20)]
+    features = [{"timbre": clips[0]}, {"level_db": -1.0}, {"timbre": clips[1]}]
+    assert ScreeningRules().check_track([0.0, 4.0, 8.0], features) == ["", "", "change of song"]
+    assert asked == [([0.0, 8.0], [4.0, 2.0], clips)]
+
+
+def test_of_copies_in_other_files_one_stays():
+    fingerprint = ScreeningRules().check_clip(piece(noise()))[1]["fingerprint"]
+    clip = {"start_s": 0.0, "duration_s": 2.0, "reason": "", "fingerprint": fingerprint}
+
+    def file(content: str, score: str | None = None, **changes) -> SimpleNamespace:
+        return SimpleNamespace(
+            content=content, score=score, clips=[clip | changes], clip_id=lambda clip: f"{content} 0"
+        )
+
+    files = [file("a"), file("b"), file("c", reason="silence"), file("d", fingerprint="")]
+    assert ScreeningRules().check_corpus(files) == {"b 0": "near-duplicate"}
+    assert ScreeningRules().check_corpus([file("a"), file("b", score="s")]) == {"a 0": "near-duplicate"}
+    off = dataclasses.replace(ScreeningRules().near_duplicates, enabled=False)
+    assert ScreeningRules(near_duplicates=off).check_corpus(files) == {}
+
+
+def test_settings_are_numbers_and_switches():
+    with pytest.raises(UserError, match=r"screening\.silence\.level_db=loud"):
+        ScreeningRules(silence=Silence(level_db="loud"))
+    with pytest.raises(UserError, match=r"screening\.silence\.enabled=1 is neither true nor false"):
+        ScreeningRules(silence=Silence(enabled=1))
+    with pytest.raises(UserError, match=r"screening\.bandwidth_range_db=nan"):
+        ScreeningRules(bandwidth_range_db=float("nan"))
+    assert ScreeningRules().voice == Voice(enabled=False)
+    assert "near_duplicates" not in ScreeningRules().of_files
+    assert set(ScreeningRules().of_files) == {f.name for f in dataclasses.fields(ScreeningRules)} - {
+        "near_duplicates"
+    }

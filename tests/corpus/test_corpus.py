@@ -1,0 +1,116 @@
+import json
+import os
+import shutil
+
+import pytest
+import torch
+
+from cyclegan_audio.corpus.corpus import COLUMNS, Corpus, read_manifest
+from cyclegan_audio.utils.errors import UserError
+
+
+def test_a_mel_is_the_mel_of_its_audio(corpus):
+    for clip in (corpus.clips("lofi", "train")[0], corpus.clips("trap", "test")[-1]):
+        again = corpus.mel.mel_db(corpus.audio(clip)[None])[0]
+        mel = corpus.mel_db(clip)
+        assert mel.shape == (128, corpus.mel.n_frames(44_100))
+        loud = mel > mel.max() - 40  # the audio is kept with 16 bits
+        assert torch.allclose(again[loud], mel[loud], atol=0.05)
+        assert (clip.min_db, clip.max_db) == (float(mel.min()), float(mel.max()))
+        assert clip.level_db == pytest.approx(-20, abs=0.7)  # noise of 0.1 RMS, resampled
+
+
+def test_clips_of_a_track_follow_each_other(corpus):
+    clips = corpus.clips("lofi", "train")
+    assert [(clip.source, clip.start_s) for clip in clips] == sorted(
+        (clip.source, clip.start_s) for clip in clips
+    )
+    assert {clip.start_s for clip in clips} == {0.0, 1.0}
+    assert not torch.equal(corpus.mel_db(clips[0]), corpus.mel_db(clips[1]))
+
+
+def test_splits_share_no_track_and_hold_all(corpus):
+    seen: dict[str, str] = {}
+    for genre in corpus.genres:
+        for split in ("train", "val", "test", "paired"):
+            clips = corpus.clips(genre, split)
+            assert len(clips) == {"train": 16, "val": 2, "test": 2, "paired": 4}[split]
+            assert all(seen.setdefault(clip.track, split) == split for clip in clips)
+    assert len(seen) == 24
+
+
+def test_paired_clips_share_score_and_time(corpus):
+    pairs = corpus.paired("trap", "lofi")
+    assert len(pairs) == 4
+    for one, other in pairs:
+        assert (one.genre, other.genre) == ("trap", "lofi")
+        assert one.score == other.score == one.source.removeprefix("../paired/trap/").removesuffix(".wav")
+        assert one.start_s == other.start_s
+    assert len({one.clip_id for one, _ in pairs}) == 4
+
+
+def test_manifest_has_the_stated_columns(corpus):
+    rows = read_manifest(corpus.folder)
+    assert list(rows[0]) == list(COLUMNS)
+    assert len({row["clip_id"] for row in rows}) == len(rows) == 48
+
+
+def test_genres_are_found_without_regard_to_case_and_an_unknown_one_names_what_is_there(corpus):
+    assert corpus.require_genres("LoFi", "trap") == ("lofi", "trap")
+    with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
+        corpus.require_genres("lofi", "rnb")
+    with pytest.raises(UserError, match=r"'tarp' in .*; did you mean 'trap'"):
+        corpus.require_genres("lofi", "tarp")
+    with pytest.raises(UserError, match="both genres are 'lofi'; choose two of lofi, trap"):
+        corpus.require_genres("lofi", "Lofi")
+
+
+def damage_settings(folder):
+    (folder / "corpus.json").write_text("{")
+
+
+def other_version(folder):
+    values = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps(values | {"format_version": 99}))
+
+
+def other_mel(folder):
+    values = json.loads((folder / "corpus.json").read_text())
+    values["mel"]["n_fft"] = 1024
+    (folder / "corpus.json").write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "is not a corpus"),
+        (lambda folder: (folder / "manifest.parquet").unlink(), "is not finished"),
+        (
+            lambda folder: (folder / "manifest.parquet").write_bytes(b"PAR1"),
+            "manifest.parquet cannot be read",
+        ),
+        (damage_settings, "corpus.json cannot be read"),
+        (other_version, "has corpus format 99"),
+        (other_mel, "do not match their hash"),
+    ],
+)
+def test_what_is_no_corpus_is_refused(corpus, tmp_path, damage, message):
+    folder = tmp_path / "copy"
+    shutil.copytree(corpus.folder, folder)
+    damage(folder)
+    with pytest.raises(UserError, match=message):
+        Corpus.open(folder)
+
+
+def test_missing_arrays_are_said(corpus, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(corpus.folder, folder)
+    clip = corpus.clips("lofi", "val")[0]
+    (folder / "audio" / f"{clip.array}.npy").unlink()
+    with pytest.raises(UserError, match="audio=all"):
+        Corpus.open(folder).audio(clip)
+    path = folder / "mels" / f"{clip.array}.npy"
+    for left in (path.stat().st_size // 2, 0):
+        os.truncate(path, left)
+        with pytest.raises(UserError, match="missing or damaged"):
+            Corpus.open(folder)

@@ -1,0 +1,46 @@
+import pytest
+import torch
+from torch import nn
+
+from cyclegan_audio.models.ema import GeneratorAverage
+from cyclegan_audio.utils.errors import UserError
+
+
+def network(weight: float) -> nn.Linear:
+    made = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(made.weight, weight)
+    return made
+
+
+def test_average_by_hand():
+    live = network(0.0)
+    average = GeneratorAverage({"gen": live}, decay=0.75)
+    for weight in (4.0, 8.0, 0.0):
+        nn.init.constant_(live.weight, weight)
+        average.update({"gen": live})
+    # 4; 0.75 * 4 + 0.25 * 8 = 5; 0.75 * 5 = 3.75
+    assert float(average["gen"].weight) == pytest.approx(3.75)
+    assert float(live.weight.detach()) == 0.0
+    assert not any(p.requires_grad for p in average.parameters())
+
+
+def test_a_saved_average_goes_on():
+    live = network(2.0)
+    first = GeneratorAverage({"gen": live}, decay=0.5)
+    first.update({"gen": live})
+    second = GeneratorAverage({"gen": network(7.0)}, decay=0.5)
+    second.load_state_dict(first.state_dict())
+    nn.init.constant_(live.weight, 4.0)
+    for average in (first, second):
+        average.update({"gen": live})
+        assert float(average["gen"].weight) == pytest.approx(3.0)
+    assert "networks.gen.module.weight" in first.state_dict()
+    assert torch.equal(first["gen"](torch.ones(1, 1)), torch.full((1, 1), 3.0))
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.1])
+def test_a_decay_is_a_share(decay):
+    for end in (0, 1):
+        GeneratorAverage({"gen": network(0.0)}, decay=end)
+    with pytest.raises(UserError, match="average_decay"):
+        GeneratorAverage({"gen": network(0.0)}, decay=decay)

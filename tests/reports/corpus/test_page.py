@@ -1,0 +1,195 @@
+"""The page of a corpus: what it counts, shows and plays; the same bytes each time."""
+
+import base64
+import html
+import io
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from cyclegan_audio import prepare
+from cyclegan_audio.config import compose
+from cyclegan_audio.corpus.bias import piles
+from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
+from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.sources import FolderSource, MelFile, SourceFile
+from cyclegan_audio.reports.corpus import PAGE, dropped, write_corpus_page
+from tests.page_text import page_text
+
+RATE = 22_050
+BAD = {  # what is wrong with the third second of a song, by the reason that it gives
+    "silence": lambda noise: 0 * noise,
+    "dc offset": lambda noise: noise + 0.2,
+    "clipping": lambda noise: (20 * noise).clip(-0.5, 0.5),
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> FolderSource:
+    """Two genres of noise, `$low$` with half the spectrum; some seconds are bad, a song too short."""
+    folder = tmp_path_factory.mktemp("music")
+    rng = np.random.default_rng(0)
+    for genre in ("$low$", "high"):
+        for number, (reason, spoil) in enumerate(BAD.items()):
+            noise = rng.normal(0, 0.1, 4 * RATE)
+            if genre == "$low$":
+                noise = np.convolve(noise, np.sinc(np.arange(-32, 33) / 2) / 2, "same")
+            else:
+                noise[2 * RATE : 3 * RATE] = spoil(noise[2 * RATE : 3 * RATE])
+            (folder / genre).mkdir(exist_ok=True)
+            soundfile.write(folder / genre / f"{number} <{reason}>.flac", noise.clip(-1, 1), RATE)
+    soundfile.write(folder / "high" / "short.wav", rng.normal(0, 0.1, RATE // 2), RATE)
+    return FolderSource({genre: folder / genre for genre in ("$low$", "high")})
+
+
+@pytest.fixture(scope="module")
+def corpus(source, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "corpus"
+    prepare_corpus(source, folder, settings_from(compose("prepare", ["clip.seconds=1", "workers=1"])))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(corpus, source) -> str:
+    return draw(corpus, source, ("high is louder",))
+
+
+def draw(folder: Path, source: FolderSource, warnings: tuple[str, ...] = ()) -> str:
+    rows = read_manifest(folder)
+    return write_corpus_page(folder, rows, piles(rows), warnings, source).read_text()
+
+
+def sounds(page: str) -> list[tuple[str, np.ndarray]]:
+    """Label and samples of every player."""
+    found = re.findall(r'<label>([^\n]*)\s*<audio[^>]* src="data:audio/flac;base64,([^"]*)"', page)
+    return [(label, soundfile.read(io.BytesIO(base64.b64decode(data)))[0]) for label, data in found]
+
+
+def test_page_counts_shows_and_plays(corpus, page):
+    rows = read_manifest(corpus)
+    kept = [row for row in rows if row["kept"]]
+    assert f"{len(kept)} clips kept" in page
+    assert "Mind: high is louder." in page
+    for reason in BAD:
+        assert re.search(rf'<th scope="row">{reason}</th><td>0</td><td>1</td>', page)
+    assert "Without a clip to show: shorter than a clip." in page
+    assert len(re.findall(r'<img alt="[^"]+" src="data:image/png;base64,', page)) == 4
+    assert "://" not in page  # self-contained
+    assert not re.search("[{}]", page_text(page))
+    heard = sounds(page)
+    assert len(heard) == 6 + 6 + len(BAD)
+    assert all(len(samples) == 44_100 for _, samples in heard)
+
+
+def test_players_hold_the_clips_that_they_name(corpus, page):
+    opened = Corpus.open(corpus)
+    heard = sounds(html.unescape(page))
+    for genre, own in zip(opened.genres, (heard[:6], heard[6:12]), strict=True):
+        clips = [clip for split in ("train", "val", "test") for clip in opened.clips(genre, split)]
+        by_place = {f"{clip.source} at {clip.start_s:.2f} s": clip for clip in clips}
+        for label, samples in own:
+            clip = by_place[label.partition(": ")[2]]
+            np.testing.assert_allclose(samples, opened.audio(clip), atol=2e-4)
+
+
+def test_dropped_clips_are_cut_again_one_of_each_kind(corpus, source):
+    found = dropped.one_of_each_kind(read_manifest(corpus), source, 1.0, Corpus.open(corpus).mel)
+    assert [one.row["reason"] for one in found] == sorted(BAD)
+    assert {one.row["start_s"] for one in found} == {2.0}
+    by_reason = {one.row["reason"]: one for one in found}
+    assert by_reason["silence"].mono.square().mean() < 1e-5
+    assert by_reason["dc offset"].mono.mean() == pytest.approx(0.2, abs=0.02)
+    assert by_reason["clipping"].mel_db.shape == (128, Corpus.open(corpus).clip_frames)
+
+
+def test_the_same_corpus_has_the_same_page_and_one_that_is_there_stays(corpus, source, page, tmp_path):
+    shutil.copytree(corpus, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / PAGE).write_text(page)
+    written = (tmp_path / "elsewhere" / PAGE).stat().st_mtime_ns
+    assert draw(tmp_path / "elsewhere", source, ("high is louder",)) == page
+    assert (tmp_path / "elsewhere" / PAGE).stat().st_mtime_ns == written
+
+
+def test_a_page_without_audio_or_source_files_says_so(corpus, source, tmp_path):
+    shutil.copytree(corpus, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "audio")
+    gone = FolderSource({genre: tmp_path / "gone" for genre in source.genres})
+    page = draw(tmp_path / "out", gone)
+    assert sounds(page) == []
+    assert "high, without audio in the corpus: 1: " in page
+    assert "Without a clip to show: clipping; dc offset; shorter than a clip; silence." in page
+
+
+class Mels(MelFile):
+    """Three mels of one second, the second of them unreadable."""
+
+    def mels(self, mel, n_frames):
+        yield 0.0, torch.full((mel.n_mels, n_frames), -50.0), ""
+        yield 1.0, None, "torn"
+        yield 2.0, torch.full((mel.n_mels, n_frames), -20.0), ""
+
+
+def test_dropped_mels_are_shown_without_sound(corpus):
+    class Source:
+        def files(self) -> list[SourceFile]:
+            return [Mels("a", Path("x"), "x")]
+
+    reasons = ("", "torn", "near-duplicate")
+    rows = [
+        {
+            "genre": "a",
+            "source": "x",
+            "start_s": float(n),
+            "duration_s": 1.0,
+            "kept": not reason,
+            "reason": reason,
+        }
+        for n, reason in enumerate(reasons)
+    ]
+    (found,) = dropped.one_of_each_kind(rows, Source(), 1.0, Corpus.open(corpus).mel)
+    assert (found.row["reason"], float(found.mel_db.max()), found.mono) == ("near-duplicate", -20.0, None)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, source):
+    """Run prepare on the source into tmp_path/out, with further arguments."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def command(*more: str) -> Path:
+        genres = [word for name, path in source.genres.items() for word in ("--genre", f"{name}={path}")]
+        out = tmp_path / "out"
+        monkeypatch.setattr(
+            sys, "argv", ["prepare", *genres, f"corpus={out}", "clip.seconds=1", "workers=1", *more]
+        )
+        prepare.main()
+        return out
+
+    return command
+
+
+def test_prepare_draws_the_page_which_can_be_switched_off(run, caplog):
+    out = run("page=false")
+    assert not (out / PAGE).exists()
+    (out / ".1.part.html").write_text("left by a kill")
+    run()
+    assert (out / PAGE).read_text().endswith("</html>")
+    assert not list(out.glob(".*"))
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_corpus(run, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr("cyclegan_audio.reports.corpus.write_corpus_page", broken)
+    (run("page=false") / PAGE).write_text("of another corpus")
+    out = run()
+    assert "the corpus is whole" in caplog.text
+    assert "(no font)" in caplog.text
+    assert not (out / PAGE).exists()
+    assert Corpus.open(out).n_clips > 0

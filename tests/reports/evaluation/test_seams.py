@@ -1,0 +1,90 @@
+"""Seams are measured in what one hears: the translation's own windows, overlap and statistics."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.metrics.artefacts import seam_db
+from cyclegan_audio.reports.evaluation.seams import NONE, seam_energy, seams_section, translated_change
+from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated
+from cyclegan_audio.translation.translator import Translator
+from cyclegan_audio.vocoders import VocoderInput
+from tests.translation.stand_ins import Change, Normed
+
+WINDOW = 16
+
+
+def rising() -> Change:
+    """A generator that adds what rises within a window, so that windows do not agree where they meet."""
+    return Change(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
+
+
+class Recorder:
+    """A vocoder that keeps the mels which it is given."""
+
+    def __init__(self) -> None:
+        self.changes_db: list[Tensor] = []
+
+    def check(self, mel: MelSettings) -> None:
+        """Take any mel."""
+
+    def __call__(self, inputs: VocoderInput) -> Tensor:
+        assert inputs.source is not None
+        assert inputs.source_db is not None
+        self.changes_db.append((inputs.target_db - inputs.source_db)[0])
+        return inputs.source
+
+
+def pair(mel: MelSettings, generator: nn.Module, window: int = WINDOW) -> TranslationPair:
+    generator.register_parameter("unused", nn.Parameter(torch.zeros(())))  # tells the device
+    return TranslationPair(("dull", "bright"), mel, {"ab": generator, "ba": generator}, window, {})
+
+
+def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> Evaluated:
+    way = Direction("dull", "bright", [], [], (torch.zeros(1), torch.zeros(1)))
+    return Evaluated("run", corpus.folder, None, pair(corpus.mel, generator, window), corpus, [way])
+
+
+@pytest.mark.parametrize(
+    ("generator", "hop", "overlap"),
+    [(rising, 3 * WINDOW // 4, WINDOW // 4), (Normed, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
+)
+def test_the_change_is_the_one_that_is_heard(
+    corpus: Corpus, generator: Callable[[], nn.Module], hop: int, overlap: int
+) -> None:
+    waveform = torch.cat([corpus.audio(clip) for clip in corpus.clips("dull", "test")[:2]])
+    recorder = Recorder()
+    translator = Translator(pair(corpus.mel, generator()), recorder)
+    translator(waveform.numpy(), corpus.mel.sample_rate, "bright")
+    assert len(recorder.changes_db) == 1  # one chunk of sound
+    change_db, borders = translated_change(translator, waveform, "bright")
+    torch.testing.assert_close(change_db, recorder.changes_db[0], rtol=0, atol=1e-3)
+    assert borders[:4] == [hop, hop + overlap, 2 * hop, 2 * hop + overlap]
+    assert borders[-1] < change_db.shape[1]
+
+
+def test_windows_that_disagree_are_noticed(corpus: Corpus) -> None:
+    known = evaluated(corpus, rising())
+    value = seam_energy(known.directions[0], known)
+    assert value is not None
+    assert value.mean > 3
+    assert (value.n, value.groups) == (1, 1)
+
+
+def test_music_that_goes_through_as_one_window_has_no_borders(corpus: Corpus) -> None:
+    section = seams_section(evaluated(corpus, rising(), window=344))
+    assert section.numbers == {"dull to bright": None}
+    assert section.tables[0].rows == [["dull to bright", NONE, "0"]]
+
+
+def test_silence_has_no_seam(corpus: Corpus) -> None:
+    translator = Translator(pair(corpus.mel, rising()))
+    change_db, borders = translated_change(translator, torch.zeros(8 * corpus.mel.sample_rate), "bright")
+    assert not change_db.any()
+    assert math.isnan(seam_db(change_db, borders))

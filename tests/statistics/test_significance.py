@@ -1,0 +1,104 @@
+import math
+
+import numpy as np
+import pytest
+
+from cyclegan_audio.statistics import significance
+from cyclegan_audio.statistics.estimates import Estimate, estimate
+from cyclegan_audio.statistics.significance import by_chance, clusters, holm, scaled, unpaired
+
+
+def test_sign_flips_by_hand():
+    """Sums of tracks 3, 2, 1: of 8 flips only none and all reach 6; 3 + 2 - 1 = 4 is reached by four."""
+    tracks = ["a", "a", "b", "c"]
+    p = by_chance({"all up": ([1.0, 2.0, 2.0, 1.0], tracks), "one down": ([1.0, 2.0, 2.0, -1.0], tracks)})
+    assert p["all up"][0] == 2 / 8
+    assert p["one down"][0] == 4 / 8
+    # Both have the same squares; the larger sum is 6 without flips, with all, with c's, and with a's and b's.
+    assert p["all up"][1] == 4 / 8
+    assert p["one down"][1] == 4 / 8  # alone among the lesser ones
+
+
+def test_nothing_differs():
+    assert by_chance({"x": ([0.0, 0.0], ["a", "b"])}) == {"x": (1.0, 1.0)}
+
+
+def test_correction_holds_the_error_of_the_family():
+    """Of 200 pairs of equal systems with 20 measures each, about 5 % find any difference."""
+    rng = np.random.default_rng(0)
+    tracks = [str(i // 3) for i in range(24)]
+    found = [0, 0]
+    for _ in range(200):
+        shared = rng.normal(size=(24, 1))
+        values = (shared + rng.normal(size=(24, 20))).T
+        p = by_chance({i: (row.tolist(), tracks) for i, row in enumerate(values)}).values()
+        found[0] += min(alone for alone, _ in p) <= 0.05
+        found[1] += min(corrected for _, corrected in p) <= 0.05
+    assert found[1] <= 20
+    assert found[0] > 60
+
+
+def test_many_tracks_are_drawn_and_give_the_same_twice(monkeypatch):
+    values = np.random.default_rng(1).normal(0.5, 1, 40).tolist()
+    tracks = [str(i) for i in range(40)]
+    p = by_chance({"x": (values, tracks)})["x"][0]
+    assert p == by_chance({"x": (values, tracks)})["x"][0]
+    monkeypatch.setattr(significance, "FLIPS", 2**16)
+    assert by_chance({"x": (values, tracks)})["x"][0] == pytest.approx(p, abs=0.005)
+    assert 0 < p < 0.05
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, math.nan, 0.03]) == pytest.approx([0.03, 0.06, math.nan, 0.06], nan_ok=True)
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_unpaired_is_welch():
+    from scipy.stats import ttest_ind
+
+    a, b = [1.0, 2.0, 4.0, 3.5], [3.0, 5.0, 4.0]
+    difference, p = unpaired(estimate(a, list("abcd")), estimate(b, list("abc")))
+    known = ttest_ind(b, a, equal_var=False)
+    low, high = known.confidence_interval()
+    assert p == pytest.approx(known.pvalue)
+    assert (difference.mean, difference.low, difference.high) == pytest.approx((1.375, low, high))
+    alone, p = unpaired(estimate([1.0], ["a"]), estimate(b, list("abc")))
+    assert alone.mean == 3
+    assert math.isnan(p)
+    assert math.isnan(alone.low)
+
+
+def test_few_tracks_are_cut_in_stretches():
+    assert clusters(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
+    assert clusters(list("abcdef"), [0.0] * 6) == list("abcdef")
+    assert clusters(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
+
+
+def test_all_flips_are_made_up_to_fourteen_tracks():
+    """Only none and all flips reach the sum where all differ one way: 2 of 2^n, or at least as drawn."""
+    for n_tracks in (2, 5, 14):
+        assert (
+            by_chance({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0] == 2 / 2**n_tracks
+        )
+    drawn = by_chance({"x": ([1.0] * 15, list(map(str, range(15))))})["x"][0]
+    assert 1 / 2**14 <= drawn < 6 / 2**14
+
+
+def test_tracks_of_one_name_are_flipped_together_and_others_on_their_own():
+    together = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
+    assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}
+    apart = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["c", "d"])})
+    assert apart == {"x": (0.5, 0.75), "y": (0.5, 0.75)}  # one of two coins: 1 - 1/2 * 1/2
+
+
+def test_scaled_by_hand():
+    value = Estimate(2.0, 1.0, -1.0, 5.0, 9, 3)
+    assert scaled(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
+    assert math.isnan(scaled(value, 0.0).mean)
+
+
+def test_equal_means_without_spread_have_no_p():
+    a, b = estimate([1.0, 1.0], ["a", "b"]), estimate([1.0, 1.0, 1.0], ["a", "b", "c"])
+    difference, p = unpaired(a, b)
+    assert math.isnan(p)
+    assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.utils.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["genre_pair.b=jazz"], "jazz"),
+        (["mel=paper"], "hop_length"),
+        (["corpus=nowhere"], "nowhere"),
+        (["model.loss_weights.cycle=-1"], "must not be negative"),
+        (["precision=8"], "choose one of auto"),
+        (["resume=nowhere"], "no run 'nowhere'"),
+        (["data.crop_frames=5000"], "crop_frames"),
+        (["data.val_pairs=0"], "data.val_pairs=0"),
+        (["data.num_workers=-1"], "data.num_workers=-1"),
+        (["generator=pictures"], "belong together"),
+        (["data.match=[level]"], "data.match=level is unknown"),
+        (["n_epochs=1.5"], "n_epochs=1.5 is not a whole number"),
+        (["data.batch_size=0"], "data.batch_size=0"),
+        (["max_minutes=soon"], "max_minutes=soon"),
+        (["model.optimizer.lr=fast"], "model.optimizer"),
+        (["callbacks.checkpoints.every_epochs=0"], "every_epochs=0"),
+        (["seed=-1"], "seed=-1"),
+        (["no_such_key=1"], "no_such_key"),
+        (["genre_pair=lofi_polka"], "lofi_polka"),
+        (["+n_epoch=1"], "did you mean n_epochs?"),
+        (["-m", "+n_epoch=1,2"], "did you mean n_epochs?"),
+        (["-m", "n_epoch=1,2"], "did you mean n_epochs?"),
+        (["-m", "genre_pair=lofi_rnb,lofi_polka"], "lofi_polka"),
+        (["--max-minuts", "3"], "did you mean max_minutes?"),
+    ],
+)
+def test_bad_input_is_one_line(run, small, arguments, message):
+    code, shown = run(*small, "logger=none", *arguments)
+    assert code == 1
+    line = shown.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert message in line
+    assert list(Path().iterdir()) == []
+    assert "Traceback" not in shown
+
+
+def test_folder_that_cannot_be_written(run, small):
+    Path("file").write_text("in the way")
+    code, shown = run(*small, "logger=none", "run_dir=file/run")
+    assert code == 1
+    assert "Traceback" not in shown
+
+
+def test_a_run_is_not_overwritten(run, small):
+    once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
+    assert run(*once)[0] == 0
+    before = Path("out/checkpoints/last.ckpt").read_bytes()
+    code, shown = run(*once)
+    assert code == 1
+    assert "holds a run already" in shown
+    assert Path("out/checkpoints/last.ckpt").read_bytes() == before
+    Path("out/checkpoints/last.ckpt").rename("copied.ckpt")
+    code, shown = run("resume=copied.ckpt")
+    assert code == 1
+    assert "does not lie in a run folder" in shown
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_says_so_and_starts_again(run, small):
+    once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
+    Path("out").mkdir()
+    Path("out/config.yaml").write_text("seed: 0\n")
+    code, shown = run("resume=out")
+    assert code == 1
+    assert shown.startswith("error: out has no checkpoint")
+    assert "run_dir=out" in shown
+    with pytest.raises(UserError, match="ended before it wrote the first one"):
+        load_pair("out")
+    code, shown = run(*once)
+    assert code == 0, shown
+    assert load_pair("out").batches == 8
+
+
+@pytest.mark.parametrize(
+    ("limit", "change", "message"),
+    [
+        ("max_minutes=0.0001", "vocoder=mask", "max_minutes=0.0001 counts the total time of a run, of which"),
+        ("n_epochs=1", "vocoder=mask", "all epochs of the run (1) are trained"),
+    ],
+)
+def test_a_run_that_is_trained_to_its_end_is_not_touched(run, small, limit, change, message):
+    assert run(*small, "logger=none", "n_epochs_decay=0", limit, "run_dir=out")[0] == 0
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")}
+    code, shown = run("resume=out", change)
+    assert code == 1
+    assert message in shown.strip().splitlines()[-1]
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")} == before
+    batches = load_pair("out").batches
+    code, shown = run("resume=out", "max_minutes=60", "n_epochs=2")
+    assert code == 0, shown
+    assert load_pair("out").batches == batches + 8
+
+
+def test_a_batch_that_the_corpus_does_not_fill_is_warned_of(run, small, caplog):
+    code, shown = run(
+        *small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "data.batch_size=9", "run_dir=out"
+    )
+    assert code == 0, shown
+    assert "data.batch_size=9 is more than the 8 training clips of low: each batch holds these" in caplog.text
+    assert load_pair("out").batches == 1

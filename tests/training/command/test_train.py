@@ -1,0 +1,151 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_audio import translate
+from cyclegan_audio.audio.io import write
+from cyclegan_audio.config import compose
+from cyclegan_audio.inference.checkpoints import load_pair, ship_pair
+from cyclegan_audio.reports.evaluation.translations import open_corpus
+from tests.loss_table import rows
+
+
+def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    code, shown = run(*small, "run_dir=out", "callbacks.checkpoints.every_epochs=2")
+    assert code == 0, shown
+    out = Path("out")
+    assert "training ends in about" in shown
+    assert not re.search(r"[\r\x1b]", shown)  # nobody looks on: plain lines
+    song = "song.mp3 out.wav --to high"
+    assert f"next: cyclegan-audio translate {out.absolute()} {song}\n" in shown
+    assert shown.endswith(f"next: cyclegan-audio evaluate {out.absolute()}\n")
+    losses = rows(out)
+    assert [int(row["batch"]) for row in losses] == list(range(2, 25, 2))  # three epochs of eight
+    assert float(losses[-1]["lr"]) == pytest.approx(1e-4)
+    assert all(float(row["disc_a"]) > 0 for row in losses)
+    assert {path.name for path in (out / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+        "epoch_0002.ckpt",
+    }
+    assert {path.name for path in (out / "grids").iterdir()} == {
+        "epoch_0003_a_to_b.png",
+        "epoch_0003_b_to_a.png",
+    }
+    assert {path.name for path in (out / "audio").iterdir()} == {
+        f"epoch_0003_{way}_0_{kind}.wav"
+        for way in ("low_to_high", "high_to_low")
+        for kind in ("real", "fake")
+    }
+    assert list(out.glob("wandb/offline-run-*/*.wandb"))
+    pair = load_pair("out")
+    assert (pair.genres, pair.window_frames, pair.batches) == (("low", "high"), 32, 24)
+
+
+def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run, small, capsys):
+    once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.average_decay=0.9")
+    code, shown = run(*small, "model=cut_small", *once)
+    assert code == 0, shown
+    out = Path("out")
+    losses, (held_out,) = rows(out), rows(out, "validation.csv")
+    names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
+    assert list(losses[0]) == ["batch", "epoch", "elapsed_s", "lr", *names]
+    assert all(float(losses[-1][name]) > 0 for name in names)
+    assert {"score", "genre_ab", "lost_ab", "identity_b", "disc_wins_ab", "moved_ab"} <= set(held_out)
+    assert not [name for name, value in held_out.items() if value == "" or name.endswith(("_ba", "_a"))]
+    assert [path.name for path in (out / "grids").iterdir()] == ["epoch_0001_a_to_b.png"]
+    assert {path.name for path in (out / "audio").iterdir()} == {
+        f"epoch_0001_low_to_high_0_{kind}.wav" for kind in ("real", "fake")
+    }
+    best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["cyclegan_audio"]["directions"] == ["ab"]
+    pair = load_pair("out")
+    assert (pair.genres, pair.targets, pair.batches) == (("low", "high"), ["high"], 8)
+    averaged = best["state_dict"]["average.networks.gen_ab.module.head.1.weight"]
+    assert torch.equal(pair.generator("high").head[1].weight, averaged)
+
+    write(Path("song.wav"), torch.rand(2, 44100) - 0.5, 44100)
+    translate.main(["out", "song.wav", "there.wav", "--to", "high"])
+    assert Path("there.wav").is_file()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        translate.main(["out", "song.wav", "back.wav", "--to", "low"])
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert "translates from low to high only" in told
+    assert not Path("back.wav").exists()
+
+
+def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp_path):
+    """A relative corpus and run folder with brackets, commas and `&`; resumed from elsewhere."""
+    odd = "Lofi [2018] & more, a=b"
+    shutil.copytree(corpus, odd)
+    code, shown = run(
+        *small, f"corpus={odd}", f"run_dir=runs {odd}", "n_epochs=1", "n_epochs_decay=0", "logger=none"
+    )
+    assert code == 0, shown
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, shown = run(f"resume=../runs {odd}", "n_epochs=2")
+    assert code == 0, shown
+    assert load_pair(f"../runs {odd}").genres == ("low", "high")
+    last = load_pair(f"../runs {odd}/checkpoints/last.ckpt")  # the best may be the first epoch's
+    assert last.batches == 16
+    assert list(Path().iterdir()) == []
+
+
+def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path):
+    short = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
+    assert run(*short, "data.match=[loudness,bandwidth]")[0] == 0
+    pair = load_pair("out")
+    lufs, cutoff_hz = pair.match["loudness_lufs"], pair.match["cutoff_hz"]
+    assert -40 < lufs < 0
+    assert 100 < cutoff_hz < 3000  # `low` has nothing above
+    opened = open_corpus(pair, None, Path("out"))
+    mel_db = opened.mel_db(opened.clips("high", "test")[0])
+    assert mel_db[opened.mel.band_hz > cutoff_hz].unique().tolist() == [-100]
+    ship_pair(pair, tmp_path / "shipped")
+    assert load_pair(tmp_path / "shipped").match == pair.match
+
+
+def test_pictures_are_trained_on_and_mels_translated(run, small):
+    """As in `experiment=paper_exact`: losses in pictures, held-out numbers, grids and translation in mels."""
+    pictures = ("generator=pictures", "discriminator=pictures", "model.generator.size=32")
+    own = [part for part in small if not part.startswith("data.crop_frames")]
+    once = (
+        "n_epochs=1",
+        "n_epochs_decay=0",
+        "callbacks.previews.every_epochs=1",
+        "logger=none",
+        "run_dir=out",
+    )
+    code, shown = run(*own, *once, *pictures, "precision=auto")
+    assert code == 0, shown
+    assert 0 < float(rows(Path("out"))[-1]["cycle_a"]) < 2
+    assert len(list(Path("out/grids").iterdir())) == 2
+    pair = load_pair("out")
+    made = pair.generator("high")(torch.rand(1, 1, 128, 87) * 2 - 1)
+    assert made.shape == (1, 1, 128, 87)
+    assert made.abs().max() <= 1
+
+
+def test_multirun_gives_each_job_its_folder(run, small):
+    code, shown = run(
+        "-m", *small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "model.loss_weights.identity=0,5",
+        "hydra.sweep.dir=sweep",
+    )  # fmt: skip
+    assert code == 0, shown
+    assert "1 of 2 jobs have ended, about " in shown
+    assert "next: " not in shown
+    assert [
+        load_pair(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
+    ] == [0, 5]
+    assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
+    record = json.loads(Path("sweep/0_low_high/job.json").read_text())
+    assert 0 < record["held_out"]["held_out/cycle_a"] < 2
+    assert set(compose("train").objective) <= set(record["held_out"])
+    assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0

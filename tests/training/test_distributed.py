@@ -1,0 +1,130 @@
+"""Two processes (gloo, on the CPU) train as one would with their batches joined."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback, Trainer
+
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.training.distributed import STARTED, rank_environment, require_shared_folder
+from cyclegan_audio.training.local_rank import parents_run
+from cyclegan_audio.utils.errors import UserError
+
+
+class KeepGradients(Callback):
+    """Writes the gradients of the first steps, and each process's losses."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.kept: list[list[torch.Tensor]] = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        gradients = [p.grad.clone() for group in optimizer.param_groups for p in group["params"]]
+        self.kept.append(gradients)
+
+    def on_train_end(self, trainer, pl_module):
+        losses = {name: float(loss) for name, loss in pl_module.losses.items()}
+        torch.save(
+            {"gradients": self.kept, "losses": losses, "pool": pl_module.pool_a.get_extra_state()},
+            self.folder / f"{trainer.world_size}_{trainer.global_rank}.pt",
+        )
+
+
+def train(model, corpus, folder, batch_size, **trainer) -> None:
+    data = UnpairedMelDataModule(
+        corpus, "low", "high", frame_multiple=4, batch_size=batch_size, crop_frames=32
+    )
+    Trainer(
+        max_epochs=1, limit_train_batches=2, limit_val_batches=0, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, precision="64-true", callbacks=[KeepGradients(folder)], **trainer,
+    ).fit(model, data)  # fmt: skip
+
+
+def test_gradients_of_two_processes_are_those_of_one_with_the_doubled_batch(tiny_model, corpus, tmp_path):
+    overrides = ("model.pool_size=0", "model.optimizer._target_=torch.optim.SGD", "~model.optimizer.betas")
+    train(tiny_model(*overrides), corpus, tmp_path, batch_size=2)
+    train(
+        tiny_model(*overrides), corpus, tmp_path, batch_size=1, devices=2,
+        strategy="ddp_fork_find_unused_parameters_true",
+    )  # fmt: skip
+    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1_0", "2_0", "2_1"))
+    assert len(one["gradients"]) == 4  # two batches, two optimisers
+    for whole, mine, others in zip(one["gradients"], first["gradients"], second["gradients"], strict=True):
+        torch.testing.assert_close(mine, others, rtol=0, atol=0)
+        torch.testing.assert_close(mine, whole, rtol=1e-5, atol=1e-6)  # losses are computed in fp32
+    for name, loss in one["losses"].items():
+        assert first["losses"][name] != second["losses"][name]
+        assert (first["losses"][name] + second["losses"][name]) / 2 == pytest.approx(loss, rel=1e-4)
+    assert not torch.equal(first["pool"]["draws"], second["pool"]["draws"])
+
+
+def test_further_ranks_find_their_run_and_the_next_job_is_no_child(tmp_path, monkeypatch):
+    for name in ("LOCAL_RANK", "SLURM_LOCALID", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert parents_run() is None
+    with rank_environment(tmp_path):
+        os.environ["LOCAL_RANK"] = os.environ["WORLD_SIZE"] = (
+            "0"  # what Lightning leaves in the first process
+        )
+        assert parents_run() is None
+        os.environ["LOCAL_RANK"] = "1"
+        assert parents_run() == tmp_path
+    assert "LOCAL_RANK" not in os.environ
+    assert "WORLD_SIZE" not in os.environ
+    assert parents_run() is None
+
+
+def test_several_machines_need_a_named_folder(monkeypatch):
+    for name in STARTED:
+        monkeypatch.delenv(name, raising=False)
+    cfg = OmegaConf.create({"trainer": {"num_nodes": 2}})
+    with pytest.raises(UserError, match="run_dir="):
+        require_shared_folder(cfg, ["seed=1"])
+    require_shared_folder(cfg, ["run_dir=runs/x"])
+    one = OmegaConf.create({"trainer": {}})
+    require_shared_folder(one, [])
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    require_shared_folder(one, [])
+    for name in STARTED:
+        monkeypatch.setenv(name, "2")
+        with pytest.raises(UserError, match="run_dir="):
+            require_shared_folder(one, [])
+        require_shared_folder(one, ["resume=runs/x"])
+        monkeypatch.setenv(name, "1")
+
+
+@pytest.mark.slow
+def test_the_command_trains_and_resumes_on_two_processes(corpus, tiny, tmp_path):
+    def command(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "cyclegan_audio.train", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "sync_dist" not in done.stderr
+        return done.stdout
+
+    once = (
+        *tiny, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "logger=none",
+        "precision=32-true",
+        "threads=1", f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "data.crop_frames=32",
+        "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1", "model.pool_size=4",
+    )  # fmt: skip
+    shown = command(*once, "n_epochs=3", "n_epochs_decay=0", "run_dir=whole")
+    assert shown.count("trained 12 batches") == 1  # eight clips an epoch, two a step
+    command(*once, "n_epochs=2", "n_epochs_decay=0", "run_dir=parts")
+    command("resume=parts", "n_epochs=3")
+    whole, parts = (torch.load(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "parts"))
+    torch.testing.assert_close(parts["state_dict"], whole["state_dict"], rtol=0, atol=0)
+    pools = [rank["pool_a"]["stored"] for rank in whole["cyclegan_audio"]["ranks"]]
+    assert not torch.equal(*pools)
+    torch.testing.assert_close([rank["pool_a"]["stored"] for rank in parts["cyclegan_audio"]["ranks"]], pools)
+    rows = [(tmp_path / run / "losses.csv").read_text().splitlines() for run in ("whole", "parts")]
+    assert len(rows[0]) == len(rows[1]) == 1 + 3
+    assert load_pair(tmp_path / "parts" / "checkpoints" / "last.ckpt").batches == 12  # not the best

@@ -1,0 +1,72 @@
+"""Songs from file to file: disks that are full, formats, peaks."""
+
+import os
+
+import pytest
+import torch
+
+from cyclegan_audio import translate
+from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, write
+from cyclegan_audio.translation.file_translation import LOSSY_MAX_PEAK, Spool
+from cyclegan_audio.utils.errors import UserError
+from tests.translation.refusals import refused
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
+    target = tmp_path / f"a{suffix}"
+    write(target, torch.zeros(100), 44100)
+    before = target.read_bytes()
+    (tmp_path / "full").mkdir()
+    full = tmp_path / "full" / f"x{suffix}"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr("cyclegan_audio.utils.atomic.temporary_path", lambda path, single_writer: full)
+    monkeypatch.setattr("cyclegan_audio.audio.io.check_writable", lambda path: None)
+    with pytest.raises(UserError, match="No space left"):
+        write(target, torch.randn(2, 300_000) * 0.1, 44100)
+    assert target.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [target.name]
+    assert list((tmp_path / "full").iterdir()) == []
+
+
+def test_a_full_disk_while_the_work_goes_on(tmp_path):
+    spool = Spool(tmp_path)
+    spool._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with pytest.raises(UserError, match=r"No space left.*make room"):
+        spool.append(torch.zeros(2, 10))
+    spool.close()
+
+
+def test_a_spool_gives_back_what_it_got(tmp_path):
+    spool = Spool(tmp_path)
+    blocks = [torch.randn(2, n) for n in (5, 1, 300)]
+    for block in blocks:
+        spool.append(block)
+    assert all(torch.equal(a, b) for a, b in zip(spool, blocks, strict=True))
+    assert spool.n_samples == 306
+    assert list(tmp_path.iterdir()) == []
+    spool.close()
+
+
+def test_music_that_the_format_cannot_hold_is_refused_before_the_work(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("cyclegan_audio.translation.file_translation.Spool", None)  # no work is begun
+    too_much = {".mp3": ((8, 44_100), (2, 96_000)), ".m4a": ((3, 44_100), (1, 192_000), (2, 44_101))}
+    for suffix, channels, rate in ((suffix, *form) for suffix, forms in too_much.items() for form in forms):
+        write(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
+        message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / f"b{suffix}", "--to", "trap")
+        assert f"{suffix} does not take {channels} channels at {rate} Hz" in message
+        assert message.endswith("use .wav or .flac")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5])  # white, whose peaks MP3's low-pass raises by half, and pink
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
+def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix, slope):
+    spectrum = torch.fft.rfft(torch.randn(2, 40_000, generator=torch.Generator().manual_seed(0)))
+    wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1) ** slope)
+    wave = (wave / wave.std() * 0.4).clamp(-1, 1)
+    write(tmp_path / "a.wav", wave, 44100)
+    options = ["--to", "trap", "--vocoder", "mask"]
+    translate.main([str(run), str(tmp_path / "a.wav"), str(tmp_path / f"b{suffix}"), *options])
+    assert LOSSY_MAX_PEAK < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
