@@ -32,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if Path(options.run).suffix in (".onnx", ".pt2"):
         raise UserError(f"{options.run} is an export already; give the run that it was made from")
 
-    from cyclegan_audio.inference.checkpoints import load_pair
+    from cyclegan_audio.inference.checkpoints import load_model
     from cyclegan_audio.inference.export.files import export_pair
 
     start = time.perf_counter()
     to = getattr(options, "to", None)
-    pair = load_pair(options.run, "cpu", getattr(options, "checkpoint", None))
+    pair = load_model(options.run, "cpu", getattr(options, "checkpoint", None))
     to = None if to is None else pair.genre(to)
     difference = export_pair(pair, path, to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.table import Table
 
-    from cyclegan_audio.corpus.bias import FairLimits, Pile
+    from cyclegan_audio.corpus.bias import BiasThresholds, GenreStats
     from cyclegan_audio.corpus.manifest import Row
     from cyclegan_audio.corpus.sources import Source
 
@@ -99,7 +99,7 @@ def make_source(cfg: "DictConfig") -> "Source":
 def main(cfg: "DictConfig") -> None:
     """Prepare, and show what came of it."""
     from cyclegan_audio.config import build
-    from cyclegan_audio.corpus.bias import piles
+    from cyclegan_audio.corpus.bias import genre_stats
     from cyclegan_audio.corpus.build.shards import Shard
     from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 
@@ -119,24 +119,24 @@ def main(cfg: "DictConfig") -> None:
         rows = merge_shards(source, folder, settings, cfg.num_shards)
     else:
         rows = prepare_corpus(source, folder, settings)
-    found = piles(rows)
+    found = genre_stats(rows)
     warnings = show_corpus(rows, found, limits)
     if cfg.page:
         draw_page(folder, rows, found, warnings, source)
     say_end(folder, rows)
 
 
-def show_corpus(rows: "list[Row]", found: "list[Pile]", limits: "FairLimits") -> list[str]:
+def show_corpus(rows: "list[Row]", found: "list[GenreStats]", limits: "BiasThresholds") -> list[str]:
     """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
     from rich.console import Console
 
-    from cyclegan_audio.corpus.bias import differences, pile_rows
+    from cyclegan_audio.corpus.bias import differences, genre_rows
     from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
     Console().print(
         table("Kept and dropped", "clips", *reason_counts(rows)),
         table("Splits", "tracks / clips", *split_counts(rows)),
-        table("Are the piles fair?", PILES, [pile.genre for pile in found], pile_rows(found)),
+        table("Are the piles fair?", PILES, [pile.genre for pile in found], genre_rows(found)),
     )
     warnings = differences(found, limits)
     for line in warnings:
@@ -164,7 +164,7 @@ def say_end(folder: Path, rows: "list[Row]") -> None:
 
 
 def draw_page(
-    folder: Path, rows: "list[Row]", found: "list[Pile]", warnings: Sequence[str], source: "Source"
+    folder: Path, rows: "list[Row]", found: "list[GenreStats]", warnings: Sequence[str], source: "Source"
 ) -> None:
     """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
     from cyclegan_audio.reports.corpus import PAGE, write_corpus_page

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.to = translator.pair.genre(options.to)
     translator.pair.generator(options.to)  # a genre that it cannot make is refused before any work
     require_number("amount", options.amount, 0, 1)
-    if translator.pair.match:
+    if translator.pair.normalisation:
         _say_match(translator, is_live)
     if is_live:
         _translate_stream(translator, options.to, options.amount, options.raw)
@@ -94,7 +94,11 @@ def _say_match(translator: "Translator", is_live: bool) -> None:
     """What the run was trained with, and so is done to the input before the generator sees it."""
     unheard = "; a stream's loudness is not known and stays" if is_live else ""
     where = sys.stderr if is_live else sys.stdout
-    print(f"as in training, the music is {translator.match} for the model{unheard}", file=where, flush=True)
+    print(
+        f"as in training, the music is {translator.normalisation} for the model{unheard}",
+        file=where,
+        flush=True,
+    )
 
 
 def plan(
@@ -215,14 +219,14 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     """
     from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
     from cyclegan_audio.translation import streaming
-    from cyclegan_audio.utils.devices import one_core
+    from cyclegan_audio.utils.devices import single_threaded
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else streaming.read_wav_header(source)
     require_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, whole=True)
     print(f"late by {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
     _hand_on(b"" if raw else streaming.wav_header(rate, channels))
-    with one_core():
+    with single_threaded():
         blocks = streaming.read_pcm(source, channels)
         for block in streaming.translate_live(translator, blocks, rate, channels, to, amount):
             _hand_on(streaming.write_pcm(block))

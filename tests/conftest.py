@@ -10,7 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.sources import FolderSource
@@ -73,7 +73,7 @@ def write_music(folder: Path, genre: str, n_tracks: int, seconds: float = 4.5, s
         chord = sum(np.sin(2 * np.pi * rng.uniform(100, 900) * time_s) for _ in range(3)) / 10
         hats = rng.normal(0, 0.1, time_s.shape) * (time_s % rng.uniform(0.2, 0.5) < 0.05)
         left = chord if genre == "low" else 0.5 * chord + hats
-        write(folder / f"{genre}_{track}.wav", torch.from_numpy(np.stack([left, 0.9 * left])).float(), 44100)
+        save(folder / f"{genre}_{track}.wav", torch.from_numpy(np.stack([left, 0.9 * left])).float(), 44100)
 
 
 @pytest.fixture(scope="session")

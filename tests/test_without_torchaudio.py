@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cyclegan_audio.audio import torchaudio_functional as owner
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.utils.errors import UserError
 
 PACKAGE = Path(owner.__file__).parents[1]
@@ -47,14 +47,14 @@ def test_training_and_translation_work_without_torchaudio(command, corpus, tiny,
         "n_epochs_decay=0", "data.crop_frames=32", "precision=32-true", "run_dir=run",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
-    write(tmp_path / "at_44100_hz.wav", torch.randn(2, 30000) * 0.1, 44100)
+    save(tmp_path / "at_44100_hz.wav", torch.randn(2, 30000) * 0.1, 44100)
     done = command("translate", "run", "at_44100_hz.wav", "out.wav", "--to", "high", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.wav").is_file()
 
 
 def test_what_needs_torchaudio_says_so_in_one_line_and_writes_nothing(command, music, tmp_path):
-    write(tmp_path / "at_48000_hz.wav", torch.zeros(2, 48000), 48000)
+    save(tmp_path / "at_48000_hz.wav", torch.zeros(2, 48000), 48000)
     translated = command("translate", "demo", "at_48000_hz.wav", "out.wav", "--to", "lofi")
     genres = [f"--genre={genre}={music / genre}" for genre in ("low", "high")]
     prepared = command("prepare", *genres, "corpus=corpus")

@@ -12,7 +12,7 @@ _LAYOUTS = {1: "mono", 2: "stereo"}  # with more channels, one of them would car
 _LENIENT_VERSION = 19  # of PyAV, which always opens files whose tags are no UTF-8
 
 
-class UnsupportedForm(ValueError):
+class UnsupportedFormat(ValueError):
     """A format has no such sample rate or number of channels."""
 
 
@@ -30,7 +30,7 @@ def clean_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value.encode(errors="ignore").decode() for key, value in metadata.items()}
 
 
-def m4a_form(rate: int) -> dict[str, Any]:
+def m4a_format(rate: int) -> dict[str, Any]:
     """Arguments of `av.open` to write an .m4a file.
 
     Its times count samples, so that the length is exact. FFmpeg's own format for .m4a takes no cover.
@@ -50,7 +50,7 @@ class AacFile:
         channels: one or two.
 
     Raises:
-        UnsupportedForm: AAC does not have this rate, or there are more channels.
+        UnsupportedFormat: AAC does not have this rate, or there are more channels.
     """
 
     def __init__(self, file: BinaryIO, rate: int, channels: int) -> None:
@@ -58,11 +58,11 @@ class AacFile:
 
         rates = av.Codec("aac", "w").audio_rates or ()
         if channels not in _LAYOUTS:
-            raise UnsupportedForm("AAC is written in mono and stereo")
+            raise UnsupportedFormat("AAC is written in mono and stereo")
         if rate not in rates:
-            raise UnsupportedForm(f"AAC has {', '.join(map(str, sorted(rates)))} Hz")
+            raise UnsupportedFormat(f"AAC has {', '.join(map(str, sorted(rates)))} Hz")
         self._rate, self._layout = rate, _LAYOUTS[channels]
-        self._container = av.open(file, "w", **m4a_form(rate))
+        self._container = av.open(file, "w", **m4a_format(rate))
         self._stream = self._container.add_stream("aac", rate=rate, layout=self._layout)
         self._stream.bit_rate = channels * _BITS_PER_S
         self._n_samples = 0

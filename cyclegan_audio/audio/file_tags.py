@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.audio.containers import clean_tags, m4a_form, open_input
+from cyclegan_audio.audio.containers import clean_tags, m4a_format, open_input
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError
 
@@ -42,7 +42,7 @@ def strings_for(source: Path, target: Path) -> dict[str, str]:
     return {own: tags[name] for name, own in _OGG_STRINGS.items() if name in tags}
 
 
-def keep_tags(source: Path, path: Path) -> None:
+def copy_tags(source: Path, path: Path) -> None:
     """Put the tags of `source` into the finished file `path`, and its cover where the format can hold it.
 
     The audio is copied, not encoded again. What cannot be carried over is left out. For Ogg see
@@ -84,7 +84,7 @@ def _remux(path: Path, copy: Path, tags: dict[str, str], cover_from: Path | None
 
     with av.open(str(path)) as audio:
         source = audio.streams.audio[0]
-        form = m4a_form(source.rate) if path.suffix.lower() == ".m4a" else {}
+        form = m4a_format(source.rate) if path.suffix.lower() == ".m4a" else {}
         with av.open(str(copy), "w", **form) as out:
             out.metadata.update(tags)
             target = out.add_stream_from_template(source)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.containers import AacFile, UnsupportedForm, open_input
+from cyclegan_audio.audio.containers import AacFile, UnsupportedFormat, open_input
 from cyclegan_audio.audio.resampling import resample
 from cyclegan_audio.utils.atomic import atomic_path, temporary_path
 from cyclegan_audio.utils.errors import UserError
@@ -77,7 +77,7 @@ def decode(path: str | Path, *, sample_rate: int | None = None, mono: bool = Fal
         UserError: the file is missing, holds no audio, or is damaged.
     """
     blocks, rate = [], 0
-    for block in stream(path):
+    for block in stream_blocks(path):
         rate = block.rate
         blocks.append(block.samples.mean(0, keepdim=True) if mono else block.samples)
     waveform = torch.cat(blocks, 1)
@@ -93,7 +93,7 @@ class Block:
     codec: str
 
 
-def stream(path: str | Path) -> Iterator[Block]:
+def stream_blocks(path: str | Path) -> Iterator[Block]:
     """Decode the first audio stream of any file that FFmpeg reads, in blocks of bounded size, never empty.
 
     A few damaged packets are left out, as players do.
@@ -225,7 +225,7 @@ def is_lossy(path: Path) -> bool:
     return path.suffix.lower() in (*_COMPRESSION, _AAC)
 
 
-def check_form(path: Path, rate: int, channels: int) -> None:
+def check_format(path: Path, rate: int, channels: int) -> None:
     """Make sure, before any work, that the format that the suffix names can hold a sample rate and channels.
 
     Raises:
@@ -235,7 +235,7 @@ def check_form(path: Path, rate: int, channels: int) -> None:
 
     try:
         _open(BytesIO(), path.suffix.lower(), rate, channels).close()
-    except (soundfile.LibsndfileError, UnsupportedForm) as error:
+    except (soundfile.LibsndfileError, UnsupportedFormat) as error:
         raise UserError(
             f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
             f"({_reason(error).strip()}); use .wav or .flac"
@@ -354,7 +354,7 @@ def open_writer(
             writer.open(rate, channels, n_samples, strings or {})
             yield writer
             writer.finish()
-    except (OSError, soundfile.LibsndfileError, UnsupportedForm, av.FFmpegError) as error:
+    except (OSError, soundfile.LibsndfileError, UnsupportedFormat, av.FFmpegError) as error:
         raise UserError(f"cannot write {path} ({_reason(error)}); choose another folder or format") from error
 
 
@@ -362,7 +362,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
 
 
-def write(path: str | Path, waveform: Tensor, rate: int) -> None:
+def save(path: str | Path, waveform: Tensor, rate: int) -> None:
     """Write (C, T) or (T,) in one go; see `open_writer`."""
     samples = torch.atleast_2d(waveform)
     with open_writer(path, rate, *samples.shape) as writer:

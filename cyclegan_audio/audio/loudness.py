@@ -63,7 +63,7 @@ class LoudnessMeter:
         self._counts += np.bincount(bins, minlength=_BINS)
         self._energies += np.bincount(bins, loud, _BINS)
 
-    def lufs(self) -> float:
+    def integrated_lufs(self) -> float:
         """The loudness so far; minus infinity for silence and for less than 400 ms without any loud part."""
         if not self._counts.any():
             return self._of_little()
@@ -71,9 +71,9 @@ class LoudnessMeter:
         above = slice(int(_bin(np.array(max(gate, ABSOLUTE_GATE_LUFS)))), None)
         return float(_lufs(self._energies[above].sum() / self._counts[above].sum()))
 
-    def level_lufs(self) -> float:
+    def lufs_or_ungated(self) -> float:
         """The loudness, or where all of it is below the gates, that of all without gates: of silence -inf."""
-        found = self.lufs()
+        found = self.integrated_lufs()
         if found > -math.inf or not self._energy:
             return found
         return float(_lufs(np.array(self._energy / self._n_steps)))

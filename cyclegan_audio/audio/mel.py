@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel_cpu import BandGroups, band_groups, mel_magnitudes
+from cyclegan_audio.audio.mel_cpu import BlockFilterBank, block_filter_bank, mel_magnitudes
 from cyclegan_audio.audio.mel_filters import slaney_filters, zaf_filters
 from cyclegan_audio.utils.errors import UserError
 
@@ -20,7 +20,7 @@ NEPER_PER_DB = math.log(10) / 20
 
 
 @dataclasses.dataclass(frozen=True)
-class MelSettings:
+class MelSpectrogram:
     """Everything that defines a mel-spectrogram in dB and its scaling to [-1, 1].
 
     Two definitions exist as configs: `mel=paper` (the published code of the paper, 48 kHz) and `mel=hifi`
@@ -51,7 +51,7 @@ class MelSettings:
             raise UserError("mel: n_fft must be even and hop_length at most half of it; mend conf/mel")
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "MelSettings":
+    def from_dict(cls, values: Mapping[str, Any]) -> "MelSpectrogram":
         """Build from plain values (a corpus, a checkpoint); the key `hash` is checked where it is given.
 
         Raises:
@@ -81,7 +81,7 @@ class MelSettings:
         canonical = {k: float(v) if isinstance(v, int | float) else v for k, v in numbers.items()}
         return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:12]
 
-    def require_same(self, other: "MelSettings", mine: str, theirs: str) -> None:
+    def check_compatible(self, other: "MelSpectrogram", mine: str, theirs: str) -> None:
         """Refuse a mismatch, showing both values of everything that differs.
 
         Raises:
@@ -167,7 +167,7 @@ class MelSettings:
         """(n_mels, n_fft // 2 + 1) float32; cached."""
         return _filters(self, torch.device(device))
 
-    def mel_db_of(self, magnitude: Tensor) -> Tensor:
+    def magnitude_to_mel_db(self, magnitude: Tensor) -> Tensor:
         """Magnitudes (B, n_fft // 2 + 1, F) to the mel in dB (B, n_mels, F)."""
         return self._db(torch.matmul(_filters(self, magnitude.device), magnitude))
 
@@ -177,9 +177,9 @@ class MelSettings:
     def mel_db(self, waveform: Tensor) -> Tensor:
         """Waveform (B, T) in [-1, 1] to the mel in dB (B, n_mels, F)."""
         if waveform.device.type != "cpu" or waveform.dtype != torch.float32 or waveform.requires_grad:
-            return self.mel_db_of(self.magnitude(self.stft(waveform)))
+            return self.magnitude_to_mel_db(self.magnitude(self.stft(waveform)))
         frames = self._padded(waveform).unfold(-1, self.n_fft, self.hop_length)
-        window, groups = _window(self, waveform.device), _band_groups(self)
+        window, groups = _window(self, waveform.device), _block_filter_bank(self)
         return self._db(
             torch.stack([mel_magnitudes(f, window, self.magnitude_epsilon, groups) for f in frames])
         )
@@ -211,13 +211,13 @@ class MelSettings:
 
 
 @lru_cache(maxsize=16)
-def _window(settings: MelSettings, device: torch.device) -> Tensor:
+def _window(settings: MelSpectrogram, device: torch.device) -> Tensor:
     make = torch.hann_window if settings.window == "hann" else torch.hamming_window
     return make(settings.n_fft, device=device)
 
 
 @lru_cache(maxsize=16)
-def _filters(settings: MelSettings, device: torch.device) -> Tensor:
+def _filters(settings: MelSpectrogram, device: torch.device) -> Tensor:
     s = settings
     if s.filters == "zaf":
         return zaf_filters(s.sample_rate, s.n_fft, s.n_mels).to(device)
@@ -225,13 +225,13 @@ def _filters(settings: MelSettings, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _band_groups(settings: MelSettings) -> BandGroups:
-    return band_groups(_filters(settings, torch.device("cpu")))
+def _block_filter_bank(settings: MelSpectrogram) -> BlockFilterBank:
+    return block_filter_bank(_filters(settings, torch.device("cpu")))
 
 
 @lru_cache(maxsize=8)
 def _synthesis(
-    settings: MelSettings, n_frames: int, smooth: bool, device: torch.device
+    settings: MelSpectrogram, n_frames: int, smooth: bool, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The window of synthesis and the overlap-added products of both (1, padded length), kept from zero."""
     window = synthesis = _window(settings, device)

@@ -8,10 +8,10 @@ _BLOCK = 64  # frames; a block's windowed samples and its spectrum take 1 MiB
 _CHUNK = 32 * _BLOCK  # frames, so that an hour takes no more memory than a minute
 _GROUPS = 8
 
-BandGroups = list[tuple[slice, Tensor]]
+BlockFilterBank = list[tuple[slice, Tensor]]
 
 
-def band_groups(bank: Tensor) -> BandGroups:
+def block_filter_bank(bank: Tensor) -> BlockFilterBank:
     """A bank (M, K) as groups of rows, each with the columns it reads: an eighth of the products."""
     groups = []
     for rows in bank.chunk(_GROUPS):
@@ -21,18 +21,18 @@ def band_groups(bank: Tensor) -> BandGroups:
     return groups
 
 
-def mel_magnitudes(frames: Tensor, window: Tensor, epsilon: float, groups: BandGroups) -> Tensor:
+def mel_magnitudes(frames: Tensor, window: Tensor, epsilon: float, groups: BlockFilterBank) -> Tensor:
     """Frames (F, n_fft) float32 to mel magnitudes (M, F): the filters on sqrt(|spectrum|² + epsilon)."""
     parts = [_mel(part, window, epsilon, groups) for part in frames.split(_CHUNK)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
-def _mel(frames: Tensor, window: Tensor, epsilon: float, groups: BandGroups) -> Tensor:
+def _mel(frames: Tensor, window: Tensor, epsilon: float, groups: BlockFilterBank) -> Tensor:
     mel = frames.new_empty(sum(len(weights) for _, weights in groups), len(frames))
-    return group_product(groups, _magnitudes(frames, window, epsilon).T, mel)
+    return block_matmul(groups, _magnitudes(frames, window, epsilon).T, mel)
 
 
-def group_product(groups: BandGroups, values: Tensor, out: Tensor) -> Tensor:
+def block_matmul(groups: BlockFilterBank, values: Tensor, out: Tensor) -> Tensor:
     """The matrix (M, K) behind groups times values (K, F) into `out` (M, F), in any memory order."""
     done = 0
     for read, weights in groups:

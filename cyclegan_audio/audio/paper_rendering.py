@@ -17,7 +17,7 @@ _SUBPIXELS = 256  # matplotlib rounds places to these
 
 
 @lru_cache(maxsize=1)
-def colours() -> np.ndarray:
+def colormap() -> np.ndarray:
     """The colour map, (256, 3) in 0 to 255."""
     from matplotlib import colormaps
 
@@ -26,7 +26,7 @@ def colours() -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def enlarging(n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+def enlargement(n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
     """How much a row of pixels takes of each band, (369, M), and a column of each frame, (496, F)."""
     rows, columns = (
         _enlarge(*numbers) for numbers in zip(SIZE, (n_bands, n_frames), _DRAWN, _OFFSET, strict=True)
@@ -34,11 +34,11 @@ def enlarging(n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def draw_picture(levels: np.ndarray) -> np.ndarray:
+def render_image(levels: np.ndarray) -> np.ndarray:
     """The picture (369, 496, 3) uint8 of grey levels (bands, frames) from 0 to 255."""
-    rows, columns = enlarging(*levels.shape)
+    rows, columns = enlargement(*levels.shape)
     drawn = np.round(rows @ levels[::-1].astype(float) @ columns.T).clip(0, GREY_LEVELS).astype(int)
-    return colours()[drawn].astype(np.uint8)
+    return colormap()[drawn].astype(np.uint8)
 
 
 def _enlarge(n_pixels: int, n_points: int, drawn: float, offset: float) -> np.ndarray:

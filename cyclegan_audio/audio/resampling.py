@@ -46,7 +46,7 @@ class Resampler:
         is_needed = self._in != self._out
         if is_needed:
             torchaudio_functional()  # where it does not load, refuse before anything is read
-        self.late_s = is_needed * (self._block + self._margin) * self._in / from_rate
+        self.latency_s = is_needed * (self._block + self._margin) * self._in / from_rate
         self._samples = RollingBuffer()
         self._done = 0  # periods that have been resampled
 

@@ -10,7 +10,7 @@ _FFT = 2 * _FRAME  # no lag within reach wraps round
 _REACH = 512  # samples that a frame may be moved to go on where the one before ended
 
 
-def stretch(waveform: Tensor, n_samples: int) -> Tensor:
+def wsola(waveform: Tensor, n_samples: int) -> Tensor:
     """Stretch (T,) in time to (n_samples,) by waveform similarity; equal lengths stay as they are.
 
     Source: W. Verhelst and M. Roelands, "An overlap-add technique based on waveform similarity (WSOLA) for

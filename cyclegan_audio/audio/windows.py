@@ -29,7 +29,7 @@ def n_windows(n_frames: int, window: int, overlap: int) -> int:
     return 1 + max(0, math.ceil((n_frames - window) / (window - overlap)))
 
 
-def cut(mel: Tensor, window: int, overlap: int) -> Tensor:
+def split_windows(mel: Tensor, window: int, overlap: int) -> Tensor:
     """Cut (M, F) into windows (N, M, window) that share `overlap` frames; the last is padded by reflection.
 
     Raises:
@@ -43,7 +43,7 @@ def cut(mel: Tensor, window: int, overlap: int) -> Tensor:
     return padded.unfold(-1, window, hop).transpose(0, 1).contiguous()
 
 
-def join(windows: Tensor, n_frames: int, overlap: int) -> Tensor:
+def join_windows(windows: Tensor, n_frames: int, overlap: int) -> Tensor:
     """Cross-fade windows (N, M, W), as `cut` made them, back to (M, n_frames).
 
     Raised-cosine weights that sum to 1; where two windows agree, the result is exactly theirs.

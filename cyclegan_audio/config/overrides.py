@@ -38,7 +38,7 @@ def _quoted(argument: str, keys: Collection[str], is_sweep: bool) -> str:
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 
 
-def change_run(saved: DictConfig, overrides: Sequence[str], groups: Collection[str]) -> None:
+def apply_overrides(saved: DictConfig, overrides: Sequence[str], groups: Collection[str]) -> None:
     """Apply the command line's `overrides` to the configuration of an earlier run, in place.
 
     Args:

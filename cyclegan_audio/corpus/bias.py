@@ -14,7 +14,7 @@ LOSSLESS_CODECS = ("flac", "alac", "wavpack", "ape", "tta", "pcm_")  # how FFmpe
 
 
 @dataclasses.dataclass(frozen=True)
-class FairLimits:
+class BiasThresholds:
     """How far genres may lie apart before `prepare` warns.
 
     Attributes:
@@ -38,7 +38,7 @@ class FairLimits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pile:
+class GenreStats:
     """The kept clips of a genre, without the paired set; a median is None where nothing was measured.
 
     Attributes:
@@ -60,20 +60,20 @@ class Pile:
     sample_rates: Mapping[str, float]
 
 
-def piles(rows: Sequence[Mapping[str, Any]]) -> list[Pile]:
+def genre_stats(rows: Sequence[Mapping[str, Any]]) -> list[GenreStats]:
     """One pile a genre, sorted, from the rows of a manifest."""
     by_genre = defaultdict(list)
     for row in rows:
         if row["kept"] and row["split"] != "paired":
             by_genre[row["genre"]].append(row)
-    return [_pile(genre, own) for genre, own in sorted(by_genre.items())]
+    return [_genre_stats(genre, own) for genre, own in sorted(by_genre.items())]
 
 
-def _pile(genre: str, rows: Sequence[Mapping[str, Any]]) -> Pile:
+def _genre_stats(genre: str, rows: Sequence[Mapping[str, Any]]) -> GenreStats:
     ends_s: dict[str, float] = defaultdict(float)
     for row in rows:
         ends_s[row["array"]] = max(ends_s[row["array"]], row["start_s"] + row["duration_s"])
-    return Pile(
+    return GenreStats(
         genre,
         len(rows),
         sum(row["duration_s"] for row in rows) / 60,
@@ -101,12 +101,12 @@ def _shares(values: Any) -> dict[str, float]:
     return {value: count / counts.total() for value, count in counts.most_common()}
 
 
-def differences(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def differences(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     """A line for each thing in which genres lie further apart than `limits` allow, with what helps."""
     return [line for check in _CHECKS for line in check(found, limits)]
 
 
-def _loudness(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def _loudness(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     known = {pile.genre: pile.loudness_lufs for pile in found if pile.loudness_lufs is not None}
     low, high = _extremes(known)
     if not known or known[high] - known[low] <= limits.loudness_lu:
@@ -117,7 +117,7 @@ def _loudness(found: Sequence[Pile], limits: FairLimits) -> list[str]:
     ]
 
 
-def _bandwidth(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def _bandwidth(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     known = {pile.genre: pile.bandwidth_hz for pile in found if pile.bandwidth_hz}
     low, high = _extremes(known)
     if not known or math.log2(known[high] / known[low]) <= limits.bandwidth_octaves:
@@ -128,7 +128,7 @@ def _bandwidth(found: Sequence[Pile], limits: FairLimits) -> list[str]:
     ]
 
 
-def _minutes(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def _minutes(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     known = {pile.genre: pile.minutes for pile in found}
     low, high = _extremes(known)
     if not known or known[high] <= limits.minutes_ratio * known[low]:
@@ -139,12 +139,12 @@ def _minutes(found: Sequence[Pile], limits: FairLimits) -> list[str]:
     ]
 
 
-def _codec(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def _codec(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     lines = _apart({pile.genre: pile.codecs for pile in found}, limits.codec_share)
     return [f"{line}; bring all files through the same codec" for line in lines]
 
 
-def _sample_rate(found: Sequence[Pile], limits: FairLimits) -> list[str]:
+def _sample_rate(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     lines = _apart({pile.genre: pile.sample_rates for pile in found}, limits.sample_rate_share, " Hz")
     return [f"{line}; take files of one sample rate, or train with data.match=[bandwidth]" for line in lines]
 
@@ -167,7 +167,7 @@ def _apart(shares: Mapping[str, Mapping[str, float]], limit: float, unit: str = 
     one, other = max(pairs, key=lambda pair: total_variation(shares[pair[0]], shares[pair[1]]))
     if total_variation(shares[one], shares[other]) <= limit:
         return []
-    return [f"{one} is {in_words(shares[one], unit)}, {other} {in_words(shares[other], unit)}"]
+    return [f"{one} is {describe(shares[one], unit)}, {other} {describe(shares[other], unit)}"]
 
 
 def total_variation(one: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -175,12 +175,12 @@ def total_variation(one: Mapping[str, float], other: Mapping[str, float]) -> flo
     return sum(abs(one.get(key, 0) - other.get(key, 0)) for key in {**one, **other}) / 2
 
 
-def in_words(shares: Mapping[str, float], unit: str = "") -> str:
+def describe(shares: Mapping[str, float], unit: str = "") -> str:
     """The shares as text, the largest first."""
     return ", ".join(f"{share:.0%} {name}{unit}" for name, share in shares.items()) or "-"
 
 
-def pile_rows(found: Sequence[Pile]) -> list[list[str]]:
+def genre_rows(found: Sequence[GenreStats]) -> list[list[str]]:
     """The comparison as a table: what is compared, then a column a genre."""
     rows = {
         "clips": [str(pile.clips) for pile in found],
@@ -188,8 +188,8 @@ def pile_rows(found: Sequence[Pile]) -> list[list[str]]:
         "median length of a file (s)": [f"{pile.file_s:.0f}" for pile in found],
         "median loudness (LUFS)": [_number(pile.loudness_lufs, 1.0) for pile in found],
         "median end of content (kHz)": [_number(pile.bandwidth_hz, 1000.0) for pile in found],
-        "codec": [in_words(pile.codecs) for pile in found],
-        "sample rate (Hz)": [in_words(pile.sample_rates) for pile in found],
+        "codec": [describe(pile.codecs) for pile in found],
+        "sample rate (Hz)": [describe(pile.sample_rates) for pile in found],
     }
     return [[name, *cells] for name, cells in rows.items()]
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, suggest_path
 from cyclegan_audio.utils.name_matching import match_name
@@ -89,11 +89,15 @@ class Corpus:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], clips: list[Clip], match: Match | None = None
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        clips: list[Clip],
+        match: CorpusNormalisation | None = None,
     ) -> None:
-        self.match = match or Match()
+        self.normalisation = match or CorpusNormalisation()
         self.folder = folder
-        self.mel = MelSettings.from_dict(settings["mel"])
+        self.mel = MelSpectrogram.from_dict(settings["mel"])
         self.clip_s = float(settings["clip"]["seconds"])
         self.genres = tuple(sorted({clip.genre for clip in clips}))
         self._settings = settings
@@ -153,9 +157,11 @@ class Corpus:
 
     def only(self, wanted: Callable[[Clip], bool]) -> "Corpus":
         """The same corpus with the wanted clips alone."""
-        return Corpus(self.folder, self._settings, [clip for clip in self._clips if wanted(clip)], self.match)
+        return Corpus(
+            self.folder, self._settings, [clip for clip in self._clips if wanted(clip)], self.normalisation
+        )
 
-    def matched(self, match: Match) -> "Corpus":
+    def normalised(self, match: CorpusNormalisation) -> "Corpus":
         """The same corpus, its mels brought to `match`, its audio to the loudness of `match`."""
         return Corpus(self.folder, self._settings, self._clips, match)
 
@@ -172,7 +178,7 @@ class Corpus:
     def mel_db(self, clip: Clip) -> Tensor:
         """The clip's mel in dB, (M, F) float32; a copy."""
         mel_db = torch.from_numpy(np.array(_array(self.folder / "mels" / f"{clip.array}.npy")[clip.index]))
-        return self.match.apply(mel_db, self.mel, self.match.gain_db(clip.loudness_lufs))
+        return self.normalisation.apply(mel_db, self.mel, self.normalisation.gain_db(clip.loudness_lufs))
 
     def audio(self, clip: Clip) -> Tensor:
         """The clip's waveform (T,) float32 at the mel's sample rate.
@@ -183,7 +189,7 @@ class Corpus:
         path = self.folder / "audio" / f"{clip.array}.npy"
         if not path.is_file():
             raise UserError(self._no_audio(clip))
-        scale = 10 ** (self.match.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
+        scale = 10 ** (self.normalisation.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
         return torch.from_numpy(_array(path)[clip.index].astype(np.float32) * np.float32(scale))
 
     def _no_audio(self, clip: Clip) -> str:

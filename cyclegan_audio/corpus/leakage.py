@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 
-Spans = dict[str, list[list[float]]]
+Intervals = dict[str, list[list[float]]]
 
 
-def training_spans(clips: Iterable[Clip]) -> Spans:
+def training_intervals(clips: Iterable[Clip]) -> Intervals:
     """Times [start_s, end_s] that the clips cover, by content of their file, joined where they meet."""
-    spans: Spans = {}
+    spans: Intervals = {}
     for clip in sorted(clips, key=lambda clip: clip.content):
         spans.setdefault(clip.content, []).append([clip.start_s, clip.start_s + clip.duration_s])
     return {content: _merged(times) for content, times in spans.items()}
 
 
-def join_spans(one: Spans, other: Spans) -> Spans:
+def merge_intervals(one: Intervals, other: Intervals) -> Intervals:
     """What either covers, joined where they meet."""
     return {content: _merged(one.get(content, []) + other.get(content, [])) for content in {**one, **other}}
 
@@ -31,17 +31,19 @@ def _merged(times: list[list[float]]) -> list[list[float]]:
     return merged
 
 
-def is_seen(clip: Clip, spans: Mapping[str, Iterable[Iterable[float]]]) -> bool:
+def overlaps_training(clip: Clip, spans: Mapping[str, Iterable[Iterable[float]]]) -> bool:
     """Whether any part of the clip lies in `spans`."""
     end_s = clip.start_s + clip.duration_s
     return any(start < end_s and clip.start_s < end for start, end in spans.get(clip.content, ()))
 
 
-def without_seen(corpus: Corpus, spans: Mapping[str, Iterable[Iterable[float]]]) -> tuple[Corpus, int]:
+def exclude_training_clips(
+    corpus: Corpus, spans: Mapping[str, Iterable[Iterable[float]]]
+) -> tuple[Corpus, int]:
     """The corpus without clips outside of training that lie in `spans`, and how many these are.
 
     Files that were added, removed or renamed after a run may have moved clips that it was trained on to
     another split.
     """
-    kept = corpus.only(lambda clip: clip.split == "train" or not is_seen(clip, spans))
+    kept = corpus.only(lambda clip: clip.split == "train" or not overlaps_training(clip, spans))
     return kept, corpus.n_clips - kept.n_clips

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cyclegan_audio.corpus.corpus import COLUMNS, SPLITS
-from cyclegan_audio.corpus.splits import SplitSettings, Track, assign_splits, draw
+from cyclegan_audio.corpus.splits import SplitGroup, SplitSettings, assign_splits, hash_rank
 from cyclegan_audio.corpus.track_record import TrackRecord, clip_id
 
 MIN_TRACKS = 3  # one each for training, validation and test
@@ -18,7 +18,7 @@ _RANK = {"train": 0, "val": 1, "test": 2}  # where two splits meet, the lower on
 Row = dict[str, Any]
 
 
-def manifest_rows(
+def build_manifest(
     records: list[TrackRecord],
     clip_s: float,
     split: SplitSettings,
@@ -112,7 +112,7 @@ def few_tracks(records: list[TrackRecord]) -> set[str]:
 
 
 def _row(record: TrackRecord, clip: Row, clip_s: float, dropped: Mapping[str, str]) -> Row:
-    columns = {key: clip.get(key, record.facts.get(key)) for key in COLUMNS}
+    columns = {key: clip.get(key, record.info.get(key)) for key in COLUMNS}
     values = {key: getattr(record, key) for key in ("genre", "source", "score", "array", "content")}
     name = clip_id(record.array, clip["start_s"])
     identity = {
@@ -141,7 +141,7 @@ def _name_tracks(rows: list[Row], by: str, block_s: float) -> None:
             row["track"] = row["clip_id"]
 
 
-def _tracks(rows: list[Row]) -> Iterable[Track]:
+def _tracks(rows: list[Row]) -> Iterable[SplitGroup]:
     """What the splits keep together; equal contents at equal times are equal."""
     sizes: dict[str, int] = defaultdict(int)
     for row in rows:
@@ -149,7 +149,7 @@ def _tracks(rows: list[Row]) -> Iterable[Track]:
     first = {row["track"]: row for row in rows}
     for track, row in first.items():
         part = track.removeprefix(row["array"])
-        yield Track(track, row["genre"], row["content"] + part, bool(row["score"]), sizes[track])
+        yield SplitGroup(track, row["genre"], row["content"] + part, bool(row["score"]), sizes[track])
 
 
 def _block_s(rows: list[Row], clip_s: float, split: SplitSettings) -> float:
@@ -193,7 +193,7 @@ def _gap_s(one: Row, other: Row) -> float:
 def _draw_clips(rows: list[Row], split: SplitSettings) -> None:
     """Keep the lowest hashes: `test_clips` for test, and of the others so many that `max_clips` are left."""
     parts: dict[str, list[Row]] = {name: [] for name in _RANK}
-    for row in sorted(rows, key=lambda row: draw(f"{row['content']}:{row['start_s']}", split.seed)):
+    for row in sorted(rows, key=lambda row: hash_rank(f"{row['content']}:{row['start_s']}", split.seed)):
         parts[row["split"]].append(row)
     _leave(parts["test"], split.test_clips)
     if split.max_clips is None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.bias import median_of
 from cyclegan_audio.utils.errors import UserError
 
@@ -30,7 +30,7 @@ class MeasuredClip(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Match:
+class CorpusNormalisation:
     """What every mel is brought to before a generator sees it, in training and afterwards alike.
 
     Attributes:
@@ -48,9 +48,9 @@ class Match:
         cls,
         clips: Mapping[str, Sequence[MeasuredClip]],
         kinds: Collection[str],
-        mel: MelSettings,
+        mel: MelSpectrogram,
         corpus_name: str,
-    ) -> "Match":
+    ) -> "CorpusNormalisation":
         """From training clips by genre: the mean of the genres' median loudness, the lowest median bandwidth.
 
         The mean over genres, so that the larger one does not set the level.
@@ -80,7 +80,7 @@ class Match:
         return cls(loudness_lufs, cutoff_hz)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Match":
+    def from_dict(cls, values: Mapping[str, Any]) -> "CorpusNormalisation":
         """From plain values, as a checkpoint keeps them; none of them: nothing is matched."""
         return cls(**values)
 
@@ -94,7 +94,7 @@ class Match:
             return 0.0
         return self.loudness_lufs - loudness_lufs
 
-    def apply(self, mel_db: Tensor, mel: MelSettings, gain_db: float = 0.0) -> Tensor:
+    def apply(self, mel_db: Tensor, mel: MelSpectrogram, gain_db: float = 0.0) -> Tensor:
         """A clip (..., M, F) in dB at the matched level, without the bands above the cutoff.
 
         What lies on the floor of the mel, digital silence, stays there.
@@ -109,7 +109,7 @@ class Match:
         lowest_db = mel.range_db(mel_db[..., ~above, :])[0]
         return mel_db.masked_fill(above[:, None].to(mel_db.device), lowest_db)
 
-    def above(self, mel: MelSettings) -> Tensor | None:
+    def above(self, mel: MelSpectrogram) -> Tensor | None:
         """Which bands (M,) are left out; None where none are."""
         return None if self.cutoff_hz is None else mel.band_hz > self.cutoff_hz
 

@@ -11,7 +11,7 @@ from numpy.lib import format as npy
 from cyclegan_audio.utils.atomic import AtomicFile
 
 
-class RowWriter:
+class NpyAppender:
     """A `.npy` file of a number of rows that is known at the end; there only after `commit`.
 
     Use it as a context: what was not committed is removed.
@@ -54,7 +54,7 @@ class RowWriter:
             self._handle, {"descr": description, "fortran_order": False, "shape": shape}
         )
 
-    def __enter__(self) -> "RowWriter":
+    def __enter__(self) -> "NpyAppender":
         return self
 
     def __exit__(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class RawClip:
     """A clip as cut from its file, for screening.
 
     Attributes:

@@ -50,7 +50,7 @@ class SplitSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Track:
+class SplitGroup:
     """What a split keeps together; tracks of equal `content` (a hash) go to the same split."""
 
     track: str
@@ -60,7 +60,7 @@ class Track:
     n_clips: int = 1
 
 
-def assign_splits(tracks: Iterable[Track], settings: SplitSettings) -> dict[str, str]:
+def assign_splits(tracks: Iterable[SplitGroup], settings: SplitSettings) -> dict[str, str]:
     """The split of each track: train, val, test, or paired.
 
     Within a genre the contents with the lowest hashes are for test, those with the highest for validation: a
@@ -80,7 +80,7 @@ def _assign_genre(sizes: dict[str, int], split_of_content: dict[str, str], setti
     """Add the contents of one genre (with their clips' number) to `split_of_content`; those there stay."""
     n_test = _quota(settings.test, len(sizes), 2)
     n_val = _quota(settings.val, len(sizes), 3)
-    free = sorted(set(sizes) - set(split_of_content), key=lambda content: draw(content, settings.seed))
+    free = sorted(set(sizes) - set(split_of_content), key=lambda content: hash_rank(content, settings.seed))
     there = [split_of_content[content] for content in sizes if content in split_of_content]
     n_test = max(n_test - there.count("test"), 0)
     n_val = max(n_val - there.count("val"), 0)
@@ -109,6 +109,6 @@ def _tracks_that_hold(n_clips: int, sizes: list[int], n_contents: int) -> int:
     return max(min(most, len(sizes)), 0)
 
 
-def draw(content: str, seed: int) -> str:
+def hash_rank(content: str, seed: int) -> str:
     """A hash that stands for a random number: the lowest are drawn first."""
     return hashlib.sha256(f"{seed}:{content}".encode()).hexdigest()

@@ -31,7 +31,7 @@ class TrackRecord:
     duration_s: float
     reason: str
     clips: list[dict[str, Any]]
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    info: dict[str, Any] = dataclasses.field(default_factory=dict)
     rows: int = 0
 
     @property
@@ -59,5 +59,5 @@ def read_record(path: Path) -> TrackRecord | None:
 
 def is_whole(folder: Path, record: TrackRecord, with_audio: bool) -> bool:
     """Whether the record's arrays are there in their full length; what came as mels has no audio."""
-    parts = ["mels"] + ["audio"] * (with_audio and bool(record.facts.get("sample_rate")))
+    parts = ["mels"] + ["audio"] * (with_audio and bool(record.info.get("sample_rate")))
     return not record.rows or all(holds_rows(folder / p / f"{record.array}.npy", record.rows) for p in parts)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.data.base_datamodule import ResumableDataModule
 from cyclegan_audio.data.sampler import EpochSampler, warn_of_large_batch
@@ -25,7 +25,7 @@ class Segment(NamedTuple):
     gain_db: float = 0.0
 
 
-def draw_segments(n_clips: int, n_starts: int, max_cut_db: float, seed: int, epoch: int) -> list[Segment]:
+def sample_segments(n_clips: int, n_starts: int, max_cut_db: float, seed: int, epoch: int) -> list[Segment]:
     """An epoch: every clip once in random order, from a random start, at a random gain of at most 0 dB."""
     rng = np.random.default_rng([seed, epoch])
     order, starts = rng.permutation(n_clips), rng.integers(n_starts, size=n_clips)
@@ -33,7 +33,7 @@ def draw_segments(n_clips: int, n_starts: int, max_cut_db: float, seed: int, epo
     return [Segment(int(i), int(s), float(g)) for i, s, g in zip(order, starts, gains, strict=True)]
 
 
-class Segments(Dataset[Tensor]):
+class AudioSegmentDataset(Dataset[Tensor]):
     """Waveforms (T,) of clips, by `Segment`; `n_samples` None takes whole clips."""
 
     def __init__(self, corpus: Corpus, clips: Sequence[Clip], n_samples: int | None) -> None:
@@ -102,7 +102,7 @@ class SegmentDataModule(ResumableDataModule):
         return corpus
 
     @property
-    def mel(self) -> MelSettings:
+    def mel(self) -> MelSpectrogram:
         """The corpus's mel settings."""
         return self.corpus.mel
 
@@ -119,12 +119,14 @@ class SegmentDataModule(ResumableDataModule):
         warn_of_large_batch(self.batch_size, n_clips, f"the corpus {self.folder}")
         n_starts = self.corpus.clip_samples - n_samples + 1
         self.sampler = EpochSampler(
-            n_clips, lambda epoch: draw_segments(n_clips, n_starts, self.max_cut_db, self.seed, epoch)
+            n_clips, lambda epoch: sample_segments(n_clips, n_starts, self.max_cut_db, self.seed, epoch)
         )
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches (B, segment_frames * hop_length)."""
-        data = Segments(self.corpus, self.clips("train"), self.segment_frames * self.mel.hop_length)
+        data = AudioSegmentDataset(
+            self.corpus, self.clips("train"), self.segment_frames * self.mel.hop_length
+        )
         return DataLoader(
             data,
             self.batch_size,
@@ -138,4 +140,4 @@ class SegmentDataModule(ResumableDataModule):
         clips = self.clips("val")
         step = max(1, len(clips) // self.val_clips)
         chosen = [Segment(place) for place in range(0, len(clips), step)][: self.val_clips]
-        return DataLoader(Segments(self.corpus, clips, None), 1, sampler=chosen)
+        return DataLoader(AudioSegmentDataset(self.corpus, clips, None), 1, sampler=chosen)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.data.base_datamodule import ResumableDataModule
-from cyclegan_audio.data.dataset import CPU, Batch, UnpairedMels
-from cyclegan_audio.data.sampler import UnpairedSampler, fixed_pairs, warn_of_large_batch
+from cyclegan_audio.data.dataset import CPU, Batch, UnpairedMelDataset
+from cyclegan_audio.data.sampler import UnpairedSampler, validation_pairs, warn_of_large_batch
 from cyclegan_audio.utils.errors import UserError, require_number
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         genre_b: str,
         *,
         frame_multiple: int,
-        mel: MelSettings | Mapping[str, Any] | None = None,
+        mel: MelSpectrogram | Mapping[str, Any] | None = None,
         batch_size: int = 1,
         num_workers: int = 0,
         crop_frames: int | None = None,
@@ -79,8 +79,8 @@ class UnpairedMelDataModule(ResumableDataModule):
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
         self.gain_db, self.time_roll = gain_db, time_roll
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
-        self.train_data: UnpairedMels
-        self.val_data: UnpairedMels
+        self.train_data: UnpairedMelDataset
+        self.val_data: UnpairedMelDataset
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -94,7 +94,9 @@ class UnpairedMelDataModule(ResumableDataModule):
         self._require_fit(corpus)
         genres = corpus.require_genres(*self.named_genres)
         clips = {genre: corpus.clips(genre, "train") for genre in genres}
-        return corpus.matched(Match.of(clips, self.match, corpus.mel, f"the corpus {corpus.folder}"))
+        return corpus.normalised(
+            CorpusNormalisation.of(clips, self.match, corpus.mel, f"the corpus {corpus.folder}")
+        )
 
     @property
     def genres(self) -> tuple[str, str]:
@@ -102,7 +104,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         return self.corpus.require_genres(*self.named_genres)
 
     @property
-    def mel(self) -> MelSettings:
+    def mel(self) -> MelSpectrogram:
         """The corpus's mel settings."""
         return self.corpus.mel
 
@@ -125,7 +127,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         in_memory = n_bytes <= self.cache_mb * 2**20
         device = self._device() if in_memory else CPU
         self.train_data, self.val_data = (
-            UnpairedMels(self.corpus, *clips, crop, self.frame_multiple, in_memory, device)
+            UnpairedMelDataset(self.corpus, *clips, crop, self.frame_multiple, in_memory, device)
             for clips, crop in ((train, self.crop_frames), (val, None))
         )
         n_starts = n_frames - (self.crop_frames or n_frames) + 1
@@ -151,9 +153,9 @@ class UnpairedMelDataModule(ResumableDataModule):
     def held_out_batches(self) -> DataLoader[Batch]:
         """Validation batches (B, 1, M, F) of whole clips, the same each time."""
         n_a, n_b = (len(self.val_data.clips[side]) for side in ("a", "b"))
-        return self._loader(self.val_data, fixed_pairs(n_a, n_b, self.val_pairs, self.seed), 0)
+        return self._loader(self.val_data, validation_pairs(n_a, n_b, self.val_pairs, self.seed), 0)
 
-    def _loader(self, data: UnpairedMels, draws: Any, num_workers: int) -> DataLoader[Batch]:
+    def _loader(self, data: UnpairedMelDataset, draws: Any, num_workers: int) -> DataLoader[Batch]:
         return DataLoader(
             data,
             self.batch_size,
@@ -171,8 +173,8 @@ class UnpairedMelDataModule(ResumableDataModule):
     def _require_fit(self, corpus: Corpus) -> None:
         """Refuse what cannot be trained on; see `corpus`."""
         if (mel := self.required_mel) is not None:
-            wanted = mel if isinstance(mel, MelSettings) else MelSettings.from_dict(mel)
-            wanted.require_same(corpus.mel, "this command", f"the corpus {corpus.folder}")
+            wanted = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
+            wanted.check_compatible(corpus.mel, "this command", f"the corpus {corpus.folder}")
         for genre in corpus.require_genres(*self.named_genres):
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")

@@ -8,13 +8,13 @@ from torch.utils.data import Dataset
 
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.data.sampler import Draw, Take
+from cyclegan_audio.data.sampler import ClipView, PairIndex
 
 CPU = torch.device("cpu")
 Batch = dict[str, Tensor]
 
 
-class UnpairedMels(Dataset[Batch]):
+class UnpairedMelDataset(Dataset[Batch]):
     """Normalised mels of two lists of clips, by `Draw`.
 
     An item holds `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1
@@ -42,7 +42,7 @@ class UnpairedMels(Dataset[Batch]):
         if in_memory:
             self.cache = {side: [self._load(clip) for clip in clips] for side, clips in self.clips.items()}
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: PairIndex) -> Batch:
         item = {}
         for side, take in zip(("a", "b"), draw, strict=True):
             cached = self.cache[side][take.clip] if self.cache else None
@@ -58,7 +58,7 @@ class UnpairedMels(Dataset[Batch]):
         mel_db = self.corpus.mel_db(clip)
         return mel_db.to(self.device), self.corpus.mel.range_db(mel_db)
 
-    def _take(self, mel_db: Tensor, take: Take) -> Tensor:
-        rolled = mel_db.roll(take.roll, 1) if take.roll else mel_db
+    def _take(self, mel_db: Tensor, take: ClipView) -> Tensor:
+        rolled = mel_db.roll(take.shift, 1) if take.shift else mel_db
         cut = rolled[:, take.start : take.start + (self.crop_frames or mel_db.shape[1])]
-        return self.corpus.match.apply(cut + take.gain_db, self.corpus.mel) if take.gain_db else cut
+        return self.corpus.normalisation.apply(cut + take.gain_db, self.corpus.mel) if take.gain_db else cut

@@ -14,25 +14,25 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Take(NamedTuple):
+class ClipView(NamedTuple):
     """One clip, and how it is taken: shifted by `gain_db`, rolled, then cut from `start` on."""
 
     clip: int  # its place in the list
     start: int = 0  # first frame of the crop
-    roll: int = 0  # frames that go from the end of the clip to its beginning
+    shift: int = 0  # frames that go from the end of the clip to its beginning
     gain_db: float = 0.0
 
 
-class Draw(NamedTuple):
+class PairIndex(NamedTuple):
     """A clip of each genre."""
 
-    a: Take
-    b: Take
+    a: ClipView
+    b: ClipView
 
 
-def draw_epoch(
+def sample_epoch_pairs(
     n_a: int, n_b: int, n_starts: int, seed: int, epoch: int, n_rolls: int = 1, gain_db: float = 0.0
-) -> list[Draw]:
+) -> list[PairIndex]:
     """An epoch: every clip of A once in random order, each with a clip of B drawn uniformly.
 
     Args:
@@ -51,12 +51,12 @@ def draw_epoch(
     rolls = rng.integers(n_rolls, size=(2, n_a))
     sides = (
         [
-            Take(int(clip), int(start), int(roll), float(gain))
+            ClipView(int(clip), int(start), int(roll), float(gain))
             for clip, start, roll, gain in zip(*columns, strict=True)
         ]
         for columns in zip((order_a, order_b), starts, rolls, gains_db, strict=True)
     )
-    return [Draw(*takes) for takes in zip(*sides, strict=True)]
+    return [PairIndex(*takes) for takes in zip(*sides, strict=True)]
 
 
 def warn_of_large_batch(batch_size: int, n_clips: int, of: str) -> None:
@@ -68,12 +68,14 @@ def warn_of_large_batch(batch_size: int, n_clips: int, of: str) -> None:
         )
 
 
-def fixed_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[Draw]:
+def validation_pairs(n_a: int, n_b: int, n_pairs: int, seed: int) -> list[PairIndex]:
     """The same pairs in every epoch, spread over both genres without repeats while there are clips."""
     rng = np.random.default_rng([seed, 2**31])
     order_a, order_b = rng.permutation(n_a), rng.permutation(n_b)
     n_pairs = min(n_pairs, max(n_a, n_b))
-    return [Draw(Take(int(order_a[i % n_a])), Take(int(order_b[i % n_b]))) for i in range(n_pairs)]
+    return [
+        PairIndex(ClipView(int(order_a[i % n_a])), ClipView(int(order_b[i % n_b]))) for i in range(n_pairs)
+    ]
 
 
 class EpochSampler(Sampler[T]):
@@ -125,10 +127,12 @@ class EpochSampler(Sampler[T]):
         return iter(draws[skip:])
 
 
-class UnpairedSampler(EpochSampler[Draw]):
-    """Serves `draw_epoch`."""
+class UnpairedSampler(EpochSampler[PairIndex]):
+    """Serves `sample_epoch_pairs`."""
 
     def __init__(
         self, n_a: int, n_b: int, n_starts: int, seed: int, n_rolls: int = 1, gain_db: float = 0.0
     ) -> None:
-        super().__init__(n_a, lambda epoch: draw_epoch(n_a, n_b, n_starts, seed, epoch, n_rolls, gain_db))
+        super().__init__(
+            n_a, lambda epoch: sample_epoch_pairs(n_a, n_b, n_starts, seed, epoch, n_rolls, gain_db)
+        )

@@ -24,7 +24,9 @@ def saturate(audio: Audio, drive: float) -> Audio:
     return np.tanh(audio * np.float32(drive)) / np.float32(drive)
 
 
-def room(rng: Rng, *, decay_s: float, predelay_s: float = 0.008, damp_hz: float = 6000.0) -> Audio:
+def room_impulse_response(
+    rng: Rng, *, decay_s: float, predelay_s: float = 0.008, damp_hz: float = 6000.0
+) -> Audio:
     """Impulse response (2, T) of a synthetic room: noise that falls by 60 dB in `decay_s` and darkens."""
     samples = round(decay_s * SAMPLE_RATE_HZ)
     time_s = np.arange(samples, dtype=np.float32) / SAMPLE_RATE_HZ
@@ -55,7 +57,7 @@ def echo(audio: Audio, delay_s: float, feedback: float = 0.4, repeats: int = 3) 
     return wet
 
 
-def slow_wave(rng: Rng, samples: int, rate_hz: float) -> Audio:
+def lfo(rng: Rng, samples: int, rate_hz: float) -> Audio:
     """A wandering control signal (T,) within [-1, 1]: a sine whose rate drifts."""
     time_s = np.arange(samples, dtype=np.float32) / SAMPLE_RATE_HZ
     drift = 0.8 * np.sin(2 * np.pi * 0.13 * time_s + rng.uniform(0, 6.28))
@@ -65,19 +67,19 @@ def slow_wave(rng: Rng, samples: int, rate_hz: float) -> Audio:
 def wow(audio: Audio, rng: Rng, *, depth_s: float, rate_hz: float) -> Audio:
     """Slow wobble of pitch: every sound moves in time by at most `depth_s`."""
     samples = audio.shape[-1]
-    shift = slow_wave(rng, samples, rate_hz).astype(np.float64)
-    shift += 0.06 * slow_wave(rng, samples, rate_hz * 9)  # flutter
+    shift = lfo(rng, samples, rate_hz).astype(np.float64)
+    shift += 0.06 * lfo(rng, samples, rate_hz * 9)  # flutter
     place = np.arange(samples) + shift * (depth_s * SAMPLE_RATE_HZ / 1.06)
     return np.stack([np.interp(place, np.arange(samples), side) for side in audio]).astype(np.float32)
 
 
 def tremolo(audio: Audio, rng: Rng, *, rate_hz: float, depth: float) -> Audio:
     """Level moving from side to side, as a suitcase piano's or a turning horn's."""
-    wave = np.float32(depth) * slow_wave(rng, audio.shape[-1], rate_hz)
+    wave = np.float32(depth) * lfo(rng, audio.shape[-1], rate_hz)
     return np.stack([audio[0] * (1 + wave), audio[1] * (1 - wave)])
 
 
-def duck(samples: int, starts: list[float], *, depth: float, recover_s: float = 0.22) -> Audio:
+def sidechain_gain(samples: int, starts: list[float], *, depth: float, recover_s: float = 0.22) -> Audio:
     """Gain (T,) that dips at each kick and recovers."""
     dips = np.zeros(samples, np.float32)
     for start_s in starts:
@@ -135,7 +137,7 @@ def limit(audio: Audio, reach_s: float = 0.004) -> Audio:
     return np.clip(audio * gain.astype(np.float32), -CEILING, CEILING)
 
 
-def finish(
+def master(
     audio: Audio, *, under: Audio | None = None, target_db: float = -16.0, fade_s: float = 0.6
 ) -> Audio:
     """Bring a mix to the target loudness, limit it, add noise `under` it, and fade its end out."""

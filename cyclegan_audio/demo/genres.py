@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from cyclegan_audio.demo import effects, synthesis
-from cyclegan_audio.demo.instruments import Band, Drum, Voice, takes
+from cyclegan_audio.demo.instruments import Band, Drum, Instrument, round_robin
 from cyclegan_audio.demo.score import BEATS_PER_BAR, Score
 
 
@@ -106,7 +106,7 @@ def lofi_band(score: Score, rng: np.random.Generator) -> Band:
     u = rng.uniform
     kit, voices = lofi_kit(rng), lofi_voices(rng)
     top_hz, rate_hz, wow_s = u(4800, 5900), u(0.45, 0.8), u(0.001, 0.0018)
-    response = effects.room(rng, decay_s=u(0.5, 0.9), damp_hz=3500)
+    response = effects.room_impulse_response(rng, decay_s=u(0.5, 0.9), damp_hz=3500)
     dust = {"clicks_per_s": u(6, 16), "crackle_db": u(-14, -9), "hiss_db": u(-55, -49)}
     pan_hz, depth = u(3, 5), u(0.1, 0.25)
 
@@ -114,12 +114,12 @@ def lofi_band(score: Score, rng: np.random.Generator) -> Band:
         samples = tracks["drums"].shape[-1]
         keys = effects.tremolo(tracks["keys"], rng, rate_hz=pan_hz, depth=depth) + tracks["lead"]
         keys = keys + 0.22 * effects.reverb(keys, response)
-        pumping = effects.duck(samples, kicks, depth=0.45)
+        pumping = effects.sidechain_gain(samples, kicks, depth=0.45)
         music = effects.saturate((keys + tracks["bass"]) * pumping, 1.4)
         total = effects.saturate(music + effects.saturate(tracks["drums"], 1.6), 0.9)
         total = effects.wow(effects.cut(total, top_hz, "lowpass", 4), rng, depth_s=wow_s, rate_hz=rate_hz)
         record = effects.cut(effects.vinyl(rng, samples, **dust), 4200, "lowpass", 3)
-        return effects.finish(total, under=record)
+        return effects.master(total, under=record)
 
     return Band(kit, voices, mix, wow_s)
 
@@ -132,16 +132,16 @@ def lofi_kit(rng: np.random.Generator) -> dict[str, Drum]:
     ghost = {"tone_hz": 195, "ring_s": 0.05, "wires_s": 0.06}
     hat = {"base_hz": u(260, 330), "low_hz": u(3000, 4000), "noise": 0.9}
     return {
-        "kick": Drum(takes(2, synthesis.kick, rng, **kick), 1.0),
-        "snare": Drum(takes(2, synthesis.snare, rng, wires=0.9, bright_hz=7000, **snare), 0.62),
-        "snare_ghost": Drum(takes(2, synthesis.snare, rng, wires=0.8, bright_hz=6000, **ghost), 0.5),
-        "hat_closed": Drum(takes(3, synthesis.hat, rng, ring_s=u(0.022, 0.04), **hat), 0.5, 0.2),
-        "hat_open": Drum(takes(1, synthesis.hat, rng, ring_s=0.2, **hat), 0.4, 0.2),
-        "rim": Drum(takes(2, synthesis.rim, rng, hz=u(1300, 1900)), 0.3, -0.3),
+        "kick": Drum(round_robin(2, synthesis.kick, rng, **kick), 1.0),
+        "snare": Drum(round_robin(2, synthesis.snare, rng, wires=0.9, bright_hz=7000, **snare), 0.62),
+        "snare_ghost": Drum(round_robin(2, synthesis.snare, rng, wires=0.8, bright_hz=6000, **ghost), 0.5),
+        "hat_closed": Drum(round_robin(3, synthesis.hat, rng, ring_s=u(0.022, 0.04), **hat), 0.5, 0.2),
+        "hat_open": Drum(round_robin(1, synthesis.hat, rng, ring_s=0.2, **hat), 0.4, 0.2),
+        "rim": Drum(round_robin(2, synthesis.rim, rng, hz=u(1300, 1900)), 0.3, -0.3),
     }
 
 
-def lofi_voices(rng: np.random.Generator) -> list[tuple[str, str, Voice]]:
+def lofi_voices(rng: np.random.Generator) -> list[tuple[str, str, Instrument]]:
     """Draw a tine piano, a round bass, and one of four leads."""
     u = rng.uniform
     leads: list[tuple[Callable[..., synthesis.Audio], float, bool]] = [
@@ -154,9 +154,9 @@ def lofi_voices(rng: np.random.Generator) -> list[tuple[str, str, Voice]]:
     piano = partial(synthesis.electric_piano, bark=u(0.7, 1.3), tine=u(0.06, 0.15))
     bass = partial(synthesis.finger_bass, bright=u(0.25, 0.45))
     return [
-        ("chords", "keys", Voice(piano, 3.0, 0.24, 0.15, strum_s=0.003, spread=0.3, touch=True)),
-        ("bass", "bass", Voice(bass, 1.6, 0.44, 0.06)),
-        ("melody", "lead", Voice(lead, 2.0, gain, 0.12, pan=u(-0.35, 0.35), touch=touch)),
+        ("chords", "keys", Instrument(piano, 3.0, 0.24, 0.15, strum_s=0.003, spread=0.3, touch=True)),
+        ("bass", "bass", Instrument(bass, 1.6, 0.44, 0.06)),
+        ("melody", "lead", Instrument(lead, 2.0, gain, 0.12, pan=u(-0.35, 0.35), touch=touch)),
     ]
 
 
@@ -164,7 +164,7 @@ def trap_band(score: Score, rng: np.random.Generator) -> Band:
     """Draw a trap band: drum machine, gliding 808, bells or plucks over wide strings; bright and clean."""
     u = rng.uniform
     kit, voices = trap_kit(rng), trap_voices(rng, BEATS_PER_BAR * score.beat_s)
-    hall = effects.room(rng, decay_s=u(1.2, 2.0), predelay_s=0.02, damp_hz=9000)
+    hall = effects.room_impulse_response(rng, decay_s=u(1.2, 2.0), predelay_s=0.02, damp_hz=9000)
     delay_s, body_hz = 0.75 * score.beat_s, u(150, 250)
 
     def mix(tracks: dict[str, synthesis.Audio], kicks: list[float]) -> synthesis.Audio:
@@ -172,9 +172,9 @@ def trap_band(score: Score, rng: np.random.Generator) -> Band:
         lead = tracks["lead"] + effects.echo(tracks["lead"], delay_s)
         music = effects.cut(tracks["keys"] + lead, body_hz, "highpass")
         wet = effects.reverb(music + 0.18 * effects.cut(tracks["drums"], 400, "highpass"), hall)
-        bass = tracks["bass"] * effects.duck(samples, kicks, depth=0.5, recover_s=0.12)
-        music = music * effects.duck(samples, kicks, depth=0.2) + 0.3 * wet
-        return effects.finish(effects.saturate(music + effects.saturate(bass, 1.2) + tracks["drums"], 1.1))
+        bass = tracks["bass"] * effects.sidechain_gain(samples, kicks, depth=0.5, recover_s=0.12)
+        music = music * effects.sidechain_gain(samples, kicks, depth=0.2) + 0.3 * wet
+        return effects.master(effects.saturate(music + effects.saturate(bass, 1.2) + tracks["drums"], 1.1))
 
     return Band(kit, voices, mix)
 
@@ -191,17 +191,17 @@ def trap_kit(rng: np.random.Generator) -> dict[str, Drum]:
     length = max(clap.size, crack.size)
     layers = np.pad(clap, (0, length - clap.size)) + u(0.2, 0.7) * np.pad(crack, (0, length - crack.size))
     return {
-        "kick": Drum(takes(1, synthesis.kick, rng, **kick), 0.85),
+        "kick": Drum(round_robin(1, synthesis.kick, rng, **kick), 0.85),
         "snare": Drum([synthesis.scaled(layers)], 0.75),
         "snare_roll": Drum([crack], 0.4, 0.15),
-        "hat_closed": Drum(takes(1, synthesis.hat, rng, ring_s=u(0.014, 0.026), **hat), 0.32, 0.12),
-        "hat_open": Drum(takes(1, synthesis.hat, rng, ring_s=u(0.12, 0.2), **hat), 0.28, -0.15),
-        "perc": Drum(takes(1, synthesis.rim, rng, hz=u(900, 2600)), 0.3, 0.45),
-        "crash": Drum(takes(1, synthesis.crash, rng), 0.22, -0.2),
+        "hat_closed": Drum(round_robin(1, synthesis.hat, rng, ring_s=u(0.014, 0.026), **hat), 0.32, 0.12),
+        "hat_open": Drum(round_robin(1, synthesis.hat, rng, ring_s=u(0.12, 0.2), **hat), 0.28, -0.15),
+        "perc": Drum(round_robin(1, synthesis.rim, rng, hz=u(900, 2600)), 0.3, 0.45),
+        "crash": Drum(round_robin(1, synthesis.crash, rng), 0.22, -0.2),
     }
 
 
-def trap_voices(rng: np.random.Generator, bar_s: float) -> list[tuple[str, str, Voice]]:
+def trap_voices(rng: np.random.Generator, bar_s: float) -> list[tuple[str, str, Instrument]]:
     """Draw strings with a pluck above them, the 808, and a bell or a pluck as the lead."""
     u = rng.uniform
     leads: list[tuple[Callable[..., synthesis.Audio], float]] = [
@@ -214,10 +214,10 @@ def trap_voices(rng: np.random.Generator, bar_s: float) -> list[tuple[str, str, 
     deep = partial(synthesis.gliding_808, drive=u(1.5, 3.0))
     octave = int(rng.choice([0, 0, -12]))
     return [
-        ("chords", "keys", Voice(pad, bar_s + 0.3, 0.15, 0.2)),
-        ("chords", "keys", Voice(synthesis.synth_pluck, 1.2, 0.08, 0.1, spread=0.5, shift=12)),
-        ("bass", "bass", Voice(deep, 3.2, 0.56, 0.05, glides=True)),
-        ("melody", "lead", Voice(lead, 1.8, gain, 0.25, pan=u(-0.3, 0.3), shift=octave)),
+        ("chords", "keys", Instrument(pad, bar_s + 0.3, 0.15, 0.2)),
+        ("chords", "keys", Instrument(synthesis.synth_pluck, 1.2, 0.08, 0.1, spread=0.5, shift=12)),
+        ("bass", "bass", Instrument(deep, 3.2, 0.56, 0.05, glides=True)),
+        ("melody", "lead", Instrument(lead, 1.8, gain, 0.25, pan=u(-0.3, 0.3), shift=octave)),
     ]
 
 
@@ -225,8 +225,8 @@ def rnb_band(score: Score, rng: np.random.Generator) -> Band:
     """Draw an old R&B band: a kit in a room, electric piano, organ, guitar and finger bass, on warm tape."""
     u = rng.uniform
     kit, voices = rnb_kit(rng), rnb_voices(rng, BEATS_PER_BAR * score.beat_s)
-    chamber = effects.room(rng, decay_s=u(0.35, 0.6), predelay_s=0.006, damp_hz=6000)
-    plate = effects.room(rng, decay_s=u(1.0, 1.6), predelay_s=0.03, damp_hz=5000)
+    chamber = effects.room_impulse_response(rng, decay_s=u(0.35, 0.6), predelay_s=0.006, damp_hz=6000)
+    plate = effects.room_impulse_response(rng, decay_s=u(1.0, 1.6), predelay_s=0.03, damp_hz=5000)
     top_hz, rotor_hz, hiss_db = u(7500, 8800), u(5.5, 6.8), u(-64, -58)
 
     def mix(tracks: dict[str, synthesis.Audio], kicks: list[float]) -> synthesis.Audio:
@@ -237,7 +237,7 @@ def rnb_band(score: Score, rng: np.random.Generator) -> Band:
         kit_in_room = tracks["drums"] + 0.3 * effects.reverb(tracks["drums"], chamber)
         total = music + 0.2 * effects.reverb(music, plate) + tracks["bass"] + kit_in_room
         total = effects.cut(effects.saturate(total, 1.5), top_hz, "lowpass", 3)
-        return effects.finish(total, under=effects.hiss(rng, samples, hiss_db))
+        return effects.master(total, under=effects.hiss(rng, samples, hiss_db))
 
     return Band(kit, voices, mix)
 
@@ -251,35 +251,35 @@ def rnb_kit(rng: np.random.Generator) -> dict[str, Drum]:
     hat = {"ring_s": u(0.025, 0.05), "base_hz": 280, "low_hz": 5000}
     pedal = {"ring_s": 0.03, "base_hz": 260, "low_hz": 4500}
     return {
-        "kick": Drum(takes(3, synthesis.kick, rng, **kick), 0.7),
-        "snare": Drum(takes(3, synthesis.snare, rng, wires=0.7, bright_hz=9000, **snare), 0.55),
-        "snare_ghost": Drum(takes(3, synthesis.snare, rng, wires=0.8, bright_hz=7000, **ghost), 0.5),
-        "hat_closed": Drum(takes(4, synthesis.hat, rng, **hat), 0.24, 0.35),
-        "hat_pedal": Drum(takes(2, synthesis.hat, rng, **pedal), 0.2, 0.35),
-        "ride": Drum(takes(3, synthesis.ride, rng, base_hz=u(380, 450)), 0.2, -0.35),
-        "tambourine": Drum(takes(4, synthesis.tambourine, rng), 0.2, 0.5),
-        "tom_high": Drum(takes(1, synthesis.tom, rng, low_hz=u(150, 180)), 0.55, 0.4),
-        "tom_mid": Drum(takes(1, synthesis.tom, rng, low_hz=u(110, 135)), 0.55, 0.0),
-        "tom_low": Drum(takes(1, synthesis.tom, rng, low_hz=u(75, 95), ring_s=0.22), 0.6, -0.4),
-        "crash": Drum(takes(1, synthesis.crash, rng), 0.22, -0.45),
+        "kick": Drum(round_robin(3, synthesis.kick, rng, **kick), 0.7),
+        "snare": Drum(round_robin(3, synthesis.snare, rng, wires=0.7, bright_hz=9000, **snare), 0.55),
+        "snare_ghost": Drum(round_robin(3, synthesis.snare, rng, wires=0.8, bright_hz=7000, **ghost), 0.5),
+        "hat_closed": Drum(round_robin(4, synthesis.hat, rng, **hat), 0.24, 0.35),
+        "hat_pedal": Drum(round_robin(2, synthesis.hat, rng, **pedal), 0.2, 0.35),
+        "ride": Drum(round_robin(3, synthesis.ride, rng, base_hz=u(380, 450)), 0.2, -0.35),
+        "tambourine": Drum(round_robin(4, synthesis.tambourine, rng), 0.2, 0.5),
+        "tom_high": Drum(round_robin(1, synthesis.tom, rng, low_hz=u(150, 180)), 0.55, 0.4),
+        "tom_mid": Drum(round_robin(1, synthesis.tom, rng, low_hz=u(110, 135)), 0.55, 0.0),
+        "tom_low": Drum(round_robin(1, synthesis.tom, rng, low_hz=u(75, 95), ring_s=0.22), 0.6, -0.4),
+        "crash": Drum(round_robin(1, synthesis.crash, rng), 0.22, -0.45),
     }
 
 
-def rnb_voices(rng: np.random.Generator, bar_s: float) -> list[tuple[str, str, Voice]]:
+def rnb_voices(rng: np.random.Generator, bar_s: float) -> list[tuple[str, str, Instrument]]:
     """Draw a piano on the left, organ and guitar on the right, and guitar or organ in front."""
     u = rng.uniform
     guitar = partial(synthesis.plucked_string, rng=rng, soft=u(0.3, 0.6), ring=u(0.990, 0.995))
     piano = partial(synthesis.electric_piano, bark=u(1.2, 1.8), tine=0.1)
     bass = partial(synthesis.finger_bass, bright=u(0.45, 0.6))
-    chop = Voice(guitar, 0.8, u(0.14, 0.26), 0.05, 0.45, strum_s=0.005, gate_s=u(0.15, 0.7), touch=True)
-    lead = Voice(guitar, 1.6, 0.55, 0.1, u(-0.2, 0.2), touch=True)
+    chop = Instrument(guitar, 0.8, u(0.14, 0.26), 0.05, 0.45, strum_s=0.005, gate_s=u(0.15, 0.7), touch=True)
+    lead = Instrument(guitar, 1.6, 0.55, 0.1, u(-0.2, 0.2), touch=True)
     if rng.random() < 0.3:
-        lead = Voice(synthesis.organ, 1.6, 0.2, 0.1, u(-0.2, 0.2))
+        lead = Instrument(synthesis.organ, 1.6, 0.2, 0.1, u(-0.2, 0.2))
     return [
-        ("chords", "keys", Voice(piano, 2.5, 0.16, 0.12, -0.3, strum_s=0.002, touch=True)),
-        ("chords", "organ", Voice(synthesis.organ, bar_s + 0.2, u(0.05, 0.09), 0.08, 0.3)),
+        ("chords", "keys", Instrument(piano, 2.5, 0.16, 0.12, -0.3, strum_s=0.002, touch=True)),
+        ("chords", "organ", Instrument(synthesis.organ, bar_s + 0.2, u(0.05, 0.09), 0.08, 0.3)),
         ("chords", "guitar", chop),
-        ("bass", "bass", Voice(bass, 1.5, 0.4, 0.05)),
+        ("bass", "bass", Instrument(bass, 1.5, 0.4, 0.05)),
         ("melody", "guitar", lead),
     ]
 

@@ -15,7 +15,7 @@ FADE_S = 0.004
 
 
 @dataclass
-class Voice:
+class Instrument:
     """A pitched instrument: `play(hz, length_s)`, with from_hz= if it `glides`, force= if it has `touch`.
 
     One sample of `ring_s` seconds is made for each key (and force) and cut to the note's length, or to
@@ -67,12 +67,12 @@ class Band:
     """
 
     kit: dict[str, Drum]
-    voices: list[tuple[str, str, Voice]]
+    voices: list[tuple[str, str, Instrument]]
     mix: Callable[[dict[str, Audio], list[float]], Audio]
     wow_s: float = 0.0
 
 
-def takes(count: int, make: Callable[..., Audio], *args: Any, **numbers: float) -> list[Audio]:
+def round_robin(count: int, make: Callable[..., Audio], *args: Any, **numbers: float) -> list[Audio]:
     """Several takes of one stroke."""
     return [make(*args, **numbers) for _ in range(count)]
 
@@ -103,7 +103,7 @@ def place(
     track[:, start : start + room] += piece
 
 
-def play_notes(track: Audio, score: Score, notes: Sequence[Note], voice: Voice) -> None:
+def play_notes(track: Audio, score: Score, notes: Sequence[Note], voice: Instrument) -> None:
     """Play a part of the score."""
     before: Note | None = None
     for note in notes:

@@ -12,23 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.inference.pair_metadata import CARD, FORMAT, make_card
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
 AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
-SHIPPED = Path(__file__).resolve().parent / "pretrained"
+PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def list_pretrained() -> list[str]:
     """Return the names of the pairs that ship with the package, which `Translator.load` takes."""
-    return sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD}"))
+    return sorted(card.parent.name for card in PRETRAINED.glob(f"*/{CARD}"))
 
 
 def resolve_run(
@@ -60,8 +60,8 @@ def resolve_run(
         )
     if path.is_dir():
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
-    if path.name == str(run) and (SHIPPED / path.name / CARD).is_file():
-        return SHIPPED / path.name
+    if path.name == str(run) and (PRETRAINED / path.name / CARD).is_file():
+        return PRETRAINED / path.name
     shipped = ", ".join(list_pretrained())
     raise UserError(
         f"no run {str(run)!r}: give a run folder, a .ckpt file, or one that ships here ({shipped})"
@@ -103,9 +103,9 @@ def _require_whole(path: Path) -> None:
             raise ValueError(f"the part {broken} does not match its checksum")
 
 
-def load_pair(
+def load_model(
     run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
-) -> TranslationPair:
+) -> TranslationModel:
     """The generators of a RUN (see `resolve_run`), or of an exported ONNX file, ready to translate.
 
     Raises:
@@ -131,24 +131,24 @@ def load_pair(
 
 def _pair(
     card: Mapping[str, Any], weights: dict[str, dict[str, Tensor]], path: Path, device: str | torch.device
-) -> TranslationPair:
+) -> TranslationModel:
     config = card["config"]["model"]["generator"]
-    return TranslationPair(
+    return TranslationModel(
         genres=(card["genres"][0], card["genres"][1]),
-        mel=MelSettings.from_dict(card["mel"]),
+        mel=MelSpectrogram.from_dict(card["mel"]),
         generators={
             direction: _build(config, weights[direction], path).to(device) for direction in _directions(card)
         },
         window_frames=card["window_frames"],
         config=card["config"],
         batches=card["batches"],
-        training_spans=card.get("training_spans", {}),
-        match=card.get("match", {}),
+        training_intervals=card.get("training_intervals", {}),
+        normalisation=card.get("match", {}),
         loss_terms=card.get("loss_terms", {}),
     )
 
 
-def ship_pair(pair: TranslationPair, folder: Path) -> None:
+def save_pretrained(pair: TranslationModel, folder: Path) -> None:
     """Write the generators as 16-bit safetensors with their card into `folder`, the card last."""
     from safetensors.torch import save_file
 
@@ -159,9 +159,9 @@ def ship_pair(pair: TranslationPair, folder: Path) -> None:
             save_file(weights, part)
     config = {"model": {"generator": pair.config["model"]["generator"]}}
     card = make_card(
-        pair.genres, pair.mel, pair.window_frames, config, pair.training_spans, list(pair.generators)
+        pair.genres, pair.mel, pair.window_frames, config, pair.training_intervals, list(pair.generators)
     )
-    card |= {"batches": pair.batches, "match": pair.match}
+    card |= {"batches": pair.batches, "match": pair.normalisation}
     atomic_write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.windows import pad_to_multiple
 
 
@@ -36,7 +36,7 @@ def run_generator(generator: nn.Module, mels: Tensor, bf16: bool = False) -> Ten
 
 @torch.inference_mode()
 def apply_generator(
-    generator: nn.Module, mel_db: Tensor, mel: MelSettings, range_db: tuple[float, float]
+    generator: nn.Module, mel_db: Tensor, mel: MelSpectrogram, range_db: tuple[float, float]
 ) -> Tensor:
     """Translate a whole clip (M, F) in dB; `range_db` scales in and out."""
     out = run_generator(generator, mel.normalise(mel_db, range_db)[None, None])
@@ -47,7 +47,7 @@ def translate_states(
     generators: Mapping[str, nn.Module],
     direction: str,
     mel_db: Tensor,
-    mel: MelSettings,
+    mel: MelSpectrogram,
     finish: Callable[[Tensor], Tensor] = lambda mel_db: mel_db,
 ) -> dict[str, Tensor]:
     """Translate a clip, translate it back, and send it through the generator of its own genre.

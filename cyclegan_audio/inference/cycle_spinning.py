@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.utils.errors import require_number
 
 
@@ -36,7 +36,7 @@ class CycleSpinning(nn.Module):
         return total / self.shifts
 
 
-def spun(pair: TranslationPair, shifts: int) -> TranslationPair:
+def with_cycle_spinning(pair: TranslationModel, shifts: int) -> TranslationModel:
     """The pair with its generators averaged over `shifts` shifts; itself for one.
 
     Raises:

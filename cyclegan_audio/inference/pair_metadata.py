@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS
 
 FORMAT = 1
@@ -12,10 +12,10 @@ CARD = "pair.json"
 
 def make_card(
     genres: tuple[str, str],
-    mel: MelSettings,
+    mel: MelSpectrogram,
     window_frames: int,
     config: Mapping[str, Any],
-    training_spans: Mapping[str, Any],
+    training_intervals: Mapping[str, Any],
     directions: Sequence[str] = DIRECTIONS,
 ) -> dict[str, Any]:
     """The plain description that makes a checkpoint usable alone."""
@@ -26,5 +26,5 @@ def make_card(
         "mel": mel.to_dict(),
         "window_frames": window_frames,
         "config": dict(config),
-        "training_spans": dict(training_spans),
+        "training_intervals": dict(training_intervals),
     }

@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS, ordered
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.name_matching import match_name
 
 
 @dataclass
-class TranslationPair:
+class TranslationModel:
     """Two genres, the generators between them, and all that is needed to use these.
 
     Attributes:
@@ -24,19 +24,19 @@ class TranslationPair:
         window_frames: frames of a training clip.
         config: the plain configuration of the run.
         batches: training batches seen.
-        training_spans: the music of the training clips (`cyclegan_audio.corpus.leakage`); empty where not known.
+        training_intervals: the music of the training clips (`corpus.leakage`); empty where not known.
         loss_terms: the term of each loss in the run's losses.csv; empty where not known.
         normalisation: what mels are brought to before the generators see them (`corpus.normalisation`).
     """
 
     genres: tuple[str, str]
-    mel: MelSettings
+    mel: MelSpectrogram
     generators: dict[str, nn.Module]
     window_frames: int
     config: dict[str, Any]
     batches: int = 0
-    training_spans: dict[str, list[list[float]]] = field(default_factory=dict)
-    match: dict[str, float] = field(default_factory=dict)
+    training_intervals: dict[str, list[list[float]]] = field(default_factory=dict)
+    normalisation: dict[str, float] = field(default_factory=dict)
     loss_terms: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 from cyclegan_audio.listening.responses import Abx, Answers, Rating
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.significance import holm
-from cyclegan_audio.statistics.two_way_clustering import crossed
+from cyclegan_audio.statistics.two_way_clustering import two_way_mean
 
 LOW, HIGH = 0.0, 100.0
 ALL = "both directions"
@@ -91,7 +91,7 @@ def contrasts(answers: Sequence[Answers]) -> list[Contrast]:
 
 
 def _over(values: Sequence[tuple[Rating, float]]) -> tuple[Estimate, float]:
-    return crossed(
+    return two_way_mean(
         [value for _, value in values],
         [rating.listener for rating, _ in values],
         [f"{rating.way} {rating.item}" for rating, _ in values],

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.listening.questions import EXAMPLES, QUESTIONS, SOURCE, VOCODER, Question
 from cyclegan_audio.listening.stimuli import Item, equally_loud
 from cyclegan_audio.reports.html import environment
@@ -106,5 +106,5 @@ def _write(folder: Path, sound: Tensor, rate: int) -> str:
     name = hashlib.sha256(sound.numpy().tobytes()).hexdigest()[:12]
     path = folder / f"{name}.wav"
     if not path.exists():
-        write(path, sound, rate)
+        save(path, sound, rate)
     return f"{folder.name}/{path.name}"

@@ -125,7 +125,7 @@ def _abx(listener: str, trial: Any) -> Abx:
     return Abx(listener, (a, b), trial["x"] == trial["answer"])
 
 
-def missed(answers: Answers) -> float:
+def miss_rate(answers: Answers) -> float:
     """Return the share of trials in which the hidden reference got less than 90; NaN where there is none."""
     hidden = [
         rating.score < REFERENCE_SCORE
@@ -136,10 +136,10 @@ def missed(answers: Answers) -> float:
     return sum(hidden) / len(hidden) if hidden else math.nan
 
 
-def screened(answers: Sequence[Answers]) -> tuple[list[Answers], list[str]]:
+def post_screen(answers: Sequence[Answers]) -> tuple[list[Answers], list[str]]:
     """Keep those who heard the hidden reference, with a note on each who did not."""
-    lost = [a for a in answers if missed(a) > REFERENCE_MISSED]
+    lost = [a for a in answers if miss_rate(a) > REFERENCE_MISSED]
     notes = [
-        f"{a.listener} is left out: missed the hidden reference in {100 * missed(a):.0f} %" for a in lost
+        f"{a.listener} is left out: missed the hidden reference in {100 * miss_rate(a):.0f} %" for a in lost
     ]
     return [a for a in answers if a not in lost], notes

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.leakage import without_seen
-from cyclegan_audio.inference.checkpoints import load_pair, resolve_run
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.corpus.leakage import exclude_training_clips
+from cyclegan_audio.inference.checkpoints import load_model, resolve_run
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.listening.page import DESIGN, write_kit
-from cyclegan_audio.listening.responses import RULE, read, screened
+from cyclegan_audio.listening.responses import RULE, post_screen, read
 from cyclegan_audio.listening.stimuli import Item, items
 from cyclegan_audio.listening.summary import numbers, show
 from cyclegan_audio.reports.comparison.grouping import learnt_by, name_apart
 from cyclegan_audio.reports.comparison.runs import flat
 from cyclegan_audio.reports.evaluation.translations import open_corpus
-from cyclegan_audio.reports.html import as_json, require_writable, write_whole
-from cyclegan_audio.training.sweep import jobs_of, what_failed
+from cyclegan_audio.reports.html import as_json, require_writable, write_files
+from cyclegan_audio.training.sweep import failure_reason, jobs_of
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
@@ -81,7 +81,7 @@ def _expanded(runs: Sequence[str | Path]) -> list[str | Path]:
     out: list[str | Path] = []
     for run in runs:
         jobs = jobs_of(Path(run))
-        out += [job for job in jobs if not what_failed(job)] if jobs else [run]
+        out += [job for job in jobs if not failure_reason(job)] if jobs else [run]
     if not 1 <= len(out) <= LISTENING_RUNS:
         raise UserError(
             f"a listening test takes 1 to {LISTENING_RUNS} runs, not {len(out)}; name those that matter"
@@ -91,20 +91,20 @@ def _expanded(runs: Sequence[str | Path]) -> list[str | Path]:
 
 def _open(
     runs: Sequence[str | Path], corpus: str | Path | None, device: str
-) -> tuple[dict[str, TranslationPair], Corpus]:
+) -> tuple[dict[str, TranslationModel], Corpus]:
     """Pairs by name, and the corpus without clips that any was trained on."""
-    pairs = [load_pair(run, choose_device(device)) for run in runs]
+    pairs = [load_model(run, choose_device(device)) for run in runs]
     first = pairs[0]
     opened = open_corpus(first, corpus, resolve_run(runs[0]))
     plain = Corpus.open(opened.folder)
     for run, pair in zip(runs, pairs, strict=True):
-        pair.mel.require_same(plain.mel, f"the model {run}", f"the corpus {plain.folder}")
+        pair.mel.check_compatible(plain.mel, f"the model {run}", f"the corpus {plain.folder}")
         if not pair.respell(first.genres):
             raise UserError(
                 f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"
             )
-        plain, _ = without_seen(plain, pair.training_spans)
+        plain, _ = exclude_training_clips(plain, pair.training_intervals)
     settings = [learnt_by(flat(pair.config)) for pair in pairs]
     names = name_apart(settings, [Path(run).name for run in runs], [str(run) for run in runs])
     if len(set(names)) < len(names):
@@ -124,13 +124,13 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
         UserError: a file is damaged or of another test, or no listener is left.
     """
     answers, notes = read([file for file in files if Path(file).name not in (ANALYSIS, DESIGN)] or files)
-    kept, lost = (answers, []) if keep_all else screened(answers)
+    kept, lost = (answers, []) if keep_all else post_screen(answers)
     if not kept:
         raise UserError(f"no listener is left ({RULE}); --keep-all counts them all the same")
     folder = Path(out) if out is not None else Path(files[0]).absolute().parent
     require_writable(folder, "the analysis", "choose another by --out")
     plain = numbers(kept, [*notes, *lost])
     show(plain)
-    write_whole(folder, {ANALYSIS: as_json(plain)}, "the analysis")
+    write_files(folder, {ANALYSIS: as_json(plain)}, "the analysis")
     print(f"analysis: {folder / ANALYSIS}")
     return folder / ANALYSIS

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.corpus.normalisation import Match
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.listening.questions import (
     EQUALISER,
     LOW_PASSED,
@@ -60,7 +60,7 @@ class Item:
 
 @torch.inference_mode()
 def items(
-    runs: dict[str, TranslationPair], corpus: Corpus, source: str, n_items: int, vocoder: Vocoder
+    runs: dict[str, TranslationModel], corpus: Corpus, source: str, n_items: int, vocoder: Vocoder
 ) -> Iterable[Item]:
     """Clips of genre `source`, spread evenly over the held-out ones, by each run and each baseline.
 
@@ -99,8 +99,8 @@ def items(
         yield Item(source, target, name, sounds, [corpus.audio(example) for example in examples])
 
 
-def _translated(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Tensor:
-    matched = corpus.matched(Match.from_dict(pair.match))
+def _translated(pair: TranslationModel, corpus: Corpus, clip: Clip) -> Tensor:
+    matched = corpus.normalised(CorpusNormalisation.from_dict(pair.normalisation))
     real_db = matched.mel_db(clip)
     to = next(genre for genre in pair.genres if genre != clip.genre)
     return through(pair, matched, to, real_db)
@@ -145,7 +145,7 @@ def equally_loud(sounds: Sequence[Tensor], rate: int) -> tuple[list[Tensor], flo
 def _lufs(sound: Tensor, rate: int) -> float:
     meter = LoudnessMeter(rate)
     meter.push(sound[None])
-    return meter.lufs()
+    return meter.integrated_lufs()
 
 
 def _faded(sound: Tensor, rate: int) -> Tensor:

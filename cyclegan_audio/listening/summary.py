@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cyclegan_audio.listening.analysis import ALL, contrasts, means, told_apart
-from cyclegan_audio.listening.responses import RULE, Answers, missed
+from cyclegan_audio.listening.responses import RULE, Answers, miss_rate
 from cyclegan_audio.statistics.significance import shown_p
 
 FEW = 6
@@ -17,7 +17,7 @@ HOW = (
 
 def numbers(answers: Sequence[Answers], notes: Sequence[str]) -> dict[str, Any]:
     """Turn the analysis into plain values for analysis.json."""
-    listeners = {one.listener: {"hidden_reference_missed": missed(one)} for one in answers}
+    listeners = {one.listener: {"hidden_reference_missed": miss_rate(one)} for one in answers}
     count = len(answers)
     few = f"from {count} listener{'s' * (count > 1)}, which is few: intervals are rough"
     few += ", and over clips only" * (count == 1)

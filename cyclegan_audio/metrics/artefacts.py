@@ -22,11 +22,11 @@ def checkerboard_db(mels_db: Tensor) -> Tensor:
     Energy of the spectral lines at periods of 2 and 4 frames (bands) over that of lines nearby, along each
     axis, in dB: about 0 for music, as nothing in it keeps to the frame grid (Odena et al. 2016).
     """
-    found = [_lattice_db(mels_db), _lattice_db(mels_db.transpose(1, 2))]
+    found = [_checkerboard_db(mels_db), _checkerboard_db(mels_db.transpose(1, 2))]
     return torch.stack(found).amax(0)
 
 
-def _lattice_db(mels_db: Tensor) -> Tensor:
+def _checkerboard_db(mels_db: Tensor) -> Tensor:
     """The lattice along the last axis."""
     n = mels_db.shape[2] - mels_db.shape[2] % max(PERIODS)
     x = mels_db[..., :n].float()
@@ -48,7 +48,7 @@ def frame_levels_db(mels_db: Tensor) -> Tensor:
     return 10 * energy.clamp_min(1e-30).log10()
 
 
-def quiet_db(mels_db: Tensor) -> Tensor:
+def noise_floor_db(mels_db: Tensor) -> Tensor:
     """Compare the quietest 5 % of frames with the loudest (N,), in dB."""
     levels = frame_levels_db(mels_db)
     return levels.quantile(QUIETEST, dim=1) - levels.amax(1)

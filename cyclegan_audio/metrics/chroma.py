@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.onsets import audible_db, row_correlation
 
 CHROMA_HZ = (500.0, 4000.0)
@@ -17,14 +17,14 @@ SEGMENT_S = 0.2
 A4_HZ = 440.0
 
 
-def chroma(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def chroma(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Add up magnitude by pitch class (A first) in segments of `SEGMENT_S`: (N, M, F) dB to (N, 12, S)."""
     segment = max(round(SEGMENT_S / mel.frame_s), 1)
     magnitude = mel.db_to_mel(mels_db - mels_db.amax((1, 2), keepdim=True))
     return F.avg_pool1d(torch.matmul(pitch_classes(mel).to(magnitude), magnitude), segment)
 
 
-def pitch_classes(mel: MelSettings) -> Tensor:
+def pitch_classes(mel: MelSpectrogram) -> Tensor:
     """Weigh how much each band belongs to each pitch class, (12, M); 0 outside `CHROMA_HZ`."""
     hz = mel.band_hz
     semitones = 12 * torch.log2(hz.clamp_min(1.0) / A4_HZ)
@@ -33,7 +33,7 @@ def pitch_classes(mel: MelSettings) -> Tensor:
     return weights * ((hz >= CHROMA_HZ[0]) & (hz <= CHROMA_HZ[1]))
 
 
-def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
+def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Compare the chroma of two clips by cosine (N,), weighted by loudness, without the mean of a frame.
 
     1 for the same pitches whatever their timbre's brightness, about 0 for unrelated music.
@@ -45,7 +45,7 @@ def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
     return (cosine * weight).sum(1) / weight.sum(1).clamp_min(1e-9)
 
 
-def bass_similarity(a_db: Tensor, b_db: Tensor, mel: MelSettings) -> Tensor:
+def bass_similarity(a_db: Tensor, b_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Correlate the levels below 250 Hz over bands and frames, each band's mean taken out, (N,)."""
     low = mel.band_hz < BASS_BELOW_HZ
     parts = []

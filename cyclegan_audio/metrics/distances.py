@@ -74,7 +74,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float(distance.compute())
 
 
-def kernel_distance(a: Tensor, b: Tensor) -> float:
+def kernel_audio_distance(a: Tensor, b: Tensor) -> float:
     """Estimate the squared MMD of (N, D) and (K, D) with a cubic kernel, unbiased (Binkowski 2018, eq. 4).
 
     Equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; the sizes may differ here.
@@ -88,7 +88,7 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     return float(within(a) + within(b) - 2 * poly_kernel(a, b).mean())
 
 
-DISTANCES = {FRECHET: frechet_distance, KERNEL: kernel_distance}
+DISTANCES = {FRECHET: frechet_distance, KERNEL: kernel_audio_distance}
 
 
 def distances_to(

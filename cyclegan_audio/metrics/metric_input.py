@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics import onsets
 from cyclegan_audio.metrics.genre_classifier.classifier import Judge
 
@@ -27,7 +27,7 @@ class MetricInput:
     """
 
     mels_db: Tensor
-    mel: MelSettings
+    mel: MelSpectrogram
     source_db: Tensor | None = None
     target: str = ""
     judge: Judge | None = None

@@ -42,7 +42,7 @@ def fault_from(candidate: str, least: float, rule: str, text: str) -> InWords:
 
 def _hats(metric: MetricSpec, of: EstimateOf) -> str:
     before, after = of(UNTOUCHED), of(MODEL)
-    if before is None or after is None or before.meets(after):
+    if before is None or after is None or before.overlaps(after):
         return ""
     change = (after.mean - before.mean) / max(before.mean, 0.1)
     if abs(change) < HATS_CHANGE:

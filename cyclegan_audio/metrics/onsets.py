@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 
 RANGE_DB = 70.0
 HATS_ABOVE_HZ = 6000.0
@@ -31,14 +31,14 @@ TIGHTNESS = 100.0  # of the beat tracker, as in librosa
 SAME_TEMPO = 0.04  # relative, as in MIREX
 
 
-def audible_db(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def audible_db(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Turn (N, M, F) into levels by Hz, whatever the filters sum to, at most `RANGE_DB` under the loudest."""
     gain_db = 20 * mel.filter_bank(mels_db.device).sum(1).clamp_min(1e-9).log10()[:, None]
     density_db = mels_db - gain_db
     return density_db.maximum(density_db.amax((1, 2), keepdim=True) - RANGE_DB)
 
 
-def novelty(mels_db: Tensor, mel: MelSettings, above_hz: float = 0.0) -> Tensor:
+def novelty(mels_db: Tensor, mel: MelSpectrogram, above_hz: float = 0.0) -> Tensor:
     """Average the rise (N, F) in dB of bands above `above_hz`, from `RISE_S` before to each frame.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 
 AUDIBLE_RANGE_DB = 80.0
@@ -21,7 +21,7 @@ MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "matched_mean"
 BASELINES = (UNTOUCHED, MATCHED_MEAN)
 
 
-def audible_floor_db(mel: MelSettings) -> Tensor:
+def audible_floor_db(mel: MelSpectrogram) -> Tensor:
     """Return (n_mels, 1): in each band, 80 dB below the most that a full-scale sine reads there."""
     window = torch.hann_window if mel.window == "hann" else torch.hamming_window
     lobe = torch.fft.rfft(window(mel.n_fft)).abs()[:3] / 2
@@ -106,7 +106,7 @@ def score_pairs(
     triples: Sequence[tuple[Tensor, Tensor, Tensor]],
     groups: Sequence[str],
     means_db: tuple[Tensor, Tensor],
-    mel: MelSettings,
+    mel: MelSpectrogram,
 ) -> PairedScores:
     """Score translations against ground truth.
 

@@ -26,7 +26,7 @@ from cyclegan_audio.metrics.metric_spec import (
     MetricSpec,
 )
 from cyclegan_audio.metrics.paired_error import audible_floor_db, mean_abs_db
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 
 
 def _share(
@@ -70,7 +70,7 @@ def _beat_f1(clips: MetricInput) -> list[float]:
 
 def _clicks_per_s(clips: MetricInput) -> list[float]:
     calls = (partial(artefacts.clicks_per_s, s, clips.mel.sample_rate) for s in clips.waveforms or ())
-    return [float(value) for value in in_threads(calls)]
+    return [float(value) for value in parallel_map(calls)]
 
 
 def _vocoder_error_db(clips: MetricInput) -> list[float] | None:
@@ -159,10 +159,10 @@ METRICS = (  # in each group in the order of the tables; all in the order of the
         low=0.0,
     ),
     MetricSpec(
-        "top_end_db",
+        "high_band_db",
         "energy above 6 kHz",
         GENRE,
-        lambda clips: spectral.top_end_db(clips.mels_db, clips.mel),
+        lambda clips: spectral.high_band_db(clips.mels_db, clips.mel),
         unit="dB",
         digits=1,
         words=metric_phrases.TOP_END,
@@ -190,7 +190,7 @@ METRICS = (  # in each group in the order of the tables; all in the order of the
         "quiet_db",
         "quietest passages, under the loudest",
         SOUND,
-        lambda clips: artefacts.quiet_db(clips.mels_db),
+        lambda clips: artefacts.noise_floor_db(clips.mels_db),
         unit="dB",
         digits=1,
         words=metric_phrases.NOISE,

@@ -5,14 +5,14 @@ All are relative to the clip itself, so that they hold for mels whose full scale
 
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.onsets import HATS_ABOVE_HZ, audible_db
 
 ROLL_OFF_SHARE = 0.95
 BANDWIDTH_DB = 50.0
 
 
-def band_energy(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def band_energy(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Compute each band's share of the clip's energy, (N, M, F) dB to (N, M)."""
     bank = mel.filter_bank(mels_db.device)
     bins = (bank.sum(1).square() / bank.square().sum(1).clamp_min(1e-20)).clamp_min(1.0)
@@ -21,13 +21,13 @@ def band_energy(mels_db: Tensor, mel: MelSettings) -> Tensor:
     return energy / energy.sum(1, keepdim=True).clamp_min(1e-30)
 
 
-def roll_off_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def roll_off_hz(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Find the frequency (N,) below which 95 % of the clip's energy lies."""
     reached = band_energy(mels_db, mel).cumsum(1) >= ROLL_OFF_SHARE
     return mel.band_hz.to(mels_db.device)[reached.double().argmax(1)]
 
 
-def bandwidth_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def bandwidth_hz(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Find the highest band (N,) in Hz whose mean level is at most 50 dB under that of the loudest band."""
     level_db = audible_db(mels_db, mel).mean(2)
     heard = level_db >= level_db.amax(1, keepdim=True) - BANDWIDTH_DB
@@ -35,7 +35,7 @@ def bandwidth_hz(mels_db: Tensor, mel: MelSettings) -> Tensor:
     return mel.band_hz.to(mels_db.device)[highest]
 
 
-def top_end_db(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def high_band_db(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Compare the energy above 6 kHz with the whole clip's (N,), in dB."""
     high = (mel.band_hz >= HATS_ABOVE_HZ).to(mels_db.device)
     return 10 * band_energy(mels_db, mel)[:, high].sum(1).clamp_min(1e-12).log10()

@@ -48,7 +48,7 @@ def difference(one: Tensor, other: Tensor) -> float:
     return float(F.l1_loss(one.float(), other.float()))
 
 
-def variety(mels: Tensor) -> float:
+def diversity(mels: Tensor) -> float:
     """Average the absolute difference between clips of a batch; 0 for fewer than two."""
     points = mels.float().flatten(1)
     n_clips, n_values = points.shape
@@ -68,7 +68,7 @@ def checkerboard(mels: Tensor) -> float:
     return float(cells.square().mean() / detail[:, :, :height, :width].square().mean().clamp_min(1e-12))
 
 
-def won_share(score_real: Tensor, score_fake: Tensor) -> float:
+def discriminator_auc(score_real: Tensor, score_fake: Tensor) -> float:
     """Measure how often a discriminator scores a real patch above a translated one; 0.5 by chance."""
     real, fake = score_real.float().flatten(), score_fake.float().flatten().sort().values
     below = torch.searchsorted(fake, real, right=False) + torch.searchsorted(fake, real, right=True)
@@ -131,7 +131,7 @@ def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
         source, target = ordered((clips["real_a"], clips["real_b"]), direction)
         fake = clips[f"fake_{direction[1]}"]
         found[f"moved_{direction}"] = difference(fake, source) / apart
-        found[f"variety_{direction}"] = variety(fake) / variety(source) if variety(source) > 0 else 1.0
+        found[f"variety_{direction}"] = diversity(fake) / diversity(source) if diversity(source) > 0 else 1.0
         found[f"checkerboard_{direction}"] = checkerboard(fake) / max(checkerboard(target), MIN_SPREAD)
     return found
 

@@ -21,7 +21,7 @@ Phase = Callable[[Tensors], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Engine:
+class Acceleration:
     """Ways to compute a step; each is True, False, or `auto`: what pays on the device at hand.
 
     On Apple's MPS `auto` is False for all, on a CPU for all but joint forwards. On CUDA it is True for joint
@@ -48,7 +48,7 @@ class Engine:
             if not isinstance(value, bool) and value != AUTO:
                 raise UserError(f"engine.{field.name}={value} is not known; choose true, false or auto")
 
-    def on(self, device: torch.device, precision: str = "32-true") -> "Engine":
+    def resolve(self, device: torch.device, precision: str = "32-true") -> "Acceleration":
         """Every `auto` settled for `device`; `precision` as Lightning names it."""
         cuda, scaled = device.type == "cuda", precision == SCALED
         half = precision != "32-true"
@@ -62,7 +62,7 @@ class Engine:
         chosen = {name: getattr(self, name) for name in defaults}
         settled = {name: defaults[name] if value == AUTO else value for name, value in chosen.items()}
         settled["cuda_graphs"] = bool(settled["cuda_graphs"]) and cuda
-        return Engine(**settled)
+        return Acceleration(**settled)
 
     def prepare(self, networks: Iterable[nn.Module]) -> None:
         """Bring networks into the chosen memory format, and compile them in place."""
@@ -77,7 +77,7 @@ class Engine:
         can = "fused" in inspect.signature(make).parameters
         return make(parameters, **({"fused": True} if self.fused_optimizer is True and can else {}))
 
-    def apply(self, network: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    def batched_forward(self, network: nn.Module, *inputs: Tensor) -> list[Tensor]:
         """`network` of each input (B, ...). Jointly only where it treats the samples of a batch alone."""
         if self.joint_forwards is not True or len({x.shape[1:] for x in inputs}) > 1:
             return [network(x) for x in inputs]

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from cyclegan_audio.models.acceleration import SCALED
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.models.nonfinite import Guard
+from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -39,14 +39,14 @@ class RunModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.schedule = schedule
-        self.guard = Guard()
+        self.guard = NonFiniteGuard()
         self.losses: dict[str, Tensor] = {}
         self.batches = 0
         self.elapsed_s = 0.0
         self.card: dict[str, Any] = {}
         self._clock = 0.0
 
-    def made(self, optimizers: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
+    def build_optimizers(self, optimizers: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
         """The optimisers, with the learning rate that the schedule starts from.
 
         Raises:
@@ -61,7 +61,7 @@ class RunModule(pl.LightningModule):
                 group["initial_lr"] = group["lr"]
         return found
 
-    def tick(self) -> None:
+    def count_batch(self) -> None:
         """Count a batch and its time; ask the trainer to stop where the time is up."""
         now = time.monotonic()
         self.elapsed_s, self._clock = self.elapsed_s + now - self._clock, now
@@ -71,7 +71,7 @@ class RunModule(pl.LightningModule):
         if self.schedule.is_over(self.elapsed_s):
             self.trainer.should_stop = True
 
-    def differentiate(self, loss: Any, parameters: Iterable[nn.Parameter]) -> None:
+    def compute_gradients(self, loss: Any, parameters: Iterable[nn.Parameter]) -> None:
         """Give `parameters` the gradients of `loss`, and of nothing before."""
         for parameter in parameters:
             parameter.grad = None

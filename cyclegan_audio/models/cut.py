@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses.patchnce import PatchContrast
+from cyclegan_audio.models.losses.patchnce import PatchNCELoss
 from cyclegan_audio.models.losses.reconstruction import AdversarialTerm, LossTerm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
@@ -68,15 +68,15 @@ class CUT(TranslationModule):
     disc_b: nn.Module
     pool_b: ImagePool
 
-    def __init__(self, contrast: Callable[[Mapping[str, int]], PatchContrast], **settings: Any) -> None:
+    def __init__(self, contrast: Callable[[Mapping[str, int]], PatchNCELoss], **settings: Any) -> None:
         super().__init__(**settings)
         self.contrast = contrast(self.gen_ab.feature_widths)  # type: ignore[arg-type]
 
     def translate_batch(self, batch: Batch, averaged: bool = False) -> dict[str, Tensor]:
         """`fake_b` and, where the identity loss has a weight, `idt_b`; see `TranslationModule`."""
-        generator = self.translator("ab") if averaged else self.gen_ab
+        generator = self.inference_generator("ab") if averaged else self.gen_ab
         if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.engine.apply(generator, batch["real_a"], batch["real_b"])
+            fake_b, idt_b = self.engine.batched_forward(generator, batch["real_a"], batch["real_b"])
             return {"fake_b": fake_b, "idt_b": idt_b}
         return {"fake_b": generator(batch["real_a"])}
 

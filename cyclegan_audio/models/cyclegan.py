@@ -36,10 +36,10 @@ class CycleGAN(TranslationModule):
         real_a, real_b = batch["real_a"], batch["real_b"]
         gen_ab, gen_ba = self.gen_ab, self.gen_ba
         if averaged:
-            gen_ab, gen_ba = (self.translator(direction) for direction in self.directions)
+            gen_ab, gen_ba = (self.inference_generator(direction) for direction in self.directions)
         if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.engine.apply(gen_ab, real_a, real_b)
-            fake_a, idt_a = self.engine.apply(gen_ba, real_b, real_a)
+            fake_b, idt_b = self.engine.batched_forward(gen_ab, real_a, real_b)
+            fake_a, idt_a = self.engine.batched_forward(gen_ba, real_b, real_a)
             out = {"fake_b": fake_b, "fake_a": fake_a, "idt_a": idt_a, "idt_b": idt_b}
         else:
             out = {"fake_b": gen_ab(real_a), "fake_a": gen_ba(real_b)}

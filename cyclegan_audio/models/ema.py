@@ -8,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from cyclegan_audio.utils.errors import require_number
 
 
-class GeneratorAverage(nn.Module):
+class GeneratorEMA(nn.Module):
     """After each step: average = decay · average + (1 - decay) · weights; the first step's weights begin it.
 
     The averages stand in the module's state as `<name>.module.*`.

@@ -7,7 +7,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 
-class Guard:
+class NonFiniteGuard:
     """Steps optimisers, and skips what would spoil the weights; counts without waiting for the device.
 
     Once a part of a batch is not finite, the rest of that batch is skipped as well.

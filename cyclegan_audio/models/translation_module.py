@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cyclegan_audio.models.acceleration import Engine, GraphedPhase, Phase
+from cyclegan_audio.models.acceleration import Acceleration, GraphedPhase, Phase
 from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.distributed_state import gathered, take_own
-from cyclegan_audio.models.ema import GeneratorAverage
+from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
-from cyclegan_audio.models.losses.adversarial import Judging, falling
+from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
 from cyclegan_audio.models.losses.reconstruction import (
     LossTerm,
     check_terms,
@@ -25,7 +25,7 @@ from cyclegan_audio.models.losses.reconstruction import (
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.images import require_alike
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
-from cyclegan_audio.utils.rng import Draws
+from cyclegan_audio.utils.rng import SeededRNG
 
 Batch = Mapping[str, Tensor]
 
@@ -68,34 +68,34 @@ class TranslationModule(RunModule):
         self,
         generator: Callable[[], nn.Module],
         discriminator: Callable[[], nn.Module],
-        adversarial: Judging,
+        adversarial: AdversarialLoss,
         loss_weights: Mapping[str, float],
         optimizer: Callable[..., Optimizer],
         schedule: LinearDecay,
         pool_size: int = 50,
         seed: int = 0,
-        engine: Engine | None = None,
+        engine: Acceleration | None = None,
         identity_until: float | None = None,
         average_decay: float = 0.0,
         extra_losses: Mapping[str, LossTerm] | None = None,
     ) -> None:
         super().__init__(schedule)
-        self.engine = (engine or Engine()).on(torch.device("cpu"))
-        self.wanted_engine = engine or Engine()
+        self.engine = (engine or Acceleration()).resolve(torch.device("cpu"))
+        self.wanted_engine = engine or Acceleration()
         for direction in self.directions:
             self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
         for domain in self.targets:
             self.add_module(f"disc_{domain}", discriminator())
         require_alike([*self.generators().values(), *self.discriminators().values()])
         self.adversarial = adversarial
-        self.average: GeneratorAverage | None = None
+        self.average: GeneratorEMA | None = None
         if average_decay != 0:
-            self.average = GeneratorAverage(self.generators(), average_decay)
+            self.average = GeneratorEMA(self.generators(), average_decay)
         for place, domain in enumerate(self.targets):
             self.add_module(f"pool_{domain}", ImagePool(pool_size, seed + place))
         self._make_terms(loss_weights, extra_losses or {})
         self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
-        falling(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
+        linear_decay(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
         self.seed = seed
         self._ranks: list[dict[str, Any]] = []
@@ -129,7 +129,7 @@ class TranslationModule(RunModule):
         """By the domain that they judge."""
         return {domain: getattr(self, f"disc_{domain}") for domain in self.targets}
 
-    def translator(self, direction: str) -> nn.Module:
+    def inference_generator(self, direction: str) -> nn.Module:
         """The generator to use: with averaged weights where they are kept."""
         name = f"gen_{direction}"
         return self.average[name] if self.average is not None else self.generators()[name]
@@ -141,7 +141,7 @@ class TranslationModule(RunModule):
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:
         """Translate (B, 1, M, F) in a direction."""
-        return self.translator(direction)(mel)
+        return self.inference_generator(direction)(mel)
 
     def translate_batch(self, batch: Batch, averaged: bool = False) -> dict[str, Tensor]:
         """All that the losses and held-out clips want of a batch, each (B, 1, M, F).
@@ -164,7 +164,7 @@ class TranslationModule(RunModule):
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each discriminator's, for the reals of its domain and the fakes of it."""
-        judge, apply = self.adversarial.discriminator, self.engine.apply
+        judge, apply = self.adversarial.discriminator, self.engine.batched_forward
         return {
             f"disc_{domain}": judge(disc, batch[f"real_{domain}"], batch[f"fake_{domain}"], apply)
             for domain, disc in self.discriminators().items()
@@ -174,7 +174,7 @@ class TranslationModule(RunModule):
         """Settle and prepare how a step is computed, before Lightning moves the networks to the device."""
         trainer = self.trainer
         device = trainer.strategy.root_device
-        self.engine = self.wanted_engine.on(device, str(trainer.precision))
+        self.engine = self.wanted_engine.resolve(device, str(trainer.precision))
         if trainer.world_size > 1:  # each process its pool
             pools = self._pools().values()
             for place, pool in enumerate(pools):
@@ -197,7 +197,7 @@ class TranslationModule(RunModule):
         return _parameters(self.discriminators().values())
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return self.made(
+        return self.build_optimizers(
             partial(self.engine.optimizer, self.make_optimizer, parameters)
             for parameters in (self.generator_parameters(), self.discriminator_parameters())
         )
@@ -207,14 +207,14 @@ class TranslationModule(RunModule):
         out = self.translate_batch(batch)
         losses = self.generator_losses(batch, out)
         losses = {"gen_total": weighted_sum(losses, self.loss_weights, self.loss_terms), **losses}
-        self.differentiate(losses["gen_total"], self.generator_parameters())
+        self.compute_gradients(losses["gen_total"], self.generator_parameters())
         fakes = {name: out[name] for name in (f"fake_{domain}" for domain in self.targets)}
         return {name: x.detach() for name, x in {**losses, **fakes}.items()}
 
     def discriminator_phase(self, batch: Batch) -> dict[str, Tensor]:
         """From the reals and the pools' fakes: the discriminators' losses with their gradients."""
         losses = self.discriminator_losses(batch)
-        self.differentiate(sum(losses.values()), self.discriminator_parameters())
+        self.compute_gradients(sum(losses.values()), self.discriminator_parameters())
         return {name: loss.detach() for name, loss in losses.items()}
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -232,12 +232,12 @@ class TranslationModule(RunModule):
             self.guard.step(opt_disc, torch.stack(list(disc.values())).sum())
         self.guard.end()
         self.losses = {name: x for name, x in {**gen, **disc}.items() if name not in fakes}
-        self.tick()
+        self.count_batch()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         progress = self.schedule.progress(self.current_epoch, self.elapsed_s)
         self.adversarial.progress = progress
-        self.loss_weights["identity"] = falling(self.identity_start, self.identity_until, progress)
+        self.loss_weights["identity"] = linear_decay(self.identity_start, self.identity_until, progress)
         super().on_train_batch_start(batch, batch_idx)
 
     def on_train_start(self) -> None:
@@ -268,7 +268,7 @@ class TranslationModule(RunModule):
         draws: dict[str, nn.Module] = {
             f"terms.{name}": module
             for name, module in self.terms.named_modules()
-            if isinstance(module, Draws)
+            if isinstance(module, SeededRNG)
         }
         return draws | ({"draws": self.adversarial.draws} if self.adversarial.draws_numbers else {})
 

@@ -34,7 +34,7 @@ class Estimate:
         """The whole interval lies above zero; never so with a single group."""
         return self.low > 0
 
-    def meets(self, other: "Estimate") -> bool:
+    def overlaps(self, other: "Estimate") -> bool:
         """Whether the two intervals overlap; one that is not known overlaps all."""
         return not (self.low > other.high or other.low > self.high)
 

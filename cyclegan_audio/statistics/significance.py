@@ -25,7 +25,7 @@ def clusters(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
     return [f"{track} {start // STRETCH_S:g}" for track, start in zip(tracks, starts_s, strict=True)]
 
 
-def by_chance(
+def sign_flip_test(
     differences: Mapping[Key, tuple[Sequence[float], Sequence[str]]],
 ) -> dict[Key, tuple[float, float]]:
     """Test many paired differences by flips of sign: p of each alone, and p corrected for all of them.

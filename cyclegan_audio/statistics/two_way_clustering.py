@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from cyclegan_audio.statistics.estimates import LEVEL, Estimate, estimate, standard_error
 
 
-def crossed(values: Sequence[float], rows: Sequence[str], columns: Sequence[str]) -> tuple[Estimate, float]:
+def two_way_mean(
+    values: Sequence[float], rows: Sequence[str], columns: Sequence[str]
+) -> tuple[Estimate, float]:
     """Average values that hang together by row (listener) and by column (item), and test the mean against 0.
 
     The variance is that over whole rows plus that over whole columns less that over single values (Cameron,

@@ -8,7 +8,7 @@ from typing import Any
 from cyclegan_audio.utils.atomic import atomic_path
 
 
-class Table:
+class CSVLog:
     """Rows by batch; a row stands in the file as soon as it is added.
 
     Args:

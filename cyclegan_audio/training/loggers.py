@@ -24,7 +24,7 @@ Cell = str | int | float | Path | np.ndarray  # a WAV file; a picture (height, w
 
 
 @runtime_checkable
-class Dashboard(Protocol):
+class MediaLogger(Protocol):
     """A Lightning logger that also takes pictures and sound. `step` is the number of batches trained."""
 
     def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
@@ -37,7 +37,7 @@ class Dashboard(Protocol):
         """Log a table as `name`: a mapping a row, from column to cell, the same columns in each."""
 
 
-class WandbDashboard(WandbLogger):
+class WandbMediaLogger(WandbLogger):
     """Lightning's W&B logger as a `Dashboard`. Its run ends with its fit: the next job starts its own."""
 
     @property
@@ -90,7 +90,7 @@ def _wandb_cell(cell: Cell) -> Any:
     return wandb.Image(cell) if isinstance(cell, np.ndarray) else cell
 
 
-class TensorBoardDashboard(TensorBoardLogger):
+class TensorBoardMediaLogger(TensorBoardLogger):
     """Lightning's TensorBoard logger as a `Dashboard`; pictures have no captions there."""
 
     def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
@@ -139,7 +139,7 @@ def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, boo
 
 def tensorboard_logger(
     run_dir: str, config: Mapping[str, Any] | None = None, **options: Any
-) -> TensorBoardDashboard:
+) -> TensorBoardMediaLogger:
     """A log for TensorBoard under `run_dir/tensorboard`; a resumed run goes on there.
 
     `options` go to Lightning's logger (`+logger.flush_secs=10`).
@@ -149,7 +149,7 @@ def tensorboard_logger(
     """
     if find_spec("tensorboard") is None:
         raise UserError("logger=tensorboard needs a package: pip install 'cyclegan-audio[tensorboard]'")
-    logger = TensorBoardDashboard(run_dir, name=TENSORBOARD, version="", default_hp_metric=False, **options)
+    logger = TensorBoardMediaLogger(run_dir, name=TENSORBOARD, version="", default_hp_metric=False, **options)
     logger.log_settings(config or {})
     return logger
 
@@ -161,7 +161,7 @@ def wandb_logger(
     group: str | None = None,
     config: Mapping[str, Any] | None = None,
     **options: Any,
-) -> WandbDashboard:
+) -> WandbMediaLogger:
     """A Weights & Biases run: online where the user is logged in, else offline under `run_dir/wandb`.
 
     Runs of one `group` stand together there, as the jobs of a sweep do. `options` go to Lightning's logger
@@ -176,7 +176,7 @@ def wandb_logger(
     settings: dict[str, Any] = {"mode": "offline"} if offline else {}
     if mode != "disabled":
         settings |= {"id": _run_id(Path(run_dir)), "resume": "allow"}
-    logger = WandbDashboard(
+    logger = WandbMediaLogger(
         name=name,
         project=project,
         save_dir=run_dir,

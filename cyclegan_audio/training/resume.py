@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.config.overrides import change_run
-from cyclegan_audio.corpus.leakage import Spans, join_spans
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.config.overrides import apply_overrides
+from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
 from cyclegan_audio.inference.run_paths import CONFIG, LAST
 from cyclegan_audio.models.lr_schedules import LinearDecay
@@ -40,7 +40,7 @@ def to_resume(run: str) -> Path:
     return path
 
 
-def settled_config(
+def resolve_config(
     cfg: DictConfig, run_dir: Path, overrides: Sequence[str], networks: Sequence[str]
 ) -> DictConfig:
     """What to train: as composed, as the first rank wrote it, or of the run to resume (`resumed_config`).
@@ -75,7 +75,7 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
         raise UserError(f"{run} is a run of {other}; go on by {command_line(other, f'resume={run}')}")
     before = {part: deepcopy(saved.model.get(part)) for part in networks}
     changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
-    change_run(saved, changes, GROUPS)
+    apply_overrides(saved, changes, GROUPS)
     for part in networks:
         if saved.model.get(part) != before[part]:
             raise UserError(
@@ -90,7 +90,9 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
     return saved
 
 
-def take_up(checkpoint: Path, data: "PlacedData", card: Mapping[str, Any], schedule: LinearDecay) -> Spans:
+def restore_data_position(
+    checkpoint: Path, data: "PlacedData", card: Mapping[str, Any], schedule: LinearDecay
+) -> Intervals:
     """Let the data go on in the epoch and at the batch where the checkpoint was written.
 
     Args:
@@ -110,12 +112,12 @@ def take_up(checkpoint: Path, data: "PlacedData", card: Mapping[str, Any], sched
     before = content["cyclegan_audio"]
     if before.get("genres") != card.get("genres"):
         raise UserError(f"{checkpoint} was trained on {before['genres']}, not on {card['genres']}")
-    mel_before, mel = (MelSettings.from_dict(described["mel"]) for described in (before, card))
-    mel_before.require_same(mel, f"the checkpoint {checkpoint}", "the corpus")
+    mel_before, mel = (MelSpectrogram.from_dict(described["mel"]) for described in (before, card))
+    mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
     place_data(content, data)
-    if card["training_spans"] != before["training_spans"]:
+    if card["training_intervals"] != before["training_intervals"]:
         say("warning: the training clips of the corpus have changed since this run began")
-    return join_spans(before["training_spans"], card["training_spans"])
+    return merge_intervals(before["training_intervals"], card["training_intervals"])
 
 
 class NothingLeftError(UserError):

@@ -18,16 +18,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import Spans, training_spans
+from cyclegan_audio.corpus.leakage import Intervals, training_intervals
 from cyclegan_audio.demo import corpus as demo_corpus
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG, LAST, LOCK
 from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.training.autotune import Build, choose_precision, choose_threads
-from cyclegan_audio.training.callbacks.checkpoints import Checkpoints, WholeFiles, resume_command
+from cyclegan_audio.training.callbacks.checkpoints import (
+    AtomicCheckpointIO,
+    CheckpointCallback,
+    resume_command,
+)
 from cyclegan_audio.training.distributed import rank_environment, require_shared_folder, say, say_next
 from cyclegan_audio.training.local_rank import is_local_zero, parents_run
-from cyclegan_audio.training.resume import settled_config, take_up, to_resume
-from cyclegan_audio.training.sweep import again, is_unfinished_job, job
+from cyclegan_audio.training.resume import resolve_config, restore_data_position, to_resume
+from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError, require_number
@@ -49,14 +53,14 @@ class Recipe(ABC, Generic[Model, Data]):
 
     @abstractmethod
     def assemble(self, cfg: DictConfig) -> tuple[Model, Data]:
-        """Build model and data, set up, and settle threads and precision in `cfg` (`choose_arithmetic`)."""
+        """Build model and data, set up, with threads and precision chosen in `cfg`."""
 
     @abstractmethod
     def training_clips(self, data: Data) -> Iterable[Clip]:
         """List the clips that the run is trained on."""
 
     @abstractmethod
-    def card(self, model: Model, data: Data, config: dict[str, Any], spans: Spans) -> dict[str, Any]:
+    def card(self, model: Model, data: Data, config: dict[str, Any], spans: Intervals) -> dict[str, Any]:
         """Describe, in plain values, what makes a checkpoint usable alone."""
 
     @abstractmethod
@@ -78,18 +82,18 @@ def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str,
         UserError: the configuration, the corpus or the run to resume is not right.
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
-    begin(cfg, run_dir, recipe.command)
+    setup_run(cfg, run_dir, recipe.command)
     cfg.corpus = str(Path(cfg.corpus or demo_corpus.ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
     model, data = recipe.assemble(cfg)
     model.configure_optimizers()  # here once, so that bad settings are refused before there is a run folder
     plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    model.card = recipe.card(model, data, plain, training_spans(recipe.training_clips(data)))
+    model.card = recipe.card(model, data, plain, training_intervals(recipe.training_clips(data)))
     model.card["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others follow
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = to_resume(cfg.resume)
-        model.card["training_spans"] = take_up(checkpoint, data, model.card, model.schedule)
-    return carry_out(cfg, model, data, checkpoint, plain, recipe.title(cfg, data))
+        model.card["training_intervals"] = restore_data_position(checkpoint, data, model.card, model.schedule)
+    return run_training(cfg, model, data, checkpoint, plain, recipe.title(cfg, data))
 
 
 def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
@@ -107,15 +111,15 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
     is_job = hydra.mode == RunMode.MULTIRUN
     train_this = partial(train, recipe)
     try:
-        cfg = settled_config(cfg, run_dir, overrides, recipe.networks)
+        cfg = resolve_config(cfg, run_dir, overrides, recipe.networks)
         if parents_run() is not None:
             train_this(cfg, run_dir)
             return None
         if is_job and "objective" in cfg:
-            return job(train_this, cfg, run_dir, overrides)
+            return run_job(train_this, cfg, run_dir, overrides)
         require_shared_folder(cfg, overrides)
         if is_unfinished_job(run_dir):
-            again(train_this, cfg, run_dir)
+            rerun_job(train_this, cfg, run_dir)
         else:
             train_this(cfg, run_dir)
         if not is_job:
@@ -126,7 +130,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
         raise
 
 
-def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
+def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
     """Seed everything; refuse a folder that holds a run already where it is not this one that goes on.
 
     Raises:
@@ -143,7 +147,7 @@ def begin(cfg: DictConfig, run_dir: Path, command: str) -> None:
         )
 
 
-def carry_out(
+def run_training(
     cfg: DictConfig,
     model: RunModule,
     data: pl.LightningDataModule,
@@ -163,7 +167,7 @@ def carry_out(
     run_dir = Path(cfg.run_dir)
     with folder_errors(run_dir):
         trainer = make_trainer(cfg, model, plain)
-        with held_by_one(run_dir, trainer.is_global_zero), rank_environment(run_dir):
+        with run_lock(run_dir, trainer.is_global_zero), rank_environment(run_dir):
             write_config(cfg, run_dir)
             say(f"{what}; run folder {run_dir}; precision {cfg.precision}")
             fit(trainer, model, data, checkpoint)
@@ -176,10 +180,10 @@ def carry_out(
 def was_stopped(trainer: pl.Trainer) -> bool:
     """Whether somebody asked for the end of the run when its last batch was done."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return any(isinstance(callback, Checkpoints) and callback.stop_asked for callback in callbacks)
+    return any(isinstance(callback, CheckpointCallback) and callback.stop_asked for callback in callbacks)
 
 
-def choose_arithmetic(cfg: DictConfig, generator: Build) -> None:
+def choose_precision_and_threads(cfg: DictConfig, generator: Build) -> None:
     """Settle `auto` in `threads` and `precision`; the configuration keeps the choice, for resuming."""
     accelerator = str(cfg.trainer.accelerator)
     if accelerator == "gpu":  # Lightning's name for whichever there is
@@ -201,7 +205,7 @@ def make_trainer(cfg: DictConfig, model: RunModule, plain: dict[str, Any]) -> pl
         callbacks=[build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()],
         logger=build("logger", cfg.logger)(config=plain) if cfg.get("logger") else False,
         default_root_dir=cfg.run_dir,
-        plugins=[WholeFiles()],
+        plugins=[AtomicCheckpointIO()],
     )
 
 
@@ -237,7 +241,7 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def held_by_one(run_dir: Path, is_writer: bool) -> Iterator[None]:
+def run_lock(run_dir: Path, is_writer: bool) -> Iterator[None]:
     """Keep every other process from training in `run_dir` within the block; a killed one holds nothing.
 
     Args:

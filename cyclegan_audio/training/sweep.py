@@ -37,7 +37,7 @@ LOOK_AGAIN_S = 1.0  # while all GPUs are taken
 Train = Callable[[DictConfig, Path], dict[str, float]]
 
 
-def job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> float | None:
+def run_job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> float | None:
     """Train as a job of a sweep, on a GPU of its own, with a record and, by `cfg.report`, a report.
 
     Returns:
@@ -68,7 +68,7 @@ def is_unfinished_job(folder: Path) -> bool:
     return (folder / RECORD).is_file() and read_record(folder)["state"] != DONE
 
 
-def again(train: Train, cfg: DictConfig, folder: Path) -> None:
+def rerun_job(train: Train, cfg: DictConfig, folder: Path) -> None:
     """Carry out one job of a sweep again, alone, and renew its record; errors come out.
 
     Raises:
@@ -87,7 +87,7 @@ def again(train: Train, cfg: DictConfig, folder: Path) -> None:
 
 def _carry_out(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> dict[str, float]:
     gpus = torch.cuda.device_count() if cfg.trainer.devices == 1 else 0
-    with recorded(folder, overrides) as record, own_gpu(folder.parent, gpus) as gpu:
+    with recorded(folder, overrides) as record, claim_gpu(folder.parent, gpus) as gpu:
         if gpu is not None:
             cfg.trainer.devices = [gpu]
         if "group" in (cfg.logger or ()) and cfg.logger.group is None:
@@ -116,7 +116,7 @@ def recorded(folder: Path, overrides: Sequence[str]) -> Iterator[dict[str, Any]]
 
 
 @contextmanager
-def own_gpu(folder: Path, n_gpus: int) -> Iterator[int | None]:
+def claim_gpu(folder: Path, n_gpus: int) -> Iterator[int | None]:
     """A GPU that no other job of the sweep in `folder` has, waiting for one; None where there are not two."""
     if n_gpus < 2:
         yield None
@@ -132,7 +132,7 @@ def own_gpu(folder: Path, n_gpus: int) -> Iterator[int | None]:
             return
 
 
-def again_command(folder: Path, overrides: Sequence[str]) -> str:
+def rerun_command(folder: Path, overrides: Sequence[str]) -> str:
     """What runs a job alone again in its folder, for a shell; it goes on where there is a checkpoint."""
     if (folder / CHECKPOINTS / LAST).is_file():
         return resume_command(folder)
@@ -168,7 +168,7 @@ class SweepSummary(Callback):
         """Read the records in the sweep's folder, whatever launched the jobs."""
         folder = Path(config.hydra.sweep.dir).absolute()
         jobs = jobs_of(folder)
-        broken = [line for job in jobs if (line := what_failed(job))]
+        broken = [line for job in jobs if (line := failure_reason(job))]
         print(f"{len(jobs) - len(broken)} of {len(jobs)} jobs done; they lie in {folder}")
         for line in broken:
             print(line)
@@ -202,7 +202,7 @@ def _number(job: Path) -> tuple[float, str]:
     return (float(number) if number.isdigit() else math.inf, job.name)
 
 
-def what_failed(job: Path) -> str:
+def failure_reason(job: Path) -> str:
     """Why a job is not done, and the command that runs it alone again; empty where it is done.
 
     Raises:
@@ -212,7 +212,7 @@ def what_failed(job: Path) -> str:
     if record["state"] == DONE:
         return ""
     why = record.get("error", "killed while it ran, or still running")
-    return f"failed: {job.name} ({why}); again: {again_command(job, record['overrides'])}"
+    return f"failed: {job.name} ({why}); again: {rerun_command(job, record['overrides'])}"
 
 
 def read_record(folder: Path) -> dict[str, Any]:

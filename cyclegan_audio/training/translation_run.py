@@ -7,11 +7,11 @@ from omegaconf import DictConfig
 
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import Spans
+from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.pair_metadata import make_card
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.training.runner import Recipe, choose_arithmetic
+from cyclegan_audio.training.runner import Recipe, choose_precision_and_threads
 from cyclegan_audio.utils.hints import command_line
 
 
@@ -23,7 +23,7 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
 
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
         """Build the model, then the data, whose frames the generators say."""
-        choose_arithmetic(cfg, build("model.generator", cfg.model.generator))
+        choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
         data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
         data.setup("fit")
@@ -34,11 +34,11 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         return [clip for clips in data.clips("train") for clip in clips]
 
     def card(
-        self, model: TranslationModule, data: UnpairedMelDataModule, config: dict[str, Any], spans: Spans
+        self, model: TranslationModule, data: UnpairedMelDataModule, config: dict[str, Any], spans: Intervals
     ) -> dict[str, Any]:
         """Describe the pair."""
         card = make_card(data.genres, data.mel, data.window_frames, config, spans, model.directions)
-        return card | {"match": data.corpus.match.to_dict()}
+        return card | {"match": data.corpus.normalisation.to_dict()}
 
     def title(self, cfg: DictConfig, data: UnpairedMelDataModule) -> str:
         """Name the genres and the corpus."""

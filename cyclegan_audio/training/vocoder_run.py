@@ -6,13 +6,13 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import Spans
+from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.data.audio_datamodule import SegmentDataModule
 from cyclegan_audio.inference.pair_metadata import FORMAT
-from cyclegan_audio.training.runner import Recipe, choose_arithmetic
+from cyclegan_audio.training.runner import Recipe, choose_precision_and_threads
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
 
@@ -20,7 +20,7 @@ from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
 class Probed(nn.Module):
     """The part of the network that learns, for the probe of threads."""
 
-    def __init__(self, mel: MelSettings, config: DictConfig) -> None:
+    def __init__(self, mel: MelSpectrogram, config: DictConfig) -> None:
         super().__init__()
         self.network = build("model.network", config)(mel=mel)
 
@@ -42,7 +42,7 @@ class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
         """Build the data, then the model for their mel."""
         data: SegmentDataModule = build("data", cfg.data)
         data.setup("fit")
-        choose_arithmetic(cfg, lambda: Probed(data.mel, cfg.model.network))
+        choose_precision_and_threads(cfg, lambda: Probed(data.mel, cfg.model.network))
         model: VocoderGAN = build("model", cfg.model, mel=data.mel)
         return model, data
 
@@ -51,10 +51,10 @@ class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
         return data.clips("train")
 
     def card(
-        self, model: VocoderGAN, data: SegmentDataModule, config: dict[str, Any], spans: Spans
+        self, model: VocoderGAN, data: SegmentDataModule, config: dict[str, Any], spans: Intervals
     ) -> dict[str, Any]:
         """Describe the vocoder."""
-        return {"format": FORMAT, "mel": data.mel.to_dict(), "config": config, "training_spans": spans}
+        return {"format": FORMAT, "mel": data.mel.to_dict(), "config": config, "training_intervals": spans}
 
     def title(self, cfg: DictConfig, data: SegmentDataModule) -> str:
         """Name the corpus."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.windows import pad_reflect
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
 from cyclegan_audio.translation.mid_side import polarity
 from cyclegan_audio.translation.stages import MelStream, to_whole_frames
@@ -22,7 +22,7 @@ MAX_WINDOWS = 12  # that stand for a long piece in the statistics of instance no
 
 
 @dataclass(frozen=True)
-class Survey:
+class PieceStatistics:
     """A piece before its translation.
 
     Attributes:
@@ -46,7 +46,7 @@ class Survey:
     statistics: Statistics | None = field(default=None, repr=False)
 
 
-class ChannelSurvey:
+class ChannelAnalysis:
     """Length, loudness and polarity of a piece, from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
@@ -62,7 +62,7 @@ class ChannelSurvey:
         self._covariance = found if self._covariance is None else self._covariance + found
         self._is_silent = self._is_silent and not block.any()
 
-    def finish(self) -> Survey:
+    def finish(self) -> PieceStatistics:
         """What was found.
 
         Raises:
@@ -71,10 +71,10 @@ class ChannelSurvey:
         if self._covariance is None:
             raise UserError("the audio holds no samples; give a piece of music")
         signs = polarity(self._covariance)
-        return Survey(self._n_samples, self._meter.level_lufs(), self._is_silent, signs)
+        return PieceStatistics(self._n_samples, self._meter.lufs_or_ungated(), self._is_silent, signs)
 
 
-class MidSurvey:
+class MidAnalysis:
     """Levels of the mel of a piece's mid, its loudness, and windows that stand for it.
 
     Attributes:
@@ -82,7 +82,12 @@ class MidSurvey:
     """
 
     def __init__(
-        self, sample_rate: int, mel: MelSettings, match: Match, window: int, device: torch.device
+        self,
+        sample_rate: int,
+        mel: MelSpectrogram,
+        match: CorpusNormalisation,
+        window: int,
+        device: torch.device,
     ) -> None:
         self.mel, self.match, self.device = mel, match, device
         self.windows = Windows(window, mel.floor_db)
@@ -97,7 +102,7 @@ class MidSurvey:
         self._taken += len(resampled)
         self._look_at(self._mels.push(resampled.to(self.device)))
 
-    def finish(self, survey: Survey) -> Survey:
+    def finish(self, survey: PieceStatistics) -> PieceStatistics:
         """The survey with what was found."""
         left = self._resampler.finish()
         left = torch.zeros(0) if left is None else left
@@ -107,7 +112,7 @@ class MidSurvey:
         range_db = (self.mel.min_db, self.mel.max_db)
         if self.mel.scaling == "clip" and self.windows.low_db < math.inf:
             range_db = self.mel.range_db(torch.tensor([self.windows.low_db, self.windows.high_db]))
-        lufs = self._meter.lufs()
+        lufs = self._meter.integrated_lufs()
         return replace(
             survey,
             range_db=range_db,
@@ -120,7 +125,7 @@ class MidSurvey:
             self.windows.push(self.match.apply(mel_db, self.mel))
 
 
-def finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]:
+def check_finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]:
     """The blocks as they are.
 
     Raises:

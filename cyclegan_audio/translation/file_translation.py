@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.file_tags import keep_tags, strings_for
-from cyclegan_audio.audio.io import Writer, check_form, check_writable, is_lossy, open_writer, stream
+from cyclegan_audio.audio.file_tags import copy_tags, strings_for
+from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
 
@@ -80,10 +80,10 @@ def translate_file(
     rate, channels = _form(source)
 
     def blocks() -> Iterator[Tensor]:
-        return (block.samples for block in stream(source))
+        return (block.samples for block in stream_blocks(source))
 
     check_writable(target)
-    check_form(target, rate, channels)
+    check_format(target, rate, channels)
     with _folder_of(target) as folder, closing(Spool(folder)) as spool:
         levelled = translate(blocks, rate, to, spool, on_progress, amount=amount)
         strings = strings_for(source, target)
@@ -92,7 +92,7 @@ def translate_file(
             n_samples = _write(writer, levelled(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
             if is_lossy(target):
                 _mend_peaks(writer, levelled, form)
-            keep_tags(source, writer.path)
+            copy_tags(source, writer.path)
     return n_samples / rate
 
 
@@ -123,7 +123,7 @@ def _mend_peaks(writer: Writer, levelled: Levelled, form: tuple[int, int, int, d
     """Write a lossy file again where what it gives back goes beyond full scale: players would clip it."""
     max_peak = LOSSY_MAX_PEAK
     for _ in range(LOSSY_ROUNDS):
-        peak = max(peak_of(block.samples) for block in stream(writer.path))
+        peak = max(peak_of(block.samples) for block in stream_blocks(writer.path))
         if peak <= 1:
             return
         max_peak *= LOSSY_SPARE / peak
@@ -133,6 +133,6 @@ def _mend_peaks(writer: Writer, levelled: Levelled, form: tuple[int, int, int, d
 
 def _form(source: Path) -> tuple[int, int]:
     """Sample rate and channels of a file."""
-    for block in stream(source):
+    for block in stream_blocks(source):
         return block.rate, len(block.samples)
     raise UserError(f"{source} holds no samples; give another file")

@@ -29,7 +29,7 @@ class Store(Protocol):
     def __iter__(self) -> Iterator[Tensor]: ...
 
 
-class Unlevelled:
+class LoudnessMatcher:
     """Blocks (C, n) of a result in a store, until its loudness is known.
 
     Attributes:
@@ -49,12 +49,12 @@ class Unlevelled:
         if block.numel():
             self._peak = max(self._peak, peak_of(block))
 
-    def at(self, lufs: float, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
+    def normalised_to(self, lufs: float, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
         """The result at this loudness, peaks limited; what that takes from the loudness is made up for."""
-        gain = loudness_gain(lufs, self._meter.level_lufs())
+        gain = loudness_gain(lufs, self._meter.lufs_or_ungated())
         if self._peak * gain > max_peak * FREE_EXCESS:
             gain = made_up(self.store, gain, lufs, self.sample_rate, max_peak)
-        return limited(self.store, gain, max_peak)
+        return limit_peaks(self.store, gain, max_peak)
 
 
 def peak_of(waveform: Tensor) -> float:
@@ -81,9 +81,9 @@ def made_up(
     before_lufs, share = -math.inf, 1.0
     for _ in range(MAKE_UP_ROUNDS):
         meter = LoudnessMeter(sample_rate)
-        for block in limited(blocks, gain * 10 ** (raise_db / 20), max_peak):
+        for block in limit_peaks(blocks, gain * 10 ** (raise_db / 20), max_peak):
             meter.push(block)
-        found_lufs = meter.level_lufs()
+        found_lufs = meter.lufs_or_ungated()
         if step_db and (share := (found_lufs - before_lufs) / step_db) < LEAST_SHARE:
             raise_db -= step_db
             break
@@ -95,7 +95,7 @@ def made_up(
     return gain * 10 ** (raise_db / 20)
 
 
-def limited(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
+def limit_peaks(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
     """Blocks (C, n) times `gain`, lowered around peaks that are too high, all channels alike."""
     buffer, done = RollingBuffer(), 0
     for block in blocks:

@@ -66,7 +66,7 @@ def polarity(covariance: Tensor) -> Tensor:
     return torch.where(correlation < OPPOSED, -1.0, 1.0).float()[:, None]
 
 
-def near_sound(channels: Tensor, reach: int) -> Tensor:
+def activity_mask(channels: Tensor, reach: int) -> Tensor:
     """(1, T) weights: 1 near sound, 0 further than `reach` samples from any, a ramp between."""
     sound = F.pad(channels, (0, -channels.shape[-1] % BLOCK)).unflatten(1, (-1, BLOCK))
     blocks = (sound.amax((0, 2)) > 0) | (sound.amin((0, 2)) < 0)

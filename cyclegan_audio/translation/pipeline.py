@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from cyclegan_audio.translation.mid_side import near_sound
+from cyclegan_audio.translation.mid_side import activity_mask
 from cyclegan_audio.translation.stages import MelStream, SoundStream, to_whole_frames
-from cyclegan_audio.translation.windowed_generator import GeneratorChange
+from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.vocoders import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.mask import mask_gain
 
@@ -13,7 +13,7 @@ MAX_CUT_DB = 60.0
 MAX_SIDE_BOOST_DB = 12.0
 
 
-class Passage:
+class Pipeline:
     """Translates mid and sides (C, T) at the mel's rate, part by part.
 
     Args:
@@ -26,7 +26,7 @@ class Passage:
 
     def __init__(
         self,
-        change: GeneratorChange,
+        change: WindowedGenerator,
         vocoder: Vocoder,
         chunk_frames: int,
         device: torch.device,
@@ -68,4 +68,4 @@ class Passage:
             gain = mask_gain(source_db, target_db, self.mel, MAX_CUT_DB, MAX_SIDE_BOOST_DB)
             sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, smooth=True)
             made = torch.cat([made, sides])
-        return made * near_sound(piece, self.mel.n_fft)
+        return made * activity_mask(piece, self.mel.n_fft)

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.windows import fade_in, n_windows, pad_reflect
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 
 MARGIN_FRAMES = 8  # beyond the reach of one STFT window
 FADE_FRAMES = 8
@@ -37,7 +37,7 @@ def in_groups(blocks: Iterable[Tensor], n_samples: int) -> Iterator[Tensor]:
 class MelStream:
     """The mel in dB of a waveform of whole frames, as `mel.mel_db` gives it for the whole."""
 
-    def __init__(self, mel: MelSettings) -> None:
+    def __init__(self, mel: MelSpectrogram) -> None:
         self.mel = mel
         self._samples = RollingBuffer()
         self._done = 0  # frames
@@ -57,7 +57,7 @@ class MelStream:
         return found
 
 
-def to_whole_frames(last: Tensor, before: int, mel: MelSettings) -> Tensor:
+def to_whole_frames(last: Tensor, before: int, mel: MelSpectrogram) -> Tensor:
     """The last samples (..., n) of a piece, zeros after them up to whole frames and at least one STFT window.
 
     Args:
@@ -128,7 +128,7 @@ class WindowStream:
         """What the function makes of windows, of which the last may be shorter."""
         if self.workers > 1:
             calls = (partial(self.function, window[None]) for window in windows)
-            return [made[0] for made in in_threads(calls, self.workers)]
+            return [made[0] for made in parallel_map(calls, self.workers)]
         if windows[0].shape == windows[-1].shape:
             return list(self.function(torch.stack(windows)))
         return [*(self._made(windows[:-1])), *self.function(windows[-1][None])]
@@ -162,7 +162,7 @@ class SoundStream:
     """
 
     def __init__(
-        self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSettings, chunk: int, workers: int = 1
+        self, make: Callable[[Tensor, Tensor], Tensor], mel: MelSpectrogram, chunk: int, workers: int = 1
     ) -> None:
         self.make, self.mel, self.chunk, self.workers = make, mel, chunk, workers
         self._samples, self._frames = RollingBuffer(), RollingBuffer()
@@ -180,7 +180,7 @@ class SoundStream:
             self._next += self.chunk - 2 * MARGIN_FRAMES - FADE_FRAMES
         if last:
             pieces.append(self._piece(total))
-        made = in_threads((partial(self.make, *piece) for piece in pieces), self.workers)
+        made = parallel_map((partial(self.make, *piece) for piece in pieces), self.workers)
         done = [self._joined(sound, last and sound is made[-1]) for sound in made]
         self._samples.forget(self._next * self.mel.hop_length)
         self._frames.forget(self._next)

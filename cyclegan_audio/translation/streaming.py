@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
-from cyclegan_audio.translation.analysis_pass import Survey
-from cyclegan_audio.translation.loudness_matching import limited, loudness_gain
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.loudness_matching import limit_peaks, loudness_gain
 from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
@@ -28,7 +28,7 @@ def latency_s(translator: Translator, rate: int) -> float:
     mel = translator.mel
     frames = translator.window + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
     ways = (rate, mel.sample_rate), (mel.sample_rate, rate)
-    resampling_s = sum(Resampler(*way, LIVE_RESAMPLED_S).late_s for way in ways)
+    resampling_s = sum(Resampler(*way, LIVE_RESAMPLED_S).latency_s for way in ways)
     return frames * mel.frame_s + 2 * READ_SAMPLES / rate + resampling_s
 
 
@@ -41,7 +41,7 @@ def translate_live(
     scaled by clip are those heard so far, and the level follows the loudness of all that was heard.
     """
     heard, made = LoudnessMeter(rate), LoudnessMeter(rate)
-    survey = Survey(0, 0.0, False, torch.ones(channels, 1))
+    survey = PieceStatistics(0, 0.0, False, torch.ones(channels, 1))
 
     def listening() -> Iterator[Tensor]:
         for block in blocks:
@@ -61,11 +61,11 @@ def translate_live(
         )
         for block in stream:
             made.push(block)
-            after = loudness_gain(heard.level_lufs(), made.level_lufs())
+            after = loudness_gain(heard.lufs_or_ungated(), made.lufs_or_ungated())
             yield block * torch.linspace(before, after, block.shape[1])
             before = after
 
-    return limited(levelled())
+    return limit_peaks(levelled())
 
 
 def read_pcm(source: BinaryIO, channels: int) -> Iterator[Tensor]:

@@ -14,20 +14,26 @@ from torch import Tensor
 
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
-from cyclegan_audio.corpus.normalisation import Match
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.clips import precision
-from cyclegan_audio.inference.cycle_spinning import spun
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
-from cyclegan_audio.translation.analysis_pass import Blocks, ChannelSurvey, MidSurvey, Survey, finite
+from cyclegan_audio.translation.analysis_pass import (
+    Blocks,
+    ChannelAnalysis,
+    MidAnalysis,
+    PieceStatistics,
+    check_finite,
+)
 from cyclegan_audio.translation.file_translation import Levelled, Progress, translate_file
-from cyclegan_audio.translation.loudness_matching import MAX_PEAK, Store, Unlevelled
+from cyclegan_audio.translation.loudness_matching import MAX_PEAK, LoudnessMatcher, Store
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
-from cyclegan_audio.translation.pipeline import Passage
+from cyclegan_audio.translation.pipeline import Pipeline
 from cyclegan_audio.translation.stages import in_groups
-from cyclegan_audio.translation.windowed_generator import GeneratorChange
-from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, one_core
+from cyclegan_audio.translation.windowed_generator import WindowedGenerator
+from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
 from cyclegan_audio.utils.errors import UserError, require_number
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
@@ -62,11 +68,11 @@ class Translator:
     """
 
     def __init__(
-        self, pair: TranslationPair, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
+        self, pair: TranslationModel, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
     ) -> None:
         self.pair = pair
         self.mel = pair.mel
-        self.match = Match.from_dict(pair.match)
+        self.normalisation = CorpusNormalisation.from_dict(pair.normalisation)
         self.device = torch.device(device)
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         self.vocoder.check(self.mel)
@@ -92,7 +98,7 @@ class Translator:
         """
         chosen = choose_device(device)
         made = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
-        return cls(spun(load_pair(run, chosen, checkpoint), shifts), made, chosen)
+        return cls(with_cycle_spinning(load_model(run, chosen, checkpoint), shifts), made, chosen)
 
     def __repr__(self) -> str:
         """Genres, directions, mel, vocoder and device, in one line."""
@@ -236,26 +242,26 @@ class Translator:
         require_number("amount", amount, 0, 1)
         self.pair.generator(to)
         workers = n_workers(self.device)
-        with one_core():
-            survey = self.survey(blocks, sample_rate, to, workers)
+        with single_threaded():
+            survey = self.analyse(blocks, sample_rate, to, workers)
             if not survey.is_silent:
-                result = Unlevelled(store, sample_rate)
+                result = LoudnessMatcher(store, sample_rate)
                 for made in self.stream(blocks(), sample_rate, to, survey, amount=amount, workers=workers):
                     result.append(made)
                     if on_progress:
                         on_progress(result.n_samples / survey.n_samples)
-                return partial(result.at, survey.lufs)
+                return partial(result.normalised_to, survey.lufs)
         return lambda max_peak: iter(blocks())
 
     @torch.no_grad()
-    def survey(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> Survey:
+    def analyse(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> PieceStatistics:
         """What must be known of a whole piece: one pass, or two where a channel is turned round.
 
         Raises:
             UserError: samples that are not finite, or none at all.
         """
-        channels, mid = ChannelSurvey(sample_rate), self._mid_survey(sample_rate)
-        for block in finite(blocks(), sample_rate):
+        channels, mid = ChannelAnalysis(sample_rate), self._mid_survey(sample_rate)
+        for block in check_finite(blocks(), sample_rate):
             channels.push(block)
             mid.push(block.mean(0))
         survey = channels.finish()
@@ -268,13 +274,13 @@ class Translator:
         survey = mid.finish(survey)
         if survey.is_short or not mid.windows.found:
             return survey
-        change = self.change(to, survey)
+        change = self.windowed_generator(to, survey)
         inputs = [change.scaled(window[None, None]) for window in mid.windows.found]
         with precision(change.generator, self.bf16):
             return replace(survey, statistics=collect_statistics(change.generator, inputs, workers) or None)
 
-    def _mid_survey(self, sample_rate: int) -> MidSurvey:
-        return MidSurvey(sample_rate, self.mel, self.match, self.window, self.device)
+    def _mid_survey(self, sample_rate: int) -> MidAnalysis:
+        return MidAnalysis(sample_rate, self.mel, self.normalisation, self.window, self.device)
 
     @torch.no_grad()
     def stream(
@@ -282,7 +288,7 @@ class Translator:
         blocks: Iterable[Tensor],
         sample_rate: int,
         to: str,
-        survey: Survey,
+        survey: PieceStatistics,
         *,
         amount: float = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
@@ -293,15 +299,15 @@ class Translator:
 
         The sound of `chunk_frames` is made, and `resampled_s` seconds are resampled, at once.
         """
-        change = self.change(to, survey, amount)
-        passage = Passage(change, self.vocoder, chunk_frames, self.device, workers)
+        change = self.windowed_generator(to, survey, amount)
+        passage = Pipeline(change, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
             window_s = change.length * self.mel.frame_s
             blocks = in_groups(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
         there = Resampler(sample_rate, self.mel.sample_rate, resampled_s)
         back = Resampler(self.mel.sample_rate, sample_rate, resampled_s)
         taken = given = 0
-        for block in finite(blocks, sample_rate):
+        for block in check_finite(blocks, sample_rate):
             taken += block.shape[1]
             made = back.push(passage.push(there.push(mid_and_sides(block * survey.signs))))
             given += made.shape[1]
@@ -327,20 +333,20 @@ class Translator:
         self.pair.generator(to)
         if not sounding.any():
             return mel_db.clone()
-        survey = Survey(
+        survey = PieceStatistics(
             0,
             0.0,
             False,
             torch.ones(1, 1),
-            self.mel.range_db(self.match.apply(mel_db[:, sounding], self.mel)),
+            self.mel.range_db(self.normalisation.apply(mel_db[:, sounding], self.mel)),
         )
-        change = self.change(to, survey)
+        change = self.windowed_generator(to, survey)
         return change.apply(mel_db, change.stream().push(mel_db.to(self.device), last=True).to(mel_db))
 
-    def change(self, to: str, survey: Survey, amount: float = 1.0) -> GeneratorChange:
+    def windowed_generator(self, to: str, survey: PieceStatistics, amount: float = 1.0) -> WindowedGenerator:
         """What the generator toward `to` changes in the mel of a piece."""
-        return GeneratorChange(
-            self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16, self.match
+        return WindowedGenerator(
+            self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16, self.normalisation
         )
 
     @property

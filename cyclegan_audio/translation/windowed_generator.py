@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.windows import pad_reflect
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.clips import run_generator
 from cyclegan_audio.models.networks.norm import with_statistics
-from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS, Survey
+from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS, PieceStatistics
 from cyclegan_audio.translation.stages import WindowStream
 from cyclegan_audio.utils.errors import UserError
 
@@ -19,7 +19,7 @@ SHARED_LENGTH = 4
 GPU_WINDOWS = 16  # of training's length at once; on a CPU one, which stays in its cache
 
 
-class GeneratorChange:
+class WindowedGenerator:
     """The change in dB that a generator makes of the windows of a mel.
 
     Args:
@@ -35,12 +35,12 @@ class GeneratorChange:
     def __init__(
         self,
         generator: nn.Module,
-        mel: MelSettings,
+        mel: MelSpectrogram,
         window: int,
-        survey: Survey,
+        survey: PieceStatistics,
         amount: float,
         bf16: bool,
-        match: Match,
+        match: CorpusNormalisation,
     ) -> None:
         self.match, self._gain_db = match, match.gain_db(survey.mid_lufs)
         self._above = match.above(mel)

@@ -59,7 +59,7 @@ def n_workers(device: torch.device) -> int:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """No threads within operations.
 
     Those that torch starts there wait for each other by spinning: on a busy machine two take several times as
@@ -73,7 +73,7 @@ def one_core() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_threads(calls: Iterable[Callable[[], T]], workers: int | None = None) -> list[T]:
+def parallel_map(calls: Iterable[Callable[[], T]], workers: int | None = None) -> list[T]:
     """Results, in order, of calls that do not wait for each other: `workers`, or torch's threads, at once.
 
     Each has one core to itself, so that their number changes no result, and keeps the caller's modes of
@@ -89,7 +89,7 @@ def in_threads(calls: Iterable[Callable[[], T]], workers: int | None = None) -> 
         with modes[0], modes[1], torch.autocast("cpu", dtype, enabled=half):
             return call()
 
-    with one_core():  # here too, as torch takes what one thread said for all new ones
+    with single_threaded():  # here too, as torch takes what one thread said for all new ones
         if min(workers, len(made)) < 2:
             return [call() for call in made]
         return list(_pool(workers).map(run, made))

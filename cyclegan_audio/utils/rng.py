@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Draws(nn.Module):
+class SeededRNG(nn.Module):
     """A random generator on the CPU: the same numbers on every device.
 
     Args:

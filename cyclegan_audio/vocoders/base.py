@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.audio.mel_cpu import BandGroups, band_groups, group_product
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.mel_cpu import BlockFilterBank, block_filter_bank, block_matmul
 
 TINY_POWER = 1e-24  # below it a bin has no phase
 
@@ -26,7 +26,7 @@ class VocoderInput:
     """
 
     target_db: Tensor
-    mel: MelSettings
+    mel: MelSpectrogram
     n_samples: int
     source: Tensor | None = None
     source_db: Tensor | None = None
@@ -44,7 +44,7 @@ class Vocoder(Protocol):
     `checkpoint`, the user can name weights by NAME=CHECKPOINT.
     """
 
-    def check(self, mel: MelSettings) -> None:
+    def check(self, mel: MelSpectrogram) -> None:
         """Load what the vocoder needs, before any work; by default nothing.
 
         Args:
@@ -66,11 +66,11 @@ class Vocoder(Protocol):
         ...
 
 
-Matrix = Tensor | BandGroups  # on a CPU without most of its zeros: a bin meets two filters at most
+Matrix = Tensor | BlockFilterBank  # on a CPU without most of its zeros: a bin meets two filters at most
 
 
 @lru_cache(maxsize=8)
-def _spreading(mel: MelSettings, device: torch.device) -> tuple[Matrix, Tensor]:
+def _spreading(mel: MelSpectrogram, device: torch.device) -> tuple[Matrix, Tensor]:
     """The transposed filter bank with rows that sum to 1, and the places of bins that no filter reaches."""
     weights = mel.filter_bank(device).T
     total = weights.sum(1, keepdim=True)
@@ -81,12 +81,12 @@ def _spreading(mel: MelSettings, device: torch.device) -> tuple[Matrix, Tensor]:
 
 
 @lru_cache(maxsize=8)
-def _gathering(mel: MelSettings, device: torch.device) -> Matrix:
+def _gathering(mel: MelSpectrogram, device: torch.device) -> Matrix:
     return _matrix(mel.filter_bank(device))
 
 
 def _matrix(values: Tensor) -> Matrix:
-    return band_groups(values) if values.device.type == "cpu" else values
+    return block_filter_bank(values) if values.device.type == "cpu" else values
 
 
 def _product(matrix: Matrix, values: Tensor) -> Tensor:
@@ -100,16 +100,16 @@ def _product(matrix: Matrix, values: Tensor) -> Tensor:
     else:
         out = values.new_empty(batch, n_rows, n_frames)
     for item, made in zip(values, out, strict=True):
-        group_product(matrix, item, made)
+        block_matmul(matrix, item, made)
     return out
 
 
-def gather(magnitude: Tensor, mel: MelSettings) -> Tensor:
+def bins_to_mel(magnitude: Tensor, mel: MelSpectrogram) -> Tensor:
     """Magnitudes by bin (B, n_fft // 2 + 1, F) to the mel by band (B, n_mels, F), linear."""
     return _product(_gathering(mel, magnitude.device), magnitude)
 
 
-def spread(values: Tensor, mel: MelSettings) -> Tensor:
+def mel_to_bins(values: Tensor, mel: MelSpectrogram) -> Tensor:
     """Values by band (B, n_mels, F) to values by bin (B, n_fft // 2 + 1, F).
 
     A bin's value is the mean of the bands that gather it; bins that no filter reaches follow the nearest.
@@ -117,26 +117,26 @@ def spread(values: Tensor, mel: MelSettings) -> Tensor:
     return _product(_spreading(mel, values.device)[0], values)
 
 
-def mel_correction(target: Tensor, magnitude: Tensor, mel: MelSettings) -> Tensor:
+def mel_correction(target: Tensor, magnitude: Tensor, mel: MelSpectrogram) -> Tensor:
     """Factors by bin that bring the mel of `magnitude` (B, K, F) near `target` (B, n_mels, F), both linear.
 
     The multiplicative update W^T(m / W x) / W^T 1 that lessens the Kullback-Leibler divergence (Lee and Seung
     2001, eq. 5). Bins that no filter reaches keep their value, as the mel could not check them; so does what
     lies below the floor where the target is at the floor.
     """
-    present = gather(magnitude, mel).clamp_min_(mel.floor)
-    factors = spread(present.reciprocal_().mul_(target).clamp_(1e-3, 1e3), mel)
+    present = bins_to_mel(magnitude, mel).clamp_min_(mel.floor)
+    factors = mel_to_bins(present.reciprocal_().mul_(target).clamp_(1e-3, 1e3), mel)
     return factors.index_fill_(1, _spreading(mel, target.device)[1], 1.0)
 
 
-def mel_to_magnitude(target: Tensor, mel: MelSettings, iterations: int) -> Tensor:
+def mel_to_magnitude(target: Tensor, mel: MelSpectrogram, iterations: int) -> Tensor:
     """A non-negative |STFT| (B, n_fft // 2 + 1, F) whose mel is `target` (B, n_mels, F), linear magnitude.
 
     Updates by `mel_correction` from a smooth start, so what the mel leaves open stays smooth; bins that no
     filter reaches are 0.
     """
     bank = mel.filter_bank(target.device)
-    magnitude = spread((target / bank.sum(1)[:, None]).contiguous(), mel)
+    magnitude = mel_to_bins((target / bank.sum(1)[:, None]).contiguous(), mel)
     magnitude.index_fill_(1, _spreading(mel, target.device)[1], 0.0)
     for _ in range(iterations):
         magnitude.mul_(mel_correction(target, magnitude, mel))
@@ -148,7 +148,7 @@ def by_frame(values: Tensor) -> Tensor:
     return values.transpose(1, 2).contiguous().transpose(1, 2)
 
 
-def size_of(spectrum: Tensor) -> Tensor:
+def fast_abs(spectrum: Tensor) -> Tensor:
     """|spectrum|, in a fraction of the time of `abs` on a CPU, which guards against overflow."""
     return _power(spectrum).sqrt_()
 
@@ -170,7 +170,7 @@ def resize_(spectrum: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def mel_consistent(
-    spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int, rounds: int, momentum: float
+    spectrum: Tensor, target: Tensor, mel: MelSpectrogram, n_samples: int, rounds: int, momentum: float
 ) -> Tensor:
     """The waveform (B, n_samples) that rounds of mel consistency make of `spectrum`; its phase moves too.
 
@@ -189,11 +189,11 @@ def mel_consistent(
     unseen = _spreading(mel, spectrum.device)[1]
     kept = spectrum[:, unseen]
     for _ in range(rounds):
-        corrected = scale_(spectrum, mel_correction(target, size_of(spectrum), mel))
+        corrected = scale_(spectrum, mel_correction(target, fast_abs(spectrum), mel))
         consistent = mel.stft(mel.istft(corrected, n_samples, smooth=True))
         consistent.index_copy_(1, unseen, kept)
         before, now = torch.view_as_real(previous), torch.view_as_real(consistent)
         spectrum = torch.view_as_complex(torch.lerp(before, now, 1 + momentum))
         previous = consistent
-    corrected = scale_(spectrum, mel_correction(target, size_of(spectrum), mel))
+    corrected = scale_(spectrum, mel_correction(target, fast_abs(spectrum), mel))
     return mel.istft(corrected, n_samples, smooth=True)

@@ -5,8 +5,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, mel_to_magnitude, resize_, size_of
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, fast_abs, mel_to_magnitude, resize_
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def random_phase(like: Tensor, seed: int) -> Tensor:
 
 
 def griffin_lim(
-    start: Tensor, mel: MelSettings, n_samples: int, iterations: int, momentum: float = 0.99
+    start: Tensor, mel: MelSpectrogram, n_samples: int, iterations: int, momentum: float = 0.99
 ) -> Tensor:
     """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013, algorithm 2): keep |start|, mend its phase.
 
@@ -53,7 +53,7 @@ def griffin_lim(
         iterations: rounds.
         momentum: alpha; 0 gives the algorithm of Griffin and Lim (1984).
     """
-    magnitude, estimate = size_of(start), start
+    magnitude, estimate = fast_abs(start), start
     previous: Tensor | None = None
     for _ in range(iterations):
         consistent = mel.stft(mel.istft(estimate, n_samples))

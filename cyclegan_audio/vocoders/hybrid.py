@@ -6,14 +6,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.vocoders.base import (
     Vocoder,
     VocoderInput,
-    gather,
+    bins_to_mel,
+    fast_abs,
     mel_consistent,
     mel_to_magnitude,
-    size_of,
 )
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
 from cyclegan_audio.vocoders.mask import masked_source
@@ -59,19 +59,19 @@ class Hybrid(Vocoder):
         spectrum = self._fill(spectrum, target, mel, n_samples)
         return mel_consistent(spectrum, target, mel, n_samples, self.rounds, self.momentum)
 
-    def _fill(self, spectrum: Tensor, target: Tensor, mel: MelSettings, n_samples: int) -> Tensor:
+    def _fill(self, spectrum: Tensor, target: Tensor, mel: MelSpectrogram, n_samples: int) -> Tensor:
         """The spectrum (B, K, F) with what it lacks of `target` (B, n_mels, F), linear, added."""
-        lack = target - gather(size_of(spectrum), mel)
+        lack = target - bins_to_mel(fast_abs(spectrum), mel)
         lack = lack.where((lack > self.min_lack * target) & (target > 2 * mel.floor), 0.0)
         if not lack.any():
             return spectrum
         magnitude = mel_to_magnitude(lack, mel, self.magnitude_iterations)
-        turns = self._turns(mel, magnitude.shape[2], magnitude.device)
+        turns = self._initial_phase(mel, magnitude.shape[2], magnitude.device)
         start = turns * magnitude
         return griffin_lim(start, mel, n_samples, self.fill_iterations).add_(spectrum)
 
     @lru_cache(maxsize=2)  # noqa: B019, as a vocoder is a few numbers
-    def _turns(self, mel: MelSettings, n_frames: int, device: torch.device) -> Tensor:
+    def _initial_phase(self, mel: MelSpectrogram, n_frames: int, device: torch.device) -> Tensor:
         """Phases to start from as complex numbers of size 1, (1, K, n_frames)."""
         size = torch.ones(1, n_frames, mel.n_fft // 2 + 1, device=device).transpose(1, 2)
         bins_hz = torch.linspace(0, mel.sample_rate / 2, size.shape[1], device=device)
@@ -80,7 +80,7 @@ class Hybrid(Vocoder):
         return torch.polar(size, phase)
 
 
-def steady_phase(like: Tensor, mel: MelSettings) -> Tensor:
+def steady_phase(like: Tensor, mel: MelSpectrogram) -> Tensor:
     """Each bin as a steady tone at its centre frequency, (K, F) for `like` (B, K, F).
 
     The phase advances by that frequency from frame to frame. Neighbours differ by pi, as under a window whose

@@ -5,16 +5,16 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, spread
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, mel_to_bins
 
 
 def mask_gain(
-    source_db: Tensor, target_db: Tensor, mel: MelSettings, max_cut_db: float, max_boost_db: float
+    source_db: Tensor, target_db: Tensor, mel: MelSpectrogram, max_cut_db: float, max_boost_db: float
 ) -> Tensor:
     """Gain by STFT bin (B, K, F) that brings a source's mel near the target's; exactly 1 where equal."""
     change_db = (target_db - source_db).clamp(-max_cut_db, max_boost_db)
-    return mel.db_to_mel(spread(change_db, mel))
+    return mel.db_to_mel(mel_to_bins(change_db, mel))
 
 
 def masked_source(inputs: VocoderInput, max_cut_db: float, max_boost_db: float) -> Tensor:
@@ -28,7 +28,7 @@ def masked_source(inputs: VocoderInput, max_cut_db: float, max_boost_db: float) 
     mel, source_db = inputs.mel, inputs.source_db
     spectrum = mel.stft(inputs.source)
     if source_db is None:
-        source_db = mel.mel_db_of(mel.magnitude(spectrum))
+        source_db = mel.magnitude_to_mel_db(mel.magnitude(spectrum))
     return spectrum * mask_gain(source_db, inputs.target_db, mel, max_cut_db, max_boost_db)
 
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from cyclegan_audio.inference.checkpoints import SHIPPED, load_pair, ship_pair
+from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, save_pretrained
 
 run, name = sys.argv[1:]
-ship_pair(load_pair(run), SHIPPED / name)
-print(*(f"{path} {path.stat().st_size} bytes" for path in sorted((SHIPPED / name).iterdir())), sep="\n")
+save_pretrained(load_model(run), PRETRAINED / name)
+print(*(f"{path} {path.stat().st_size} bytes" for path in sorted((PRETRAINED / name).iterdir())), sep="\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from cyclegan_audio import Translator
-from cyclegan_audio.audio.io import decode, resample, to_mono, write
+from cyclegan_audio.audio.io import decode, resample, save, to_mono
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid
 from cyclegan_audio.vocoders import VOCODERS
 
@@ -41,7 +41,7 @@ def main() -> None:
         start, out = time.perf_counter(), source
         if name != "source":
             out = Translator.load(options.run, vocoder=name, device="cpu")(source, rate, options.to)
-            write(options.out / f"{name}.wav", out, rate)
+            save(options.out / f"{name}.wav", out, rate)
         speed = f"{source.shape[-1] / rate / (time.perf_counter() - start):.0f}" if name != "source" else ""
         made = mel_db(out)
         level = made.mean() - target.mean()  # the song's level is matched to the source's, the mel's is not

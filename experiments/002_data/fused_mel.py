@@ -6,7 +6,7 @@ FFT is radix 4, in place, with the twiddle constant in the inner loop (natural o
 Cooley and Tukey 1965), and goes depth first so that the last passes stay in the first cache. numba does no
 superword vectorisation: loops vectorise only where all distances between what they read and write are
 constants, so the step is one, and a kernel is compiled for each. Beside it, in turns, by CPU time of one
-thread: `MelSettings.mel_db` and librosa's call. AUDIO is a folder of music.
+thread: `MelSpectrogram.mel_db` and librosa's call. AUDIO is a folder of music.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from numba import njit
 from speed import exact_db, librosa_mel, spread
 
 from cyclegan_audio.audio.io import find_audio
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
 
 N_FFT = 2048
 HALF = N_FFT // 2
@@ -142,7 +142,7 @@ def reversed_digits(number: int, count: int) -> int:
     return sum((number // 4**i % 4) * 4 ** (count - 1 - i) for i in range(count))
 
 
-def tables(mel: MelSettings) -> tuple[np.ndarray, ...]:
+def tables(mel: MelSpectrogram) -> tuple[np.ndarray, ...]:
     """Window (halved for the real FFT), twiddles, pairs of points with their bin, turns, bands, weights."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
     exponents = np.array([reversed_digits(block, 4) for block in range(QUARTER)])
@@ -165,7 +165,7 @@ def tables(mel: MelSettings) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
 
 
-def make_fused(mel: MelSettings) -> Callable[[torch.Tensor], torch.Tensor]:
+def make_fused(mel: MelSpectrogram) -> Callable[[torch.Tensor], torch.Tensor]:
     """Waveform (1, T) to the mel in dB (1, M, F)."""
     kernel = make_kernel(mel.hop_length)
     window, twiddles, pairs, turns, bands, weights = tables(mel)
@@ -185,7 +185,7 @@ def measure(name: str, audio: Path, files: int, rounds: int) -> None:
     """Print time to compile, error, and microseconds a frame with ratios to librosa."""
     mel = build("mel", compose("prepare", [f"mel={name}"]).mel)
     paths = spread(find_audio(audio), files)
-    pieces = [piece for path in paths for piece in PieceStream(path, ClipSettings(4.0), mel)]
+    pieces = [piece for path in paths for piece in ClipStream(path, ClipSettings(4.0), mel)]
     waves = [piece.mono[None] for piece in pieces if piece.mono is not None]
     fused = make_fused(mel)
     start = time.process_time()

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cyclegan_audio.audio.io import decode, find_audio, write
+from cyclegan_audio.audio.io import decode, find_audio, save
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.corpus.normalisation import KINDS, Match
+from cyclegan_audio.corpus.normalisation import KINDS, CorpusNormalisation
 from cyclegan_audio.corpus.screening import NearDuplicates, ScreeningRules
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.band_statistics import band_statistics
@@ -82,7 +82,7 @@ def make_corpus(audio: Path, folder: Path) -> Corpus:
             dulled = music / f"{genre}_{DULL}" / f"{path.stem}.flac"
             if source == LOOPS and not dulled.is_file():
                 waveform, rate = decode(path, sample_rate=DULL_RATE)
-                write(dulled, waveform * 10 ** (DULL_DB / 20), rate)
+                save(dulled, waveform * 10 ** (DULL_DB / 20), rate)
     rules = ScreeningRules(near_duplicates=NearDuplicates(enabled=False))
     settings = CorpusSettings(build("mel", compose("prepare").mel), screening=rules, audio="none")
     genres = {path.name: path for path in sorted(music.iterdir())}
@@ -117,11 +117,13 @@ def ask(
         train.append(drawn)
         names = {Path(clip.source).stem for clip in drawn}
         test.append([clip for clip in of(clips, genre, asked) if Path(clip.source).stem not in names])
-    match = Match.of(dict(zip(GENRES, train, strict=True)), kinds, corpus.mel, str(corpus.folder))
-    x, labels = features_of(corpus.matched(match), train, feature)
+    match = CorpusNormalisation.of(
+        dict(zip(GENRES, train, strict=True)), kinds, corpus.mel, str(corpus.folder)
+    )
+    x, labels = features_of(corpus.normalised(match), train, feature)
     centre, scale = x.mean(0), x.std(0) + 1e-6
     fit = fit_logistic((x - centre) / scale, labels, [c.track for own in train for c in own], seed=seed)
-    x, labels = features_of(corpus.matched(match), test, feature)
+    x, labels = features_of(corpus.normalised(match), test, feature)
     right = (fit.logits((x - centre) / scale) > 0) == (labels > 0)
     return float(np.mean([right[labels == label].mean() for label in (0, 1)]))
 

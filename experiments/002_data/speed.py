@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from cyclegan_audio.audio.io import decode, find_audio
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.build.beats import bar_spans
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
-from cyclegan_audio.corpus.build.track_processor import TrackMaker
-from cyclegan_audio.corpus.build.worker_pool import hash_files, make_tracks
-from cyclegan_audio.corpus.raw_clip import Piece
-from cyclegan_audio.corpus.screening import ScreeningRules, Voice
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
+from cyclegan_audio.corpus.build.track_processor import TrackProcessor
+from cyclegan_audio.corpus.build.worker_pool import hash_files, process_tracks
+from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.screening import ScreeningRules, VoiceActivity
 from cyclegan_audio.corpus.sources import SourceFile
 
 CLIP_S = 4.0
@@ -47,7 +47,7 @@ def main() -> None:
     torch.set_num_threads(1)
     mel = build("mel", compose("prepare", [f"mel={options.mel}"]).mel)
     paths = spread(find_audio(options.audio), options.files)
-    pieces = [piece for path in paths for piece in PieceStream(path, ClipSettings(CLIP_S), mel)]
+    pieces = [piece for path in paths for piece in ClipStream(path, ClipSettings(CLIP_S), mel)]
     music_s = sum(waveform.shape[1] / rate for waveform, rate in map(decode, paths))
     print(f"{len(paths)} files, {music_s:.0f} s, {len(pieces)} clips; mel={mel.name}")
     print(f"off float64 by {accuracy(mel, pieces)}")
@@ -63,10 +63,10 @@ def spread(paths: list[Path], count: int) -> list[Path]:
 
 
 def one_core(
-    mel: MelSettings, paths: list[Path], pieces: list[Piece], scratch: Path
+    mel: MelSpectrogram, paths: list[Path], pieces: list[RawClip], scratch: Path
 ) -> dict[str, Callable[[], object]]:
     """What is measured, by name."""
-    rules, voice = ScreeningRules(), ScreeningRules(voice=Voice(enabled=True))
+    rules, voice = ScreeningRules(), ScreeningRules(voice=VoiceActivity(enabled=True))
     waves = [piece.mono[None] for piece in pieces if piece.mono is not None]
     return {
         "decode to mono": lambda: [decode(path, sample_rate=mel.sample_rate, mono=True) for path in paths],
@@ -81,14 +81,14 @@ def one_core(
     }
 
 
-def librosa_load(path: Path, mel: MelSettings) -> np.ndarray:
+def librosa_load(path: Path, mel: MelSpectrogram) -> np.ndarray:
     """As its tutorial has it."""
     import librosa
 
     return librosa.load(path, sr=mel.sample_rate)[0]
 
 
-def librosa_mel(samples: np.ndarray, mel: MelSettings) -> np.ndarray:
+def librosa_mel(samples: np.ndarray, mel: MelSpectrogram) -> np.ndarray:
     """The call of the same settings (its padding differs)."""
     import librosa
 
@@ -104,14 +104,14 @@ def librosa_mel(samples: np.ndarray, mel: MelSettings) -> np.ndarray:
     return librosa.power_to_db(power)
 
 
-def whole(mel: MelSettings, rules: ScreeningRules, paths: list[Path], scratch: Path, workers: int) -> None:
+def whole(mel: MelSpectrogram, rules: ScreeningRules, paths: list[Path], scratch: Path, workers: int) -> None:
     """Files to the arrays and records of a corpus, as `prepare` makes them."""
     shutil.rmtree(scratch, ignore_errors=True)
     for part in ("mels", "audio", "tracks"):
         (scratch / part).mkdir(parents=True)
     files = [SourceFile("music", path, str(path)) for path in paths]
-    maker = TrackMaker(scratch, mel, ClipSettings(CLIP_S), rules)
-    make_tracks(maker, hash_files(maker, files, workers), True, workers)
+    maker = TrackProcessor(scratch, mel, ClipSettings(CLIP_S), rules)
+    process_tracks(maker, hash_files(maker, files, workers), True, workers)
 
 
 def in_turns(stages: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -141,7 +141,7 @@ def show(taken: dict[str, list[float]], music_s: float) -> None:
         )
 
 
-def two_cores(mel: MelSettings, paths: list[Path], scratch: Path) -> str:
+def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
     """One worker and two, one after the other: time by the clock, and CPU time of all processes."""
     said = []
     for workers in (1, 2):
@@ -158,7 +158,7 @@ def two_cores(mel: MelSettings, paths: list[Path], scratch: Path) -> str:
     )
 
 
-def exact_db(mel: MelSettings, waveform: torch.Tensor) -> torch.Tensor:
+def exact_db(mel: MelSpectrogram, waveform: torch.Tensor) -> torch.Tensor:
     """Waveform (1, T) to the mel in dB (M, F) in float64."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
     frames = mel._padded(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
@@ -167,7 +167,7 @@ def exact_db(mel: MelSettings, waveform: torch.Tensor) -> torch.Tensor:
     return 20 * (mel.filter_bank().double() @ magnitude.T).clamp_min(mel.floor).log10()
 
 
-def accuracy(mel: MelSettings, pieces: list[Piece]) -> str:
+def accuracy(mel: MelSpectrogram, pieces: list[RawClip]) -> str:
     """How far the mels are from the same in float64."""
     worst = worst_audible = 0.0
     for piece in pieces[:: max(1, len(pieces) // 60)]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from cyclegan_audio.audio.io import decode, find_audio
-from cyclegan_audio.corpus.screening.features import Analysis
+from cyclegan_audio.corpus.screening.features import ClipFeatures
 from cyclegan_audio.corpus.screening.voice import mean_probability
 
 MUSIC_RATE = 44100
@@ -82,7 +82,7 @@ def a_voice(paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
 
 def measure(clip: torch.Tensor) -> float:
     """What the rule compares with its threshold."""
-    gain_db = LEVEL_LUFS - Analysis(clip, MUSIC_RATE).loudness_lufs
+    gain_db = LEVEL_LUFS - ClipFeatures(clip, MUSIC_RATE).loudness_lufs
     return mean_probability(clip, MUSIC_RATE, gain_db)
 
 

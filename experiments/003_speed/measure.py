@@ -20,10 +20,10 @@ import torch
 from reference import ReferenceStep
 from torch import Tensor
 
-from cyclegan_audio.models.acceleration import Engine
+from cyclegan_audio.models.acceleration import Acceleration
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.models.losses.adversarial import Judging
-from cyclegan_audio.models.losses.gan import LeastSquares
+from cyclegan_audio.models.losses.adversarial import AdversarialLoss
+from cyclegan_audio.models.losses.gan import LSGANLoss
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
 from cyclegan_audio.models.networks.generators import ResnetGenerator
@@ -71,13 +71,13 @@ class PackageStep:
         n_blocks: int,
         device: torch.device,
         precision: str,
-        engine: Engine,
+        engine: Acceleration,
         n_channels: int = 1,
     ) -> None:
         self.module = module = CycleGAN(
             generator=lambda: ResnetGenerator(width, n_blocks, n_channels),
             discriminator=lambda: PatchDiscriminator(width, n_channels=n_channels),
-            adversarial=Judging(LeastSquares()),
+            adversarial=AdversarialLoss(LSGANLoss()),
             loss_weights={"adversarial": 1.0, "cycle": 10.0, "identity": 5.0},
             optimizer=lambda parameters, fused=None: torch.optim.Adam(
                 parameters, lr=2e-4, betas=(0.5, 0.999), fused=fused
@@ -104,7 +104,7 @@ def make(name: str, model: tuple[int, int], device: torch.device, n_channels: in
     if name == "reference":
         return ReferenceStep(*model, device, n_channels)
     precision, engine = (CUDA_WAYS if device.type == "cuda" else CPU_WAYS)[name]
-    return PackageStep(*model, device, precision, Engine(**engine), n_channels)
+    return PackageStep(*model, device, precision, Acceleration(**engine), n_channels)
 
 
 def reals(size: tuple[int, int], batch: int, device: torch.device, n_channels: int = 1) -> list[Tensor]:

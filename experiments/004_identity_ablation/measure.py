@@ -11,8 +11,8 @@ from torch import Tensor
 
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.checkpoints import load_pair
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.inference.translation_model import TranslationModel
 
 
 def mels(corpus: Corpus, genre: str, n_clips: int, multiple: int) -> list[Tensor]:
@@ -30,7 +30,7 @@ def spread(values: list[float]) -> str:
 
 
 @torch.inference_mode()
-def errors(pair: TranslationPair, real: dict[str, list[Tensor]]) -> dict[str, str]:
+def errors(pair: TranslationModel, real: dict[str, list[Tensor]]) -> dict[str, str]:
     """Cycle and identity error (L1) by genre, and the distance of the mean band profile to the target."""
     said = {}
     for source, target in (pair.genres, pair.genres[::-1]):
@@ -51,7 +51,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     opened = Corpus.open(sys.argv[1])
     for run in sys.argv[3:]:
-        loaded = load_pair(run)
+        loaded = load_model(run)
         held_out = {
             genre: mels(opened, genre, int(sys.argv[2]), loaded.frame_multiple) for genre in loaded.genres
         }

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
 from cyclegan_audio.metrics.genre_classifier.calibration import fit_temperature, reliability
@@ -41,7 +41,7 @@ class Clips(NamedTuple):
     mels_db: Tensor
     labels: np.ndarray
     tracks: np.ndarray
-    mel: MelSettings
+    mel: MelSpectrogram
 
 
 def read_clips(corpus: Corpus, genres: list[str]) -> Clips:

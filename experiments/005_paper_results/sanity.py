@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
 from cyclegan_audio.metrics.distances import Principal, distances_to
@@ -28,7 +28,7 @@ PIECES = 16  # that a clip is cut into and shuffled
 TRAINING = 400
 
 
-def low_passed(mels_db: Tensor, mel: MelSettings) -> Tensor:
+def low_passed(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Without what lies above 4 kHz."""
     return torch.where((mel.band_hz < CUT_HZ)[:, None], mels_db, mels_db.amin((1, 2), keepdim=True))
 
@@ -87,7 +87,7 @@ def genre_table(
     reference: tuple[Tensor, list[str]],
     judges: Judges,
     target: str,
-    mel: MelSettings,
+    mel: MelSpectrogram,
 ) -> None:
     """Every case in a translation's place: distances to the target in three embeddings, judges, tone."""
     both = torch.cat([reference[0], cases["source untouched"]])
@@ -108,7 +108,7 @@ def genre_table(
     table("Does the genre move", rows)
 
 
-def piece_table(source_db: Tensor, cases: Mapping[str, Tensor], mel: MelSettings) -> None:
+def piece_table(source_db: Tensor, cases: Mapping[str, Tensor], mel: MelSpectrogram) -> None:
     """Every case against the source."""
     rows = {case: means(PIECE, MetricInput(mels_db, mel, source_db)) for case, mels_db in cases.items()}
     table("Does the piece stay", rows)

@@ -8,8 +8,8 @@ import time
 import torch
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.checkpoints import load_pair
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_judge
 from cyclegan_audio.reports.evaluation.classifiers import make_judges
 from cyclegan_audio.reports.evaluation.scoring import Mels, measure
@@ -36,7 +36,7 @@ class Clock:
         return f"{self.wall_s:.0f} s by the wall, {self.cpu_s:.0f} CPU s"
 
 
-def repeated(pair: TranslationPair, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
+def repeated(pair: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
     """500 clips of as many tracks as if all were different, and their mels before and after."""
     translated = [translate_clip(pair, corpus, clip) for clip in held_out(corpus, genre, TRANSLATED)]
     examples = []
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("corpus")
     options = parser.parse_args()
-    corpus, pair = Corpus.open(options.corpus), load_pair(options.run)
+    corpus, pair = Corpus.open(options.corpus), load_model(options.run)
     ways = [repeated(pair, corpus, genre) for genre in pair.genres]
     clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
     training = {g: (own, torch.stack([corpus.mel_db(clip) for clip in own])) for g, own in clips.items()}

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode, open_writer
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.artefacts import find_clicks, seam_db
 from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES
 from cyclegan_audio.translation.translator import CHUNK_FRAMES
@@ -71,7 +71,7 @@ def seams(source: Path, target: Path) -> tuple[str, ...]:
     return tuple(f"{value:.2f}" for value in (*found, *clicks(sounds[0][:length], chunks, mel)))
 
 
-def clicks(sound: Tensor, borders: list[int], mel: MelSettings) -> tuple[float, float]:
+def clicks(sound: Tensor, borders: list[int], mel: MelSpectrogram) -> tuple[float, float]:
     """Clicks a second within 4 frames of the borders, and everywhere."""
     hop, size = mel.hop_length, PART * mel.hop_length
     found = torch.cat([find_clicks(part[None], mel.sample_rate)[0] for part in sound.split(size)])

@@ -18,13 +18,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.io import decode, find_audio, write
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.io import decode, find_audio, save
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
 from cyclegan_audio.metrics.onsets import TOLERANCE_S, f1, novelty, onsets
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
-from cyclegan_audio.vocoders.base import spread
+from cyclegan_audio.vocoders.base import mel_to_bins
 
 COLUMNS = (
     "mel distance dB", "within 60 dB of the top", "spectral error", "onset F1", "clicks added /s",
@@ -47,7 +47,7 @@ def spectral_error(made: Tensor, truth: Tensor) -> float:
     return sum(errors) / len(errors)
 
 
-def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSettings) -> float:
+def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram) -> float:
     """How peaked the spectrum is where less is wanted than the source has, over the truth's.
 
     Ratio of kurtosis of the power (Uemura et al. 2008), each bin beside the mel around it; subtraction that
@@ -56,12 +56,12 @@ def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelS
     target_db = mel.mel_db(truth[None])
     less = torch.ones_like(target_db) if source is None else target_db - mel.mel_db(source[None])
     heard = target_db > target_db.max() - AUDIBLE_DB
-    chosen = spread(torch.where(heard, less, 0.0), mel) < -LESS_DB
+    chosen = mel_to_bins(torch.where(heard, less, 0.0), mel) < -LESS_DB
     if not chosen.any():
         return float("nan")
 
     def kurtosis(waveform: Tensor) -> float:
-        level = spread(mel.db_to_mel(mel.mel_db(waveform[None])), mel).square()
+        level = mel_to_bins(mel.db_to_mel(mel.mel_db(waveform[None])), mel).square()
         power = (mel.stft(waveform[None]).abs().square() / level.clamp_min(mel.floor**2))[chosen].double()
         return float(power.square().mean() / power.mean().square())
 
@@ -69,7 +69,7 @@ def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelS
 
 
 def measures(
-    made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSettings, cpu_s: float
+    made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram, cpu_s: float
 ) -> tuple[float, ...]:
     """The numbers of COLUMNS for one clip (T,)."""
     made_db, truth_db = mel.mel_db(made[None]), mel.mel_db(truth[None])
@@ -87,7 +87,7 @@ def measures(
     )
 
 
-def clips(path: Path, mel: MelSettings, seconds: float, count: int) -> list[Tensor]:
+def clips(path: Path, mel: MelSpectrogram, seconds: float, count: int) -> list[Tensor]:
     """`count` clips (T,) of whole frames, spread evenly over the song, mono."""
     song = decode(path, sample_rate=mel.sample_rate, mono=True)[0][0]
     length = int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length
@@ -97,7 +97,7 @@ def clips(path: Path, mel: MelSettings, seconds: float, count: int) -> list[Tens
     return [song[start : start + length] for start in starts.tolist()]
 
 
-def pairs(options: argparse.Namespace, mel: MelSettings) -> list[tuple[Path, Tensor | None, Tensor]]:
+def pairs(options: argparse.Namespace, mel: MelSpectrogram) -> list[tuple[Path, Tensor | None, Tensor]]:
     """(file, source or None, truth) of every clip."""
     found: list[tuple[Path, Tensor | None, Tensor]] = []
     files = [path for name in options.songs for path in ([name] if name.is_file() else find_audio(name))]
@@ -111,7 +111,7 @@ def pairs(options: argparse.Namespace, mel: MelSettings) -> list[tuple[Path, Ten
     return found
 
 
-def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSettings) -> tuple[Tensor, float]:
+def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSpectrogram) -> tuple[Tensor, float]:
     """What the vocoder makes of the truth's mel, and the CPU seconds that it took."""
     target_db = mel.mel_db(truth[None])
     source_db = None if source is None else mel.mel_db(source[None])
@@ -149,7 +149,7 @@ def main() -> None:
                     rows.append(measures(made, truth, source, mel, cpu_s))
                     table.writerow([preset, spec, path.name, *rows[-1]])
                     if number < 2:
-                        write(
+                        save(
                             options.out / f"{preset}_{spec.split(':')[0]}_{path.stem}.wav",
                             made,
                             mel.sample_rate,

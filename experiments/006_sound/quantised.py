@@ -20,9 +20,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.export.files import INPUT, OUTPUTS, OnnxGenerator, export_pair, open_session
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.paired_error import MODEL
 from cyclegan_audio.reports.evaluation.translations import translate_direction
 
@@ -54,7 +54,7 @@ class InBf16(nn.Module):
             return self.generator(mel).float()
 
 
-def ways(pair: TranslationPair, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
+def ways(pair: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
     """The generator toward `to` by its ways of computing."""
     generator, output = pair.generator(to), next(o for o, way in OUTPUTS.items() if way == pair.direction(to))
     plain, ready, static, dynamic = (
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=35, help="half of the pairs at most")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus, pair = Corpus.open(options.corpus), load_pair(options.run)
+    corpus, pair = Corpus.open(options.corpus), load_model(options.run)
     frames = corpus.clip_frames // pair.frame_multiple * pair.frame_multiple
     print("| direction | way | x real time, one core | off dB | paired error dB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

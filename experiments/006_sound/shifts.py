@@ -12,13 +12,13 @@ import time
 import torch
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.clips import apply_generator
-from cyclegan_audio.inference.cycle_spinning import spun
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.artefacts import checkerboard_db
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
-from cyclegan_audio.reports.evaluation.translations import Direction, translate_direction
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, translate_direction
 from cyclegan_audio.vocoders import make_vocoder
 
 SHIFTS = (1, 2, 4)
@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("--vocoded", type=int, default=12)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus, pair = Corpus.open(options.corpus), load_pair(options.run)
+    corpus, pair = Corpus.open(options.corpus), load_model(options.run)
     names = "paired error dB", "rhythm dB", "its correlation", "lattice dB", "after hybrid", "step dB"
     print(f"| direction | shifts | {' | '.join(names)} |")
     print("|---|---|---|---|---|---|---|---|")
     for to in pair.targets:
         for shifts in SHIFTS:
-            way = translate_direction(spun(pair, shifts), corpus, to, options.clips)
+            way = translate_direction(with_cycle_spinning(pair, shifts), corpus, to, options.clips)
             print(f"| {way} | {shifts} | {row(way, corpus, options.vocoded)} |", flush=True)
         truth_db = torch.stack([example.truth_db for example in way.paired])
         scores = way.score(corpus.mel)
@@ -51,7 +51,7 @@ def main() -> None:
     print(times(pair, corpus))
 
 
-def row(way: Direction, corpus: Corpus, vocoded: int) -> str:
+def row(way: DirectionResult, corpus: Corpus, vocoded: int) -> str:
     """All cells of one direction and number of shifts."""
     scores = way.score(corpus.mel)
     fake_db = torch.stack([example.fake_db for example in way.paired])
@@ -78,11 +78,11 @@ def step_db(mels_db: torch.Tensor) -> float:
     return float(mels_db.diff(dim=2).abs().mean())
 
 
-def times(pair: TranslationPair, corpus: Corpus) -> str:
+def times(pair: TranslationModel, corpus: Corpus) -> str:
     """CPU time of one clip by each number of shifts over that of one."""
     mel_db = corpus.mel_db(corpus.clips(pair.genres[0], "test")[0])
     range_db = pair.mel.range_db(mel_db)
-    generators = {shifts: spun(pair, shifts).generator(pair.targets[0]) for shifts in SHIFTS}
+    generators = {shifts: with_cycle_spinning(pair, shifts).generator(pair.targets[0]) for shifts in SHIFTS}
     taken: dict[int, list[float]] = {shifts: [] for shifts in SHIFTS}
     for _ in range(ROUNDS + 1):
         for shifts, generator in generators.items():

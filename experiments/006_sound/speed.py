@@ -22,9 +22,9 @@ from torch import Tensor
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 
 SIZES = {"paper": (64, 9), "small": (16, 6)}  # filters, blocks
@@ -33,18 +33,18 @@ ITERATIONS = 32
 HEAD = "| generator | mel | way | threads | x real time | spread | of the straightforward one's time |"
 
 
-def make_pair(mel: MelSettings, n_filters: int, n_blocks: int) -> TranslationPair:
+def make_pair(mel: MelSpectrogram, n_filters: int, n_blocks: int) -> TranslationModel:
     """A pair with untrained generators."""
     torch.manual_seed(0)
     generators = {way: ResnetGenerator(n_filters, n_blocks).eval() for way in ("ab", "ba")}
     frames = mel.n_frames(WINDOW_S * mel.sample_rate)
-    return TranslationPair(("a", "b"), mel, generators, frames, {})
+    return TranslationModel(("a", "b"), mel, generators, frames, {})
 
 
 class Plain:
     """The straightforward pipeline."""
 
-    def __init__(self, pair: TranslationPair) -> None:
+    def __init__(self, pair: TranslationModel) -> None:
         mel, self.generator = pair.mel, pair.generators["ab"]
         self.mel = mel
         sizes = {"n_fft": mel.n_fft, "hop_length": mel.hop_length}

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.io import decode
-from cyclegan_audio.audio.windows import cut, join, pad_reflect
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.audio.windows import join_windows, pad_reflect, split_windows
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.models.networks.norm import collect_statistics, with_statistics
 
 COLUMNS = ("error to the truth dB", "windows disagree dB", "step at borders / elsewhere")
@@ -56,7 +56,9 @@ KINDS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
 def measure(change: Tensor, source: Tensor, truth: Tensor, overlap: int, db: float) -> tuple[float, ...]:
     """Numbers of COLUMNS for windows of change (N, M, W) to a mel (M, F); `db` is one unit of both."""
     apart = (change[:-1, :, -overlap:] - change[1:, :, :overlap]).abs().mean() * db
-    joined = join(change, source.shape[1], overlap) if len(change) > 1 else change[0, :, : source.shape[1]]
+    joined = (
+        join_windows(change, source.shape[1], overlap) if len(change) > 1 else change[0, :, : source.shape[1]]
+    )
     movement = joined.diff(dim=1).abs().mean(0)
     hop = change.shape[2] - overlap
     borders = torch.zeros(len(movement), dtype=torch.bool)
@@ -76,7 +78,7 @@ def main() -> None:
     parser.add_argument("--genres", nargs=2, required=True)
     parser.add_argument("--songs", type=int, default=3)
     options = parser.parse_args()
-    pair = load_pair(options.run)
+    pair = load_model(options.run)
     mel, window = pair.mel, pair.window_frames
     overlap = window // 4
     print("| direction | statistics | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 2))
@@ -89,7 +91,7 @@ def main() -> None:
                 mel.normalise(mel.mel_db(decode(p, sample_rate=mel.sample_rate, mono=True)[0])[0])
                 for p in (path, options.scores / target_genre / path.name)
             )
-            windows = cut(source, window, overlap)
+            windows = split_windows(source, window, overlap)
             unit_db = (mel.max_db - mel.min_db) / 2
             with torch.inference_mode():
                 made = {name: way(generator, windows, source) for name, way in KINDS.items()}

@@ -20,7 +20,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.sources import FolderSource
@@ -62,7 +62,7 @@ def songs() -> Path:
             sound = sum(np.sin(2 * np.pi * rng.uniform(100, 900) * time_s) for _ in range(3)) / 12
             if genre == "b":
                 sound = sound + rng.normal(0, 0.1, len(sound)) * (time_s % 0.25 < 0.05)
-            write(folder / genre / f"{song}.wav", torch.from_numpy(sound)[None].float(), rate)
+            save(folder / genre / f"{song}.wav", torch.from_numpy(sound)[None].float(), rate)
     settings = settings_from(compose("prepare", ["clip.seconds=0.5", "screening.voice.enabled=false"]))
     prepare_corpus(FolderSource({genre: folder / genre for genre in "ab"}), folder / "corpus", settings)
     return folder / "corpus"

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.export.files import OnnxGenerator, export_pair, open_session
 
 ROUNDS = 7
 FRAMES = 344
 
 torch.set_num_threads(1)
-pair = load_pair(sys.argv[1])
+pair = load_model(sys.argv[1])
 mel = torch.rand(1, 1, pair.mel.n_mels, FRAMES, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 

@@ -8,8 +8,8 @@ import torch
 from av.stream import Disposition
 from matplotlib import image
 
-from cyclegan_audio.audio.file_tags import keep_tags, read_tags, strings_for
-from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, open_writer, write
+from cyclegan_audio.audio.file_tags import copy_tags, read_tags, strings_for
+from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, open_writer, save
 
 TAGS = {
     "title": "Café",
@@ -28,7 +28,7 @@ def noise() -> torch.Tensor:
 
 def make_tagged(folder: Path, suffix: str, kind: str) -> Path:
     """A song with tags and a cover."""
-    write(folder / f"plain{suffix}", noise(), 44100)
+    save(folder / f"plain{suffix}", noise(), 44100)
     picture = io.BytesIO()
     image.imsave(picture, np.zeros((8, 8, 3)), format=kind)
     picture.seek(0)
@@ -63,7 +63,7 @@ def test_tags_are_kept_and_the_sound_is_left_alone(tagged, tmp_path, form, suffi
     with open_writer(path, 44100, 2, strings=strings_for(source, path)) as writer:
         writer.write(noise())
     before = decode(path)[0]
-    keep_tags(source, path)
+    copy_tags(source, path)
     tags, cover, codec = read_tags(path)
     assert TAGS.items() <= tags.items()
     assert not {"language", "handler_name", "vendor_id", "major_brand"} & tags.keys()
@@ -79,16 +79,16 @@ def test_tags_that_are_no_utf8_lose_their_bad_bytes_only(tmp_path):
         writer.write(noise())
     data = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(data.replace(b"TIT12LE", b"TIT\xff\xfeLE"))
-    write(tmp_path / "b.m4a", noise(), 44100)
-    keep_tags(tmp_path / "a.flac", tmp_path / "b.m4a")
+    save(tmp_path / "b.m4a", noise(), 44100)
+    copy_tags(tmp_path / "a.flac", tmp_path / "b.m4a")
     assert read_tags(tmp_path / "b.m4a")[0]["title"] == "TITLE"
 
 
 def test_a_source_without_tags_changes_nothing(tmp_path):
-    write(tmp_path / "a.wav", noise(), 44100)
-    write(tmp_path / "b.wav", noise(), 44100)
+    save(tmp_path / "a.wav", noise(), 44100)
+    save(tmp_path / "b.wav", noise(), 44100)
     before = (tmp_path / "b.wav").read_bytes()
-    keep_tags(tmp_path / "a.wav", tmp_path / "b.wav")
+    copy_tags(tmp_path / "a.wav", tmp_path / "b.wav")
     (tmp_path / "text.mp3").write_text("no song")
-    keep_tags(tmp_path / "text.mp3", tmp_path / "b.wav")
+    copy_tags(tmp_path / "text.mp3", tmp_path / "b.wav")
     assert (tmp_path / "b.wav").read_bytes() == before

@@ -18,8 +18,8 @@ from cyclegan_audio.audio.io import (
     find_audio,
     open_writer,
     resample,
+    save,
     to_mono,
-    write,
 )
 from cyclegan_audio.utils.errors import UserError
 
@@ -32,7 +32,7 @@ def sine(hz: float, seconds: float, rate: int, channels: int = 2) -> torch.Tenso
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_forked_process_ends_after_this_one_has_decoded(tmp_path):
-    write(tmp_path / "a.mp3", torch.randn(2, 44100) * 0.1, 44100)
+    save(tmp_path / "a.mp3", torch.randn(2, 44100) * 0.1, 44100)
     gc.disable()  # what decoding leaves behind is there when the process forks
     try:
         decode(tmp_path / "a.mp3")
@@ -49,19 +49,19 @@ def test_a_forked_process_ends_after_this_one_has_decoded(tmp_path):
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_lossless_formats_come_back_to_the_last_bit(tmp_path, suffix):
     wave = sine(440, 0.3, 44100)
-    write(tmp_path / f"a{suffix}", wave, 44100)
+    save(tmp_path / f"a{suffix}", wave, 44100)
     back, rate = decode(tmp_path / f"a{suffix}")
     assert (rate, back.shape, back.dtype) == (44100, wave.shape, torch.float32)
     assert (back - wave).abs().max() <= 1 / 32768
     again = tmp_path / f"b{suffix}"
-    write(again, back, 44100)
+    save(again, back, 44100)
     assert torch.equal(decode(again)[0], back)
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
 def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
     wave = sine(440, 1.0, 44100)
-    write(tmp_path / f"a{suffix}", wave, 44100)
+    save(tmp_path / f"a{suffix}", wave, 44100)
     back, rate = decode(tmp_path / f"a{suffix}")
     assert rate == 44100
     assert abs(back.shape[1] - wave.shape[1]) <= 128  # FFmpeg may drop a short first block of Vorbis
@@ -73,7 +73,7 @@ def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
 def test_aac_comes_back_as_long_as_it_was_and_without_delay(tmp_path, rate, channels):
     for n_samples in (1, 1024, 1025, 2 * rate + 17):
         noise = torch.randn(channels, n_samples, generator=torch.Generator().manual_seed(0)) * 0.1
-        write(tmp_path / "a.m4a", noise, rate)
+        save(tmp_path / "a.m4a", noise, rate)
         back, got_rate = decode(tmp_path / "a.m4a")
         assert (got_rate, back.shape) == (rate, noise.shape)
     spectra = torch.fft.rfft(torch.stack([back[0], noise[0]]), 2 * n_samples)
@@ -92,7 +92,7 @@ def test_empty_blocks_change_nothing(tmp_path):
 def test_aac_is_written_at_its_bit_rate(tmp_path):
     for channels, kbits in ((2, 256), (1, 128)):
         noise = torch.randn(channels, 10 * 44100, generator=torch.Generator().manual_seed(0)) * 0.1
-        write(tmp_path / "a.m4a", noise, 44100)
+        save(tmp_path / "a.m4a", noise, 44100)
         assert (tmp_path / "a.m4a").stat().st_size * 8 / 10 / 1000 == pytest.approx(kbits, rel=0.1)
 
 
@@ -123,7 +123,7 @@ def test_formats_of_phones_and_of_the_web(tmp_path, suffix, codec, container):
 
 
 def test_decode_mixes_and_resamples(tmp_path):
-    write(tmp_path / "a.wav", sine(440, 1.0, 48000), 48000)
+    save(tmp_path / "a.wav", sine(440, 1.0, 48000), 48000)
     mono, rate = decode(tmp_path / "a.wav", sample_rate=22050, mono=True)
     assert (rate, mono.shape) == (22050, (1, 22050))
     expected = 0.75 * sine(440, 1.0, 22050, channels=1)
@@ -193,7 +193,7 @@ def test_what_is_no_audio_is_refused_in_one_line(tmp_path):
 
 
 def test_a_little_damage_is_passed_over(tmp_path):
-    write(tmp_path / "a.mp3", sine(440, 10, 44100), 44100)
+    save(tmp_path / "a.mp3", sine(440, 10, 44100), 44100)
     data = bytearray((tmp_path / "a.mp3").read_bytes())
     data[50_000:50_400] = bytes(400)
     (tmp_path / "damaged.mp3").write_bytes(data)
@@ -211,16 +211,16 @@ def test_bad_outputs_are_refused_before_and_while_writing(tmp_path):
         with pytest.raises(UserError, match=message):
             check_writable(tmp_path / name)
         with pytest.raises(UserError, match=message):
-            write(tmp_path / name, wave, 44100)
+            save(tmp_path / name, wave, 44100)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.wav"]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "a.mp3"
-    write(target, sine(440, 0.1, 44100), 44100)
+    save(target, sine(440, 0.1, 44100), 44100)
     before = target.read_bytes()
     with pytest.raises(UserError, match=r"a\.mp3"):
-        write(target, sine(440, 0.1, 96000), 96000)  # MP3 has no such rate
+        save(target, sine(440, 0.1, 96000), 96000)  # MP3 has no such rate
     assert target.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp3"]
 
@@ -229,7 +229,7 @@ def test_the_check_leaves_nothing_behind_and_writing_makes_folders(tmp_path):
     target = tmp_path / "new" / "deep" / "a.wav"
     check_writable(target)
     assert list(tmp_path.iterdir()) == []
-    write(target, torch.tensor([2.0, -2.0, 0.0]), 8000)
+    save(target, torch.tensor([2.0, -2.0, 0.0]), 8000)
     assert decode(target)[0].tolist() == [[32767 / 32768, -1.0, 0.0]]
 
 

@@ -9,12 +9,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.utils.errors import UserError
 
 
-def preset(name: str) -> MelSettings:
+def preset(name: str) -> MelSpectrogram:
     return instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml"))
 
 
@@ -193,23 +193,23 @@ def test_the_hash_stands_for_every_number_but_the_name():
         "zaf", "f_min_hz": 20.0, "f_max_hz": 20000.0, "padding": "zeros", "magnitude_epsilon": 0.0, "floor":
         1e-6, "scaling": "clip", "min_db": -90.0, "max_db": 20.0,
     }  # fmt: skip
-    assert set(changed) | {"name"} == {field.name for field in dataclasses.fields(MelSettings)}
+    assert set(changed) | {"name"} == {field.name for field in dataclasses.fields(MelSpectrogram)}
     hashes = {dataclasses.replace(mel, **{key: value}).hash for key, value in changed.items()}
     assert len(hashes | {mel.hash}) == len(changed) + 1
     assert dataclasses.replace(mel, name="other").hash == mel.hash
-    assert MelSettings.from_dict(mel.to_dict()) == mel
+    assert MelSpectrogram.from_dict(mel.to_dict()) == mel
 
 
 def test_a_mismatch_shows_both_values():
     mel = preset("hifi")
     other = dataclasses.replace(mel, hop_length=256, max_db=20.0)
     with pytest.raises(UserError, match=r"hop_length 512 against 256, max_db 30\.0 against 20\.0"):
-        mel.require_same(other, "the model", "the corpus")
-    mel.require_same(dataclasses.replace(mel, name="renamed"), "a", "b")
+        mel.check_compatible(other, "the model", "the corpus")
+    mel.check_compatible(dataclasses.replace(mel, name="renamed"), "a", "b")
     with pytest.raises(UserError, match="hash"):
-        MelSettings.from_dict({**mel.to_dict(), "n_mels": 80})
+        MelSpectrogram.from_dict({**mel.to_dict(), "n_mels": 80})
     with pytest.raises(UserError, match="not complete"):
-        MelSettings.from_dict({"name": "x"})
+        MelSpectrogram.from_dict({"name": "x"})
 
 
 def test_impossible_settings_and_too_short_audio_are_refused():

@@ -37,7 +37,7 @@ def test_lengths_are_rounded_up_and_empty_and_equal_rates_change_nothing():
     equal = Resampler(8000, 8000)
     assert equal.push(wave) is wave
     assert equal.finish() is None
-    assert equal.late_s == 0
+    assert equal.latency_s == 0
     assert Resampler(8000, 16000).finish() is None
 
 
@@ -49,8 +49,8 @@ def test_any_block_gives_the_same_and_is_late_by_what_it_says(from_rate, to_rate
     assert resampler.push(wave[:, :1]).shape == (2, 0)
     parts = [resampler.push(part) for part in wave[:, 1:].split(from_rate // 30, 1)]
     ready_s = sum(part.shape[1] for part in parts) / to_rate
-    assert 0.25 - ready_s <= resampler.late_s
-    late = resampler.late_s
+    assert 0.25 - ready_s <= resampler.latency_s
+    late = resampler.latency_s
     assert late == pytest.approx(block_s + 80 / min(from_rate, to_rate), rel=0.2, abs=0.012)
     got = torch.cat([*parts, resampler.finish()], 1)
     torch.testing.assert_close(got, resample(wave, from_rate, to_rate), rtol=0, atol=1e-6)
@@ -58,6 +58,6 @@ def test_any_block_gives_the_same_and_is_late_by_what_it_says(from_rate, to_rate
 
 def test_what_is_pushed_is_ready_at_the_latency():
     resampler = Resampler(44100, 48000, 0.1)
-    needed = round(resampler.late_s * 44100)
+    needed = round(resampler.latency_s * 44100)
     assert resampler.push(torch.zeros(1, needed - 1)).shape == (1, 0)
     assert resampler.push(torch.zeros(1, 1)).shape == (1, 30 * 160)  # 0.1 s is 30 periods of 147 samples

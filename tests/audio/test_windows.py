@@ -1,21 +1,21 @@
 import pytest
 import torch
 
-from cyclegan_audio.audio.windows import cut, fade_in, join, pad_reflect, pad_to_multiple
+from cyclegan_audio.audio.windows import fade_in, join_windows, pad_reflect, pad_to_multiple, split_windows
 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 15, 16, 17, 28, 29, 40, 41, 97])
 @pytest.mark.parametrize("overlap", [0, 4, 8])
 def test_what_is_cut_joins_exactly_at_any_length(n_frames, overlap):
     mel = torch.randn(5, n_frames, generator=torch.Generator().manual_seed(n_frames))
-    windows = cut(mel, 16, overlap)
+    windows = split_windows(mel, 16, overlap)
     assert windows.shape[1:] == (5, 16)
     assert torch.equal(windows[0, :, : min(16, n_frames)], mel[:, :16])
-    assert torch.equal(join(windows, n_frames, overlap), mel)
+    assert torch.equal(join_windows(windows, n_frames, overlap), mel)
 
 
 def test_windows_are_as_few_as_cover():
-    assert [len(cut(torch.zeros(1, n), 16, 4)) for n in (1, 16, 17, 28, 29)] == [1, 1, 2, 2, 3]
+    assert [len(split_windows(torch.zeros(1, n), 16, 4)) for n in (1, 16, 17, 28, 29)] == [1, 1, 2, 2, 3]
 
 
 def test_reflection_goes_back_and_forth():
@@ -28,7 +28,7 @@ def test_reflection_goes_back_and_forth():
 
 def test_a_step_between_windows_becomes_a_smooth_fade():
     windows = torch.stack([torch.zeros(1, 16), torch.ones(1, 16)])
-    joined = join(windows, 24, 8)[0]
+    joined = join_windows(windows, 24, 8)[0]
     assert joined[:8].eq(0).all()
     assert joined[16:].eq(1).all()
     fade = joined[8:16]
@@ -39,7 +39,7 @@ def test_a_step_between_windows_becomes_a_smooth_fade():
 
 def test_more_than_half_a_window_of_overlap_is_refused():
     with pytest.raises(ValueError, match="overlap 9"):
-        cut(torch.zeros(1, 30), 16, 9)
+        split_windows(torch.zeros(1, 30), 16, 9)
 
 
 def test_padding_to_a_multiple_goes_back_and_forth():

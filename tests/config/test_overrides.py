@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.config.overrides import change_run, quote_values
+from cyclegan_audio.config.overrides import apply_overrides, quote_values
 from cyclegan_audio.utils.errors import UserError
 
 KEYS = ("corpus", "genre_pair.b")
@@ -64,13 +64,13 @@ def saved():
 
 
 def test_single_values_change(saved):
-    change_run(saved, ["n_epochs=7", "data.crop_frames=null", "model.loss_weights.cycle=5"], ())
+    apply_overrides(saved, ["n_epochs=7", "data.crop_frames=null", "model.loss_weights.cycle=5"], ())
     assert (saved.n_epochs, saved.data.crop_frames, saved.model.loss_weights.cycle) == (7, None, 5)
     assert saved.model.schedule.n_epochs == 7  # what followed a value follows it still
 
 
 def test_a_group_that_may_be_chosen_anew(saved):
-    change_run(saved, ["logger=none", "vocoder=mask"], ("logger", "vocoder"))
+    apply_overrides(saved, ["logger=none", "vocoder=mask"], ("logger", "vocoder"))
     assert OmegaConf.to_container(saved.logger) == {}
     assert saved.vocoder._target_.endswith("Mask")
     assert saved.callbacks.previews.vocoder._target_.endswith("Mask")
@@ -89,5 +89,5 @@ def test_a_group_that_may_be_chosen_anew(saved):
 )
 def test_what_cannot_change_is_one_line(saved, change, message):
     with pytest.raises(UserError, match=message) as refused:
-        change_run(saved, [change], ("logger",))
+        apply_overrides(saved, [change], ("logger",))
     assert "\n" not in str(refused.value)

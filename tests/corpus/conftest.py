@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.build.clip_stream import ClipSettings
 from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
@@ -13,12 +13,12 @@ from tests.corpus.noise_songs import load_mel, write_genres, write_noise
 
 
 @pytest.fixture(scope="session")
-def hifi() -> MelSettings:
+def hifi() -> MelSpectrogram:
     return load_mel("hifi")
 
 
 @pytest.fixture(scope="session")
-def paper() -> MelSettings:
+def paper() -> MelSpectrogram:
     return load_mel("paper")
 
 

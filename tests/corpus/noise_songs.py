@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 
 RATE = 22_050  # not the mel's, so that resampling is part of what is tested
@@ -28,5 +28,5 @@ def write_genres(
     return {name: folder / name for name in names}
 
 
-def load_mel(name: str) -> MelSettings:
-    return MelSettings.from_dict(OmegaConf.to_container(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml")))
+def load_mel(name: str) -> MelSpectrogram:
+    return MelSpectrogram.from_dict(OmegaConf.to_container(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml")))

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.bias import differences, pile_rows, piles, total_variation
+from cyclegan_audio.corpus.bias import differences, genre_rows, genre_stats, total_variation
 from cyclegan_audio.utils.errors import UserError
 
 LIMITS = build("fair", compose("prepare").fair)
@@ -36,7 +36,7 @@ def test_a_pile_counts_what_is_kept_of_a_genre():
     ):
         row |= {"loudness_lufs": lufs, "codec": codec}
     rows += [clip("lofi", 8, kept=False, split="", loudness_lufs=0.0), clip("lofi", 9, split="paired")]
-    (pile,) = piles(rows)
+    (pile,) = genre_stats(rows)
     assert (pile.clips, pile.loudness_lufs, pile.bandwidth_hz) == (4, -15.5, 16000)
     assert pile.minutes == pytest.approx(16 / 60)
     assert pile.file_s == 8
@@ -45,7 +45,7 @@ def test_a_pile_counts_what_is_kept_of_a_genre():
 
 
 def test_like_genres_give_no_warning():
-    assert differences(piles(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
+    assert differences(genre_stats(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
 
 
 @pytest.mark.parametrize(
@@ -59,22 +59,22 @@ def test_like_genres_give_no_warning():
     ],
 )
 def test_each_difference_is_one_line(changes, said):
-    (line,) = differences(piles(genre("lofi") + genre("trap", **changes)), LIMITS)
+    (line,) = differences(genre_stats(genre("lofi") + genre("trap", **changes)), LIMITS)
     assert said in line
     assert "\n" not in line
 
 
 def test_the_two_that_lie_furthest_apart_are_named():
     rows = genre("lofi") + genre("rnb", loudness_lufs=-20.0) + genre("trap", loudness_lufs=-9.0)
-    (line,) = differences(piles(rows), LIMITS)
+    (line,) = differences(genre_stats(rows), LIMITS)
     assert line.startswith("trap is 11.0 LU louder than rnb")
 
 
 def test_music_without_audio_has_nothing_to_compare_but_its_length():
     unknown = {"loudness_lufs": None, "bandwidth_hz": None, "codec": None, "sample_rate": None}
-    found = piles(genre("lofi", **unknown) + genre("trap", **unknown))
+    found = genre_stats(genre("lofi", **unknown) + genre("trap", **unknown))
     assert differences(found, LIMITS) == []
-    table = {row[0]: row[1:] for row in pile_rows(found)}
+    table = {row[0]: row[1:] for row in genre_rows(found)}
     assert table["median loudness (LUFS)"] == table["codec"] == ["-", "-"]
     assert table["clips"] == ["4", "4"]
 
@@ -89,24 +89,28 @@ def test_music_without_audio_has_nothing_to_compare_but_its_length():
 )
 def test_differences_at_the_limit_are_none(changes):
     limits = dataclasses.replace(LIMITS, bandwidth_octaves=1.0)
-    assert differences(piles(genre("lofi") + genre("trap", **changes)), limits) == []
+    assert differences(genre_stats(genre("lofi") + genre("trap", **changes)), limits) == []
 
 
 def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
     limits = dataclasses.replace(LIMITS, codec_share=0.5, sample_rate_share=0.75)
     half = [*genre("trap", 2), *genre("trap", 2, codec="opus", sample_rate=48000)]
-    assert differences(piles(genre("lofi") + half), limits) == []
-    (line,) = differences(piles(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits)
+    assert differences(genre_stats(genre("lofi") + half), limits) == []
+    (line,) = differences(
+        genre_stats(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits
+    )
     assert line == "lofi is 100% mp3, x 100% opus; bring all files through the same codec"
-    (line,) = differences(piles(genre("a") + genre("b", codec="opus") + genre("trap", 2) + half[2:]), limits)
+    (line,) = differences(
+        genre_stats(genre("a") + genre("b", codec="opus") + genre("trap", 2) + half[2:]), limits
+    )
     assert line.startswith("a is 100% mp3, b 100% opus;")  # in their order
-    shown = differences(piles(half + genre("x", codec="aac")), limits)
+    shown = differences(genre_stats(half + genre("x", codec="aac")), limits)
     assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; bring all files through the same codec"]
 
 
 def test_the_table_shows_every_number_in_its_unit():
-    actual = piles([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
-    assert pile_rows(actual) == [
+    actual = genre_stats([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
+    assert genre_rows(actual) == [
         ["clips", "30", "3"],
         ["minutes of music", "2.0", "0.2"],
         ["median length of a file (s)", "8", "6"],
@@ -121,7 +125,7 @@ def test_unknown_values_leave_the_median_of_the_others():
     rows = genre("lofi", 5)
     for row, value in zip(rows, (None, 1000.0, None, 3000.0, 8000.0), strict=True):
         row["bandwidth_hz"] = value
-    (pile,) = piles(rows)
+    (pile,) = genre_stats(rows)
     assert pile.bandwidth_hz == 3000
 
 

@@ -5,7 +5,12 @@ import dataclasses
 import pytest
 
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import is_seen, join_spans, training_spans, without_seen
+from cyclegan_audio.corpus.leakage import (
+    exclude_training_clips,
+    merge_intervals,
+    overlaps_training,
+    training_intervals,
+)
 
 
 def clip(content: str, start_s: float, split: str = "train") -> Clip:
@@ -17,23 +22,23 @@ def clip(content: str, start_s: float, split: str = "train") -> Clip:
 
 def test_spans_join_where_clips_meet_or_overlap():
     clips = [clip("x", 4), clip("x", 0), clip("y", 8), clip("x", 20), clip("x", 22)]
-    assert training_spans(clips) == {"x": [[0, 8], [20, 26]], "y": [[8, 12]]}
+    assert training_intervals(clips) == {"x": [[0, 8], [20, 26]], "y": [[8, 12]]}
 
 
 @pytest.mark.parametrize(
     ("start_s", "seen"), [(4, False), (4.1, True), (8, True), (11.9, True), (12, False), (0, False)]
 )
 def test_any_overlap_is_seen(start_s, seen):
-    assert is_seen(clip("x", start_s), {"x": [[8, 12]]}) is seen
-    assert not is_seen(clip("y", start_s), {"x": [[8, 12]]})
+    assert overlaps_training(clip("x", start_s), {"x": [[8, 12]]}) is seen
+    assert not overlaps_training(clip("y", start_s), {"x": [[8, 12]]})
 
 
 def test_joined_spans_hold_both():
-    joined = join_spans({"x": [[0, 4]]}, {"x": [[8, 12]], "y": [[0, 4]]})
+    joined = merge_intervals({"x": [[0, 4]]}, {"x": [[8, 12]], "y": [[0, 4]]})
     assert joined == {"x": [[0, 4], [8, 12]], "y": [[0, 4]]}
-    assert is_seen(clip("x", 9), joined)
-    assert join_spans(joined, joined) == joined
-    assert join_spans({"x": [[8, 12], [0, 4]]}, {"x": [[4, 6], [9, 10]]}) == {"x": [[0, 6], [8, 12]]}
+    assert overlaps_training(clip("x", 9), joined)
+    assert merge_intervals(joined, joined) == joined
+    assert merge_intervals({"x": [[8, 12], [0, 4]]}, {"x": [[4, 6], [9, 10]]}) == {"x": [[0, 6], [8, 12]]}
 
 
 def test_held_out_clips_that_were_trained_on_go(corpus):
@@ -41,8 +46,10 @@ def test_held_out_clips_that_were_trained_on_go(corpus):
     moved = [
         dataclasses.replace(one, split="train") for one in test[:1]
     ]  # trained on, before the split moved
-    kept, left_out = without_seen(corpus, training_spans([*corpus.clips("lofi", "train"), *moved]))
+    kept, left_out = exclude_training_clips(
+        corpus, training_intervals([*corpus.clips("lofi", "train"), *moved])
+    )
     assert left_out == 1
     assert kept.clips("lofi", "test") == test[1:]
     assert kept.clips("lofi", "train") == corpus.clips("lofi", "train")
-    assert without_seen(corpus, {})[1] == 0
+    assert exclude_training_clips(corpus, {})[1] == 0

@@ -3,8 +3,15 @@
 import pytest
 
 from cyclegan_audio.corpus.build.track_processor import TrackRecord
-from cyclegan_audio.corpus.manifest import GUARD, NOT_DRAWN, few_tracks, manifest_rows, most_lost, split_kinds
-from cyclegan_audio.corpus.splits import SplitSettings, draw
+from cyclegan_audio.corpus.manifest import (
+    GUARD,
+    NOT_DRAWN,
+    build_manifest,
+    few_tracks,
+    most_lost,
+    split_kinds,
+)
+from cyclegan_audio.corpus.splits import SplitSettings, hash_rank
 
 BLOCKS = SplitSettings(by="block", seed=19)  # of blocks 0 to 9 of content "c", 2 is for test and 3 for val
 
@@ -51,7 +58,7 @@ def test_a_row_holds_what_is_known_of_its_clip():
         {"start_s": 5.0, "reason": "silence", "index": -1},
         {"start_s": 6.0, "reason": "", "index": 1},
     ]
-    actual = manifest_rows(
+    actual = build_manifest(
         [
             record(clips=clips, info={"codec": "flac"}),
             record("d", clips=[], reason="too short", duration_s=0.5),
@@ -86,7 +93,7 @@ def test_what_stands_for_a_track():
     assert split_kinds(songs, auto, "track") == {"lofi": "block", "trap": "track"}
     assert split_kinds(songs, auto, "random") == {"lofi": "block", "trap": "random"}
     assert split_kinds(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
-    actual = manifest_rows(two, 1.0, SplitSettings(by="random"))
+    actual = build_manifest(two, 1.0, SplitSettings(by="random"))
     assert [row["track"] for row in actual] == [row["clip_id"] for row in actual]
 
 
@@ -101,20 +108,20 @@ def test_what_stands_for_a_track():
 )
 def test_blocks_are_whole_clips_and_at_least_ten(n_clips, clip_s, block_s, expected_s):
     split = SplitSettings(by="block", block_s=block_s)
-    actual = manifest_rows([record(n_clips=n_clips, step_s=clip_s)], clip_s, split)
+    actual = build_manifest([record(n_clips=n_clips, step_s=clip_s)], clip_s, split)
     for row in actual:
         assert row["track"] == f"lofi-c.{int(row['start_s'] // expected_s):04d}"
 
 
 def test_all_files_of_a_genre_make_its_ten_blocks():
-    actual = manifest_rows([record("c", 20), record("d", 30), record("e", 9, "trap")], 1.0, BLOCKS)
+    actual = build_manifest([record("c", 20), record("d", 30), record("e", 9, "trap")], 1.0, BLOCKS)
     assert {row["track"] for row in actual if row["content"] == "c"} == {f"lofi-c.{n:04d}" for n in range(4)}
     assert {row["track"] for row in actual if row["content"] == "d"} == {f"lofi-d.{n:04d}" for n in range(6)}
 
 
 def test_clips_beside_a_held_out_block_are_dropped_by_rank():
-    assert sorted(range(10), key=lambda n: draw(f"c.{n:04d}", 19))[::9] == [2, 3]
-    actual = manifest_rows([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
+    assert sorted(range(10), key=lambda n: hash_rank(f"c.{n:04d}", 19))[::9] == [2, 3]
+    actual = build_manifest([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
     assert dropped_at(actual, GUARD) == [28, 29, 45, 46, 60, 61]  # val gives way to test, train to both
     splits = {row["start_s"]: row["split"] for row in actual}
     assert [splits[s] for s in (27, 30, 44, 47, 59, 62)] == ["train", "test", "test", "val", "val", "train"]
@@ -129,7 +136,7 @@ def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dr
     song = record(n_clips=150)
     clips = [clip | {"duration_s": clip_s} for clip in song.clips]
     split = SplitSettings(by="block", seed=19, guard_s=guard_s)
-    assert dropped_at(manifest_rows([record(clips=clips)], 1.0, split), GUARD) == dropped
+    assert dropped_at(build_manifest([record(clips=clips)], 1.0, split), GUARD) == dropped
 
 
 @pytest.mark.parametrize(
@@ -147,11 +154,11 @@ def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dr
 def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val, test):
     songs = [record(f"song {number}") for number in range(10)]
     split = SplitSettings(by="track", max_clips=max_clips, test_clips=test_clips, seed=3)
-    actual = manifest_rows(songs, 1.0, split)
-    whole = manifest_rows(songs, 1.0, SplitSettings(by="track", seed=3))
+    actual = build_manifest(songs, 1.0, split)
+    whole = build_manifest(songs, 1.0, SplitSettings(by="track", seed=3))
     for name, count in (("train", train), ("val", val), ("test", test)):
         in_split = [row for row in whole if row["split"] == name]
-        in_split.sort(key=lambda row: draw(f"{row['content']}:{row['start_s']}", 3))
+        in_split.sort(key=lambda row: hash_rank(f"{row['content']}:{row['start_s']}", 3))
         expected = {row["clip_id"] for row in in_split[:count]}
         assert {row["clip_id"] for row in actual if row["split"] == name} == expected
         assert len(expected) == count
@@ -162,7 +169,7 @@ def test_each_genre_is_drawn_by_itself_and_the_paired_set_stays():
     split = SplitSettings(by="track", max_clips=22, test_clips=2, seed=3)
     lofi = [record(f"song {number}") for number in range(10)]
     trap = [record(f"beat {number}", genre="trap", n_clips=6) for number in range(8)]
-    alone = [row for songs in (lofi, trap) for row in manifest_rows(songs, 1.0, split)]
-    together = manifest_rows([*lofi, *trap, record("paired", score="one")], 1.0, split)
+    alone = [row for songs in (lofi, trap) for row in build_manifest(songs, 1.0, split)]
+    together = build_manifest([*lofi, *trap, record("paired", score="one")], 1.0, split)
     assert together[:-4] == alone
     assert [(row["split"], row["kept"]) for row in together[-4:]] == [("paired", True)] * 4

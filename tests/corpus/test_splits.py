@@ -2,12 +2,12 @@ import pytest
 
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.manifest import reason_counts, split_counts
-from cyclegan_audio.corpus.splits import SplitSettings, Track, assign_splits, draw
+from cyclegan_audio.corpus.splits import SplitGroup, SplitSettings, assign_splits, hash_rank
 from cyclegan_audio.utils.errors import UserError
 
 
-def tracks_of(genre: str, contents: range, paired: bool = False) -> list[Track]:
-    return [Track(f"{genre}{n}", genre, f"content {genre} {n}", paired) for n in contents]
+def tracks_of(genre: str, contents: range, paired: bool = False) -> list[SplitGroup]:
+    return [SplitGroup(f"{genre}{n}", genre, f"content {genre} {n}", paired) for n in contents]
 
 
 def sizes(splits: dict[str, str]) -> dict[str, int]:
@@ -31,8 +31,8 @@ def test_each_genre_gets_its_shares():
 
 def test_equal_content_stays_together_within_and_across_genres():
     tracks = tracks_of("lofi", range(10))
-    doubles = [Track(f"copy{t.track}", "lofi", t.content) for t in tracks]
-    other = [Track(f"trap{t.track}", "trap", t.content) for t in tracks] + tracks_of("trap", range(10))
+    doubles = [SplitGroup(f"copy{t.track}", "lofi", t.content) for t in tracks]
+    other = [SplitGroup(f"trap{t.track}", "trap", t.content) for t in tracks] + tracks_of("trap", range(10))
     splits = assign_splits(tracks + doubles + other, SplitSettings())
     for track in tracks:
         assert splits[track.track] == splits[f"copy{track.track}"] == splits[f"trap{track.track}"]
@@ -41,7 +41,7 @@ def test_equal_content_stays_together_within_and_across_genres():
 
 def test_a_training_file_that_equals_a_paired_one_is_not_trained_on():
     paired = tracks_of("lofi", range(2), paired=True)
-    double = Track("double", "lofi", paired[0].content)
+    double = SplitGroup("double", "lofi", paired[0].content)
     splits = assign_splits([*paired, double, *tracks_of("lofi", range(2, 9))], SplitSettings())
     assert splits["lofi0"] == splits["lofi1"] == splits["double"] == "paired"
     assert sizes(splits)["val"] == sizes(splits)["test"] == 1
@@ -114,8 +114,10 @@ def test_large_and_no_shares(n, share, expected):
     ],
 )
 def test_test_clips_come_from_the_first_tracks_that_hold_them(n_clips, test_clips, n_test):
-    contents = sorted((f"content {n}" for n in range(len(n_clips))), key=lambda content: draw(content, 7))
-    tracks = [Track(c, "lofi", c, n_clips=n) for c, n in zip(contents, n_clips, strict=True)]
+    contents = sorted(
+        (f"content {n}" for n in range(len(n_clips))), key=lambda content: hash_rank(content, 7)
+    )
+    tracks = [SplitGroup(c, "lofi", c, n_clips=n) for c, n in zip(contents, n_clips, strict=True)]
     splits = assign_splits(tracks[::-1], SplitSettings(seed=7, test_clips=test_clips))
     assert [track for track, split in splits.items() if split == "test"][::-1] == contents[:n_test]
     assert [track for track, split in splits.items() if split == "val"] == contents[-1:] * (len(contents) > 2)
@@ -127,7 +129,7 @@ def test_contents_that_an_earlier_genre_holds_count_for_the_shares():
     held_out = [t for t in lofi if splits[t.track] != "train"]
     trained = [t for t in lofi if splits[t.track] == "train"]
     for shared, expected in ((held_out, (8, 1, 1)), (trained, (12, 2, 2))):
-        trap = tracks_of("trap", range(8)) + [Track(f"as {t.track}", "trap", t.content) for t in shared]
+        trap = tracks_of("trap", range(8)) + [SplitGroup(f"as {t.track}", "trap", t.content) for t in shared]
         after = assign_splits(lofi + trap, SplitSettings())
         actual = sizes({t.track: after[t.track] for t in trap})
         assert (actual["train"], actual["val"], actual["test"]) == expected

@@ -5,30 +5,35 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cyclegan_audio.data.audio_datamodule import Segment, SegmentDataModule, Segments, draw_segments
+from cyclegan_audio.data.audio_datamodule import (
+    AudioSegmentDataset,
+    Segment,
+    SegmentDataModule,
+    sample_segments,
+)
 from cyclegan_audio.utils.errors import UserError
 
 
 def test_an_epoch_takes_every_clip_once_and_is_never_louder():
-    drawn = draw_segments(2000, 7, 12.0, seed=1, epoch=2)
+    drawn = sample_segments(2000, 7, 12.0, seed=1, epoch=2)
     assert sorted(segment.place for segment in drawn) == list(range(2000))
     assert {segment.start for segment in drawn} == set(range(7))
     gains_db = [segment.gain_db for segment in drawn]
     assert -12 <= min(gains_db) < -11.9
     assert -0.1 < max(gains_db) <= 0
     assert sum(gains_db) / 2000 == pytest.approx(-6, abs=0.3)
-    assert drawn == draw_segments(2000, 7, 12.0, seed=1, epoch=2)
+    assert drawn == sample_segments(2000, 7, 12.0, seed=1, epoch=2)
     for seed, epoch in ((2, 2), (1, 3)):
-        assert drawn != draw_segments(2000, 7, 12.0, seed, epoch)
+        assert drawn != sample_segments(2000, 7, 12.0, seed, epoch)
 
 
 def test_a_segment_is_cut_and_made_quieter():
     wave = torch.arange(10.0)
     corpus = SimpleNamespace(audio=lambda clip: wave + 100 * clip)
-    segments = Segments(corpus, [0, 1], 4)
+    segments = AudioSegmentDataset(corpus, [0, 1], 4)
     assert segments[Segment(1, 3)].tolist() == [103, 104, 105, 106]
     torch.testing.assert_close(segments[Segment(0, 6, -20.0)], torch.tensor([0.6, 0.7, 0.8, 0.9]))
-    assert torch.equal(Segments(corpus, [0], None)[Segment(0)], wave)
+    assert torch.equal(AudioSegmentDataset(corpus, [0], None)[Segment(0)], wave)
 
 
 def module(corpus, **changes) -> SegmentDataModule:
@@ -46,7 +51,7 @@ def test_batches_hold_segments_of_all_genres_from_any_start(corpus):
     assert {clip.genre for clip in data.clips("train")} == {"lofi", "trap"}
     n_starts = corpus.clip_samples - 16 * hop + 1
     data.set_epoch(3)
-    assert list(data.sampler) == draw_segments(n_clips, n_starts, 6.0, 0, 3)
+    assert list(data.sampler) == sample_segments(n_clips, n_starts, 6.0, 0, 3)
     data.start_at(2)
     assert len(list(data.sampler)) == n_clips - 10
     sampler = data.sampler

@@ -2,7 +2,13 @@
 
 import pytest
 
-from cyclegan_audio.data.sampler import EpochSampler, Take, draw_epoch, fixed_pairs, warn_of_large_batch
+from cyclegan_audio.data.sampler import (
+    ClipView,
+    EpochSampler,
+    sample_epoch_pairs,
+    validation_pairs,
+    warn_of_large_batch,
+)
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -48,32 +54,32 @@ def test_each_process_needs_one_batch():
 
 
 def test_without_augmentation_a_clip_is_taken_from_its_beginning_as_it_is():
-    assert Take(3) == (3, 0, 0, 0.0)
-    for draw in draw_epoch(5, 4, 1, seed=0, epoch=0):
+    assert ClipView(3) == (3, 0, 0, 0.0)
+    for draw in sample_epoch_pairs(5, 4, 1, seed=0, epoch=0):
         assert draw.a[1:] == draw.b[1:] == (0, 0, 0.0)
 
 
 def test_gains_are_uniform_up_to_the_given_one():
-    gains_db = [take.gain_db for draw in draw_epoch(2000, 9, 1, 0, 0, gain_db=6.0) for take in draw]
+    gains_db = [take.gain_db for draw in sample_epoch_pairs(2000, 9, 1, 0, 0, gain_db=6.0) for take in draw]
     assert max(abs(gain_db) for gain_db in gains_db) <= 6
     assert sum(gains_db) / len(gains_db) == pytest.approx(0, abs=0.15)
     assert sum(abs(gain_db) < 3 for gain_db in gains_db) / len(gains_db) == pytest.approx(0.5, abs=0.03)
 
 
 def test_fixed_pairs_spread_over_both_genres():
-    draws = fixed_pairs(3, 5, 10, seed=0)
-    assert draws == fixed_pairs(3, 5, 10, seed=0) != fixed_pairs(3, 5, 10, seed=1)
+    draws = validation_pairs(3, 5, 10, seed=0)
+    assert draws == validation_pairs(3, 5, 10, seed=0) != validation_pairs(3, 5, 10, seed=1)
     a, b = ([take.clip for take in takes] for takes in zip(*draws, strict=True))
     assert sorted(a[:3]) == [0, 1, 2]
     assert a[3:] == a[:2]  # the shorter list begins again
     assert sorted(b) == [0, 1, 2, 3, 4]
-    assert fixed_pairs(3, 5, 2, seed=0) == draws[:2]
+    assert validation_pairs(3, 5, 2, seed=0) == draws[:2]
     assert {draw.a[1:] for draw in draws} == {draw.b[1:] for draw in draws} == {(0, 0, 0.0)}
-    assert fixed_pairs(9, 9, 9, seed=0) != draw_epoch(9, 9, 1, seed=0, epoch=0)
+    assert validation_pairs(9, 9, 9, seed=0) != sample_epoch_pairs(9, 9, 1, seed=0, epoch=0)
 
 
 def test_pairs_are_the_same_in_every_release():
-    drawn, fixed = draw_epoch(4, 9, 1, seed=1, epoch=2), fixed_pairs(4, 4, 4, seed=1)
+    drawn, fixed = sample_epoch_pairs(4, 9, 1, seed=1, epoch=2), validation_pairs(4, 4, 4, seed=1)
     assert [(draw.a.clip, draw.b.clip) for draw in drawn] == [(3, 3), (1, 1), (0, 2), (2, 7)]
     assert [(draw.a.clip, draw.b.clip) for draw in fixed] == [(3, 0), (0, 3), (2, 1), (1, 2)]
 

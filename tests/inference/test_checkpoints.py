@@ -4,7 +4,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.inference.checkpoints import SHIPPED, load_pair, resolve_run, ship_pair
+from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, resolve_run, save_pretrained
 from cyclegan_audio.inference.pair_metadata import make_card
 from cyclegan_audio.training.resume import to_resume
 from cyclegan_audio.utils.errors import UserError
@@ -23,7 +23,7 @@ def checkpoint(tiny_model, tmp_path):
         mel,
         344,
         {"model": OmegaConf.to_container(cfg.model, resolve=True)},
-        training_spans={},
+        training_intervals={},
     )
     content = {"state_dict": model.state_dict()}
     model.on_save_checkpoint(content)
@@ -37,7 +37,7 @@ def test_pair_comes_back_from_a_run_folder_and_from_a_file(checkpoint):
     path, model = checkpoint
     mel = torch.rand(1, 1, 128, 16) * 2 - 1
     for run in (path, path.parent.parent, str(path)):
-        pair = load_pair(run)
+        pair = load_model(run)
         assert (pair.genres, pair.window_frames, pair.frame_multiple) == (("lofi", "rnb"), 344, 4)
         with torch.no_grad():
             assert torch.equal(pair.generator("rnb")(mel), model.gen_ab(mel))
@@ -61,25 +61,25 @@ def test_averaged_weights_are_loaded_where_they_are_kept(checkpoint):
     averaged = {f"average.networks.gen_ab.module.{k}": 2 * v for k, v in model.gen_ab.state_dict().items()}
     content["state_dict"] |= averaged
     torch.save(content, path)
-    pair = load_pair(path)
+    pair = load_model(path)
     assert torch.equal(pair.generators["ab"].head[1].weight, 2 * model.gen_ab.head[1].weight)
     assert torch.equal(pair.generators["ba"].head[1].weight, model.gen_ba.head[1].weight)
 
 
 def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
     path, model = checkpoint
-    ship_pair(load_pair(path), tmp_path / "small")
-    pair = load_pair(tmp_path / "small")
+    save_pretrained(load_model(path), tmp_path / "small")
+    pair = load_model(tmp_path / "small")
     n_bytes = (tmp_path / "small" / "gen_ab.safetensors").stat().st_size
     assert n_bytes < 2 * sum(p.numel() for p in model.gen_ab.parameters()) + 8000
     mel = torch.rand(1, 1, 128, 16) * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(pair.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
-    assert pair.mel.hash == load_pair(path).mel.hash
+    assert pair.mel.hash == load_model(path).mel.hash
 
 
 def test_genre_that_the_pair_lacks(checkpoint):
-    pair = load_pair(checkpoint[0])
+    pair = load_model(checkpoint[0])
     with pytest.raises(UserError, match=r"no genre 'jazz' in this model\. There are: lofi, rnb"):
         pair.generator("jazz")
     assert pair.generator("RNB") is pair.generators["ab"]
@@ -107,7 +107,7 @@ def test_damaged_checkpoint(checkpoint, damage):
             }[damage]
         )
     with pytest.raises(UserError, match=r"cannot be read as a checkpoint|damaged|does not fit"):
-        load_pair(path)
+        load_model(path)
 
 
 def test_a_checkpoint_cannot_name_code_elsewhere(checkpoint):
@@ -116,7 +116,7 @@ def test_a_checkpoint_cannot_name_code_elsewhere(checkpoint):
     content["cyclegan_audio"]["config"]["model"]["generator"]["_target_"] = "os.system"
     torch.save(content, path)
     with pytest.raises(UserError, match=r"names the generator os\.system"):
-        load_pair(path)
+        load_model(path)
 
 
 def test_mel_settings_that_do_not_match_their_hash(checkpoint):
@@ -125,7 +125,7 @@ def test_mel_settings_that_do_not_match_their_hash(checkpoint):
     content["cyclegan_audio"]["mel"]["hop_length"] = 256
     torch.save(content, path)
     with pytest.raises(UserError, match="do not match their hash"):
-        load_pair(path)
+        load_model(path)
 
 
 def test_run_that_is_not_there(tmp_path):
@@ -138,9 +138,9 @@ def test_run_that_is_not_there(tmp_path):
 
 
 def test_every_shipped_pair_loads_and_moves_its_input():
-    cards = sorted(SHIPPED.glob("*/pair.json"))
+    cards = sorted(PRETRAINED.glob("*/pair.json"))
     assert [card.parent.name for card in cards] == ["demo"]
-    pair = load_pair("demo")
+    pair = load_model("demo")
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     with torch.no_grad():
         there = pair.generators["ab"](mel)
@@ -154,8 +154,8 @@ def test_a_model_of_one_direction_is_used_and_shipped_like_any(checkpoint, tmp_p
     content["cyclegan_audio"]["directions"] = ["ab"]
     content["state_dict"] = {k: v for k, v in content["state_dict"].items() if not k.startswith("gen_ba")}
     torch.save(content, path)
-    ship_pair(load_pair(path), tmp_path / "small")
-    for pair in (load_pair(path), load_pair(tmp_path / "small")):
+    save_pretrained(load_model(path), tmp_path / "small")
+    for pair in (load_model(path), load_model(tmp_path / "small")):
         assert (list(pair.generators), pair.targets, pair.frame_multiple) == (["ab"], ["rnb"], 4)
         with pytest.raises(UserError, match=r"translates from lofi to rnb only; .* toward lofi"):
             pair.generator("lofi")
@@ -169,6 +169,6 @@ def test_cards_from_before_say_nothing_of_directions_and_have_both(checkpoint):
     content = torch.load(path, weights_only=True)
     del content["cyclegan_audio"]["directions"]
     torch.save(content, path)
-    assert load_pair(path).targets == ["rnb", "lofi"]
-    assert "directions" not in (SHIPPED / "demo" / "pair.json").read_text()
-    assert len(load_pair("demo").generators) == 2
+    assert load_model(path).targets == ["rnb", "lofi"]
+    assert "directions" not in (PRETRAINED / "demo" / "pair.json").read_text()
+    assert len(load_model("demo").generators) == 2

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.inference.cycle_spinning import CycleSpinning, spun
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.cycle_spinning import CycleSpinning, with_cycle_spinning
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.artefacts import checkerboard_db
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 from cyclegan_audio.models.networks.norm import collect_statistics, with_statistics
@@ -53,9 +53,9 @@ def test_statistics_from_outside_reach_the_generator_within():
 
 def test_one_shift_is_the_pair_itself_and_others_must_fit_the_grid():
     mel = build("mel", compose("prepare").mel)
-    pair = TranslationPair(("a", "b"), mel, {"ab": Grid((0.0,))}, 64, {})
-    assert spun(pair, 1) is pair
-    assert spun(pair, 4).frame_multiple == pair.frame_multiple
+    pair = TranslationModel(("a", "b"), mel, {"ab": Grid((0.0,))}, 64, {})
+    assert with_cycle_spinning(pair, 1) is pair
+    assert with_cycle_spinning(pair, 4).frame_multiple == pair.frame_multiple
     for shifts in (0, 5):
         with pytest.raises(UserError, match="at most 4"):
-            spun(pair, shifts)
+            with_cycle_spinning(pair, shifts)

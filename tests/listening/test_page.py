@@ -15,7 +15,7 @@ import torch
 
 from cyclegan_audio.listening.page import write_kit
 from cyclegan_audio.listening.questions import EQUALISER, LOW_PASSED, OTHER, QUESTIONS, REAL, SOURCE, VOCODER
-from cyclegan_audio.listening.responses import missed, read, screened
+from cyclegan_audio.listening.responses import miss_rate, post_screen, read
 from cyclegan_audio.listening.stimuli import Item
 from cyclegan_audio.utils.errors import UserError
 
@@ -95,8 +95,8 @@ def test_a_listener_clicks_through(kit: Path, tmp_path: Path) -> None:
     (tmp_path / "max.json").write_text(json.dumps(other))
     answers, _ = read([tmp_path / "zoe.json", tmp_path / "max.json"])
     assert [a.listener for a in answers] == ["Zoë Ü", "Max Ü"]
-    assert len(screened(answers)[0]) == 2
-    assert missed(answers[0]) == 0
+    assert len(post_screen(answers)[0]) == 2
+    assert miss_rate(answers[0]) == 0
     for answer in answers:
         assert Counter((r.question, r.way) for r in answer.ratings) == {
             (q.name, way): 5 for q in QUESTIONS for way in ("lofi to trap", "trap to lofi")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cyclegan_audio.listening.analysis import ALL, contrasts, means, told_apart
-from cyclegan_audio.listening.responses import missed, read, screened
+from cyclegan_audio.listening.responses import miss_rate, post_screen, read
 from cyclegan_audio.utils.errors import UserError
 
 Answer = Callable[..., Path]
@@ -45,10 +45,10 @@ def test_abx_by_hand(answer: Answer) -> None:
 
 def test_who_misses_the_hidden_reference_is_left_out(answer: Answer) -> None:
     answers, _ = read([answer("ann"), answer("deaf", {"source": 89})])
-    kept, notes = screened(answers)
+    kept, notes = post_screen(answers)
     assert [one.listener for one in kept] == ["ann"]
     assert notes == ["deaf is left out: missed the hidden reference in 100 %"]
-    assert missed(kept[0]) == 0
+    assert miss_rate(kept[0]) == 0
 
 
 def test_the_last_answers_of_a_listener_count(answer: Answer) -> None:

@@ -16,7 +16,7 @@ def tone(hz: float, level: float = 0.1, seconds: float = 2.0) -> torch.Tensor:
 def lufs(sound: torch.Tensor) -> float:
     meter = LoudnessMeter(RATE)
     meter.push(sound[None])
-    return meter.lufs()
+    return meter.integrated_lufs()
 
 
 def test_sounds_become_equally_loud() -> None:

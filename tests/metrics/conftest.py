@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.genre_classifier.network import NetSettings
 
@@ -17,15 +17,15 @@ SECONDS = 4.0
 
 
 @pytest.fixture(scope="session", params=["hifi", "paper"])
-def any_mel(request: pytest.FixtureRequest) -> MelSettings:
+def any_mel(request: pytest.FixtureRequest) -> MelSpectrogram:
     """Each mel definition that ships."""
-    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
+    return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
 
 
 @pytest.fixture(scope="session")
-def hifi() -> MelSettings:
+def hifi() -> MelSpectrogram:
     """The default mel."""
-    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")))
+    return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")))
 
 
 def noise_bursts(times_s: Sequence[float], rate: int, level: float = 0.3, seed: int = 0) -> Tensor:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.artefacts import (
     checkerboard_db,
     clicks_per_s,
     find_clicks,
     frame_levels_db,
-    quiet_db,
+    noise_floor_db,
     seam_db,
     silence_gain_db,
 )
@@ -23,7 +23,7 @@ from cyclegan_audio.metrics.artefacts import (
 Sound = Callable[..., Tensor]
 
 
-def sounding(mel: MelSettings, bursts: Sound, melody: Sound) -> Tensor:
+def sounding(mel: MelSpectrogram, bursts: Sound, melody: Sound) -> Tensor:
     rate = mel.sample_rate
     return melody([(0.0, 4.0, 220.0)], rate) + bursts(
         np.cumsum([0.2, 0.31, 0.17, 0.43, 0.29, 0.37, 0.23, 0.47, 0.19, 0.41]), rate
@@ -33,7 +33,7 @@ def sounding(mel: MelSettings, bursts: Sound, melody: Sound) -> Tensor:
 @pytest.mark.parametrize("period", [2, 4])
 @pytest.mark.parametrize("axis", [1, 2])
 def test_a_lattice_is_found(
-    any_mel: MelSettings, bursts: Sound, melody: Sound, period: int, axis: int
+    any_mel: MelSpectrogram, bursts: Sound, melody: Sound, period: int, axis: int
 ) -> None:
     mel_db = any_mel.mel_db(sounding(any_mel, bursts, melody)[None])
     place = torch.arange(mel_db.shape[axis])
@@ -43,7 +43,7 @@ def test_a_lattice_is_found(
     assert checkerboard_db(worse).item() > checkerboard_db(mel_db).item() + 3
 
 
-def test_silence_that_became_noise(any_mel: MelSettings, melody: Sound) -> None:
+def test_silence_that_became_noise(any_mel: MelSpectrogram, melody: Sound) -> None:
     mel_db = any_mel.mel_db(melody([(0.0, 2.0, 220.0)], any_mel.sample_rate)[None])
     noisy = torch.where(torch.arange(mel_db.shape[2]) > 0.6 * mel_db.shape[2], mel_db + 20, mel_db)
     assert silence_gain_db(mel_db, mel_db).item() == 0
@@ -54,11 +54,11 @@ def test_silence_that_became_noise(any_mel: MelSettings, melody: Sound) -> None:
 def test_quietest_passages_under_the_loudest() -> None:
     mel_db = torch.zeros(1, 4, 100)
     mel_db[..., 90:] = -30
-    assert quiet_db(mel_db).item() == pytest.approx(-30, abs=1e-3)
-    assert quiet_db(mel_db + 12).item() == pytest.approx(-30, abs=1e-3)
+    assert noise_floor_db(mel_db).item() == pytest.approx(-30, abs=1e-3)
+    assert noise_floor_db(mel_db + 12).item() == pytest.approx(-30, abs=1e-3)
 
 
-def test_clicks_are_counted_drums_are_not(hifi: MelSettings, bursts: Sound, melody: Sound) -> None:
+def test_clicks_are_counted_drums_are_not(hifi: MelSpectrogram, bursts: Sound, melody: Sound) -> None:
     clean = 0.5 * sounding(hifi, bursts, melody)
     clicked = clean.clone()
     clicked[torch.arange(1, 9) * 20011] += 0.3
@@ -150,4 +150,4 @@ def test_levels_of_frames_sum_their_bands() -> None:
     mels_db = torch.tensor([[[0.0, -10.0, -400.0]] * 2])
     assert frame_levels_db(mels_db)[0].tolist() == pytest.approx([3.0103, -6.9897, -300], abs=1e-3)
     steps = torch.arange(101.0).neg()[None, None]  # the quietest twentieth ends at 95 under the loudest
-    assert quiet_db(steps).item() == pytest.approx(-95, abs=1e-3)
+    assert noise_floor_db(steps).item() == pytest.approx(-95, abs=1e-3)

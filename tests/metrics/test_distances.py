@@ -14,7 +14,7 @@ from cyclegan_audio.metrics.distances import (
     Principal,
     distances_to,
     frechet_distance,
-    kernel_distance,
+    kernel_audio_distance,
     too_few,
 )
 from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife
@@ -35,7 +35,7 @@ def test_kernel_distance_is_torchmetrics_own() -> None:
     metric = KernelInceptionDistance(feature=Passed(4), subsets=1, subset_size=20)
     metric.update(a, real=True)
     metric.update(b, real=False)
-    assert kernel_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
+    assert kernel_audio_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
 
 
 def test_frechet_distance_of_shifted_sets_by_hand() -> None:
@@ -93,7 +93,7 @@ def test_principal_components_of_band_statistics() -> None:
     assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
     torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # loudness is no genre
     shuffled = clips[..., torch.randperm(64, generator=generator)]
-    assert kernel_distance(embed(shuffled), embedded) > 1
+    assert kernel_audio_distance(embed(shuffled), embedded) > 1
 
 
 def test_kernel_distance_by_hand() -> None:
@@ -101,7 +101,7 @@ def test_kernel_distance_by_hand() -> None:
     a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [-1.0], [0.0]])
     within_a, within_b = 1.0, (2 * (-1) ** 3 + 4 * 1) / 6
     between = (1 + 1 + 1 + 27 + 0 + 1) / 6
-    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
+    assert kernel_audio_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
 
 
 def test_embeddings_end_at_five_and_keep_what_there_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.onsets import (
     BEAT_TOLERANCE_S,
     HATS_ABOVE_HZ,
@@ -28,7 +28,7 @@ Bursts = Callable[..., Tensor]
 EIGHTHS = np.arange(0.2, 3.9, 0.25)  # 120 BPM
 
 
-def test_every_stroke_is_found_once(any_mel: MelSettings, bursts: Bursts) -> None:
+def test_every_stroke_is_found_once(any_mel: MelSpectrogram, bursts: Bursts) -> None:
     mel_db = any_mel.mel_db(bursts(EIGHTHS, any_mel.sample_rate)[None])
     for above_hz in (0.0, HATS_ABOVE_HZ):
         found = onsets(novelty(mel_db, any_mel, above_hz), any_mel.frame_s)[0]
@@ -37,7 +37,7 @@ def test_every_stroke_is_found_once(any_mel: MelSettings, bursts: Bursts) -> Non
         assert onset_rate(found, 4.0) == len(EIGHTHS) / 4
 
 
-def test_a_roll_of_triplets_is_told_from_eighths(any_mel: MelSettings, bursts: Bursts) -> None:
+def test_a_roll_of_triplets_is_told_from_eighths(any_mel: MelSpectrogram, bursts: Bursts) -> None:
     rolling = np.concatenate([EIGHTHS[:8], np.arange(2.2, 3.9, 60 / 140 / 6)])
     mel_db = any_mel.mel_db(torch.stack([bursts(t, any_mel.sample_rate) for t in (EIGHTHS, rolling)]))
     plain, roll = onsets(novelty(mel_db, any_mel, HATS_ABOVE_HZ), any_mel.frame_s)
@@ -46,7 +46,7 @@ def test_a_roll_of_triplets_is_told_from_eighths(any_mel: MelSettings, bursts: B
     assert roll_share(rolling) - missed < roll_share(roll) <= roll_share(rolling) + 0.1
 
 
-def test_steady_noise_and_silence_have_no_onsets(any_mel: MelSettings) -> None:
+def test_steady_noise_and_silence_have_no_onsets(any_mel: MelSpectrogram) -> None:
     generator = torch.Generator().manual_seed(0)
     rate = any_mel.sample_rate
     noise = 0.1 * torch.randn(4 * rate, generator=generator)
@@ -55,13 +55,13 @@ def test_steady_noise_and_silence_have_no_onsets(any_mel: MelSettings) -> None:
         assert len(found) <= 1
 
 
-def test_hats_below_the_range_of_hearing_do_not_count(hifi: MelSettings, bursts: Bursts) -> None:
+def test_hats_below_the_range_of_hearing_do_not_count(hifi: MelSpectrogram, bursts: Bursts) -> None:
     kicks = 0.5 * torch.sin(2 * torch.pi * 60 * torch.arange(4 * 44100) / 44100)
     mel_db = hifi.mel_db((kicks + bursts(EIGHTHS, 44100, level=1e-5))[None])[..., 8:-8]
     assert len(onsets(novelty(mel_db, hifi, HATS_ABOVE_HZ), hifi.frame_s)[0]) == 0
 
 
-def test_no_band_so_high_is_said(hifi: MelSettings) -> None:
+def test_no_band_so_high_is_said(hifi: MelSpectrogram) -> None:
     with pytest.raises(ValueError, match="no mel band lies above 30000 Hz"):
         novelty(torch.zeros(1, 128, 40), hifi, 30000.0)
 
@@ -74,7 +74,7 @@ def test_f1_by_hand() -> None:
 
 
 @pytest.mark.parametrize("bpm", [70.0, 96.0, 140.0])
-def test_tempo_and_beats(any_mel: MelSettings, bursts: Bursts, bpm: float) -> None:
+def test_tempo_and_beats(any_mel: MelSpectrogram, bursts: Bursts, bpm: float) -> None:
     true_s = np.arange(0.3, 3.95, 60 / bpm)
     rise = novelty(any_mel.mel_db(bursts(true_s, any_mel.sample_rate)[None]), any_mel)
     found_bpm = tempo_bpm(rise, any_mel.frame_s)
@@ -165,7 +165,7 @@ def test_tempi_within_four_per_cent_agree() -> None:
     assert tempo_agrees(a[:3], torch.tensor([96.2, 95.9, 400.0])).tolist() == [1, 0, 0]
 
 
-def test_audible_levels_are_by_hertz_and_end_70_db_under_the_loudest(hifi: MelSettings) -> None:
+def test_audible_levels_are_by_hertz_and_end_70_db_under_the_loudest(hifi: MelSpectrogram) -> None:
     mel_db = (20 * hifi.filter_bank().sum(1).log10())[:, None].repeat(1, 3)[None]
     mel_db[0, 50, 1], mel_db[0, 51, 1] = mel_db[0, 50, 1] + 6, mel_db[0, 51, 1] - 100
     expected = torch.zeros(1, 128, 3)
@@ -173,7 +173,7 @@ def test_audible_levels_are_by_hertz_and_end_70_db_under_the_loudest(hifi: MelSe
     torch.testing.assert_close(audible_db(mel_db, hifi), expected, rtol=0, atol=1e-4)
 
 
-def test_novelty_by_hand(hifi: MelSettings) -> None:
+def test_novelty_by_hand(hifi: MelSpectrogram) -> None:
     """Two of 128 bands rise by 20 dB; a frame is 11.6 ms, so that rises are taken over two of them."""
     mel_db = (20 * hifi.filter_bank().sum(1).log10())[:, None].expand(-1, 40).clone()[None]
     mel_db[:, 100:102, 20:] += 20

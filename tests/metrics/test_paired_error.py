@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.paired_error import (
     MATCHED_MEAN,
@@ -25,18 +25,18 @@ SCORES = [f"score_{i // 2}" for i in range(8)]
 
 
 @pytest.fixture(params=["hifi", "paper"])
-def mel(request: pytest.FixtureRequest) -> MelSettings:
+def mel(request: pytest.FixtureRequest) -> MelSpectrogram:
     from omegaconf import OmegaConf
 
-    return MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
+    return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
 
 
-def clip(seed: int, mel: MelSettings) -> Tensor:
+def clip(seed: int, mel: MelSpectrogram) -> Tensor:
     """(M, F) of audible noise around -10 dB, spread 2."""
     return torch.randn(mel.n_mels, N_FRAMES, generator=torch.Generator().manual_seed(seed)) * 2 - 10
 
 
-def with_hats(mel_db: Tensor, mel: MelSettings, first: int) -> Tensor:
+def with_hats(mel_db: Tensor, mel: MelSpectrogram, first: int) -> Tensor:
     """20 dB more above 4 kHz in every eighth frame."""
     out = mel_db.clone()
     out[mel.band_hz > 4000, first::8] += 20
@@ -67,7 +67,7 @@ def test_correlation_ignores_scale_and_knows_the_sign() -> None:
     assert correlation(values, torch.ones(1, 3)) == 0
 
 
-def test_floor_is_80_db_below_a_full_scale_sine(mel: MelSettings) -> None:
+def test_floor_is_80_db_below_a_full_scale_sine(mel: MelSpectrogram) -> None:
     floor_db = audible_floor_db(mel)
     for band in (20, 60, 100):
         sine = torch.sin(2 * torch.pi * mel.band_hz[band] * torch.arange(mel.sample_rate) / mel.sample_rate)
@@ -75,7 +75,7 @@ def test_floor_is_80_db_below_a_full_scale_sine(mel: MelSettings) -> None:
         assert float(reading - floor_db[band]) == pytest.approx(80, abs=1)
 
 
-def test_floor_is_80_db_below_the_most_that_a_sine_reads(mel: MelSettings) -> None:
+def test_floor_is_80_db_below_the_most_that_a_sine_reads(mel: MelSpectrogram) -> None:
     for band in (20, 60):
         bins = mel.filter_bank()[band].nonzero()[:, 0]
         hz = torch.cat([bins - 1, bins, bins + 1]).unique() * mel.sample_rate / mel.n_fft
@@ -84,7 +84,7 @@ def test_floor_is_80_db_below_the_most_that_a_sine_reads(mel: MelSettings) -> No
         assert float(most_db - audible_floor_db(mel)[band]) == pytest.approx(80, abs=0.05)
 
 
-def test_inaudible_differences_do_not_count(mel: MelSettings) -> None:
+def test_inaudible_differences_do_not_count(mel: MelSpectrogram) -> None:
     floor_db = audible_floor_db(mel).expand(-1, N_FRAMES)
     triple = (floor_db - 1, floor_db - 5, floor_db - 20)
     zero = torch.zeros(mel.n_mels)
@@ -92,7 +92,7 @@ def test_inaudible_differences_do_not_count(mel: MelSettings) -> None:
     assert scores.error_db[MODEL].mean == scores.error_db[UNTOUCHED].mean == 0
 
 
-def test_errors_and_gains_by_hand(mel: MelSettings) -> None:
+def test_errors_and_gains_by_hand(mel: MelSpectrogram) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     triples = [(base, base + 3, base + 4), (base, base + 2, base + 4)] * 2
     means = (torch.zeros(mel.n_mels), torch.full((mel.n_mels,), 2.5))
@@ -106,7 +106,7 @@ def test_errors_and_gains_by_hand(mel: MelSettings) -> None:
     assert all(value.mean == 0 for value in scores.rhythm_db.values())
 
 
-def scored(mel: MelSettings, model: str) -> object:
+def scored(mel: MelSpectrogram, model: str) -> object:
     """Hats are to appear, and 6 dB everywhere; `model` does the one, the other, or both."""
     triples = []
     for seed in range(8):
@@ -132,12 +132,12 @@ def scored(mel: MelSettings, model: str) -> object:
         ("nothing", False, False),
     ],
 )
-def test_verdicts(mel: MelSettings, model: str, beats_untouched: bool, beats_filter: bool) -> None:
+def test_verdicts(mel: MelSpectrogram, model: str, beats_untouched: bool, beats_filter: bool) -> None:
     scores = scored(mel, model)
     assert (scores.beats_untouched, scores.beats_filter) == (beats_untouched, beats_filter)
 
 
-def test_correlation_tells_flatter_from_better(mel: MelSettings) -> None:
+def test_correlation_tells_flatter_from_better(mel: MelSpectrogram) -> None:
     hats, equaliser = scored(mel, "hats"), scored(mel, "equaliser")
     assert hats.rhythm_correlation[MODEL].mean > 0.99
     assert equaliser.rhythm_correlation[MODEL].mean == pytest.approx(
@@ -145,7 +145,7 @@ def test_correlation_tells_flatter_from_better(mel: MelSettings) -> None:
     )
 
 
-def test_a_small_but_certain_gain_is_not_clear(mel: MelSettings) -> None:
+def test_a_small_but_certain_gain_is_not_clear(mel: MelSpectrogram) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)
     scores = score_pairs([(base, base + 0.5, base + 10)] * 4, ["a", "b", "c", "d"], (zero, zero), mel)
@@ -154,7 +154,7 @@ def test_a_small_but_certain_gain_is_not_clear(mel: MelSettings) -> None:
 
 
 @pytest.mark.parametrize(("gain_db", "clear"), [(0.9, False), (1.1, True)])
-def test_a_tenth_of_the_error_is_clear(mel: MelSettings, gain_db: float, clear: bool) -> None:
+def test_a_tenth_of_the_error_is_clear(mel: MelSpectrogram, gain_db: float, clear: bool) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)
     triple = (base, base + gain_db, base + 10)
@@ -163,7 +163,7 @@ def test_a_tenth_of_the_error_is_clear(mel: MelSettings, gain_db: float, clear: 
     assert scores.beats_untouched is clear
 
 
-def test_where_nothing_is_to_be_changed_nothing_is_gained(mel: MelSettings) -> None:
+def test_where_nothing_is_to_be_changed_nothing_is_gained(mel: MelSpectrogram) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)
     scores = score_pairs([(base, base + 1, base)] * 2, ["a", "b"], (zero, zero), mel)
@@ -172,7 +172,7 @@ def test_where_nothing_is_to_be_changed_nothing_is_gained(mel: MelSettings) -> N
     assert not scores.beats_untouched
 
 
-def test_numbers_are_plain(mel: MelSettings) -> None:
+def test_numbers_are_plain(mel: MelSpectrogram) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)
     numbers = score_pairs([(base, base, base)], ["only"], (zero, zero), mel).to_dict()
@@ -187,7 +187,7 @@ def test_numbers_are_plain(mel: MelSettings) -> None:
     assert numbers["beats_untouched"] is False
 
 
-def test_mels_without_bands_above_4_khz_are_refused(mel: MelSettings) -> None:
+def test_mels_without_bands_above_4_khz_are_refused(mel: MelSpectrogram) -> None:
     low = dataclasses.replace(mel, sample_rate=6000, f_max_hz=3000.0)
     base = torch.zeros(low.n_mels, 8)
     with pytest.raises(ValueError, match="4000 Hz"):

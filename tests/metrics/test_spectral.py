@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.metrics.spectral import band_energy, bandwidth_hz, filter_share, roll_off_hz, top_end_db
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.metrics.spectral import band_energy, bandwidth_hz, filter_share, high_band_db, roll_off_hz
 
 
-def low_passed_noise(mel: MelSettings, cut_hz: float) -> torch.Tensor:
+def low_passed_noise(mel: MelSpectrogram, cut_hz: float) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     n = 2 * mel.sample_rate
     spectrum = torch.fft.rfft(0.1 * torch.randn(n, generator=generator))
@@ -18,23 +18,23 @@ def low_passed_noise(mel: MelSettings, cut_hz: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("cut_hz", [3000.0, 8000.0, 15000.0])
-def test_low_passed_noise_ends_where_it_was_cut(any_mel: MelSettings, cut_hz: float) -> None:
+def test_low_passed_noise_ends_where_it_was_cut(any_mel: MelSpectrogram, cut_hz: float) -> None:
     mel_db = low_passed_noise(any_mel, cut_hz)
     leak = 0.08 if any_mel.window == "hann" else 0.4  # side lobes of a Hamming window lie 43 dB down
     assert 0.92 * cut_hz < bandwidth_hz(mel_db, any_mel).item() < (1 + leak) * cut_hz
     assert roll_off_hz(mel_db, any_mel).item() == pytest.approx(0.95 * cut_hz, rel=0.1)
     share = max(1 - 6000 / cut_hz, 1e-12)
-    assert 10 ** (top_end_db(mel_db, any_mel).item() / 10) == pytest.approx(share, abs=0.06)
+    assert 10 ** (high_band_db(mel_db, any_mel).item() / 10) == pytest.approx(share, abs=0.06)
 
 
-def test_energy_of_bands_sums_to_one_and_knows_no_level(any_mel: MelSettings) -> None:
+def test_energy_of_bands_sums_to_one_and_knows_no_level(any_mel: MelSpectrogram) -> None:
     mel_db = low_passed_noise(any_mel, 8000.0)
     energy = band_energy(mel_db, any_mel)
     assert energy.sum().item() == pytest.approx(1, abs=1e-5)
     torch.testing.assert_close(energy, band_energy(mel_db - 30, any_mel))
 
 
-def flat(mel: MelSettings, *levels_db: tuple[int, float]) -> torch.Tensor:
+def flat(mel: MelSpectrogram, *levels_db: tuple[int, float]) -> torch.Tensor:
     """(1, M, 4): bands whose spectrum has these levels, the others next to nothing."""
     density_db = torch.full((mel.n_mels,), -300.0)
     for band, level_db in levels_db:
@@ -42,7 +42,7 @@ def flat(mel: MelSettings, *levels_db: tuple[int, float]) -> torch.Tensor:
     return (density_db + 20 * mel.filter_bank().sum(1).log10())[None, :, None].expand(1, -1, 4)
 
 
-def test_energy_of_two_bands_by_hand(hifi: MelSettings) -> None:
+def test_energy_of_two_bands_by_hand(hifi: MelSpectrogram) -> None:
     """A band counts by its power times its bins: the squared sum of its weights over their squares' sum."""
     low, high = 40, 110
     bank = hifi.filter_bank()[[low, high]]
@@ -52,7 +52,9 @@ def test_energy_of_two_bands_by_hand(hifi: MelSettings) -> None:
     energy = band_energy(mel_db, hifi)[0]
     assert energy[low].item() == pytest.approx(parts[0] / sum(parts), abs=1e-5)
     assert energy[high].item() == pytest.approx(parts[1] / sum(parts), abs=1e-5)
-    assert top_end_db(mel_db, hifi).item() == pytest.approx(10 * math.log10(parts[1] / sum(parts)), abs=1e-3)
+    assert high_band_db(mel_db, hifi).item() == pytest.approx(
+        10 * math.log10(parts[1] / sum(parts)), abs=1e-3
+    )
     for share, band in ((0.94, high), (0.96, low)):
         level_db = 10 * math.log10(bins[0] / bins[1] * (1 - share) / share)
         actual = roll_off_hz(flat(hifi, (low, 0.0), (high, level_db)), hifi).item()
@@ -61,7 +63,7 @@ def test_energy_of_two_bands_by_hand(hifi: MelSettings) -> None:
 
 @pytest.mark.parametrize(("level_db", "is_heard"), [(-49.9, True), (-50.1, False)])
 def test_content_ends_50_db_under_the_loudest_band(
-    hifi: MelSettings, level_db: float, is_heard: bool
+    hifi: MelSpectrogram, level_db: float, is_heard: bool
 ) -> None:
     actual = bandwidth_hz(flat(hifi, (30, 0.0), (100, level_db)), hifi).item()
     assert actual == pytest.approx(float(hifi.band_hz[100 if is_heard else 30]))

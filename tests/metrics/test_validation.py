@@ -6,14 +6,14 @@ import torch
 from cyclegan_audio.metrics.validation import (
     checkerboard,
     difference,
+    discriminator_auc,
+    diversity,
     energy_distance,
     genre_distance,
     genre_statistics,
     held_out_metrics,
     held_out_signs,
     movement_lost,
-    variety,
-    won_share,
 )
 
 
@@ -81,7 +81,7 @@ def test_signs_of_copying_and_of_one_output(reals):
     assert copies["variety_ab"] == pytest.approx(1)
     one = held_out_signs(translated(reals, lambda x: x[:1].expand_as(x), same))
     assert one["variety_ab"] == pytest.approx(0)
-    assert variety(reals["real_a"][:1]) == 0
+    assert diversity(reals["real_a"][:1]) == 0
 
 
 def test_checkerboard_of_noise_and_of_a_board():
@@ -94,10 +94,12 @@ def test_checkerboard_of_noise_and_of_a_board():
 
 
 def test_share_of_patches_by_hand():
-    assert won_share(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])) == pytest.approx((1.5 + 2) / 4)
+    assert discriminator_auc(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])) == pytest.approx(
+        (1.5 + 2) / 4
+    )
     scores = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    assert won_share(scores, scores) == pytest.approx(0.5)
-    assert won_share(scores + 10, scores) == 1
+    assert discriminator_auc(scores, scores) == pytest.approx(0.5)
+    assert discriminator_auc(scores + 10, scores) == 1
 
 
 def test_movement_lost_by_hand():
@@ -136,8 +138,8 @@ def test_energy_distance_counts_both_sets_within():
 
 def test_differences_among_clips_by_hand():
     clips = torch.tensor([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0]]).view(3, 1, 1, 2)
-    assert variety(clips) == pytest.approx((4 + 4 + 2) / 3 / 2)  # three pairs of two points
-    assert variety(clips[:1]) == 0
+    assert diversity(clips) == pytest.approx((4 + 4 + 2) / 3 / 2)  # three pairs of two points
+    assert diversity(clips[:1]) == 0
     assert difference(clips[0], clips[1]) == 2
 
 

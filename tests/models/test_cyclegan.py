@@ -6,7 +6,7 @@ from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cyclegan_audio.models.acceleration import Engine
+from cyclegan_audio.models.acceleration import Acceleration
 from cyclegan_audio.models.losses.reconstruction import weighted_sum
 
 
@@ -124,7 +124,7 @@ def test_each_step_leaves_the_other_networks_untouched(tiny_model, monkeypatch):
 def phases(model, precise: bool, **engine) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
     """Losses and gradients of both phases on one batch of two."""
     model = copy.deepcopy(model).double() if precise else copy.deepcopy(model)
-    model.engine = Engine(**engine).on(torch.device("cpu"))
+    model.engine = Acceleration(**engine).resolve(torch.device("cpu"))
     model.engine.prepare((model.gen_ab, model.gen_ba, model.disc_a, model.disc_b))
     model.manual_backward = lambda loss: loss.backward()
     mels = torch.rand(2, 2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1

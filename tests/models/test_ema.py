@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.ema import GeneratorAverage
+from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -14,7 +14,7 @@ def network(weight: float) -> nn.Linear:
 
 def test_average_by_hand():
     live = network(0.0)
-    average = GeneratorAverage({"gen": live}, decay=0.75)
+    average = GeneratorEMA({"gen": live}, decay=0.75)
     for weight in (4.0, 8.0, 0.0):
         nn.init.constant_(live.weight, weight)
         average.update({"gen": live})
@@ -26,9 +26,9 @@ def test_average_by_hand():
 
 def test_a_saved_average_goes_on():
     live = network(2.0)
-    first = GeneratorAverage({"gen": live}, decay=0.5)
+    first = GeneratorEMA({"gen": live}, decay=0.5)
     first.update({"gen": live})
-    second = GeneratorAverage({"gen": network(7.0)}, decay=0.5)
+    second = GeneratorEMA({"gen": network(7.0)}, decay=0.5)
     second.load_state_dict(first.state_dict())
     nn.init.constant_(live.weight, 4.0)
     for average in (first, second):
@@ -41,6 +41,6 @@ def test_a_saved_average_goes_on():
 @pytest.mark.parametrize("decay", [-0.1, 1.1])
 def test_a_decay_is_a_share(decay):
     for end in (0, 1):
-        GeneratorAverage({"gen": network(0.0)}, decay=end)
+        GeneratorEMA({"gen": network(0.0)}, decay=end)
     with pytest.raises(UserError, match="average_decay"):
-        GeneratorAverage({"gen": network(0.0)}, decay=decay)
+        GeneratorEMA({"gen": network(0.0)}, decay=decay)

@@ -59,12 +59,12 @@ def test_clips_of_one_track_do_not_count_as_many() -> None:
 
 def test_intervals_meet_or_not() -> None:
     a, b, c = Estimate(1, 0, 0, 2, 4, 4), Estimate(2, 0, 1.5, 3, 4, 4), Estimate(5, 0, 4, 6, 4, 4)
-    assert a.meets(b)
-    assert not a.meets(c)
-    assert not c.meets(a)
-    assert a.meets(Estimate(3, 0, 2, 4, 4, 4))  # at one point
-    assert Estimate(3, 0, 2, 4, 4, 4).meets(a)
-    assert a.meets(Estimate(9, 0, math.nan, math.nan, 1, 1))
+    assert a.overlaps(b)
+    assert not a.overlaps(c)
+    assert not c.overlaps(a)
+    assert a.overlaps(Estimate(3, 0, 2, 4, 4, 4))  # at one point
+    assert Estimate(3, 0, 2, 4, 4, 4).overlaps(a)
+    assert a.overlaps(Estimate(9, 0, math.nan, math.nan, 1, 1))
 
 
 def test_one_group_gives_no_interval() -> None:

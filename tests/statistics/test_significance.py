@@ -5,13 +5,15 @@ import pytest
 
 from cyclegan_audio.statistics import significance
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.significance import by_chance, clusters, holm, scaled, unpaired
+from cyclegan_audio.statistics.significance import clusters, holm, scaled, sign_flip_test, unpaired
 
 
 def test_sign_flips_by_hand():
     """Sums of tracks 3, 2, 1: of 8 flips only none and all reach 6; 3 + 2 - 1 = 4 is reached by four."""
     tracks = ["a", "a", "b", "c"]
-    p = by_chance({"all up": ([1.0, 2.0, 2.0, 1.0], tracks), "one down": ([1.0, 2.0, 2.0, -1.0], tracks)})
+    p = sign_flip_test(
+        {"all up": ([1.0, 2.0, 2.0, 1.0], tracks), "one down": ([1.0, 2.0, 2.0, -1.0], tracks)}
+    )
     assert p["all up"][0] == 2 / 8
     assert p["one down"][0] == 4 / 8
     # Both have the same squares; the larger sum is 6 without flips, with all, with c's, and with a's and b's.
@@ -20,7 +22,7 @@ def test_sign_flips_by_hand():
 
 
 def test_nothing_differs():
-    assert by_chance({"x": ([0.0, 0.0], ["a", "b"])}) == {"x": (1.0, 1.0)}
+    assert sign_flip_test({"x": ([0.0, 0.0], ["a", "b"])}) == {"x": (1.0, 1.0)}
 
 
 def test_correction_holds_the_error_of_the_family():
@@ -31,7 +33,7 @@ def test_correction_holds_the_error_of_the_family():
     for _ in range(200):
         shared = rng.normal(size=(24, 1))
         values = (shared + rng.normal(size=(24, 20))).T
-        p = by_chance({i: (row.tolist(), tracks) for i, row in enumerate(values)}).values()
+        p = sign_flip_test({i: (row.tolist(), tracks) for i, row in enumerate(values)}).values()
         found[0] += min(alone for alone, _ in p) <= 0.05
         found[1] += min(corrected for _, corrected in p) <= 0.05
     assert found[1] <= 20
@@ -41,10 +43,10 @@ def test_correction_holds_the_error_of_the_family():
 def test_many_tracks_are_drawn_and_give_the_same_twice(monkeypatch):
     values = np.random.default_rng(1).normal(0.5, 1, 40).tolist()
     tracks = [str(i) for i in range(40)]
-    p = by_chance({"x": (values, tracks)})["x"][0]
-    assert p == by_chance({"x": (values, tracks)})["x"][0]
+    p = sign_flip_test({"x": (values, tracks)})["x"][0]
+    assert p == sign_flip_test({"x": (values, tracks)})["x"][0]
     monkeypatch.setattr(significance, "FLIPS", 2**16)
-    assert by_chance({"x": (values, tracks)})["x"][0] == pytest.approx(p, abs=0.005)
+    assert sign_flip_test({"x": (values, tracks)})["x"][0] == pytest.approx(p, abs=0.005)
     assert 0 < p < 0.05
 
 
@@ -78,16 +80,17 @@ def test_all_flips_are_made_up_to_fourteen_tracks():
     """Only none and all flips reach the sum where all differ one way: 2 of 2^n, or at least as drawn."""
     for n_tracks in (2, 5, 14):
         assert (
-            by_chance({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0] == 2 / 2**n_tracks
+            sign_flip_test({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0]
+            == 2 / 2**n_tracks
         )
-    drawn = by_chance({"x": ([1.0] * 15, list(map(str, range(15))))})["x"][0]
+    drawn = sign_flip_test({"x": ([1.0] * 15, list(map(str, range(15))))})["x"][0]
     assert 1 / 2**14 <= drawn < 6 / 2**14
 
 
 def test_tracks_of_one_name_are_flipped_together_and_others_on_their_own():
-    together = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
+    together = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
     assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}
-    apart = by_chance({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["c", "d"])})
+    apart = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["c", "d"])})
     assert apart == {"x": (0.5, 0.75), "y": (0.5, 0.75)}  # one of two coins: 1 - 1/2 * 1/2
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, Trainer
 
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.training.distributed import STARTED, rank_environment, require_shared_folder
 from cyclegan_audio.training.local_rank import parents_run
 from cyclegan_audio.utils.errors import UserError
@@ -127,4 +127,4 @@ def test_the_command_trains_and_resumes_on_two_processes(corpus, tiny, tmp_path)
     torch.testing.assert_close([rank["pool_a"]["stored"] for rank in parts["cyclegan_audio"]["ranks"]], pools)
     rows = [(tmp_path / run / "losses.csv").read_text().splitlines() for run in ("whole", "parts")]
     assert len(rows[0]) == len(rows[1]) == 1 + 3
-    assert load_pair(tmp_path / "parts" / "checkpoints" / "last.ckpt").batches == 12  # not the best
+    assert load_model(tmp_path / "parts" / "checkpoints" / "last.ckpt").batches == 12  # not the best

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from cyclegan_audio import train as command
-from cyclegan_audio.models.nonfinite import Guard
+from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.training.callbacks import checkpoints, validation
-from cyclegan_audio.training.callbacks.checkpoints import Checkpoints
-from cyclegan_audio.training.csv_log import Table
+from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
+from cyclegan_audio.training.csv_log import CSVLog
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -30,12 +30,12 @@ def half_a_file(content: object, file, *args: object) -> None:
 
 
 PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
-    "in a step": (Guard, "step", die),
+    "in a step": (NonFiniteGuard, "step", die),
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
-    "between the best checkpoint and the last": (Checkpoints, "save", die),
+    "between the best checkpoint and the last": (CheckpointCallback, "save", die),
     "in validation": (validation, "held_out_metrics", die),
-    "while the CSV is cut": (Table, "start", die),
+    "while the CSV is cut": (CSVLog, "start", die),
 }
 
 

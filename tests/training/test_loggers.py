@@ -56,7 +56,7 @@ def test_tensorboard_holds_scalars_pictures_sound_and_settings(tmp_path):
     tone = 0.5 * np.sin(np.arange(800) / 5).astype(np.float32)
     soundfile.write(tmp_path / "fake.wav", tone, 8000)
     logger = loggers.tensorboard_logger(str(tmp_path), {"model": {"lr": 2e-4, "betas": [0.5, 0.9]}, "n": 3})
-    assert isinstance(logger, loggers.Dashboard)
+    assert isinstance(logger, loggers.MediaLogger)
     logger.log_metrics({"cycle/cycle_a": 0.25, "cycle/cycle_b": 0.5}, 50)
     logger.show_picture("grids/a_to_b", tmp_path / "grid.png", "title", 50)
     logger.show_sound("audio/low_to_high_0_fake", tmp_path / "fake.wav", 50)

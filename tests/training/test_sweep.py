@@ -26,11 +26,11 @@ def config(**more):
 
 def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path, capsys):
     held_out = {"held_out/x": 1.0, "held_out/y": 0.25, "held_out/z": 9.0}
-    value = sweep.job(lambda cfg, folder: held_out, config(), tmp_path / "job", ["seed=1"])
+    value = sweep.run_job(lambda cfg, folder: held_out, config(), tmp_path / "job", ["seed=1"])
     assert value == 1.25
     record = json.loads((tmp_path / "job" / "job.json").read_text())
     assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
-    assert sweep.job(lambda cfg, folder: {"held_out/x": 1.0}, config(), tmp_path / "job", []) is None
+    assert sweep.run_job(lambda cfg, folder: {"held_out/x": 1.0}, config(), tmp_path / "job", []) is None
     assert "objective=held_out/y was not measured (held_out/x)" in capsys.readouterr().err
 
 
@@ -44,7 +44,7 @@ def test_jobs_of_a_sweep_stand_together_in_wandb(tmp_path, logger, group):
         groups.append(cfg.logger.get("group"))
         return {}
 
-    sweep.job(train, config(logger=logger), tmp_path / "sweep" / "0_a", [])
+    sweep.run_job(train, config(logger=logger), tmp_path / "sweep" / "0_a", [])
     assert groups == [group]
 
 
@@ -54,7 +54,7 @@ def test_a_job_that_fails_does_not_end_the_sweep(tmp_path, capsys, error):
         assert json.loads((folder / "job.json").read_text())["state"] == "running"
         raise error
 
-    assert sweep.job(train, config(), tmp_path / "job", []) is None
+    assert sweep.run_job(train, config(), tmp_path / "job", []) is None
     record = json.loads((tmp_path / "job" / "job.json").read_text())
     assert (record["state"], record["error"]) == ("failed", str(error))
     assert str(error) in capsys.readouterr().err
@@ -62,15 +62,15 @@ def test_a_job_that_fails_does_not_end_the_sweep(tmp_path, capsys, error):
 
 def test_a_failed_job_that_is_run_again_alone_is_done(tmp_path, monkeypatch):
     folder = tmp_path / "job"
-    sweep.job(lambda cfg, folder: 1 / 0, config(), folder, ["seed=1"])
+    sweep.run_job(lambda cfg, folder: 1 / 0, config(), folder, ["seed=1"])
     assert sweep.is_unfinished_job(folder)
     monkeypatch.setattr("sys.executable", "false")
     with pytest.raises(UserError, match="its evaluation failed"):
-        sweep.again(lambda cfg, folder: {}, config(report=True), folder)
-    assert "its evaluation failed" in sweep.what_failed(folder)
-    sweep.again(lambda cfg, folder: {"held_out/x": 1.0}, config(), folder)
+        sweep.rerun_job(lambda cfg, folder: {}, config(report=True), folder)
+    assert "its evaluation failed" in sweep.failure_reason(folder)
+    sweep.rerun_job(lambda cfg, folder: {"held_out/x": 1.0}, config(), folder)
     assert not sweep.is_unfinished_job(folder)
-    assert sweep.what_failed(folder) == ""
+    assert sweep.failure_reason(folder) == ""
     assert sweep.read_record(folder)["overrides"] == ["seed=1"]
     (folder / "job.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
@@ -87,7 +87,7 @@ def test_a_job_that_failed_in_its_report_keeps_what_it_was_trained_to(tmp_path):
     def train(cfg, folder):
         raise NothingLeftError("all epochs are trained")
 
-    sweep.again(train, config(), folder)
+    sweep.rerun_job(train, config(), folder)
     assert json.loads((folder / "job.json").read_text()) == {
         "overrides": ["seed=1"],
         "state": "done",
@@ -144,12 +144,12 @@ def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
     def clock(seconds):
         first.__exit__(None, None, None)  # while the third job waits, the first one ends
 
-    first, second = sweep.own_gpu(tmp_path, 2), sweep.own_gpu(tmp_path, 2)
+    first, second = sweep.claim_gpu(tmp_path, 2), sweep.claim_gpu(tmp_path, 2)
     assert (first.__enter__(), second.__enter__()) == (0, 1)
     monkeypatch.setattr(sweep, "time", SimpleNamespace(sleep=lambda seconds: seconds and clock(seconds)))
-    with sweep.own_gpu(tmp_path, 2) as third:
+    with sweep.claim_gpu(tmp_path, 2) as third:
         assert third == 0
-    with sweep.own_gpu(tmp_path, 1) as none:
+    with sweep.claim_gpu(tmp_path, 1) as none:
         assert none is None
 
 

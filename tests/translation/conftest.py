@@ -5,10 +5,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.inference.checkpoints import ship_pair
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.checkpoints import save_pretrained
+from cyclegan_audio.inference.translation_model import TranslationModel
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def run(tmp_path, tiny_model):
     }
     mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
     config = {"model": {"generator": generator}}
-    pair = TranslationPair(("lofi", "trap"), mel, {"ab": model.gen_ab, "ba": model.gen_ba}, 64, config)
-    ship_pair(pair, tmp_path / "run")
+    pair = TranslationModel(("lofi", "trap"), mel, {"ab": model.gen_ab, "ba": model.gen_ba}, 64, config)
+    save_pretrained(pair, tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -31,5 +31,5 @@ def run(tmp_path, tiny_model):
 def song(tmp_path):
     path = tmp_path / "in" / "Song [1] & more.wav"
     noise = torch.randn(2, 30000, generator=torch.Generator().manual_seed(0)) * 0.1
-    write(path, noise, 32000)
+    save(path, noise, 32000)
     return path

@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import InstanceNorm
 
 WINDOWS = {"hifi": 344, "paper": 189}
@@ -32,10 +32,10 @@ class Change(nn.Module):
         return self.change(mel)
 
 
-def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationPair:
+def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationModel:
     """To "same" by the identity, to "other" by `change`."""
-    mel: MelSettings = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
-    return TranslationPair(
+    mel: MelSpectrogram = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
+    return TranslationModel(
         ("other", "same"), mel, {"ab": Change(lambda x: x), "ba": Change(change)}, WINDOWS[preset], {}
     )
 
@@ -43,7 +43,7 @@ def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationPair:
 def lufs(wave: Tensor) -> float:
     meter = LoudnessMeter(44100)
     meter.push(wave)
-    return meter.lufs()
+    return meter.integrated_lufs()
 
 
 def quieter(mel: Tensor) -> Tensor:

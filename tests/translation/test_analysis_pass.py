@@ -4,8 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan_audio.corpus.normalisation import Match
-from cyclegan_audio.translation.analysis_pass import ChannelSurvey, MidSurvey, Survey, Windows, finite
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.translation.analysis_pass import (
+    ChannelAnalysis,
+    MidAnalysis,
+    PieceStatistics,
+    Windows,
+    check_finite,
+)
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.stand_ins import Normed, lufs, music, pair, quieter
@@ -14,7 +20,7 @@ from tests.translation.stand_ins import Normed, lufs, music, pair, quieter
 def test_the_generator_gets_what_training_matched():
     seen: list[Tensor] = []
     made = pair("hifi", lambda mel: seen.append(mel[0, 0]) or quieter(mel).clamp(-1, 1))
-    made.match = {"loudness_lufs": -20.0, "cutoff_hz": 2000.0}
+    made.normalisation = {"loudness_lufs": -20.0, "cutoff_hz": 2000.0}
     translator = Translator(made)
     song = music(5.0, 44100)
     mel_db = translator.mel.mel_db(song * 10 ** ((-20 - lufs(song)) / 20))[0]
@@ -50,9 +56,9 @@ def test_windows_share_the_statistics_of_the_piece():
     translator = Translator(made, "mask")
     wave = music(50.0, 44100)
     wave[:, 300_000:] *= 0.03
-    survey = translator.survey(lambda: wave.split(50_000, 1), 44100, "other")
+    survey = translator.analyse(lambda: wave.split(50_000, 1), 44100, "other")
     assert survey.statistics is not None
-    change = translator.change("other", survey)
+    change = translator.windowed_generator("other", survey)
     frame = translator.mel.mel_db(wave)[0, :, :8]
     alone, among = (change(frame.repeat(1, n)[None])[0, :, :8] for n in (1, 43))
     torch.testing.assert_close(alone, among)
@@ -65,7 +71,7 @@ def test_what_little_sounds_in_a_long_piece_gives_its_statistics():
     translator = Translator(made, "mask")
     wave = torch.zeros(1, 50 * 44100)
     wave[:, 900_000:950_000] = music(2.0, 44100)[:, :50_000]
-    statistics = translator.survey(lambda: wave.split(50_000, 1), 44100, "other").statistics
+    statistics = translator.analyse(lambda: wave.split(50_000, 1), 44100, "other").statistics
     assert statistics is not None
     mel_db = translator.mel.mel_db(wave)[0]
     sounding = translator.mel.normalise(mel_db[:, (mel_db > -99.9).any(0)])
@@ -136,7 +142,7 @@ def test_silence_is_no_part_of_windows_and_little_sound_is_reflected():
 
 def test_channels_are_surveyed_block_by_block():
     left = music(1.0, 44100)
-    survey = ChannelSurvey(44100)
+    survey = ChannelAnalysis(44100)
     for part in torch.cat([left, -0.5 * left]).split(10_000, 1):
         survey.push(part)
     actual = survey.finish()
@@ -144,33 +150,33 @@ def test_channels_are_surveyed_block_by_block():
     assert actual.signs.flatten().tolist() == [1, -1]
     assert not actual.is_silent
     assert actual.lufs == pytest.approx(lufs(torch.cat([left, 0.5 * left])), abs=1e-3)
-    silent = ChannelSurvey(44100)
+    silent = ChannelAnalysis(44100)
     silent.push(torch.zeros(2, 500))
     assert silent.finish().is_silent
-    late = ChannelSurvey(44100)
+    late = ChannelAnalysis(44100)
     for block in (torch.zeros(1, 5), torch.ones(1, 1), torch.zeros(1, 5)):
         late.push(block)
     assert not late.finish().is_silent
     with pytest.raises(UserError, match="holds no samples"):
-        ChannelSurvey(44100).finish()
+        ChannelAnalysis(44100).finish()
 
 
 @pytest.mark.parametrize(("bad", "at"), [((1, 37), "1.137"), ((0, 99), "1.199"), ((0, 0), "1.100")])
 def test_what_is_not_finite_is_placed(bad, at):
     blocks = [torch.zeros(2, 1000), torch.zeros(2, 100), torch.zeros(2, 100)]
-    assert all(torch.equal(one, other) for one, other in zip(finite(blocks, 1000), blocks, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(check_finite(blocks, 1000), blocks, strict=True))
     blocks[2][bad] = torch.nan
     with pytest.raises(UserError, match=f"first at {at} s"):
-        list(finite(blocks, 1000))
+        list(check_finite(blocks, 1000))
 
 
 @pytest.mark.parametrize(("n_windows", "is_short"), [(12, True), (12.1, False)])
 def test_what_fits_twelve_windows_goes_through_as_one(n_windows, is_short):
     translator = Translator(pair("hifi", quieter))
     mel = translator.mel
-    survey = MidSurvey(mel.sample_rate, mel, Match(), 8, torch.device("cpu"))
+    survey = MidAnalysis(mel.sample_rate, mel, CorpusNormalisation(), 8, torch.device("cpu"))
     survey.push(torch.randn(round(8 * n_windows) * mel.hop_length) * 0.1)
-    actual = survey.finish(Survey(0, 0.0, False, torch.ones(1, 1)))
+    actual = survey.finish(PieceStatistics(0, 0.0, False, torch.ones(1, 1)))
     assert actual.is_short is is_short
     assert actual.range_db == (mel.min_db, mel.max_db)
     assert actual.mid_lufs is None  # not asked for

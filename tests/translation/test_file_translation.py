@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, write
+from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, save
 from cyclegan_audio.translation.file_translation import LOSSY_MAX_PEAK, Spool
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
@@ -16,7 +16,7 @@ from tests.translation.refusals import refused
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     target = tmp_path / f"a{suffix}"
-    write(target, torch.zeros(100), 44100)
+    save(target, torch.zeros(100), 44100)
     before = target.read_bytes()
     (tmp_path / "full").mkdir()
     full = tmp_path / "full" / f"x{suffix}"
@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr("cyclegan_audio.utils.atomic.temporary_path", lambda path, single_writer: full)
     monkeypatch.setattr("cyclegan_audio.audio.io.check_writable", lambda path: None)
     with pytest.raises(UserError, match="No space left"):
-        write(target, torch.randn(2, 300_000) * 0.1, 44100)
+        save(target, torch.randn(2, 300_000) * 0.1, 44100)
     assert target.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [target.name]
     assert list((tmp_path / "full").iterdir()) == []
@@ -53,7 +53,7 @@ def test_music_that_the_format_cannot_hold_is_refused_before_the_work(run, tmp_p
     monkeypatch.setattr("cyclegan_audio.translation.file_translation.Spool", None)  # no work is begun
     too_much = {".mp3": ((8, 44_100), (2, 96_000)), ".m4a": ((3, 44_100), (1, 192_000), (2, 44_101))}
     for suffix, channels, rate in ((suffix, *form) for suffix, forms in too_much.items() for form in forms):
-        write(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
+        save(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
         message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / f"b{suffix}", "--to", "trap")
         assert f"{suffix} does not take {channels} channels at {rate} Hz" in message
         assert message.endswith("use .wav or .flac")
@@ -66,7 +66,7 @@ def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix, s
     spectrum = torch.fft.rfft(torch.randn(2, 40_000, generator=torch.Generator().manual_seed(0)))
     wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1) ** slope)
     wave = (wave / wave.std() * 0.4).clamp(-1, 1)
-    write(tmp_path / "a.wav", wave, 44100)
+    save(tmp_path / "a.wav", wave, 44100)
     options = ["--to", "trap", "--vocoder", "mask"]
     translate.main([str(run), str(tmp_path / "a.wav"), str(tmp_path / f"b{suffix}"), *options])
     assert LOSSY_MAX_PEAK < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1

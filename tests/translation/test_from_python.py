@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cyclegan_audio import Translator, UserError, list_pretrained
-from cyclegan_audio.audio.io import decode, write
+from cyclegan_audio.audio.io import decode, save
 from tests.translation.stand_ins import music, pair
 
 
@@ -34,7 +34,7 @@ def test_arrays_and_tensors_give_the_same_of_their_own_kind(translator, channels
 
 def test_a_file_gives_an_array_and_its_rate(translator, tmp_path):
     wave = music(0.5, 22050)
-    write(tmp_path / "song.wav", wave, 22050)
+    save(tmp_path / "song.wav", wave, 22050)
     for path in (tmp_path / "song.wav", str(tmp_path / "song.wav")):
         translated, rate = translator(path, to="other")
         heard, _ = decode(path)

@@ -6,12 +6,18 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
-from cyclegan_audio.translation.loudness_matching import MAX_PEAK, Unlevelled, limited, loudness_gain, made_up
+from cyclegan_audio.translation.loudness_matching import (
+    MAX_PEAK,
+    LoudnessMatcher,
+    limit_peaks,
+    loudness_gain,
+    made_up,
+)
 from cyclegan_audio.translation.mid_side import BLOCK
 
 
 def limit(waveform: torch.Tensor) -> torch.Tensor:
-    return torch.cat(list(limited([waveform])), 1)
+    return torch.cat(list(limit_peaks([waveform])), 1)
 
 
 def tone(seconds: float = 1.0, amplitude: float = 0.3) -> torch.Tensor:
@@ -51,7 +57,7 @@ def test_a_gain_is_applied_in_blocks_that_change_nothing():
     wave = torch.randn(2, 30_011, generator=torch.Generator().manual_seed(1))
     whole = limit(wave * 0.7)
     for step in (100, 5000):
-        parts = list(limited(wave.split(step, 1), 0.7))
+        parts = list(limit_peaks(wave.split(step, 1), 0.7))
         torch.testing.assert_close(torch.cat(parts, 1), whole)
 
 
@@ -65,18 +71,18 @@ def test_gains_between_loudnesses():
 def test_peaky_music_is_as_loud_as_wanted_after_the_limiter():
     clicks = tone(3.0, 0.1)
     clicks.unfold(1, 20, 3000)[..., ::2] = 1.0
-    plain = torch.cat(list(limited([clicks], 3.0)), 1)
+    plain = torch.cat(list(limit_peaks([clicks], 3.0)), 1)
     wanted = level(clicks) + 20 * math.log10(3.0)
     assert level(plain) < wanted - 1
     kept: list[torch.Tensor] = []
-    result = Unlevelled(kept, 44100)
+    result = LoudnessMatcher(kept, 44100)
     for block in clicks.split(5000, 1):
         result.append(block)
-    got = torch.cat(list(result.at(wanted)), 1)
+    got = torch.cat(list(result.normalised_to(wanted)), 1)
     assert level(got) == pytest.approx(wanted, abs=0.3)
     assert got.abs().max() <= MAX_PEAK + 1e-6
     assert result.n_samples == got.shape[1]
-    most = torch.cat(list(result.at(wanted + 40)), 1)  # never more than 26 dB up
+    most = torch.cat(list(result.normalised_to(wanted + 40)), 1)  # never more than 26 dB up
     assert level(most) < wanted + 20
 
 
@@ -84,7 +90,7 @@ def test_what_cannot_be_as_loud_as_wanted_is_not_pressed_for_nothing():
     wave = torch.randn(2, 200_000, generator=torch.Generator().manual_seed(0)) * 0.7
     wanted = level(wave) + 8
     gain = made_up([wave], 10 ** (8 / 20), wanted, 44100)
-    got, pressed = (level(torch.cat(list(limited([wave], factor)), 1)) for factor in (gain, 4 * gain))
+    got, pressed = (level(torch.cat(list(limit_peaks([wave], factor)), 1)) for factor in (gain, 4 * gain))
     assert 20 * math.log10(gain) < 8.01
     assert got < wanted - 3
     assert pressed - got < 0.5
@@ -128,7 +134,7 @@ def test_rounds_of_making_up(levels_db, missing_lu, raise_db, rounds):
     meter = LoudnessMeter(8000)
     meter.push(wave)
     blocks = CountingList(wave.mul(0.5).split(8000, 1))
-    gain = made_up(blocks, 2.0, meter.level_lufs() + missing_lu, 8000, 1.0)
+    gain = made_up(blocks, 2.0, meter.lufs_or_ungated() + missing_lu, 8000, 1.0)
     assert 20 * math.log10(gain / 2) == pytest.approx(raise_db, abs=0.05)
     assert blocks.passes == rounds
 
@@ -136,7 +142,7 @@ def test_rounds_of_making_up(levels_db, missing_lu, raise_db, rounds):
 def test_the_gain_around_a_peak_by_hand():
     wave = torch.full((1, 21 * BLOCK), 0.5)
     wave[0, 10 * BLOCK + 5] = 2.0
-    out = torch.cat(list(limited([wave], max_peak=1.0)), 1)
+    out = torch.cat(list(limit_peaks([wave], max_peak=1.0)), 1)
     half = BLOCK // 2
     slope = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]  # a mean of five blocks, of which one more is held at 0.5
     blocks = torch.tensor([1.0] * 4 + slope + [0.5] + slope[::-1] + [1.0] * 4)
@@ -148,12 +154,14 @@ def test_the_gain_around_a_peak_by_hand():
 @pytest.mark.parametrize(("excess_db", "is_made_up"), [(0.49, False), (0.51, True)])
 def test_little_is_limited_without_making_up(excess_db, is_made_up):
     blocks = CountingList()
-    result = Unlevelled(blocks, 8000)
+    result = LoudnessMatcher(blocks, 8000)
     for part in steps(0.0).split(7000, 1):
         result.append(part)
     meter = LoudnessMeter(8000)
     meter.push(steps(0.0))
-    out = torch.cat(list(result.at(meter.level_lufs() + 20 * math.log10(0.99) + excess_db)), 1)
+    out = torch.cat(
+        list(result.normalised_to(meter.lufs_or_ungated() + 20 * math.log10(0.99) + excess_db)), 1
+    )
     assert float(out.abs().max()) == pytest.approx(0.99, abs=1e-6)
     assert out.shape == (1, 32_000)
     assert (blocks.passes > 1) is is_made_up
@@ -162,4 +170,4 @@ def test_little_is_limited_without_making_up(excess_db, is_made_up):
 def level(waveform: torch.Tensor) -> float:
     meter = LoudnessMeter(44100)
     meter.push(waveform)
-    return meter.level_lufs()
+    return meter.lufs_or_ungated()

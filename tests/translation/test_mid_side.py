@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from cyclegan_audio.translation.mid_side import (
+    activity_mask,
     as_channels,
     from_mid_and_sides,
     mid_and_sides,
-    near_sound,
     polarity,
 )
 from cyclegan_audio.utils.errors import UserError
@@ -47,17 +47,17 @@ def test_weights_are_1_near_sound_and_fall_within_a_block(sample):
     """One sample sounds in block 10 of 64 samples; half a reach of 256 samples is two blocks."""
     channels = torch.zeros(2, 20 * 64 + 7)
     channels[1, 10 * 64 + 63] = sample
-    weights = near_sound(channels, 256)
+    weights = activity_mask(channels, 256)
     ramp = torch.arange(64) / 64
     expected = torch.zeros(1, 20 * 64 + 7)
     expected[0, 7 * 64 : 8 * 64] = ramp
     expected[0, 8 * 64 : 12 * 64] = 1
     expected[0, 12 * 64 : 13 * 64] = 1 - ramp
     assert torch.equal(weights, expected)
-    assert near_sound(torch.ones(1, 100), 256).tolist() == [[1] * 100]
+    assert activity_mask(torch.ones(1, 100), 256).tolist() == [[1] * 100]
     last = torch.zeros(1, 130)
     last[0, 129] = 1  # in a block of two samples, with nothing beyond
-    assert near_sound(last, 127).tolist() == [[0.0] * 64 + ramp.tolist() + [1.0, 1.0]]
+    assert activity_mask(last, 127).tolist() == [[0.0] * 64 + ramp.tolist() + [1.0, 1.0]]
 
 
 def test_arrays_and_tensors_become_channels():

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan_audio.corpus.normalisation import Match
-from cyclegan_audio.translation.analysis_pass import Survey
-from cyclegan_audio.translation.pipeline import Passage
-from cyclegan_audio.translation.windowed_generator import GeneratorChange
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.pipeline import Pipeline
+from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.vocoders import VocoderInput
 from tests.translation.stand_ins import Change, pair
 
@@ -26,10 +26,10 @@ class Mid:
 def passed(function, parts: Tensor, step: int = 5000) -> tuple[Tensor, float]:
     """What comes of mid and sides, and the mean change in dB of the last chunk."""
     mel = pair("hifi", function).mel
-    survey = Survey(parts.shape[1], -20.0, False, torch.ones(2, 1))
-    change = GeneratorChange(Change(function), mel, 16, survey, 1.0, False, Match())
+    survey = PieceStatistics(parts.shape[1], -20.0, False, torch.ones(2, 1))
+    change = WindowedGenerator(Change(function), mel, 16, survey, 1.0, False, CorpusNormalisation())
     vocoder = Mid()
-    passage = Passage(change, vocoder, 64, torch.device("cpu"))
+    passage = Pipeline(change, vocoder, 64, torch.device("cpu"))
     parts_out = [passage.push(part) for part in parts.split(step, 1)]
     return torch.cat([*parts_out, passage.finish(None, len(parts))], 1), float(vocoder.change_db)
 

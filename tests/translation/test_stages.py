@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.windows import cut, join
+from cyclegan_audio.audio.windows import join_windows, split_windows
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.translation.stages import (
     FADE_FRAMES,
@@ -21,7 +21,7 @@ from cyclegan_audio.translation.stages import (
     in_groups,
     to_whole_frames,
 )
-from cyclegan_audio.utils.devices import one_core
+from cyclegan_audio.utils.devices import single_threaded
 
 
 def preset(name: str):
@@ -54,7 +54,7 @@ def test_windows_of_a_stream_are_those_of_the_whole(n_frames, step, batch):
     ramp = torch.arange(16.0)  # a result that depends on the place in the window
     frames = noise(2, n_frames)
     got = pushed(WindowStream(lambda x: x + ramp, 16, 4, batch), frames, step)
-    torch.testing.assert_close(got, join(cut(frames, 16, 4) + ramp, n_frames, 4))
+    torch.testing.assert_close(got, join_windows(split_windows(frames, 16, 4) + ramp, n_frames, 4))
 
 
 @pytest.mark.parametrize("n_frames", [1, 15, 17, 29, 31, 100])
@@ -134,7 +134,7 @@ def test_windows_by_several_workers_are_the_same():
         return windows * windows.mean((1, 2), keepdim=True)
 
     mel = noise(3, 205)
-    with one_core():
+    with single_threaded():
         for multiple in (None, 4):
             alone = WindowStream(louder, 40, 8, 1, multiple)
             among = WindowStream(louder, 40, 8, 2, multiple, workers=2)

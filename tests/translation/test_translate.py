@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.io import decode, write
+from cyclegan_audio.audio.io import decode, save
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
 
@@ -41,7 +41,7 @@ def test_one_song_to_one_file(run, song, tmp_path, capsys, vocoder):
 
 
 def test_a_folder_keeps_names_and_places(run, song, tmp_path):
-    write(song.parent / "deep" / "b.mp3", torch.randn(1, 8000) * 0.1, 16000)
+    save(song.parent / "deep" / "b.mp3", torch.randn(1, 8000) * 0.1, 16000)
     translate.main([str(run), str(song.parent), str(tmp_path / "out"), "--to", "lofi", "--vocoder", "mask"])
     made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
     assert made == ["Song [1] & more.wav", "deep/b.wav"]
@@ -49,7 +49,7 @@ def test_a_folder_keeps_names_and_places(run, song, tmp_path):
 
 def test_several_songs_and_another_suffix(run, song, tmp_path):
     other = song.with_name("b.c.wav")
-    write(other, torch.zeros(8000), 16000)
+    save(other, torch.zeros(8000), 16000)
     translate.main(
         [
             str(run),
@@ -118,11 +118,11 @@ def test_one_bad_song_does_not_keep_the_others(run, song, tmp_path, capsys):
 
 def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
     out = tmp_path / "out"
-    write(out / song.name, torch.zeros(10), 8000)
+    save(out / song.name, torch.zeros(10), 8000)
     before = (out / song.name).read_bytes()
     command = (run, song, out, "--to", "trap", "--vocoder", "mask")
     assert "is kept; --overwrite" in refused(capsys, *command)
-    write(song.with_name("b.wav"), torch.randn(1, 9000) * 0.1, 8000)
+    save(song.with_name("b.wav"), torch.randn(1, 9000) * 0.1, 8000)
     translate.main([str(word) for word in (run, song.parent, out, "--to", "trap", "--vocoder", "mask")])
     assert "1 of 2 songs are there already" in capsys.readouterr().out
     assert (out / song.name).read_bytes() == before
@@ -149,7 +149,7 @@ def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
 
 
 def test_results_that_would_meet_are_refused(song):
-    write(song.with_suffix(".flac"), torch.zeros(100), 8000)
+    save(song.with_suffix(".flac"), torch.zeros(100), 8000)
     with pytest.raises(UserError, match="would be written over"):
         translate.plan([song.parent], song.parent.parent / "out")
     with pytest.raises(UserError, match="would be written over"):

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import collect_statistics
-from cyclegan_audio.translation.analysis_pass import Survey
-from cyclegan_audio.translation.windowed_generator import GeneratorChange
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.stand_ins import Change, Normed, pair, quieter
 
@@ -20,14 +20,14 @@ def change_of(
     function: Callable[[Tensor], Tensor] = quieter,
     preset: str = "hifi",
     amount: float = 1.0,
-    match: Match | None = None,
+    match: CorpusNormalisation | None = None,
     bf16: bool = False,
     **survey,
-) -> GeneratorChange:
+) -> WindowedGenerator:
     """Of windows of 8 frames, by a generator that takes multiples of 4."""
     mel = pair(preset, function).mel
-    piece = Survey(1000, -20.0, False, SIGNS, **survey)
-    return GeneratorChange(Change(function), mel, 8, piece, amount, bf16, match or Match())
+    piece = PieceStatistics(1000, -20.0, False, SIGNS, **survey)
+    return WindowedGenerator(Change(function), mel, 8, piece, amount, bf16, match or CorpusNormalisation())
 
 
 def test_a_change_on_the_scale_becomes_one_in_decibels():
@@ -52,7 +52,7 @@ def test_a_change_is_added_and_leaves_digital_silence():
 
 def test_the_generator_gets_the_matched_level_without_the_bands_above():
     inputs: list[Tensor] = []
-    match = Match(loudness_lufs=-14.0, cutoff_hz=2000.0)
+    match = CorpusNormalisation(loudness_lufs=-14.0, cutoff_hz=2000.0)
     change = change_of(lambda x: inputs.append(x) or x.clone(), match=match, mid_lufs=-20.0)
     change(torch.full((1, 128, 8), -41.0))
     above = change.mel.band_hz > 2000
@@ -98,8 +98,10 @@ def test_windows_alone_share_a_quarter_and_are_sixteen_at_once_on_a_gpu():
 def test_windows_with_the_statistics_of_the_piece_are_longer_and_share_less():
     network = Normed()
     statistics = collect_statistics(network, [torch.rand(1, 1, 128, 8)])
-    survey = Survey(1000, -20.0, False, SIGNS, statistics=statistics)
-    change = GeneratorChange(network, pair("hifi", quieter).mel, 8, survey, 1.0, False, Match())
+    survey = PieceStatistics(1000, -20.0, False, SIGNS, statistics=statistics)
+    change = WindowedGenerator(
+        network, pair("hifi", quieter).mel, 8, survey, 1.0, False, CorpusNormalisation()
+    )
     stream = change.stream(workers=3)
     assert change.length == stream.window == 32
     assert (stream.overlap, stream.batch, stream.multiple, stream.workers) == (1, 3, 4, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cyclegan_audio.utils import devices
-from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, in_threads
+from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, parallel_map
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -54,18 +54,18 @@ def test_calls_run_by_one_thread_each_in_their_order_and_mode() -> None:
 
     try:
         torch.set_num_threads(2)
-        assert in_threads(partial(told, n) for n in range(5)) == [(n, 1, False) for n in range(5)]
+        assert parallel_map(partial(told, n) for n in range(5)) == [(n, 1, False) for n in range(5)]
         with torch.inference_mode():
-            assert in_threads([partial(told, 7)]) == [(7, 1, True)]
+            assert parallel_map([partial(told, 7)]) == [(7, 1, True)]
         with torch.no_grad():
-            assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [False] * 3
-        assert in_threads([torch.is_grad_enabled] * 3, workers=3) == [True] * 3
+            assert parallel_map([torch.is_grad_enabled] * 3, workers=3) == [False] * 3
+        assert parallel_map([torch.is_grad_enabled] * 3, workers=3) == [True] * 3
         product = partial(torch.mm, torch.eye(2), torch.eye(2))
         with torch.autocast("cpu", torch.bfloat16):
-            assert {made.dtype for made in in_threads([product] * 3, workers=3)} == {torch.bfloat16}
-        assert {made.dtype for made in in_threads([product] * 3, workers=3)} == {torch.float32}
+            assert {made.dtype for made in parallel_map([product] * 3, workers=3)} == {torch.bfloat16}
+        assert {made.dtype for made in parallel_map([product] * 3, workers=3)} == {torch.float32}
         with pytest.raises(ZeroDivisionError):
-            in_threads([lambda: 1 / 0])
+            parallel_map([lambda: 1 / 0])
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -7,17 +7,17 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 
 PRESETS = ("hifi", "paper")
 
 
-def preset(name: str) -> MelSettings:
+def preset(name: str) -> MelSpectrogram:
     return instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml"))
 
 
-def chords(mel: MelSettings, seconds: float = 1.5) -> torch.Tensor:
+def chords(mel: MelSpectrogram, seconds: float = 1.5) -> torch.Tensor:
     """Two decaying chords without much above 3 kHz and nothing below 150 Hz, (1, T)."""
     t = torch.arange(int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length) / mel.sample_rate
     wave = torch.zeros_like(t)
@@ -30,7 +30,7 @@ def chords(mel: MelSettings, seconds: float = 1.5) -> torch.Tensor:
     return wave[None] * 0.1
 
 
-def hats(mel: MelSettings, n_samples: int) -> torch.Tensor:
+def hats(mel: MelSpectrogram, n_samples: int) -> torch.Tensor:
     """Bursts of noise above 6 kHz every 0.15 s, (1, T)."""
     rng = np.random.default_rng(0)
     noise = np.fft.rfft(rng.standard_normal(n_samples))
@@ -39,11 +39,11 @@ def hats(mel: MelSettings, n_samples: int) -> torch.Tensor:
     return torch.from_numpy(np.fft.irfft(noise, n_samples) * np.exp(-since / 0.03) * 0.1).float()[None]
 
 
-def bass(mel: MelSettings, n_samples: int, hz: float = 55.0) -> torch.Tensor:
+def bass(mel: MelSpectrogram, n_samples: int, hz: float = 55.0) -> torch.Tensor:
     t = torch.arange(n_samples) / mel.sample_rate
     return (0.3 * torch.sin(2 * math.pi * hz * t) * torch.exp(-t))[None]
 
 
-def distance_db(mel: MelSettings, waveform: torch.Tensor, target_db: torch.Tensor) -> float:
+def distance_db(mel: MelSpectrogram, waveform: torch.Tensor, target_db: torch.Tensor) -> float:
     """Mean log-spectral distance of the mels in dB."""
     return float((mel.mel_db(waveform) - target_db).abs().mean())

@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
@@ -21,7 +21,7 @@ class OneGain:
 
     max_cut_db: float
 
-    def check(self, mel: MelSettings) -> None:
+    def check(self, mel: MelSpectrogram) -> None:
         if mel.sample_rate != 44100:
             raise UserError(f"the gain vocoder plays 44100 Hz, not {mel.sample_rate}; use another mel")
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from cyclegan_audio.vocoders.base import (
+    bins_to_mel,
     by_frame,
-    gather,
+    fast_abs,
     mel_consistent,
     mel_correction,
+    mel_to_bins,
     mel_to_magnitude,
     resize_,
-    size_of,
-    spread,
 )
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
 from cyclegan_audio.vocoders.mask import mask_gain
@@ -24,7 +24,7 @@ from tests.vocoders.sounds import PRESETS, chords, preset
 @pytest.mark.parametrize("preset_name", PRESETS)
 def test_spreading_keeps_constants_and_corrections_leave_what_no_filter_sees(preset_name):
     mel = preset(preset_name)
-    torch.testing.assert_close(spread(torch.full((1, 128, 2), 3.0), mel), torch.full((1, 1025, 2), 3.0))
+    torch.testing.assert_close(mel_to_bins(torch.full((1, 128, 2), 3.0), mel), torch.full((1, 1025, 2), 3.0))
     magnitude = torch.rand(1, 1025, 4) + 0.5
     present = mel.filter_bank() @ magnitude
     factors = mel_correction(2 * present, magnitude, mel)
@@ -40,8 +40,8 @@ def test_matrices_without_their_zeros_give_the_same_in_both_memory_orders(preset
     magnitude = torch.rand(2, 1025, 5)
     expected = mel.filter_bank() @ magnitude
     for values in (magnitude, by_frame(magnitude)):
-        torch.testing.assert_close(gather(values, mel), expected)
-    torch.testing.assert_close(spread(by_frame(expected), mel), spread(expected, mel))
+        torch.testing.assert_close(bins_to_mel(values, mel), expected)
+    torch.testing.assert_close(mel_to_bins(by_frame(expected), mel), mel_to_bins(expected, mel))
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -51,14 +51,14 @@ def test_matrices_made_inside_or_outside_of_inference_mode_serve_both(first):
     out = []
     for inside in (first, not first):
         with torch.inference_mode(inside):
-            out.append(gather(values.clone(), mel))
+            out.append(bins_to_mel(values.clone(), mel))
     assert torch.equal(*out)
 
 
 def test_sizes_of_complex_values():
     spectrum = torch.complex(torch.randn(1, 5, 3), torch.randn(1, 5, 3))
     spectrum[0, 0, 0] = 0
-    torch.testing.assert_close(size_of(spectrum), spectrum.abs())
+    torch.testing.assert_close(fast_abs(spectrum), spectrum.abs())
     wanted = torch.rand(1, 5, 3)
     resized = resize_(spectrum.clone(), wanted)
     assert resized[0, 0, 0] == 0
@@ -87,9 +87,9 @@ def test_magnitudes_from_the_mel_have_that_mel(preset_name):
     target_db = mel.mel_db(chords(mel))
     magnitude = mel_to_magnitude(mel.db_to_mel(target_db), mel, 30)
     assert (magnitude >= 0).all()
-    assert (mel.mel_db_of(magnitude) - target_db).abs().mean() < 0.3
+    assert (mel.magnitude_to_mel_db(magnitude) - target_db).abs().mean() < 0.3
     rough = mel_to_magnitude(mel.db_to_mel(target_db), mel, 0)
-    assert (mel.mel_db_of(rough) - target_db).abs().mean() > 0.6
+    assert (mel.magnitude_to_mel_db(rough) - target_db).abs().mean() > 0.6
 
 
 def test_corrections_are_limited_to_a_thousand():

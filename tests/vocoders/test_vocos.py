@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 
 from cyclegan_audio import train_vocoder
 from cyclegan_audio.config import compose
-from cyclegan_audio.data.audio_datamodule import SegmentDataModule, draw_segments
+from cyclegan_audio.data.audio_datamodule import SegmentDataModule, sample_segments
 from cyclegan_audio.inference.checkpoints import read_checkpoint
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
@@ -65,7 +65,7 @@ def test_an_untrained_network_has_the_mel_already(preset_name):
         got = network(target_db, source.shape[1])
     assert spectrum.shape == (1, mel.n_fft // 2 + 1, target_db.shape[2])
     assert got.shape == source.shape
-    assert (mel.mel_db_of(spectrum.abs()) - target_db).abs().mean() < 1.5
+    assert (mel.magnitude_to_mel_db(spectrum.abs()) - target_db).abs().mean() < 1.5
     assert distance_db(mel, got, target_db) < 6
 
 
@@ -116,9 +116,9 @@ def test_loss_weights_are_checked(corpus, override, message):
 
 
 def test_segments_are_a_function_of_seed_and_epoch(corpus):
-    draws = draw_segments(5, 100, 12.0, seed=1, epoch=2)
-    assert draws == draw_segments(5, 100, 12.0, seed=1, epoch=2)
-    assert draws != draw_segments(5, 100, 12.0, seed=1, epoch=3)
+    draws = sample_segments(5, 100, 12.0, seed=1, epoch=2)
+    assert draws == sample_segments(5, 100, 12.0, seed=1, epoch=2)
+    assert draws != sample_segments(5, 100, 12.0, seed=1, epoch=3)
     assert sorted(draw.place for draw in draws) == [0, 1, 2, 3, 4]
     assert all(0 <= draw.start < 100 and -12 <= draw.gain_db <= 0 for draw in draws)
     data = SegmentDataModule(corpus, segment_frames=8, batch_size=2, max_cut_db=0, val_clips=2)
@@ -127,7 +127,7 @@ def test_segments_are_a_function_of_seed_and_epoch(corpus):
     assert batches[0].shape == (2, 8 * 512)
     data.start_at(1)
     assert torch.equal(next(iter(data.train_dataloader())), batches[1])
-    first = draw_segments(len(data.clips("train")), 44100 - 4096 + 1, 0.0, 0, 0)[0]
+    first = sample_segments(len(data.clips("train")), 44100 - 4096 + 1, 0.0, 0, 0)[0]
     clip = data.corpus.audio(data.clips("train")[first.place])
     torch.testing.assert_close(batches[0][0], clip[first.start : first.start + 4096])
 

@@ -121,7 +121,7 @@ def _blocks(path: Path, block_s: float, beyond_s: float) -> Iterator[tuple[float
     """
     resampler, held, start = None, torch.zeros(0), 0
     n_step, n_whole = round((block_s - LONGEST_BAR_S) * RATE), round((block_s + beyond_s) * RATE)
-    for block in io.stream(path):
+    for block in io.stream_blocks(path):
         resampler = resampler or Resampler(block.rate, RATE)
         mono = block.samples.mean(0).nan_to_num().clamp(-LOUDEST, LOUDEST)
         held = torch.cat([held, resampler.push(mono)])

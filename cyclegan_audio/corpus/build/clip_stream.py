@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.audio import io
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
-from cyclegan_audio.audio.time_stretch import stretch
+from cyclegan_audio.audio.time_stretch import wsola
 from cyclegan_audio.corpus.build.beats import Span, bar_spans
-from cyclegan_audio.corpus.raw_clip import Piece
+from cyclegan_audio.corpus.raw_clip import RawClip
 from cyclegan_audio.utils.errors import UserError, require_number
 
 ALIGN_CHOICES = ("none", "beats")
@@ -69,7 +69,7 @@ class ClipSettings:
 
 
 @dataclasses.dataclass
-class FileFacts:
+class AudioInfo:
     """What is known of a file once its stream has ended: of the first block, and how long it was."""
 
     duration_s: float = 0.0
@@ -82,23 +82,23 @@ class FileFacts:
         return dataclasses.asdict(self)
 
 
-class PieceStream:
+class ClipStream:
     """Iterates over a file's pieces, or start_s and reason of those without; `facts` is complete afterwards.
 
     Raises:
         UserError: while iterating, where the file cannot be read or is damaged.
     """
 
-    def __init__(self, path: Path, clip: ClipSettings, mel: MelSettings) -> None:
+    def __init__(self, path: Path, clip: ClipSettings, mel: MelSpectrogram) -> None:
         self.path, self.clip, self.mel = path, clip, mel
-        self.facts = FileFacts()
+        self.info = AudioInfo()
         self._own, self._mono = RollingBuffer(), RollingBuffer()
 
-    def __iter__(self) -> Iterator[Piece | tuple[float, str]]:
+    def __iter__(self) -> Iterator[RawClip | tuple[float, str]]:
         spans = iter(self.clip.spans(self.path))
         span = next(spans, None)
         resampler = None
-        for block in io.stream(self.path):
+        for block in io.stream_blocks(self.path):
             resampler = resampler or self._begin(block)
             self._own.append(block.samples)
             self._mono.append(resampler.push(block.samples.mean(0)))
@@ -108,13 +108,13 @@ class PieceStream:
             self._forget(span)
         if resampler and (last := resampler.finish()) is not None:
             self._mono.append(last)
-        self.facts.duration_s = self._own.stop / self.facts.sample_rate
+        self.info.duration_s = self._own.stop / self.info.sample_rate
         while span and self._is_there(span):
             yield self._piece(span)
             span = next(spans, None)
 
     def _begin(self, block: io.Block) -> Resampler:
-        self.facts = FileFacts(0.0, block.rate, block.samples.shape[0], block.codec)
+        self.info = AudioInfo(0.0, block.rate, block.samples.shape[0], block.codec)
         return Resampler(block.rate, self.mel.sample_rate)
 
     def _place(self, span: Span) -> tuple[int, int]:
@@ -125,18 +125,18 @@ class PieceStream:
     def _is_there(self, span: Span) -> bool:
         return self._place(span)[1] + round(self.clip.skip_end_s * self.mel.sample_rate) <= self._mono.stop
 
-    def _piece(self, span: Span) -> Piece | tuple[float, str]:
+    def _piece(self, span: Span) -> RawClip | tuple[float, str]:
         if span.reason:
             return span.start_s, span.reason
-        rate = self.facts.sample_rate
+        rate = self.info.sample_rate
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
-        mono = stretch(self._mono.between(*self._place(span)), n_samples)
+        mono = wsola(self._mono.between(*self._place(span)), n_samples)
         own_start = round(span[0] * rate)
         channels = self._own.between(own_start, own_start + round(span[1] * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
-        return Piece(span.start_s, span.length_s, channels, rate, mono, self.mel.sample_rate, mel_db)
+        return RawClip(span.start_s, span.length_s, channels, rate, mono, self.mel.sample_rate, mel_db)
 
     def _forget(self, span: Span | None) -> None:
         start_s = span[0] if span else float("inf")
-        self._own.forget(int(min(start_s * self.facts.sample_rate, self._own.stop)))
+        self._own.forget(int(min(start_s * self.info.sample_rate, self._own.stop)))
         self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.stop)))

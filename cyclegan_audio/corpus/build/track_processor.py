@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import slug
-from cyclegan_audio.corpus.npy_writer import RowWriter
+from cyclegan_audio.corpus.npy_writer import NpyAppender
 from cyclegan_audio.corpus.corpus import FORMAT_VERSION, INT16_SCALE
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, FileFacts, PieceStream
-from cyclegan_audio.corpus.raw_clip import Piece
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, AudioInfo, ClipStream
+from cyclegan_audio.corpus.raw_clip import RawClip
 from cyclegan_audio.corpus.screening import Features, ScreeningRules
-from cyclegan_audio.corpus.sources import MelFile, SourceFile
+from cyclegan_audio.corpus.sources import MelRecording, SourceFile
 from cyclegan_audio.corpus.track_record import TrackRecord, is_whole, read_record
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.atomic import atomic_write_text
@@ -36,11 +36,11 @@ class HashedFile(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrackMaker:
+class TrackProcessor:
     """Makes the arrays and the record of source files in a corpus folder, in any order."""
 
     folder: Path
-    mel: MelSettings
+    mel: MelSpectrogram
     clip: ClipSettings
     rules: ScreeningRules
 
@@ -53,7 +53,7 @@ class TrackMaker:
         except UserError as error:
             return HashedFile(file, "", _said(error, file))
 
-    def find(self, hashed: HashedFile, with_audio: bool) -> TrackRecord | None:
+    def load_cached(self, hashed: HashedFile, with_audio: bool) -> TrackRecord | None:
         """Read the record of a file that is done already, whole and undamaged, or cannot be read."""
         file, content, reason = hashed
         if reason:
@@ -61,13 +61,13 @@ class TrackMaker:
         record = read_record(self.folder / "tracks" / f"{self._array(file, content)}.json")
         return record if record and is_whole(self.folder, record, with_audio) else None
 
-    def make(self, hashed: HashedFile, with_audio: bool) -> TrackRecord:
+    def process(self, hashed: HashedFile, with_audio: bool) -> TrackRecord:
         """Process a file, or read its record where it is done already.
 
         Raises:
             OSError: the corpus cannot be written.
         """
-        if (done := self.find(hashed, with_audio)) is not None:
+        if (done := self.load_cached(hashed, with_audio)) is not None:
             return done
         file, content, _ = hashed
         torch.set_num_threads(1)  # files go in parallel; one thread each also keeps every bit the same
@@ -77,7 +77,7 @@ class TrackMaker:
             record = self._dropped(file, content, _said(error, file))
         return self._keep(record)
 
-    def give_up(self, hashed: HashedFile, reason: str) -> TrackRecord:
+    def mark_failed(self, hashed: HashedFile, reason: str) -> TrackRecord:
         """Keep a record of a file that cannot even be tried."""
         return self._keep(self._dropped(hashed.file, hashed.content, reason))
 
@@ -93,32 +93,32 @@ class TrackMaker:
             UserError: the file cannot be read.
         """
         array = self._array(file, content)
-        facts = FileFacts()
-        stream: Iterable[Piece | tuple[float, str]]
-        if isinstance(file, MelFile):
+        facts = AudioInfo()
+        stream: Iterable[RawClip | tuple[float, str]]
+        if isinstance(file, MelRecording):
             stream = self._mel_pieces(file, facts)
         else:
             clip = self.clip.unaligned if file.score else self.clip  # one score begins alike in all genres
-            stream = PieceStream(file.path, clip, self.mel)
+            stream = ClipStream(file.path, clip, self.mel)
         with ExitStack() as stack:
-            mels = stack.enter_context(RowWriter(self.folder / "mels" / f"{array}.npy"))
-            audio = stack.enter_context(RowWriter(self.folder / "audio" / f"{array}.npy"))
+            mels = stack.enter_context(NpyAppender(self.folder / "mels" / f"{array}.npy"))
+            audio = stack.enter_context(NpyAppender(self.folder / "audio" / f"{array}.npy"))
             clips = self._screen(stream, mels, audio if with_audio else None)
             mels.commit()
             audio.commit()
-        facts = stream.facts if isinstance(stream, PieceStream) else facts
+        facts = stream.info if isinstance(stream, ClipStream) else facts
         if not clips:
             return self._dropped(file, content, SHORT, facts)
         return dataclasses.replace(self._dropped(file, content, "", facts), clips=clips, rows=mels.rows)
 
     def _screen(
-        self, stream: Iterable[Piece | tuple[float, str]], mels: RowWriter, audio: RowWriter | None
+        self, stream: Iterable[RawClip | tuple[float, str]], mels: NpyAppender, audio: NpyAppender | None
     ) -> list[dict[str, Any]]:
         """Pieces to the rows of the record; those not dropped are written, with their audio where wanted."""
         clips: list[dict[str, Any]] = []
         features: list[Features] = []
         for piece in stream:
-            if not isinstance(piece, Piece):
+            if not isinstance(piece, RawClip):
                 start_s, reason = piece
                 clips.append({"start_s": start_s, "reason": reason, "index": -1})
                 features.append({})
@@ -142,7 +142,7 @@ class TrackMaker:
             clip["reason"] = clip["reason"] or reason
         return clips
 
-    def _mel_pieces(self, file: MelFile, facts: FileFacts) -> Iterator[Piece | tuple[float, str]]:
+    def _mel_pieces(self, file: MelRecording, facts: AudioInfo) -> Iterator[RawClip | tuple[float, str]]:
         """Music that comes as mels: clips without audio, or (start_s, reason) where one cannot be read."""
         if self.clip.align != "none":
             raise UserError(f"has no audio for clip.align={self.clip.align}; leave that out")
@@ -152,12 +152,12 @@ class TrackMaker:
             if mel is None:
                 yield start_s, reason
             else:
-                yield Piece(start_s, self.clip.seconds, None, 0, None, self.mel.sample_rate, mel)
+                yield RawClip(start_s, self.clip.seconds, None, 0, None, self.mel.sample_rate, mel)
 
     def _dropped(
-        self, file: SourceFile, content: str, reason: str, facts: FileFacts | None = None
+        self, file: SourceFile, content: str, reason: str, facts: AudioInfo | None = None
     ) -> TrackRecord:
-        known = (facts or FileFacts()).to_dict()
+        known = (facts or AudioInfo()).to_dict()
         duration_s = known.pop("duration_s")
         return TrackRecord(
             self._array(file, content),

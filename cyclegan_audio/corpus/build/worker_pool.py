@@ -14,26 +14,26 @@ import torch
 
 from cyclegan_audio.corpus.sources import SourceFile
 from cyclegan_audio.corpus.track_record import TrackRecord
-from cyclegan_audio.corpus.build.track_processor import HashedFile, TrackMaker
+from cyclegan_audio.corpus.build.track_processor import HashedFile, TrackProcessor
 from cyclegan_audio.utils.progress import with_progress
 
 CRASHED = "the decoder crashed"
 _WATCH_S = 1.0
 
 
-def hash_files(maker: TrackMaker, files: Sequence[SourceFile], workers: int | None) -> list[HashedFile]:
+def hash_files(maker: TrackProcessor, files: Sequence[SourceFile], workers: int | None) -> list[HashedFile]:
     """Hash all files, in their order."""
     with ThreadPoolExecutor(workers or n_cores()) as threads:  # hashing leaves the interpreter's lock
         hashed = threads.map(maker.hash, files)
         return list(with_progress(hashed, "looking for what is done", len(files), "files"))
 
 
-def make_tracks(
-    maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool, workers: int | None
+def process_tracks(
+    maker: TrackProcessor, files: Sequence[HashedFile], with_audio: bool, workers: int | None
 ) -> list[TrackRecord]:
     """Process the files that are not done already; returns the records in the order of the files."""
     with ThreadPoolExecutor(workers or n_cores()) as threads:
-        done = list(threads.map(lambda file: maker.find(file, with_audio), files))
+        done = list(threads.map(lambda file: maker.load_cached(file, with_audio), files))
     missing = [file for file, record in zip(files, done, strict=True) if record is None]
     if not missing:
         return [record for record in done if record is not None]
@@ -51,11 +51,11 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serially(maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool) -> Iterator[TrackRecord]:
+def _serially(maker: TrackProcessor, files: Sequence[HashedFile], with_audio: bool) -> Iterator[TrackRecord]:
     n_threads = torch.get_num_threads()
     try:
         for file in files:
-            yield maker.make(file, with_audio)
+            yield maker.process(file, with_audio)
     finally:
         torch.set_num_threads(n_threads)
 
@@ -64,7 +64,7 @@ class _Processes:
     """Makes files in processes. All are handed out at once."""
 
     def __init__(
-        self, maker: TrackMaker, files: Sequence[HashedFile], with_audio: bool, n_workers: int
+        self, maker: TrackProcessor, files: Sequence[HashedFile], with_audio: bool, n_workers: int
     ) -> None:
         self.maker, self.files, self.with_audio, self.n_workers = maker, files, with_audio, n_workers
         self.futures: list[Future[TrackRecord]] = []
@@ -72,7 +72,7 @@ class _Processes:
 
     def _hand_out(self, first: int) -> None:
         self.pool = _pool(self.n_workers)
-        again = [self.pool.submit(self.maker.make, file, self.with_audio) for file in self.files[first:]]
+        again = [self.pool.submit(self.maker.process, file, self.with_audio) for file in self.files[first:]]
         self.futures[first:] = again
 
     def results(self) -> Iterator[TrackRecord]:
@@ -94,8 +94,8 @@ class _Processes:
 
     def _alone(self, file: HashedFile) -> TrackRecord:
         with _pool(1) as pool:
-            record = _result(pool.submit(self.maker.make, file, self.with_audio))
-        return record or self.maker.give_up(file, CRASHED)
+            record = _result(pool.submit(self.maker.process, file, self.with_audio))
+        return record or self.maker.mark_failed(file, CRASHED)
 
 
 def _result(future: "Future[TrackRecord]") -> TrackRecord | None:

@@ -13,20 +13,20 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import (COLUMNS, DESCRIPTION, FORMAT_VERSION, MANIFEST, read_manifest, read_settings)
 from cyclegan_audio.corpus.build.clip_stream import ClipSettings
-from cyclegan_audio.corpus.manifest import MIN_TRACKS, Row, few_tracks, manifest_rows, split_kinds
+from cyclegan_audio.corpus.manifest import MIN_TRACKS, Row, few_tracks, build_manifest, split_kinds
 from cyclegan_audio.corpus.screening import ScreeningRules
 from cyclegan_audio.corpus.build.shards import FOLDER as SHARDS
 from cyclegan_audio.corpus.build.shards import Shard
-from cyclegan_audio.corpus.sources import MelFile, Source, SourceFile
+from cyclegan_audio.corpus.sources import MelRecording, Source, SourceFile
 from cyclegan_audio.corpus.splits import SplitSettings
 from cyclegan_audio.corpus.track_record import TrackRecord
-from cyclegan_audio.corpus.build.track_processor import TrackMaker
-from cyclegan_audio.corpus.build.worker_pool import hash_files, make_tracks
+from cyclegan_audio.corpus.build.track_processor import TrackProcessor
+from cyclegan_audio.corpus.build.worker_pool import hash_files, process_tracks
 from cyclegan_audio.utils.errors import UserError, require_number
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 
@@ -39,7 +39,7 @@ AUDIO_CHOICES = ("all", "heldout", "none")
 class CorpusSettings:
     """Everything but the source and the folder. `audio`: all, heldout (all but training) or none."""
 
-    mel: MelSettings
+    mel: MelSpectrogram
     clip: ClipSettings = dataclasses.field(default_factory=ClipSettings)
     screening: ScreeningRules = dataclasses.field(default_factory=ScreeningRules)
     split: SplitSettings = dataclasses.field(default_factory=SplitSettings)
@@ -85,14 +85,14 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
         _begin(folder, source, settings, {file.genre for file in source_files})
         maker = _maker(folder, settings)
         hashed = hash_files(maker, source_files, settings.workers)
-        records = make_tracks(maker, hashed, settings.audio == "all", settings.workers)
+        records = process_tracks(maker, hashed, settings.audio == "all", settings.workers)
         if is_new and _empty_genre(records):
             shutil.rmtree(folder)
         rows = _rows(records, settings, source.split_by)
         if settings.audio == "heldout":
             held_out = _held_out(rows)
             wanted = [file for file, r in zip(hashed, records, strict=True) if r.array in held_out]
-            make_tracks(maker, wanted, True, settings.workers)
+            process_tracks(maker, wanted, True, settings.workers)
         _finish(folder, source, settings, records, rows)
     return rows
 
@@ -105,7 +105,7 @@ def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, 
         _begin(folder, source, settings, {file.genre for file in source_files})
         maker = _maker(folder, settings)
         hashed = hash_files(maker, shard.share(source_files), settings.workers)
-        records = make_tracks(maker, hashed, settings.audio != "none", settings.workers)
+        records = process_tracks(maker, hashed, settings.audio != "none", settings.workers)
         shard.write(folder, settings.key, records)
     return len(records)
 
@@ -136,7 +136,7 @@ def _files(source: Source) -> list[SourceFile]:
         UserError: there are recordings, and torchaudio does not load.
     """
     source_files = source.files()
-    if not all(isinstance(file, MelFile) for file in source_files):
+    if not all(isinstance(file, MelRecording) for file in source_files):
         torchaudio_functional()
     return source_files
 
@@ -151,7 +151,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _require_same_settings(folder: Path, mel: MelSettings, clip_s: float, genres: set[str]) -> None:
+def _require_same_settings(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[str]) -> None:
     """Refuse a folder that cannot take a corpus of these settings.
 
     Raises:
@@ -166,7 +166,7 @@ def _require_same_settings(folder: Path, mel: MelSettings, clip_s: float, genres
                 f"the folder {folder} is not empty and no corpus; choose another one for the corpus"
             )
         return
-    mel.require_same(MelSettings.from_dict(there["mel"]), "this command", f"the corpus {folder}")
+    mel.check_compatible(MelSpectrogram.from_dict(there["mel"]), "this command", f"the corpus {folder}")
     if there["clip"]["seconds"] != clip_s:
         raise UserError(
             f"this command has clip.seconds {clip_s}, the corpus {folder} has "
@@ -197,8 +197,8 @@ def _finish(
     _warn(records, settings.split, source.split_by)
 
 
-def _maker(folder: Path, settings: CorpusSettings) -> TrackMaker:
-    return TrackMaker(folder, settings.mel, settings.clip, settings.screening)
+def _maker(folder: Path, settings: CorpusSettings) -> TrackProcessor:
+    return TrackProcessor(folder, settings.mel, settings.clip, settings.screening)
 
 
 def _rows(records: list[TrackRecord], settings: CorpusSettings, split_by: str) -> list[Row]:
@@ -210,7 +210,7 @@ def _rows(records: list[TrackRecord], settings: CorpusSettings, split_by: str) -
     if empty := _empty_genre(records):
         raise UserError(empty)
     dropped = settings.screening.check_corpus(records)
-    return manifest_rows(records, settings.clip.seconds, settings.split, split_by, dropped)
+    return build_manifest(records, settings.clip.seconds, settings.split, split_by, dropped)
 
 
 def _held_out(rows: list[Row]) -> set[str]:

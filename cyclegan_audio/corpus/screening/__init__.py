@@ -2,29 +2,29 @@
 
 from cyclegan_audio.corpus.screening.duplicates import NearDuplicates
 from cyclegan_audio.corpus.screening.level_rules import (
-    Cancelling,
     Clipping,
+    DCOffset,
     DeadChannel,
-    DirectCurrent,
+    DualMono,
     Gap,
-    MonoAsStereo,
+    PhaseCancellation,
     Silence,
 )
 from cyclegan_audio.corpus.screening.rules import Features, ScreeningRules
 from cyclegan_audio.corpus.screening.song_change import SongChange
-from cyclegan_audio.corpus.screening.voice import Voice
+from cyclegan_audio.corpus.screening.voice import VoiceActivity
 
 __all__ = [
-    "Cancelling",
     "Clipping",
+    "DCOffset",
     "DeadChannel",
-    "DirectCurrent",
+    "DualMono",
     "Features",
     "Gap",
-    "MonoAsStereo",
     "NearDuplicates",
+    "PhaseCancellation",
     "ScreeningRules",
     "Silence",
     "SongChange",
-    "Voice",
+    "VoiceActivity",
 ]

@@ -19,7 +19,7 @@ MAX_PLACES = 16  # of one word in the index
 
 
 @dataclasses.dataclass(frozen=True)
-class Printed:
+class FingerprintedClip:
     """A clip with its fingerprint; `content` names its file's bytes, `protected` clips are never dropped."""
 
     clip_id: str
@@ -47,13 +47,13 @@ class NearDuplicates:
     same_file_overlap: float = 0.9
     other_file_overlap: float = 0.5
 
-    def find(self, clips: Iterable[Printed]) -> set[str]:
+    def find(self, clips: Iterable[FingerprintedClip]) -> set[str]:
         """Identities of the clips to drop: all but the first of those that repeat each other.
 
         Protected clips come first, then the order of content hashes, so that files added later displace few.
         """
         index: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        kept: list[tuple[Printed, np.ndarray]] = []
+        kept: list[tuple[FingerprintedClip, np.ndarray]] = []
         dropped = set()
         for clip in sorted(clips, key=lambda c: (not c.protected, c.content, c.start_s, c.clip_id)):
             words = from_text(clip.fingerprint)
@@ -69,10 +69,10 @@ class NearDuplicates:
 
     def _repeats(
         self,
-        clip: Printed,
+        clip: FingerprintedClip,
         words: np.ndarray,
         index: dict[int, list[tuple[int, int]]],
-        kept: list[tuple[Printed, np.ndarray]],
+        kept: list[tuple[FingerprintedClip, np.ndarray]],
     ) -> bool:
         votes: Counter[tuple[int, int]] = Counter()
         for place, word in enumerate(words.tolist()):
@@ -86,7 +86,12 @@ class NearDuplicates:
         return False
 
     def _is_same(
-        self, clip: Printed, words: np.ndarray, other: Printed, its_words: np.ndarray, offset: int
+        self,
+        clip: FingerprintedClip,
+        words: np.ndarray,
+        other: FingerprintedClip,
+        its_words: np.ndarray,
+        offset: int,
     ) -> bool:
         errors, overlap = bit_errors(its_words, words, offset)
         in_one_file = clip.content == other.content

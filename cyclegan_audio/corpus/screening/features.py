@@ -23,7 +23,7 @@ NEVER_DB = -110.0  # a mean power in a bin that no recording's noise floor goes 
 
 
 @dataclasses.dataclass(frozen=True)
-class Analysis:
+class ClipFeatures:
     """What is measured of a mono clip (T,) float at `rate`, at most once each.
 
     Frames have 2048 samples, Hann, at steps of 1024; F of them.

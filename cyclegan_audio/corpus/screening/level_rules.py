@@ -44,7 +44,7 @@ class Silence:
     quiet_db: float = -55.0
     quiet_share: float = 0.5
 
-    def breaks(self, mono: Tensor, levels_db: Tensor) -> bool:
+    def rejects(self, mono: Tensor, levels_db: Tensor) -> bool:
         """Whether the mono mix (T,) with frame levels (N,) is silent."""
         quiet_share = float((levels_db < self.quiet_db).float().mean())
         return level_db(mono) < self.level_db or quiet_share > self.quiet_share
@@ -64,7 +64,7 @@ class Gap:
     level_db: float = -60.0
     seconds: float = 0.8
 
-    def breaks(self, levels_db: Tensor) -> bool:
+    def rejects(self, levels_db: Tensor) -> bool:
         """Whether frame levels (N,) hold a gap."""
         n = math.ceil(round(self.seconds / FRAME_S, 6))
         if len(levels_db) < n:
@@ -87,7 +87,7 @@ class Clipping:
     run: int = 4
     tolerance = 2.0**-15  # of the peak: one step of 16 bit
 
-    def breaks(self, channels: Tensor) -> bool:
+    def rejects(self, channels: Tensor) -> bool:
         """Whether any channel of (C, T) is clipped."""
         peaks = channels.abs().amax(1)
         return any(
@@ -110,7 +110,7 @@ class Clipping:
 
 
 @dataclasses.dataclass(frozen=True)
-class DirectCurrent:
+class DCOffset:
     """A constant offset.
 
     Attributes:
@@ -121,7 +121,7 @@ class DirectCurrent:
     enabled: bool = True
     offset: float = 0.01
 
-    def breaks(self, channels: Tensor) -> bool:
+    def rejects(self, channels: Tensor) -> bool:
         """Whether any channel of (C, T) has an offset."""
         return bool((channels.mean(1).abs() > self.offset).any())
 
@@ -138,7 +138,7 @@ class DeadChannel:
     enabled: bool = True
     below_db: float = 50.0
 
-    def breaks(self, channels: Tensor) -> bool:
+    def rejects(self, channels: Tensor) -> bool:
         """Whether (C, T) has a dead channel; more than two channels may rest (bass, surround)."""
         if len(channels) != 2:
             return False
@@ -147,7 +147,7 @@ class DeadChannel:
 
 
 @dataclasses.dataclass(frozen=True)
-class MonoAsStereo:
+class DualMono:
     """Two channels that carry the same. Off by default: clips are mixed to mono, so nothing is lost.
 
     Attributes:
@@ -158,7 +158,7 @@ class MonoAsStereo:
     enabled: bool = False
     below_db: float = 60.0
 
-    def breaks(self, channels: Tensor) -> bool:
+    def rejects(self, channels: Tensor) -> bool:
         """Whether (2, T) is mono; other channel counts are not."""
         if len(channels) != 2:
             return False
@@ -166,7 +166,7 @@ class MonoAsStereo:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cancelling:
+class PhaseCancellation:
     """Channels that cancel each other in the mono mix (one of them has its polarity reversed).
 
     Attributes:
@@ -177,7 +177,7 @@ class Cancelling:
     enabled: bool = True
     below_db: float = 10.0
 
-    def breaks(self, channels: Tensor) -> bool:
+    def rejects(self, channels: Tensor) -> bool:
         """Whether the mean of (C, T) is so much quieter than its channels."""
         power = float(channels.square().mean())
         mix = float(channels.mean(0).square().mean())

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from cyclegan_audio.corpus.raw_clip import Piece
+from cyclegan_audio.corpus.raw_clip import RawClip
 from cyclegan_audio.corpus.screening import level_rules
-from cyclegan_audio.corpus.screening.duplicates import NearDuplicates, Printed
-from cyclegan_audio.corpus.screening.features import Analysis
+from cyclegan_audio.corpus.screening.duplicates import FingerprintedClip, NearDuplicates
+from cyclegan_audio.corpus.screening.features import ClipFeatures
 from cyclegan_audio.corpus.screening.fingerprint import fingerprint, to_text
 from cyclegan_audio.corpus.screening.song_change import SongChange, Timbre, timbre
-from cyclegan_audio.corpus.screening.voice import Voice
+from cyclegan_audio.corpus.screening.voice import VoiceActivity
 from cyclegan_audio.corpus.track_record import TrackRecord
 from cyclegan_audio.utils.errors import UserError, require_number
 
@@ -36,11 +36,13 @@ class ScreeningRules:
     silence: level_rules.Silence = dataclasses.field(default_factory=level_rules.Silence)
     gap: level_rules.Gap = dataclasses.field(default_factory=level_rules.Gap)
     clipping: level_rules.Clipping = dataclasses.field(default_factory=level_rules.Clipping)
-    dc_offset: level_rules.DirectCurrent = dataclasses.field(default_factory=level_rules.DirectCurrent)
+    dc_offset: level_rules.DCOffset = dataclasses.field(default_factory=level_rules.DCOffset)
     dead_channel: level_rules.DeadChannel = dataclasses.field(default_factory=level_rules.DeadChannel)
-    mono_as_stereo: level_rules.MonoAsStereo = dataclasses.field(default_factory=level_rules.MonoAsStereo)
-    cancelling: level_rules.Cancelling = dataclasses.field(default_factory=level_rules.Cancelling)
-    voice: Voice = dataclasses.field(default_factory=lambda: Voice(enabled=False))
+    mono_as_stereo: level_rules.DualMono = dataclasses.field(default_factory=level_rules.DualMono)
+    cancelling: level_rules.PhaseCancellation = dataclasses.field(
+        default_factory=level_rules.PhaseCancellation
+    )
+    voice: VoiceActivity = dataclasses.field(default_factory=lambda: VoiceActivity(enabled=False))
     song_change: SongChange = dataclasses.field(default_factory=SongChange)
     near_duplicates: NearDuplicates = dataclasses.field(default_factory=NearDuplicates)
     bandwidth_range_db: float = 70.0
@@ -60,7 +62,7 @@ class ScreeningRules:
         """Plain values of all that the record of a file depends on: not the rule on the whole corpus."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "near_duplicates"}
 
-    def check_clip(self, piece: Piece) -> tuple[str, Features]:
+    def check_clip(self, piece: RawClip) -> tuple[str, Features]:
         """Why a clip is dropped on its own, and what the later checks need to know of it."""
         prints = {"fingerprint": to_text(fingerprint(piece.mel_db, piece.duration_s))}
         if piece.mono is None or piece.channels is None:
@@ -71,14 +73,14 @@ class ScreeningRules:
         features: Features = {"level_db": level}
         if reason := self._broken_level(piece.channels, piece.rate, piece.mono):
             return reason, features
-        analysis = Analysis(piece.mono, piece.mono_rate)
+        analysis = ClipFeatures(piece.mono, piece.mono_rate)
         features |= prints | {
             "loudness_lufs": analysis.loudness_lufs,
             "bandwidth_hz": analysis.bandwidth_hz(self.bandwidth_range_db),
         }
         if self.song_change.enabled:
             features["timbre"] = timbre(analysis)
-        if self.voice.enabled and self.voice.breaks(piece.mono, piece.mono_rate, analysis.loudness_lufs):
+        if self.voice.enabled and self.voice.rejects(piece.mono, piece.mono_rate, analysis.loudness_lufs):
             return self.voice.reason, features
         return "", features
 
@@ -86,7 +88,7 @@ class ScreeningRules:
         """The first rule on level that (C, T) breaks."""
         levels_db = level_rules.frame_levels_db(channels.mean(0), rate)
         checks: Iterator[tuple[Any, bool]] = (
-            (rule, rule.enabled and rule.breaks(*given))
+            (rule, rule.enabled and rule.rejects(*given))
             for rule, given in (
                 (self.cancelling, (channels,)),
                 (self.silence, (mono, levels_db)),
@@ -104,7 +106,7 @@ class ScreeningRules:
         known = [number for number, found in enumerate(features) if "timbre" in found]
         clips: list[Timbre] = [features[number]["timbre"] for number in known]
         lengths_s = [len(clip.flux) / clip.rate_hz for clip in clips]
-        broken = self.song_change.breaks([starts_s[number] for number in known], lengths_s, clips)
+        broken = self.song_change.rejects([starts_s[number] for number in known], lengths_s, clips)
         reasons = [""] * len(starts_s)
         for number, is_broken in zip(known, broken, strict=True):
             reasons[number] = self.song_change.reason if is_broken else ""
@@ -115,7 +117,7 @@ class ScreeningRules:
         if not self.near_duplicates.enabled:
             return {}
         clips = [
-            Printed(
+            FingerprintedClip(
                 record.clip_id(clip),
                 record.content,
                 clip["start_s"],

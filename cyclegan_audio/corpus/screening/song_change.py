@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
-from cyclegan_audio.corpus.screening.features import HOP, MEL_BANDS, N_MFCC, Analysis
+from cyclegan_audio.corpus.screening.features import HOP, MEL_BANDS, N_MFCC, ClipFeatures
 
 STEP_S = 0.5
 MIN_SIDE = 8  # steps of music needed on either side
@@ -29,7 +29,7 @@ class Timbre:
     rate_hz: float
 
 
-def timbre(analysis: Analysis) -> Timbre:
+def timbre(analysis: ClipFeatures) -> Timbre:
     """Timbre and rhythm of a clip."""
     mel_db = analysis.mel_db
     dct = torchaudio_functional().create_dct(N_MFCC, MEL_BANDS, "ortho")
@@ -72,7 +72,7 @@ class SongChange:
         ]
         return np.array(found).reshape(-1, 2)
 
-    def breaks(
+    def rejects(
         self, starts_s: Sequence[float], durations_s: Sequence[float], clips: Sequence[Timbre]
     ) -> list[bool]:
         """For each clip whether a change lies within it."""

@@ -43,7 +43,7 @@ EXTRA = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Voice:
+class VoiceActivity:
     """Words, spoken, rapped or sung.
 
     Attributes:
@@ -51,13 +51,13 @@ class Voice:
             corpus.json, and a corpus made with the rule never takes in files screened without it.
         mean_probability: clips with a higher geometric mean of their frames' probabilities have voice. It is
             low because over music the network stays near zero, and rises a little with a voice.
-        level_lufs: clips are brought to this loudness first.
+        lufs_or_ungated: clips are brought to this loudness first.
     """
 
     reason = "voice"
     enabled: bool | Literal["auto"] = "auto"
     mean_probability: float = 0.025
-    level_lufs: float = -23.0
+    lufs_or_ungated: float = -23.0
 
     def __post_init__(self) -> None:
         if self.enabled == "auto":
@@ -65,9 +65,9 @@ class Voice:
         if self.enabled and model_file() is None:
             raise UserError(EXTRA)
 
-    def breaks(self, mono: Tensor, rate: int, loudness_lufs: float) -> bool:
+    def rejects(self, mono: Tensor, rate: int, loudness_lufs: float) -> bool:
         """Whether a clip (T,) of this loudness has voice."""
-        return mean_probability(mono, rate, self.level_lufs - loudness_lufs) > self.mean_probability
+        return mean_probability(mono, rate, self.lufs_or_ungated - loudness_lufs) > self.mean_probability
 
 
 def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:
@@ -76,11 +76,11 @@ def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:
     What stands still in the clip is taken away first, which finds most voices 6 dB under the music that the
     network alone would miss (experiments/002_data).
     """
-    voiced = without_standing(torchaudio_functional().resample(mono * 10 ** (gain_db / 20), rate, RATE))
+    voiced = without_sustained(torchaudio_functional().resample(mono * 10 ** (gain_db / 20), rate, RATE))
     return float((voice_probabilities(voiced[None]) + FLOOR).log().mean().exp())
 
 
-def without_standing(waveform: Tensor) -> Tensor:
+def without_sustained(waveform: Tensor) -> Tensor:
     """Take from each bin of the STFT of a clip (T,) its median magnitude over time; the level stays.
 
     Where next to nothing is left, of a drone, it is not brought up to the level of a voice.

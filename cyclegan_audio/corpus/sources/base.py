@@ -1,4 +1,4 @@
-"""What a source must have (`Source`), and the two kinds of recordings: `SourceFile` and `MelFile`.
+"""What a source must have (`Source`), and the two kinds of recordings: `SourceFile` and `MelRecording`.
 
 To add a source, write a class with the members of `Source` and name it in `conf/source/NAME.yaml`:
 
@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class MelFile(SourceFile, ABC):
+class MelRecording(SourceFile, ABC):
     """A recording of which only mel-spectrograms are left; its clips have no audio."""
 
     @abstractmethod
-    def mels(self, mel: MelSettings, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
+    def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
         """Yield its clips in the order of time.
 
         Args:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colours, enlarging
-from cyclegan_audio.corpus.sources.base import MelFile, SourceFile, as_text
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colormap, enlargement
+from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, as_text
 from cyclegan_audio.corpus.sources.folders import GenreFolders
 from cyclegan_audio.corpus.sources.paper_npz import levels_to_db, require_range, require_shape
 from cyclegan_audio.utils.errors import UserError
@@ -33,8 +33,8 @@ _MAX_RESIDUAL = 1.0  # median in grey levels
 
 
 @dataclass(frozen=True)
-class PictureMix(MelFile):
-    """The pictures of one recording, sorted by start; `range_db` as in `PictureSource`."""
+class ImageRecording(MelRecording):
+    """The pictures of one recording, sorted by start; `range_db` as in `ImageSource`."""
 
     pictures: tuple[tuple[float, Path], ...] = ()
     range_db: tuple[float, float] = (0.0, 1.0)
@@ -47,8 +47,8 @@ class PictureMix(MelFile):
                 whole.update(repr(start_s).encode() + hashlib.file_digest(handle, "sha256").digest())
         return whole.hexdigest()
 
-    def mels(self, mel: MelSettings, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
-        """See `MelFile.mels`."""
+    def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
+        """See `MelRecording.mels`."""
         require_shape(self.path, SHAPE, mel, n_frames)
         seen = set()
         for start_s, path in self.pictures:
@@ -61,7 +61,7 @@ class PictureMix(MelFile):
                 yield start_s, None, str(error)
 
 
-class PictureSource(GenreFolders):
+class ImageSource(GenreFolders):
     """A tree of PNG files for each genre, named TITLE SECONDS "MEL.png" as in the paper's repository.
 
     Pictures of one title are one recording. A name without seconds is a recording of its own.
@@ -93,7 +93,7 @@ class PictureSource(GenreFolders):
         if not pictures:
             raise UserError(f"{genre}: {folder} holds no pictures ({SUFFIX}); put some there")
         return [
-            PictureMix(genre, folder, as_text(title), pictures=tuple(sorted(own)), range_db=self.range_db)
+            ImageRecording(genre, folder, as_text(title), pictures=tuple(sorted(own)), range_db=self.range_db)
             for title, own in pictures.items()
         ]
 
@@ -119,7 +119,7 @@ def read_levels(path: Path) -> np.ndarray:
         size = " x ".join(map(str, picture.shape[1::-1]))
         raise ValueError(f"is a picture of {size} pixels, published ones have {SIZE[1]} x {SIZE[0]}")
     drawn = _colours_to_levels(np.round(picture[..., :3] * 255).astype(np.int64))
-    (rows, columns), (rows_inverse, columns_inverse) = enlarging(*SHAPE), _inverse()
+    (rows, columns), (rows_inverse, columns_inverse) = enlargement(*SHAPE), _inverse()
     levels = rows_inverse @ drawn @ columns_inverse.T
     residual = np.median(np.abs(rows @ levels @ columns.T - drawn))
     if residual > _MAX_RESIDUAL:
@@ -131,7 +131,7 @@ def _colours_to_levels(pixels: np.ndarray) -> np.ndarray:
     """RGB (H, W, 3) to the nearest places in the colour map (H, W)."""
     codes, places = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
     found = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=1)
-    distance = np.square(found[:, None] - colours()[None]).sum(-1)
+    distance = np.square(found[:, None] - colormap()[None]).sum(-1)
     if distance.min(1).max() > _MAX_COLOUR_DISTANCE:
         raise ValueError("has other colours than the colour map jet")
     return distance.argmin(1)[places].reshape(pixels.shape[:2]).astype(float)
@@ -139,5 +139,5 @@ def _colours_to_levels(pixels: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _inverse() -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = enlarging(*SHAPE)
+    rows, columns = enlargement(*SHAPE)
     return np.linalg.pinv(rows), np.linalg.pinv(columns)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.corpus.sources.base import MelFile, SourceFile, as_text
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, as_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
@@ -22,7 +22,7 @@ _STARTS = "_start_s"
 
 
 @dataclass(frozen=True)
-class PublishedMix(MelFile):
+class PaperNpzRecording(MelRecording):
     """One genre's array in the file; `range_db` is what grey levels 0 and 255 are taken to be."""
 
     range_db: tuple[float, float] = (0.0, 1.0)
@@ -33,15 +33,15 @@ class PublishedMix(MelFile):
         parts = (levels.tobytes(), starts_s.tobytes(), repr(self.range_db).encode())
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
-    def mels(self, mel: MelSettings, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
-        """See `MelFile.mels`."""
+    def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
+        """See `MelRecording.mels`."""
         levels, starts_s = _arrays(self.path, self.genre)
         require_shape(self.path, levels.shape[1:], mel, n_frames)
         for clip, start_s in zip(levels, starts_s, strict=True):
             yield float(start_s), levels_to_db(clip.astype(np.float32), self.range_db), ""
 
 
-class PublishedSource:
+class PaperNpzSource:
     """Genres in one `.npz`: `<genre>` uint8 (clips, bands, frames) and `<genre>_start_s` (clips,) in seconds.
 
     Grey level 0 is a clip's minimum in dB and 255 its maximum; the dB themselves were never published.
@@ -74,7 +74,7 @@ class PublishedSource:
                 f"{self.file} holds {len(genres)} genres (NAME and NAME{_STARTS}), two are needed"
             )
         return [
-            PublishedMix(genre, self.file, f"{as_text(self.file.name)}/{genre}", range_db=self.range_db)
+            PaperNpzRecording(genre, self.file, f"{as_text(self.file.name)}/{genre}", range_db=self.range_db)
             for genre in genres
         ]
 
@@ -104,7 +104,7 @@ def require_range(range_db: Any) -> tuple[float, float]:
     raise UserError(f"source.range_db={range_db} is not [LOW,HIGH] in dB; write for example [-60,45]")
 
 
-def require_shape(path: Path, found: tuple[int, ...], mel: MelSettings, n_frames: int) -> None:
+def require_shape(path: Path, found: tuple[int, ...], mel: MelSpectrogram, n_frames: int) -> None:
     """Refuse spectrograms that are not those of this mel.
 
     Raises:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.inference.export.graph import Directions
 from cyclegan_audio.inference.pair_metadata import CARD, make_card
-from cyclegan_audio.inference.translation_model import TranslationPair
-from cyclegan_audio.models.networks.images import PictureGenerator
+from cyclegan_audio.inference.translation_model import TranslationModel
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.models.networks.norm import Normalised, collect_statistics, with_statistics
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError
@@ -34,7 +34,7 @@ TRACED, CHECKED = (2, 16), (1, 21)  # batch and steps of the example, and of the
 Run = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # as `Directions`
 
 
-def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> float:
+def export_pair(pair: TranslationModel, path: Path, to: str | None = None) -> float:
     """Write `pair` for a batch and a number of frames that stay open, then compare it with the pair.
 
     Inputs, all float32: `mel` (B, 1, M, F) in [-1, 1], F a multiple of the pair's `frame_multiple`, and
@@ -64,14 +64,14 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     if path.suffix not in writers:
         raise UserError(f"cannot export to {path}: the suffix says the format; use {ONNX} or {PROGRAM}")
     generators = [pair.generators[OUTPUTS[output]] for output in outputs]
-    if any(isinstance(generator, PictureGenerator) for generator in generators):
+    if any(isinstance(generator, ImageGenerator) for generator in generators):
         raise UserError("a model of pictures reads colours in ways that no format holds; export one of mels")
     model = Directions(generators, _example(pair, *TRACED)).eval()
     card = make_card(
         pair.genres, pair.mel, pair.window_frames, {}, {}, [OUTPUTS[output] for output in outputs]
     )
     card |= {"batches": pair.batches, "frame_multiple": pair.frame_multiple, "outputs": outputs}
-    card |= {"match": pair.match, STATISTICS: model.n_channels}
+    card |= {"match": pair.normalisation, STATISTICS: model.n_channels}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path, single_writer=True) as part:
@@ -86,13 +86,13 @@ def export_pair(pair: TranslationPair, path: Path, to: str | None = None) -> flo
     return difference
 
 
-def _example(pair: TranslationPair, batch: int, steps: int) -> Tensor:
+def _example(pair: TranslationModel, batch: int, steps: int) -> Tensor:
     """Random mels (batch, 1, M, F); the global random state is left alone."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(batch, 1, pair.mel.n_mels, steps * pair.frame_multiple, generator=generator) * 2 - 1
 
 
-def _program(model: Directions, pair: TranslationPair) -> torch.export.ExportedProgram:
+def _program(model: Directions, pair: TranslationModel) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     frames = pair.frame_multiple * torch.export.Dim("steps", min=4, max=MAX_STEPS)
     inputs = (_example(pair, *TRACED), torch.full((2, model.n_channels), torch.nan))
@@ -135,7 +135,7 @@ def _array(values: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def _difference(generators: list[nn.Module], run: Run, pair: TranslationPair) -> float:
+def _difference(generators: list[nn.Module], run: Run, pair: TranslationModel) -> float:
     """The largest difference from the generators, by a sample's own statistics and by those of another."""
     mel, other = _example(pair, *CHECKED), _example(pair, *TRACED)[:1] / 2
     differences = []
@@ -207,7 +207,7 @@ def _only_wanted() -> "onnxruntime.RunOptions":
     return options
 
 
-def load_exported(path: Path) -> TranslationPair:
+def load_exported(path: Path) -> TranslationModel:
     """The pair in an ONNX file that `export_pair` wrote.
 
     Raises:
@@ -225,14 +225,14 @@ def load_exported(path: Path) -> TranslationPair:
             OUTPUTS[output]: OnnxGenerator(session, output, card["frame_multiple"])
             for output in card["outputs"]
         }
-        return TranslationPair(
+        return TranslationModel(
             genres=(card["genres"][0], card["genres"][1]),
-            mel=MelSettings.from_dict(card["mel"]),
+            mel=MelSpectrogram.from_dict(card["mel"]),
             generators=generators,
             window_frames=card["window_frames"],
             config=card["config"],
             batches=card["batches"],
-            match=card.get("match", {}),
+            normalisation=card.get("match", {}),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(

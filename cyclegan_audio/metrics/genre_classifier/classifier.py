@@ -132,7 +132,7 @@ def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
             corpus.clip_s,
             genres,
             clips,
-            *corpus.match.to_dict().items(),
+            *corpus.normalisation.to_dict().items(),
         ]
     )
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]

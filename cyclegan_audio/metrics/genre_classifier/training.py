@@ -14,14 +14,14 @@ from cyclegan_audio.metrics.genre_classifier.augmentation import augment, shifte
 from cyclegan_audio.metrics.genre_classifier.calibration import fit_share
 from cyclegan_audio.metrics.genre_classifier.network import BLOCK, Branch, GenreNet, NetSettings, Recipe
 from cyclegan_audio.statistics.folds import track_folds
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 
 FOLDS = 3  # of tracks, to calibrate by
 
 OnStep = Callable[[int, int], None]
 
 
-class Views:
+class AugmentedViews:
     """What the branches see of clips as they are and of augmented ones, made once.
 
     Attributes:
@@ -42,7 +42,7 @@ class Views:
                 work.add(len(block))
             return torch.cat([own for own, _ in parts]), torch.cat([own.half() for _, own in parts])
 
-        made = in_threads([partial(seen, view) for view in range(settings.views + 1)])
+        made = parallel_map([partial(seen, view) for view in range(settings.views + 1)])
         self.statistics = torch.stack([statistics for statistics, _ in made])
         self.pictures = [pictures for _, pictures in made]
 
@@ -122,7 +122,7 @@ def train_net(
     recipes = settings.convolutions, settings.statistics
     sizes = [n_batches(recipe, len(rows))[0] * recipe.batch_size for rows in taught for recipe in recipes]
     work = Work((settings.views + 1) * len(labels) + sum(sizes), on_step)
-    views = Views(nets[0], mels_db, band_hz, settings, work)
+    views = AugmentedViews(nets[0], mels_db, band_hz, settings, work)
     fit = partial(fit_branch, labels=labels, settings=settings, work=work)
     calls = []
     for net, rows in zip(nets, taught, strict=True):
@@ -132,7 +132,7 @@ def train_net(
             partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows),
         ]
     try:
-        in_threads(calls)
+        parallel_map(calls)
     finally:
         work.stopped = True
     given = torch.full((2, len(labels)), torch.nan)
@@ -144,7 +144,7 @@ def train_net(
 
 
 @torch.no_grad()
-def branch_logits(net: GenreNet, views: Views, rows: np.ndarray) -> Tensor:
+def branch_logits(net: GenreNet, views: AugmentedViews, rows: np.ndarray) -> Tensor:
     """Compute logits (2, n) of clips as they are, by statistics and by convolutions."""
     plain = views.pictures[0][rows].float()
     of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
@@ -178,7 +178,7 @@ def fit_branch(
         own = batches[step % in_epoch]
         seen, target = draw(own, random), targets[own]
         if recipe.mixup:
-            seen, target = mixed(seen, target, recipe.mixup, random)
+            seen, target = mixup(seen, target, recipe.mixup, random)
         loss = F.binary_cross_entropy_with_logits(branch(seen, random), target, weight[own])
         optimizer.zero_grad()
         loss.backward()
@@ -193,7 +193,7 @@ def fit_branch(
     branch.load_state_dict(averaged)
 
 
-def mixed(seen: Tensor, target: Tensor, mixup: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+def mixup(seen: Tensor, target: Tensor, mixup: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mix each example (n, M, F) and target (n,) with another of the batch."""
     share = torch.from_numpy(random.beta(mixup, mixup, len(seen))).float()
     other = torch.from_numpy(random.permutation(len(seen)))

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from cyclegan_audio.models.losses.gan import Adversarial, r1_penalty
+from cyclegan_audio.models.losses.gan import GANLoss, r1_penalty
 from cyclegan_audio.utils.errors import require_number
-from cyclegan_audio.utils.rng import Draws
+from cyclegan_audio.utils.rng import SeededRNG
 
 Apply = Callable[..., Sequence[Tensor]]  # a network and its inputs to its outputs
 
 
-class Judging(nn.Module):
+class AdversarialLoss(nn.Module):
     """The generator's and the discriminator's loss for a discriminator and mels (B, C, M, F).
 
     Args:
@@ -25,14 +25,14 @@ class Judging(nn.Module):
         progress: the share of the run that is behind.
     """
 
-    def __init__(self, loss: Adversarial, r1_weight: float = 0.0, noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, loss: GANLoss, r1_weight: float = 0.0, noise: float = 0.0, seed: int = 0) -> None:
         super().__init__()
         require_number("model.adversarial.r1_weight", r1_weight, low=0)
         require_number("model.adversarial.noise", noise, low=0)
         self.loss, self.r1_weight, self.noise = loss, r1_weight, noise
         self.progress = 0.0
         if self.draws_numbers:
-            self.draws = Draws(seed)
+            self.draws = SeededRNG(seed)
 
     @property
     def draws_numbers(self) -> bool:
@@ -59,7 +59,7 @@ class Judging(nn.Module):
         return mel + spread * self.draws.normal_like(mel) if spread > 0 else mel
 
 
-def falling(start: float, until: float | None, progress: float) -> float:
+def linear_decay(start: float, until: float | None, progress: float) -> float:
     """A weight that falls linearly from `start` to 0 at the share `until` of the run, in hundredths of a run.
 
     In steps, so that what is computed stays the same for a while. None keeps it.

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.utils.errors import require_number
-from cyclegan_audio.utils.rng import Draws
+from cyclegan_audio.utils.rng import SeededRNG
 
 
-class Adversarial(Protocol):
+class GANLoss(Protocol):
     """Scores of any shape to scalar losses in fp32; smaller is better for the network that is named."""
 
     draws_numbers: bool  # whether it has a penalty, at places drawn at random
@@ -21,19 +21,19 @@ class Adversarial(Protocol):
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss, from the scores of real and translated mels."""
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: SeededRNG) -> Tensor:
         """What is added to the discriminator's loss, from the mels (B, C, M, F) themselves."""
 
 
-class _ScoresAlone:
+class _ScoreLoss:
     draws_numbers = False
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: SeededRNG) -> Tensor:
         """Nothing."""
         return real.new_zeros(())
 
 
-class LeastSquares(_ScoresAlone):
+class LSGANLoss(_ScoreLoss):
     """(D - 1)^2 for real, D^2 for fakes (Mao et al. 2017); the discriminator's halved (Zhu et al. 2017)."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class LeastSquares(_ScoresAlone):
         return 0.5 * (_distance(real, 1.0) + _distance(fake, 0.0))
 
 
-class Vanilla(_ScoresAlone):
+class VanillaGANLoss(_ScoreLoss):
     """Cross-entropy of scores as logits, not saturating (Goodfellow et al. 2014); halved too."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Vanilla(_ScoresAlone):
         return 0.5 * (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean())
 
 
-class Hinge(_ScoresAlone):
+class HingeGANLoss(_ScoreLoss):
     """Margins of one (Lim and Ye 2017); the discriminator's loss is halved as for the others."""
 
     def generator(self, fake: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Hinge(_ScoresAlone):
         return 0.5 * (F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean())
 
 
-class WassersteinGP:
+class WGANGPLoss:
     """Wasserstein distance with gradient penalty (Gulrajani et al. 2017).
 
     Args:
@@ -90,7 +90,7 @@ class WassersteinGP:
         """mean D(fake) - mean D(real)."""
         return fake.float().mean() - real.float().mean()
 
-    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, draws: SeededRNG) -> Tensor:
         """weight · mean (|gradient| - 1)^2 at a drawn place between real and fake, of the mean score."""
         share = draws.uniform((len(real), 1, 1, 1)).to(real)
         between = (share * real + (1 - share) * fake).detach()

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.utils.errors import require_number
-from cyclegan_audio.utils.rng import Draws
+from cyclegan_audio.utils.rng import SeededRNG
 
 
-class PatchContrast(nn.Module):
+class PatchNCELoss(nn.Module):
     """The multilayer patchwise contrastive loss of Park et al. 2020, eq. 3, its sum over layers as a mean.
 
     A patch of the translation must be recognised, among other patches of the same clip, as coming from its
@@ -34,7 +34,7 @@ class PatchContrast(nn.Module):
         require_number("model.contrast.temperature", temperature, low=1e-6)
         self.heads = nn.ModuleDict({name: _head(width, n_features) for name, width in widths.items()})
         self.n_patches, self.temperature = n_patches, temperature
-        self.draws = Draws(seed)
+        self.draws = SeededRNG(seed)
 
     def forward(self, source: Mapping[str, Tensor], translated: Mapping[str, Tensor]) -> Tensor:
         """Mean cross-entropy over layers, clips and patches, from features (B, C, H, W) by layer."""

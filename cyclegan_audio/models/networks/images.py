@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colours, enlarging
+from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colormap, enlargement
 from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 from cyclegan_audio.utils.errors import UserError
 
 
-class PictureGenerator(ResnetGenerator):
+class ImageGenerator(ResnetGenerator):
     """The generator of pictures; given mels (B, 1, M, F) it draws them, translates, and reads the mels back.
 
     Gradients pass through pictures only.
@@ -41,14 +41,14 @@ class PictureGenerator(ResnetGenerator):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == 3:
             return super().forward(x)
-        return read(super().forward(draw(x, self.size)), x.shape[2], x.shape[3])
+        return image_to_mel(super().forward(mel_to_image(x, self.size)), x.shape[2], x.shape[3])
 
     def training_input(self, mels: Tensor) -> Tensor:
         """Draw mels (B, 1, M, F) in [-1, 1] as pictures (B, 3, S, S) in [-1, 1]."""
-        return draw(mels, self.size)
+        return mel_to_image(mels, self.size)
 
 
-class PictureDiscriminator(PatchDiscriminator):
+class ImageDiscriminator(PatchDiscriminator):
     """Judges pictures, and mels (B, 1, M, F) by their pictures; one raw score a patch.
 
     Args:
@@ -65,7 +65,7 @@ class PictureDiscriminator(PatchDiscriminator):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if x.shape[1] == 3 else draw(x, self.size))
+        return super().forward(x if x.shape[1] == 3 else mel_to_image(x, self.size))
 
 
 def require_alike(networks: Iterable[nn.Module]) -> None:
@@ -81,24 +81,24 @@ def require_alike(networks: Iterable[nn.Module]) -> None:
 
 
 @torch.no_grad()
-def draw(mels: Tensor, size: int) -> Tensor:
+def mel_to_image(mels: Tensor, size: int) -> Tensor:
     """Mels (B, 1, M, F) in [-1, 1] as pictures (B, 3, size, size) in [-1, 1]."""
     device = mels.device
     with torch.autocast(device.type, enabled=False):
         levels = (mels[:, 0].float().flip(1) + 1) * (GREY_LEVELS / 2)
-        rows, columns = (_tensor(matrix, device) for matrix in enlarging(*levels.shape[1:]))
+        rows, columns = (_tensor(matrix, device) for matrix in enlargement(*levels.shape[1:]))
         drawn = (rows @ levels @ columns.T).round().clamp(0, GREY_LEVELS).long()
-        pixels = _tensor(colours(), device)[drawn].permute(0, 3, 1, 2)
+        pixels = _tensor(colormap(), device)[drawn].permute(0, 3, 1, 2)
         small = F.interpolate(pixels, (size, size), mode="bicubic", antialias=True)
         return small.round().clamp(0, 255) / 127.5 - 1
 
 
 @torch.no_grad()
-def read(pictures: Tensor, n_bands: int, n_frames: int) -> Tensor:
+def image_to_mel(pictures: Tensor, n_bands: int, n_frames: int) -> Tensor:
     """The mels (B, 1, M, F) in [-1, 1] of pictures (B, 3, S, S): nearest colours, then least squares."""
     device = pictures.device
     with torch.autocast(device.type, enabled=False):
-        palette = _tensor(colours(), device)
+        palette = _tensor(colormap(), device)
         pixels = (pictures.float().permute(0, 2, 3, 1) + 1) * 127.5
         levels = (palette.square().sum(1) - 2 * pixels @ palette.T).argmin(-1).float()
         undo = _reading(pictures.shape[-1], n_bands, n_frames)
@@ -112,7 +112,7 @@ def _reading(size: int, n_bands: int, n_frames: int) -> tuple[np.ndarray, np.nda
     """What undoes `enlarging` and the resizing: (M, size) and (F, size)."""
     rows, columns = (
         np.linalg.pinv(_resizing(before, size) @ matrix)
-        for before, matrix in zip(SIZE, enlarging(n_bands, n_frames), strict=True)
+        for before, matrix in zip(SIZE, enlargement(n_bands, n_frames), strict=True)
     )
     return rows, columns
 

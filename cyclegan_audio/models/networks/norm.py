@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -65,7 +65,7 @@ def collect_statistics(
     Each input is normalised by its own statistics on the way; for one input the result reproduces its output.
     `workers` inputs are on their way at once.
     """
-    found = in_threads((partial(_moments, network, x) for x in inputs), workers)
+    found = parallel_map((partial(_moments, network, x) for x in inputs), workers)
     return {name: _pool([moments[name] for moments in found]) for name in found[0]}
 
 

@@ -21,7 +21,7 @@ from cyclegan_audio.reports.comparison.values import (
 from cyclegan_audio.reports.evaluation.metric_tables import NAMES
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.proportions import share
-from cyclegan_audio.statistics.significance import by_chance, clusters, holm, scaled, unpaired
+from cyclegan_audio.statistics.significance import clusters, holm, scaled, sign_flip_test, unpaired
 
 ALPHA = 0.05
 SMALL = 0.05  # of the way from floor to ceiling
@@ -229,7 +229,7 @@ def _corrected(
     """Rows with p of the paired contrasts, and all p corrected."""
     corrected: dict[tuple[str, str, str], tuple[float, float]] = {}
     for name in others:
-        for (way, measure), both in by_chance(pairs.get(name, {})).items():
+        for (way, measure), both in sign_flip_test(pairs.get(name, {})).items():
             corrected[name, way, measure] = both
         plain = [row for row in found if name in row.contrasts and not row.contrasts[name].is_paired]
         p_values = [row.contrasts[name].p for row in plain]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.reports.comparison.runs import Judged
+from cyclegan_audio.reports.comparison.runs import EvaluatedRun
 
 # What does not change what is learnt, or says the same in two places; genres are told apart by direction.
 LEFT_OUT = (
@@ -26,9 +26,9 @@ class Column:
     """
 
     name: str
-    runs: list[Judged]
+    runs: list[EvaluatedRun]
 
-    def of(self, way: str) -> list[Judged]:
+    def of(self, way: str) -> list[EvaluatedRun]:
         """Return its runs that translate in this direction."""
         return [run for run in self.runs if way in run.ways]
 
@@ -42,9 +42,9 @@ def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def columns(runs: Sequence[Judged]) -> list[Column]:
+def columns(runs: Sequence[EvaluatedRun]) -> list[Column]:
     """Group runs by configuration; each stands alone where all share one, or where it is not known."""
-    groups: list[tuple[dict[str, Any], list[Judged]]] = []
+    groups: list[tuple[dict[str, Any], list[EvaluatedRun]]] = []
     for run in runs:
         own = learnt_by(run.settings)
         alike = [members for settings, members in groups if settings == own and own]
@@ -60,12 +60,12 @@ def columns(runs: Sequence[Judged]) -> list[Column]:
     return [Column(name, members) for name, (_, members) in zip(names, groups, strict=True)]
 
 
-def _ways_repeat(runs: Sequence[Judged]) -> bool:
+def _ways_repeat(runs: Sequence[EvaluatedRun]) -> bool:
     ways = [way for run in runs for way in run.ways]
     return len(set(ways)) < len(ways)
 
 
-def _names(runs: Sequence[Judged]) -> tuple[list[str], list[str]]:
+def _names(runs: Sequence[EvaluatedRun]) -> tuple[list[str], list[str]]:
     return [run.name for run in runs], [str(run.report_folder) for run in runs]
 
 

@@ -7,7 +7,7 @@ from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.comparison.differences import rows
 from cyclegan_audio.reports.comparison.grouping import columns
-from cyclegan_audio.reports.comparison.runs import Judged, gather
+from cyclegan_audio.reports.comparison.runs import EvaluatedRun, gather
 from cyclegan_audio.reports.comparison.sections import (
     contrast_section,
     numbers,
@@ -16,7 +16,7 @@ from cyclegan_audio.reports.comparison.sections import (
 )
 from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
-from cyclegan_audio.reports.html import as_json, render, require_writable, write_whole
+from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
 from cyclegan_audio.training.sweep import jobs_of
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, say_next
@@ -60,7 +60,7 @@ def compare(
     ]
     plain = {"title": title, "conclusion": words, "notes": notes, **numbers(table, made)}
     texts = {JSON_FILE: as_json(plain), HTML_FILE: render(title, words, sections)}
-    write_whole(folder, texts, WHAT)
+    write_files(folder, texts, WHAT)
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))
     if heard := [run.as_argument for run in found[:LISTENING_RUNS] if run.as_argument.exists()]:
@@ -68,5 +68,5 @@ def compare(
     return page
 
 
-def _beside(first: Path, found: Sequence[Judged]) -> Path:
+def _beside(first: Path, found: Sequence[EvaluatedRun]) -> Path:
     return (first if jobs_of(first) else found[0].report_folder.parent.parent) / "comparison"

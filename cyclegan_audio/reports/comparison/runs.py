@@ -8,15 +8,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cyclegan_audio.inference.checkpoints import load_pair, resolve_run
+from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.reports.evaluation.report import JSON_FILE, REPORT, report_folder
-from cyclegan_audio.training.sweep import RECORD, evaluate_run, jobs_of, what_failed
+from cyclegan_audio.training.sweep import RECORD, evaluate_run, failure_reason, jobs_of
 from cyclegan_audio.utils.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class EvaluatedRun:
     """A run with its report.
 
     Attributes:
@@ -53,7 +53,7 @@ class Judged:
 
 def gather(
     arguments: Sequence[str | Path], corpus: str | Path | None = None
-) -> tuple[list[Judged], list[str]]:
+) -> tuple[list[EvaluatedRun], list[str]]:
     """Find the runs behind the arguments, with lines on jobs that failed and on reports that are old.
 
     Args:
@@ -64,11 +64,11 @@ def gather(
     Raises:
         UserError: there is no such run, a report is damaged, or an evaluation failed.
     """
-    found: dict[Path, Judged] = {}
+    found: dict[Path, EvaluatedRun] = {}
     notes: list[str] = []
     for argument in arguments:
         jobs = jobs_of(Path(argument))
-        failed = {job: line for job in jobs if not _judged_since(job) and (line := what_failed(job))}
+        failed = {job: line for job in jobs if not _judged_since(job) and (line := failure_reason(job))}
         notes += failed.values()
         for run in [job for job in jobs if job not in failed] if jobs else [argument]:
             judged = _judged(run, corpus)
@@ -83,7 +83,7 @@ def _judged_since(job: Path) -> bool:
     return report.is_file() and report.stat().st_mtime > record.stat().st_mtime
 
 
-def _judged(run: str | Path, corpus: str | Path | None) -> Judged:
+def _judged(run: str | Path, corpus: str | Path | None) -> EvaluatedRun:
     path = Path(run)
     if path.name == JSON_FILE and path.is_file():
         return _read(path.parent)
@@ -100,7 +100,7 @@ def _judged(run: str | Path, corpus: str | Path | None) -> Judged:
     return _read(folder)
 
 
-def _read(folder: Path) -> Judged:
+def _read(folder: Path) -> EvaluatedRun:
     path = folder / JSON_FILE
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ def _read(folder: Path) -> Judged:
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
     name = run.name if folder.name == REPORT else folder.name
-    return Judged(name, folder, report, _settings(run, checkpoint), checkpoint)
+    return EvaluatedRun(name, folder, report, _settings(run, checkpoint), checkpoint)
 
 
 def _settings(run: Path, checkpoint: Path) -> dict[str, Any]:
@@ -123,10 +123,10 @@ def _settings(run: Path, checkpoint: Path) -> dict[str, Any]:
     for path in (run / CONFIG, checkpoint.parent.parent / CONFIG):
         if path.is_file():
             return flat(OmegaConf.to_container(OmegaConf.load(path)))
-    return flat(load_pair(checkpoint).config) if checkpoint.exists() else {}
+    return flat(load_model(checkpoint).config) if checkpoint.exists() else {}
 
 
-def _old(judged: Judged) -> list[str]:
+def _old(judged: EvaluatedRun) -> list[str]:
     report, checkpoint = judged.report_folder / JSON_FILE, judged.checkpoint
     if checkpoint.is_file() and checkpoint.stat().st_mtime > report.stat().st_mtime:
         return [f"the report of {judged.name} is older than its checkpoint; evaluate it again"]

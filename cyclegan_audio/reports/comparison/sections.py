@@ -11,7 +11,7 @@ from cyclegan_audio.reports.comparison.differences import BETTER, OTHER, WORSE, 
 from cyclegan_audio.reports.comparison.grouping import NOT_SET, Column, differing, learnt_by, shown
 from cyclegan_audio.reports.comparison.summary import HOW
 from cyclegan_audio.reports.evaluation.metric_tables import shown as shown_estimate
-from cyclegan_audio.reports.figures.relative_bars import difference_figure
+from cyclegan_audio.reports.figures.relative_bars import forest_plot
 from cyclegan_audio.reports.html import Picture, Section, Table, picture
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.significance import shown_p
@@ -99,7 +99,7 @@ def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Picture]:
     if not found:
         return []
     text = f"{name}: differences with 95 % intervals, in % of the way from floor to ceiling. {KEY}"
-    return [picture(difference_figure(found, name, COLOURS), f"Differences, {name}", text)]
+    return [picture(forest_plot(found, name, COLOURS), f"Differences, {name}", text)]
 
 
 def numbers(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.inference.checkpoints import load_pair
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.evaluation.audio_examples import play
-from cyclegan_audio.reports.evaluation.translations import Example, open_corpus, spread, translate_clip
+from cyclegan_audio.reports.evaluation.translations import TranslatedClip, open_corpus, spread, translate_clip
 from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.reports.html import Listening, Picture, Section, picture
 from cyclegan_audio.utils.errors import UserError
@@ -43,7 +43,7 @@ def _add(section: Section, way: str, columns: Sequence[Column], corpus: str | Pa
         UserError: a checkpoint or the corpus is gone, or no clip is shared.
     """
     runs = [column.of(way)[0] for column in columns]
-    pairs = [load_pair(run.checkpoint) for run in runs]
+    pairs = [load_model(run.checkpoint) for run in runs]
     named = corpus or next((c for r in runs if Path(c := r.report["run"]["corpus"]).is_dir()), None)
     corpora = [open_corpus(pair, named, run.checkpoint) for pair, run in zip(pairs, runs, strict=True)]
     clips = _clips([set(run.report["measures"][way]["clips"]["clip_id"]) for run in runs], corpora[0])
@@ -74,8 +74,8 @@ def _grid(
     way: str,
     names: Sequence[str],
     clips: Sequence[Clip],
-    made: Sequence[Sequence[Example]],
-    pair: TranslationPair,
+    made: Sequence[Sequence[TranslatedClip]],
+    pair: TranslationModel,
 ) -> Picture:
     """Rows: the clips, their translations by each, and the ways back by each; a column a clip."""
     titles = [f"clip {number}" for number in range(1, len(clips) + 1)]
@@ -96,7 +96,7 @@ def _players(
     way: str,
     names: Sequence[str],
     clips: Sequence[Clip],
-    made: Sequence[Sequence[Example]],
+    made: Sequence[Sequence[TranslatedClip]],
     corpora: Sequence[Corpus],
 ) -> list[Listening]:
     vocoder, heard = make_vocoder(DEFAULT), clips[:PLAYED]

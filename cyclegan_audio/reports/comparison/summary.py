@@ -15,7 +15,7 @@ from cyclegan_audio.reports.comparison.differences import (
     Row,
 )
 from cyclegan_audio.reports.comparison.grouping import Column
-from cyclegan_audio.reports.comparison.runs import Judged
+from cyclegan_audio.reports.comparison.runs import EvaluatedRun
 from cyclegan_audio.statistics.significance import LEAST_GROUPS, STRETCH_S
 from cyclegan_audio.utils.errors import UserError
 
@@ -123,7 +123,7 @@ def warnings(columns: Sequence[Column]) -> list[str]:
     return [text for way in dict.fromkeys(w for r in runs for w in r.ways) for text in _of_way(runs, way)]
 
 
-def _of_way(runs: Sequence[Judged], way: str) -> list[str]:
+def _of_way(runs: Sequence[EvaluatedRun], way: str) -> list[str]:
     own = [run for run in runs if way in run.ways]
     clips = [set(run.report["measures"][way]["clips"]["clip_id"]) for run in own]
     out = []
@@ -147,7 +147,7 @@ def _of_way(runs: Sequence[Judged], way: str) -> list[str]:
     return out
 
 
-def _floors(run: Judged, way: str) -> dict[str, float]:
+def _floors(run: EvaluatedRun, way: str) -> dict[str, float]:
     found = run.report["measures"][way]["measures"]
     return {
         name: round(value["untouched"]["mean"], 3) for name, value in found.items() if "untouched" in value

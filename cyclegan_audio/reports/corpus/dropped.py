@@ -8,13 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.build.beats import Span
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
 from cyclegan_audio.corpus.build.track_processor import SHORT
 from cyclegan_audio.corpus.manifest import Row
-from cyclegan_audio.corpus.raw_clip import Piece
-from cyclegan_audio.corpus.sources import GenreFolders, MelFile, Source, SourceFile
+from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.sources import GenreFolders, MelRecording, Source, SourceFile
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -39,7 +39,9 @@ class Only(ClipSettings):
         return self.chosen
 
 
-def one_of_each_kind(rows: Sequence[Row], source: Source, clip_s: float, mel: MelSettings) -> list[Dropped]:
+def one_of_each_kind(
+    rows: Sequence[Row], source: Source, clip_s: float, mel: MelSpectrogram
+) -> list[Dropped]:
     """The earliest clip of each reason that can still be cut from its file, sorted by reason.
 
     The earliest, as a file has to be decoded up to it. Files that give no clip, or are not there (a merge of
@@ -67,11 +69,11 @@ def _was_cut(row: Row) -> bool:
     return not row["kept"] and row["reason"] != SHORT and row["duration_s"] > 0
 
 
-def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSettings) -> list[Dropped]:
+def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSpectrogram) -> list[Dropped]:
     """The clips of a file, in one pass up to the last of them or to a damaged place."""
     found: list[Dropped] = []
     with suppress(UserError, OSError):
-        if isinstance(file, MelFile):
+        if isinstance(file, MelRecording):
             wanted = {row["start_s"]: row for row in rows}
             for start_s, mel_db, _ in file.mels(mel, mel.n_frames(round(clip_s * mel.sample_rate))):
                 if mel_db is not None and (row := wanted.pop(start_s, None)) is not None:
@@ -80,7 +82,7 @@ def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSettings)
                     break
         else:
             only = Only(clip_s, chosen=tuple(Span(row["start_s"], row["duration_s"]) for row in rows))
-            for row, piece in zip(rows, PieceStream(file.path, only, mel), strict=False):
-                if isinstance(piece, Piece):
+            for row, piece in zip(rows, ClipStream(file.path, only, mel), strict=False):
+                if isinstance(piece, RawClip):
                     found.append(Dropped(row, piece.mel_db, piece.mono))
     return found

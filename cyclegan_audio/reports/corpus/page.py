@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.corpus.bias import Pile
+from cyclegan_audio.corpus.bias import GenreStats
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.manifest import Row
 from cyclegan_audio.corpus.sources import Source
@@ -23,7 +23,7 @@ TITLE = "What is in the corpus"  # its folder is not named: the same corpus else
 
 
 def write_corpus_page(
-    folder: Path, rows: Sequence[Row], found: Sequence[Pile], warnings: Sequence[str], source: Source
+    folder: Path, rows: Sequence[Row], found: Sequence[GenreStats], warnings: Sequence[str], source: Source
 ) -> Path:
     """Write corpus.html into a finished corpus; one that is there and the same stays.
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
-from cyclegan_audio.corpus.bias import Pile, pile_rows
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.bias import GenreStats, genre_rows
 from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
-from cyclegan_audio.corpus.splits import draw
+from cyclegan_audio.corpus.splits import hash_rank
 from cyclegan_audio.reports.corpus.dropped import Dropped
 from cyclegan_audio.reports.figures.contact_sheet import Strip, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra
@@ -40,7 +40,7 @@ def counts_section(rows: Sequence[Row]) -> Section:
     return section
 
 
-def piles_section(found: Sequence[Pile], warnings: Sequence[str], rows: Sequence[Row]) -> Section:
+def piles_section(found: Sequence[GenreStats], warnings: Sequence[str], rows: Sequence[Row]) -> Section:
     """In what the genres differ that is not music."""
     section = Section("piles", "Are the piles fair?")
     section.paragraphs = [
@@ -48,7 +48,7 @@ def piles_section(found: Sequence[Pile], warnings: Sequence[str], rows: Sequence
         *(f"Mind: {line}." for line in warnings or ["nothing, all lie within the limits"]),
     ]
     header = ["", *(pile.genre for pile in found)]
-    section.tables.append(Table("Medians and shares of clips", header, pile_rows(found)))
+    section.tables.append(Table("Medians and shares of clips", header, genre_rows(found)))
     panels = {}
     for column, (label, unit) in MEASURED.items():
         known = {pile.genre: _known(rows, pile.genre, column) for pile in found}
@@ -100,7 +100,7 @@ def kept_section(corpus: Corpus) -> Section:
     return section
 
 
-def dropped_section(rows: Sequence[Row], dropped: Sequence[Dropped], mel: MelSettings) -> Section:
+def dropped_section(rows: Sequence[Row], dropped: Sequence[Dropped], mel: MelSpectrogram) -> Section:
     """One clip of each kind that was dropped, and the reasons of which there is none to show."""
     section = Section("dropped", "One of each kind that was dropped")
     shown = {one.row["reason"] for one in dropped}
@@ -127,7 +127,7 @@ def _place(source: str, start_s: float) -> str:
     return f"{source} at {start_s:.2f} s"
 
 
-def _sound(label: str, mono: Tensor, mel: MelSettings) -> Sound:
+def _sound(label: str, mono: Tensor, mel: MelSpectrogram) -> Sound:
     return sound(label, mono, mel.sample_rate, lossless=True)
 
 
@@ -143,4 +143,4 @@ def _players(corpus: Corpus, clips: Mapping[str, Clip]) -> list[Sound]:
 def _drawn(corpus: Corpus, genre: str, count: int) -> list[Clip]:
     """At most so many clips of training, validation and test at random, the same each time."""
     clips = [clip for split in SPLITS if split != "paired" for clip in corpus.clips(genre, split)]
-    return sorted(clips or corpus.clips(genre, "paired"), key=lambda clip: draw(clip.clip_id, 0))[:count]
+    return sorted(clips or corpus.clips(genre, "paired"), key=lambda clip: hash_rank(clip.clip_id, 0))[:count]

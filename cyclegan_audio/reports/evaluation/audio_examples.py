@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.reports.evaluation.per_clip import clip_scores
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.html import Listening, Section, sound
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
@@ -23,7 +23,7 @@ HOW = (
 )
 
 
-def listening_section(evaluated: Evaluated) -> Section:
+def listening_section(evaluated: EvaluationData) -> Section:
     """Players for some held-out and some paired clips of each direction."""
     section = Section("audio", "What it sounds like", [HOW.format(vocoder=evaluated.vocoder)])
     vocoder = make_vocoder(evaluated.vocoder)
@@ -38,7 +38,7 @@ def listening_section(evaluated: Evaluated) -> Section:
 
 
 def _of_direction(
-    direction: Direction, scores: np.ndarray, evaluated: Evaluated, vocoder: Vocoder
+    direction: DirectionResult, scores: np.ndarray, evaluated: EvaluationData, vocoder: Vocoder
 ) -> list[Listening]:
     groups = []
     for pair in spread(direction.paired, PLAYED):
@@ -82,6 +82,8 @@ def play(
 
 
 @torch.inference_mode()
-def voiced(vocoder: Vocoder, mel_db: Tensor, mel: MelSettings, source: Tensor, source_db: Tensor) -> Tensor:
+def voiced(
+    vocoder: Vocoder, mel_db: Tensor, mel: MelSpectrogram, source: Tensor, source_db: Tensor
+) -> Tensor:
     """(T,) a mel in dB (M, F) as sound, with the help of the source (T,) and its mel (M, F)."""
     return vocoder(VocoderInput(mel_db[None], mel, len(source), source[None], source_db[None]))[0]

@@ -2,7 +2,7 @@
 
 from cyclegan_audio.metrics.genre_classifier.classifier import CALLED_FROM
 from cyclegan_audio.metrics.metric_spec import MODEL, UNTOUCHED
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.reports.figures.distributions import probability_histogram
 from cyclegan_audio.reports.html import Picture, Section, picture
@@ -15,7 +15,7 @@ HOW = (
 )
 
 
-def gallery_section(evaluated: Evaluated) -> Section:
+def gallery_section(evaluated: EvaluationData) -> Section:
     """Show grids of ten clips, histograms where there is a judge, and figure 1.1."""
     section = Section("gallery", "Ten clips in each direction", [HOW])
     for number, way in enumerate(evaluated.directions):
@@ -32,7 +32,7 @@ def gallery_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def _ten(evaluated: Evaluated, way: Direction, number: int) -> Picture:
+def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Picture:
     rows = spread(range(len(way.examples)), SHOWN)
     scores = evaluated.measured[number].scores
     before, after = (scores[name].get("judge_probability") for name in (UNTOUCHED, MODEL))
@@ -50,7 +50,7 @@ def _ten(evaluated: Evaluated, way: Direction, number: int) -> Picture:
     return picture(figure, f"Gallery of {way}", f"{way}. {clips}.")
 
 
-def _histogram(evaluated: Evaluated, number: int) -> Picture | None:
+def _histogram(evaluated: EvaluationData, number: int) -> Picture | None:
     measured = evaluated.measured[number]
     groups = {
         f"real {measured.source}": measured.scores[UNTOUCHED].get("judge_probability"),
@@ -65,7 +65,7 @@ def _histogram(evaluated: Evaluated, number: int) -> Picture | None:
     return picture(figure, title, f"{title}, over {len(measured.clips)} clips.")
 
 
-def _misjudged(evaluated: Evaluated) -> Picture | None:
+def _misjudged(evaluated: EvaluationData) -> Picture | None:
     """Real held-out clips on which the linear judge errs, with the probability that it gave (figure 1.1)."""
     linear = evaluated.judges.linear
     if linear is None:

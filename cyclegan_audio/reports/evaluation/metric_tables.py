@@ -21,8 +21,8 @@ from cyclegan_audio.reports.evaluation.classifiers import JUDGE
 from cyclegan_audio.reports.evaluation.per_clip import clip_table
 from cyclegan_audio.reports.evaluation.scoring import Measured
 from cyclegan_audio.reports.evaluation.summary import thresholds
-from cyclegan_audio.reports.evaluation.translations import Evaluated
-from cyclegan_audio.reports.figures.relative_bars import standing_figure
+from cyclegan_audio.reports.evaluation.translations import EvaluationData
+from cyclegan_audio.reports.figures.relative_bars import relative_bars
 from cyclegan_audio.reports.html import Section, Table, picture
 from cyclegan_audio.statistics.estimates import Estimate
 
@@ -54,7 +54,7 @@ NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
 TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
 
 
-def measures_section(evaluated: Evaluated) -> Section:
+def measures_section(evaluated: EvaluationData) -> Section:
     """Show a figure and three tables for each direction; report.json also holds every clip's numbers."""
     section = Section(
         "measures", "What moved and what stayed", [HOW, DISTANCES, thresholds(evaluated.metrics)]
@@ -65,7 +65,7 @@ def measures_section(evaluated: Evaluated) -> Section:
         ordered = [metric for group in GROUPS for metric in measured.metrics if metric.group == group]
         bars = {m.label.format(target=measured.target): bar for m in ordered if (bar := _bar(measured, m))}
         if bars:
-            figure = standing_figure(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
+            figure = relative_bars(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
             caption = f"{name}. Where the translation stands between floor and ceiling, with 95 % intervals."
             section.pictures.append(picture(figure, f"Measures of {name} between floor and ceiling", caption))
         section.tables += [_table(measured, group, name) for group in TITLES]
@@ -85,7 +85,7 @@ def measures_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def _judges(evaluated: Evaluated) -> dict[str, Judge]:
+def _judges(evaluated: EvaluationData) -> dict[str, Judge]:
     both = {"judge": evaluated.judges.judge, "linear": evaluated.judges.linear}
     return {kind: judge for kind, judge in both.items() if judge is not None}
 
@@ -115,7 +115,7 @@ def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] 
     value, floor, ceiling = (
         measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
     )
-    if measure.group == SOUND or not (value and floor and ceiling) or floor.meets(ceiling):
+    if measure.group == SOUND or not (value and floor and ceiling) or floor.overlaps(ceiling):
         return None
     places = [position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high)]
     if places[0] is None:

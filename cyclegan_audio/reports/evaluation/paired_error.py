@@ -2,7 +2,7 @@
 
 from cyclegan_audio.metrics.paired_error import AUDIBLE_RANGE_DB, MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
 from cyclegan_audio.reports.evaluation.summary import CRITERIA, RHYTHM_NAME
-from cyclegan_audio.reports.evaluation.translations import Evaluated
+from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate
 
@@ -20,7 +20,7 @@ FLATTER = (
 )
 
 
-def paired_section(evaluated: Evaluated) -> Section:
+def paired_section(evaluated: EvaluationData) -> Section:
     """Show paired error and rhythm in each direction."""
     section = Section("paired", "Against the ground truth")
     scores = evaluated.paired_scores

@@ -7,12 +7,12 @@ import numpy as np
 from cyclegan_audio.metrics.metric_spec import MODEL
 from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.reports.evaluation.scoring import Measured
-from cyclegan_audio.reports.evaluation.translations import Direction
+from cyclegan_audio.reports.evaluation.translations import DirectionResult
 
 SCORE = "score: harmonic mean of the judge's probability and the onset correlation with the input"
 
 
-def clip_table(way: Direction, measured: Measured) -> dict[str, Any]:
+def clip_table(way: DirectionResult, measured: Measured) -> dict[str, Any]:
     """List in columns where each held-out clip comes from, and the translation's metrics; `paired` likewise.
 
     The same clips in the same order come from every run on a corpus, so that runs can be compared clip by

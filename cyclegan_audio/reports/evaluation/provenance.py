@@ -10,11 +10,11 @@ import torch
 import cyclegan_audio
 from cyclegan_audio.config import slug
 from cyclegan_audio.inference.run_paths import VALIDATION
-from cyclegan_audio.reports.evaluation.translations import Evaluated
+from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
 
 
-def run_section(evaluated: Evaluated) -> Section:
+def run_section(evaluated: EvaluationData) -> Section:
     """List genres, data, mel settings, checkpoint, machine, versions, time."""
     pair, mel = evaluated.pair, evaluated.mel
     record = {
@@ -26,7 +26,7 @@ def run_section(evaluated: Evaluated) -> Section:
         "corpus": str(evaluated.corpus.folder),
         "held-out clips": _counted(evaluated),
         "left out, as trained on": _left_out(evaluated),
-        "music": str(evaluated.corpus.match) or "as it is in the corpus",
+        "music": str(evaluated.corpus.normalisation) or "as it is in the corpus",
         "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, step "
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
@@ -44,7 +44,7 @@ def run_section(evaluated: Evaluated) -> Section:
     return Section("run", "What was run", tables=[Table("", [], rows)], numbers=numbers)
 
 
-def _score(evaluated: Evaluated) -> str:
+def _score(evaluated: EvaluationData) -> str:
     """That of the checkpoint, beside the run's best, from its table of held-out clips."""
     path = evaluated.run_folder / VALIDATION if evaluated.run_folder else None
     if path is None or not path.is_file():
@@ -57,15 +57,15 @@ def _score(evaluated: Evaluated) -> str:
     return f"{own:.3f} (the run's best {best:.3f}; less is better; it chooses best.ckpt)"
 
 
-def _counted(evaluated: Evaluated) -> str:
+def _counted(evaluated: EvaluationData) -> str:
     return ", ".join(
         f"{len(direction.examples)} of {direction.source} and {len(direction.paired)} paired"
         for direction in evaluated.directions
     )
 
 
-def _left_out(evaluated: Evaluated) -> str:
-    if not evaluated.pair.training_spans:
+def _left_out(evaluated: EvaluationData) -> str:
+    if not evaluated.pair.training_intervals:
         return "not known: this checkpoint does not keep what it was trained on"
     return f"{evaluated.left_out} clips of the other splits"
 

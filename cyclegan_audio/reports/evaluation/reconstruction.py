@@ -1,7 +1,7 @@
 """Cycle and identity error of held-out clips."""
 
 from cyclegan_audio.metrics.paired_error import mean_abs_db
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, Example
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, TranslatedClip
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 
@@ -16,7 +16,7 @@ HOW = (
 ONE_WAY = "This model translates one way only: there is no way back to lose anything on."
 
 
-def errors_db(direction: Direction) -> dict[str, Estimate]:
+def errors_db(direction: DirectionResult) -> dict[str, Estimate]:
     """`cycle` and `identity` of the source genre, and `other_clip`: how much different clips differ."""
     examples = direction.examples
     groups = _tracks(direction)
@@ -30,7 +30,7 @@ def errors_db(direction: Direction) -> dict[str, Estimate]:
     return {name: estimate(errors, groups) for name, errors in values.items()}
 
 
-def reconstruction_section(evaluated: Evaluated) -> Section:
+def reconstruction_section(evaluated: EvaluationData) -> Section:
     """Cycle and identity error by genre, and those of the second run where there is one."""
     section = Section("reconstruction", "There and back, and through its own generator", [HOW])
     if len(evaluated.directions) == 1:
@@ -57,11 +57,11 @@ def reconstruction_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def _tracks(direction: Direction) -> list[str]:
+def _tracks(direction: DirectionResult) -> list[str]:
     return [example.clip.track for example in direction.examples]
 
 
-def _row(direction: Direction, run: str, errors: dict[str, Estimate]) -> list[str]:
+def _row(direction: DirectionResult, run: str, errors: dict[str, Estimate]) -> list[str]:
     cycle, identity, other = (errors[name] for name in ("cycle", "identity", "other_clip"))
     name = f"{direction.source}, {run}" if run else direction.source
     counted = f"{cycle.n} ({len(set(_tracks(direction)))})"
@@ -76,6 +76,6 @@ def _row(direction: Direction, run: str, errors: dict[str, Estimate]) -> list[st
     ]
 
 
-def _common_frames_error(a: Example, b: Example) -> float:
+def _common_frames_error(a: TranslatedClip, b: TranslatedClip) -> float:
     n_frames = min(a.real_db.shape[-1], b.real_db.shape[-1])
     return mean_abs_db(a.real_db[:, :n_frames], b.real_db[:, :n_frames])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_audio.inference.checkpoints import SHIPPED
+from cyclegan_audio.inference.checkpoints import PRETRAINED
 from cyclegan_audio.inference.run_paths import CHECKPOINTS
 from cyclegan_audio.reports import html
 from cyclegan_audio.reports.html import Section
@@ -16,7 +16,7 @@ WHAT = "the report"
 
 def run_folder(checkpoint: Path) -> Path | None:
     """Return the folder of a checkpoint's run; None for a pair that ships in the package."""
-    if checkpoint.parent == SHIPPED:
+    if checkpoint.parent == PRETRAINED:
         return None
     if checkpoint.is_dir():
         return checkpoint
@@ -49,5 +49,5 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
         JSON_FILE: html.as_json(numbers),
         HTML_FILE: html.render(title, verdict, sections),
     }
-    html.write_whole(folder, texts, WHAT)
+    html.write_files(folder, texts, WHAT)
     return folder / HTML_FILE

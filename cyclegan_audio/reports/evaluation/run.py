@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.leakage import without_seen
-from cyclegan_audio.inference.checkpoints import load_pair, resolve_run
-from cyclegan_audio.inference.cycle_spinning import spun
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.corpus.leakage import exclude_training_clips
+from cyclegan_audio.inference.checkpoints import load_model, resolve_run
+from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.models.directions import ordered
@@ -25,8 +25,8 @@ from cyclegan_audio.reports.evaluation.spectrograms import pictures_section
 from cyclegan_audio.reports.evaluation.summary import ground_truth_summary, metrics_summary
 from cyclegan_audio.reports.evaluation.training_losses import losses_section
 from cyclegan_audio.reports.evaluation.translations import (
-    Direction,
-    Evaluated,
+    DirectionResult,
+    EvaluationData,
     held_out,
     held_out_pairs,
     open_corpus,
@@ -39,7 +39,7 @@ from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
-SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (  # in the order in which they are read
+SECTIONS: tuple[Callable[[EvaluationData], Section], ...] = (  # in the order in which they are read
     measures_section,
     paired_section,
     score_section,
@@ -85,17 +85,17 @@ def evaluate(
             shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
-    pair = spun(load_pair(run, choose_device(device), checkpoint), shifts)
+    pair = with_cycle_spinning(load_model(run, choose_device(device), checkpoint), shifts)
     opened = open_corpus(pair, corpus, path)
     second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
-    pairs = [pair, spun(second, shifts)] if second else [pair]
+    pairs = [pair, with_cycle_spinning(second, shifts)] if second else [pair]
     opened, left_out = _without_seen(opened, pairs)
     folder = Path(out) if out is not None else report_folder(path)
     require_writable(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
     directions, *of_second = _translate(pairs, opened, clips)
-    evaluated = Evaluated(
+    evaluated = EvaluationData(
         run=str(run),
         checkpoint=path,
         run_folder=run_folder(path),
@@ -113,7 +113,7 @@ def evaluate(
     return _report(evaluated, folder)
 
 
-def _report(evaluated: Evaluated, folder: Path) -> Path:
+def _report(evaluated: EvaluationData, folder: Path) -> Path:
     sections = []
     with progress_bar("measuring", len(SECTIONS), "sections") as bar:
         for make in SECTIONS:
@@ -128,10 +128,10 @@ def _report(evaluated: Evaluated, folder: Path) -> Path:
     return page
 
 
-def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device: str) -> TranslationPair:
-    second = load_pair(run, choose_device(device))
-    second.mel.require_same(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
-    if second.match != first.match:
+def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, device: str) -> TranslationModel:
+    second = load_model(run, choose_device(device))
+    second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
+    if second.normalisation != first.normalisation:
         raise UserError(
             f"{run} was trained with another data.match; give a twin that differs in identity only"
         )
@@ -152,16 +152,16 @@ def _second_pair(run: str | Path, first: TranslationPair, corpus: Corpus, device
     return second
 
 
-def _without_seen(corpus: Corpus, pairs: Sequence[TranslationPair]) -> tuple[Corpus, int]:
+def _without_seen(corpus: Corpus, pairs: Sequence[TranslationModel]) -> tuple[Corpus, int]:
     """Leave out the clips of other splits that a pair was trained on, and count them."""
     left_out = 0
     for pair in pairs:
-        corpus, n_seen = without_seen(corpus, pair.training_spans)
+        corpus, n_seen = exclude_training_clips(corpus, pair.training_intervals)
         left_out += n_seen
     return corpus, left_out
 
 
-def _translate(pairs: Sequence[TranslationPair], corpus: Corpus, clips: int) -> list[list[Direction]]:
+def _translate(pairs: Sequence[TranslationModel], corpus: Corpus, clips: int) -> list[list[DirectionResult]]:
     """Translate the held-out clips by each pair in each of its directions."""
     n_clips = sum(_n_clips(pair, corpus, clips) for pair in pairs)
     with progress_bar("translating held-out clips", n_clips, "clips") as bar:
@@ -171,7 +171,7 @@ def _translate(pairs: Sequence[TranslationPair], corpus: Corpus, clips: int) -> 
         ]
 
 
-def _n_clips(pair: TranslationPair, corpus: Corpus, clips: int) -> int:
+def _n_clips(pair: TranslationModel, corpus: Corpus, clips: int) -> int:
     ways = [ordered(pair.genres, direction) for direction in pair.generators]
     single = sum(len(held_out(corpus, source, clips)) for source, _ in ways)
     return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in ways)

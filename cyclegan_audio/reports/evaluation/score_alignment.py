@@ -12,7 +12,7 @@ from torch import Tensor
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics import onsets
 from cyclegan_audio.reports.evaluation.scoring import by_track
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate
 
@@ -29,7 +29,7 @@ NONE = "Only demo songs come with a record of what was played; this corpus has n
 WHICH = {"untouched": "input untouched", "model": "translation", "truth": "ground truth"}
 
 
-def score_section(evaluated: Evaluated) -> Section:
+def score_section(evaluated: EvaluationData) -> Section:
     """Compare onsets and hi-hats with the scores of the paired demo clips."""
     section = Section("score", "Against the score", [HOW])
     for way in evaluated.directions:
@@ -54,7 +54,7 @@ def score_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def against_score(way: Direction, corpus: Corpus) -> dict[str, dict[str, Estimate]] | None:
+def against_score(way: DirectionResult, corpus: Corpus) -> dict[str, dict[str, Estimate]] | None:
     """Compute F1 by metric (`onset_f1`, `target_hats_f1`) and by `WHICH`; None where a clip has no record."""
     events = [(_record(corpus, pair.clip), _record(corpus, pair.truth)) for pair in way.paired]
     if not events or any(own is None or other is None for own, other in events):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
 from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
@@ -32,7 +32,7 @@ from cyclegan_audio.reports.evaluation.classifiers import Judges
 from cyclegan_audio.reports.evaluation.vocoder_round_trip import Vocoded
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.proportions import share
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,7 @@ def measure(
     training: dict[str, tuple[list[Clip], Tensor]],
     judges: Judges,
     vocoded: Vocoded,
-    mel: MelSettings,
+    mel: MelSpectrogram,
     metrics: Sequence[MetricSpec] = METRICS,
 ) -> Measured:
     """Score every candidate.
@@ -165,7 +165,7 @@ def _all_scores(
         REAL: (metrics, real),
         **{name: (metrics, some_of(mels_db=mels_db)) for name, mels_db in remade.items()},
     }
-    found = in_threads(partial(compute_metrics, *pair) for pair in candidates.values())
+    found = parallel_map(partial(compute_metrics, *pair) for pair in candidates.values())
     scores = dict(zip(candidates, found, strict=True))
     scores |= {name: _widened(scores[name], rows, n_clips) for name in remade}
     for name, sounds in vocoded.sounds.items():
@@ -178,10 +178,10 @@ def _distances(
 ) -> dict[str, dict[str, Estimate]]:
     """Distances to the reference by kind and candidate, `real_target` among them."""
     sets = [reference[1], mels.target_db, *made.values()]
-    fixed_to, real, *embedded = in_threads([partial(embed, mels_db) for mels_db in sets])
+    fixed_to, real, *embedded = parallel_map([partial(embed, mels_db) for mels_db in sets])
     fixed = fixed_to, [clip.track for clip in reference[0]]
     others, tracks = ([clip.track for clip in clips] for clips in (mels.clips, mels.target_clips))
-    out, of_real = in_threads(
+    out, of_real = parallel_map(
         [
             partial(distances_to, *fixed, dict(zip(made, embedded, strict=True)), others),
             partial(distances_to, *fixed, {REAL: real}, tracks),

@@ -10,13 +10,13 @@ from cyclegan_audio.audio.windows import n_windows
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.metrics.artefacts import seam_db
 from cyclegan_audio.reports.evaluation.scoring import by_track
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS
 from cyclegan_audio.translation.stages import to_whole_frames
 from cyclegan_audio.translation.translator import Translator
-from cyclegan_audio.utils.devices import n_workers, one_core
+from cyclegan_audio.utils.devices import n_workers, single_threaded
 from cyclegan_audio.utils.errors import UserError
 
 MAX_STRETCHES = 4  # a direction
@@ -31,7 +31,7 @@ HOW = (
 NONE = "no stretch is long enough to have borders"
 
 
-def seams_section(evaluated: Evaluated) -> Section:
+def seams_section(evaluated: EvaluationData) -> Section:
     """Measure the seam energy of joined clips in each direction."""
     section = Section("seams", "Seams between windows", [HOW])
     rows = []
@@ -47,7 +47,7 @@ def seams_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def seam_energy(way: Direction, evaluated: Evaluated) -> Estimate | None:
+def seam_energy(way: DirectionResult, evaluated: EvaluationData) -> Estimate | None:
     """Average the seam energy in dB over stretches of held-out music; None where none is long enough.
 
     Raises:
@@ -72,11 +72,11 @@ def translated_change(translator: Translator, waveform: Tensor, to: str) -> tupl
     workers = n_workers(device)
     whole = to_whole_frames(waveform[None], 0, mel).to(device)
     mel_db = mel.mel_db(whole)[0]
-    with torch.no_grad(), one_core():
-        survey = translator.survey(lambda: [waveform[None]], mel.sample_rate, to, workers)
+    with torch.no_grad(), single_threaded():
+        survey = translator.analyse(lambda: [waveform[None]], mel.sample_rate, to, workers)
         if survey.is_silent:
             return torch.zeros_like(mel_db).cpu(), []
-        change = translator.change(to, survey)
+        change = translator.windowed_generator(to, survey)
         stream = change.stream(device.type == "cuda", workers)
         target_db = change.apply(mel_db, stream.push(mel_db, last=True))
     hop, n_frames = stream.window - stream.overlap, mel_db.shape[1]

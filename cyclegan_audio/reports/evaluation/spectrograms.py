@@ -1,6 +1,6 @@
 """The paper's figures 1.2 to 1.8 from this run."""
 
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated, spread
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.reports.html import Picture, Section, picture
 
@@ -20,7 +20,7 @@ NO_SECOND_RUN = (
 )
 
 
-def pictures_section(evaluated: Evaluated) -> Section:
+def pictures_section(evaluated: EvaluationData) -> Section:
     """Show grids of each direction, and of the run without identity loss where there is one."""
     a, b = evaluated.pair.genres
     section = Section("figures", "What it looks like", [HOW.format(a=a, b=b)])
@@ -34,7 +34,7 @@ def pictures_section(evaluated: Evaluated) -> Section:
     return section
 
 
-def _grid(evaluated: Evaluated, direction: Direction) -> Picture:
+def _grid(evaluated: EvaluationData, direction: DirectionResult) -> Picture:
     names = NAMES[evaluated.pair.direction(direction.target)]
     shown = spread(direction.examples, SHOWN)
     rows = [dict(zip(names, example.states.values(), strict=False)) for example in shown]
@@ -47,7 +47,7 @@ def _grid(evaluated: Evaluated, direction: Direction) -> Picture:
     return picture(figure, f"Mel-spectrograms, {direction}: {columns}", f"{direction}. {clips}.")
 
 
-def _without_identity(evaluated: Evaluated) -> Picture:
+def _without_identity(evaluated: EvaluationData) -> Picture:
     backward, other = evaluated.directions[1], evaluated.without_identity[1]
     pairs = list(zip(backward.examples, other.examples, strict=True))
     rows = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.metrics.loss_trends import RULE, LossTrend, loss_trend
-from cyclegan_audio.reports.evaluation.translations import Evaluated
+from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.figures import loss_curves
 from cyclegan_audio.reports.html import Section, Table, picture
 from cyclegan_audio.utils.errors import UserError
@@ -37,7 +37,7 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
         ) from error
 
 
-def losses_section(evaluated: Evaluated) -> Section:
+def losses_section(evaluated: EvaluationData) -> Section:
     """Show curves and a row a loss."""
     section = Section("losses", "Training losses")
     path = evaluated.run_folder / LOSSES if evaluated.run_folder else None

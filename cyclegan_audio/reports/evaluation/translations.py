@@ -9,13 +9,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.corpus.normalisation import Match
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
-from cyclegan_audio.inference.checkpoints import SHIPPED
+from cyclegan_audio.inference.checkpoints import PRETRAINED
 from cyclegan_audio.inference.clips import apply_generator, translate_states
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.metrics.registry import METRICS
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Example:
+class TranslatedClip:
     """A held-out clip and what the generators make of it, mels in dB (M, F).
 
     Attributes:
@@ -65,7 +65,7 @@ class PairedExample:
 
 
 @dataclasses.dataclass(frozen=True)
-class Direction:
+class DirectionResult:
     """One way of translation with all its held-out clips.
 
     Attributes:
@@ -78,7 +78,7 @@ class Direction:
 
     source: str
     target: str
-    examples: list[Example]
+    examples: list[TranslatedClip]
     paired: list[PairedExample]
     means_db: tuple[Tensor, Tensor]
     real_targets: list[Clip] = dataclasses.field(default_factory=list)
@@ -86,7 +86,7 @@ class Direction:
     def __str__(self) -> str:
         return f"{self.source} to {self.target}"
 
-    def score(self, mel: MelSettings) -> PairedScores:
+    def score(self, mel: MelSpectrogram) -> PairedScores:
         """The paired clips against their ground truth, grouped by score; there must be some."""
         triples = [(pair.real_db, pair.fake_db, pair.truth_db) for pair in self.paired]
         return score_pairs(triples, [str(pair.clip.score) for pair in self.paired], self.means_db, mel)
@@ -104,7 +104,7 @@ class Direction:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluated:
+class EvaluationData:
     """All that a section may use; whole when it is made.
 
     Attributes:
@@ -124,19 +124,19 @@ class Evaluated:
     run: str
     checkpoint: Path
     run_folder: Path | None
-    pair: TranslationPair
+    pair: TranslationModel
     corpus: Corpus
-    directions: list[Direction]
+    directions: list[DirectionResult]
     vocoder: str = "hybrid"
     second_run: str | None = None
-    without_identity: list[Direction] = dataclasses.field(default_factory=list)
+    without_identity: list[DirectionResult] = dataclasses.field(default_factory=list)
     shifts: int = 1
     seconds: float = 0.0
     left_out: int = 0
     metrics: Sequence[MetricSpec] = METRICS
 
     @property
-    def mel(self) -> MelSettings:
+    def mel(self) -> MelSpectrogram:
         """The settings of pair and corpus alike."""
         return self.pair.mel
 
@@ -178,12 +178,12 @@ class Evaluated:
 
 
 def translate_direction(
-    pair: TranslationPair,
+    pair: TranslationModel,
     corpus: Corpus,
     to: str,
     n_clips: int,
     on_clip: Callable[[], None] = lambda: None,
-) -> Direction:
+) -> DirectionResult:
     """Translate at most `n_clips` held-out clips and twice as many pairs to genre `to`.
 
     Raises:
@@ -202,22 +202,28 @@ def translate_direction(
         paired.append(PairedExample(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     means_db = mean_spectrum(corpus, source), mean_spectrum(corpus, to)
-    return Direction(source, to, examples, paired, means_db, real_targets)
+    return DirectionResult(source, to, examples, paired, means_db, real_targets)
 
 
-def translate_clip(pair: TranslationPair, corpus: Corpus, clip: Clip) -> Example:
+def translate_clip(pair: TranslationModel, corpus: Corpus, clip: Clip) -> TranslatedClip:
     """A clip to the other genre and, where there is a way back, there and through its own generator."""
     direction = pair.direction(next(genre for genre in pair.genres if genre != clip.genre))
     states = translate_states(
-        pair.generators, direction, corpus.mel_db(clip), pair.mel, partial(corpus.match.apply, mel=pair.mel)
+        pair.generators,
+        direction,
+        corpus.mel_db(clip),
+        pair.mel,
+        partial(corpus.normalisation.apply, mel=pair.mel),
     )
-    return Example(clip, **{f"{name}_db": mel_db for name, mel_db in states.items()})
+    return TranslatedClip(clip, **{f"{name}_db": mel_db for name, mel_db in states.items()})
 
 
-def through(pair: TranslationPair, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
+def through(pair: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
     """Translate a mel (M, F) in dB to genre `to`, and bring it to what the corpus is matched to."""
     range_db = pair.mel.range_db(mel_db)
-    return corpus.match.apply(apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel)
+    return corpus.normalisation.apply(
+        apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
+    )
 
 
 def held_out(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:
@@ -259,7 +265,7 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[index * len(items) // count] for index in range(count)]
 
 
-def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) -> Corpus:
+def open_corpus(pair: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
     """Open the named corpus, else the run's own, or for a shipped pair the demo songs.
 
     It is matched as the run's corpus was; the pair takes on the corpus's spelling of its genres.
@@ -268,7 +274,7 @@ def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) ->
         UserError: there is none, or it has other mel settings or genres.
     """
     trained_on = pair.config.get("data", {}).get("corpus")
-    if corpus is None and path.parent == SHIPPED:
+    if corpus is None and path.parent == PRETRAINED:
         trained_on = ensure_demo_corpus()
     if corpus is None and trained_on is None:
         raise UserError(f"{path} does not say which corpus it was trained on; name one by --corpus DIR")
@@ -278,6 +284,6 @@ def open_corpus(pair: TranslationPair, corpus: str | Path | None, path: Path) ->
             f"{suggest_path(trained_on)}"
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
-    pair.mel.require_same(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
+    pair.mel.check_compatible(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
     pair.genres = opened.require_genres(*pair.genres)
-    return opened.matched(Match.from_dict(pair.match))
+    return opened.normalised(CorpusNormalisation.from_dict(pair.normalisation))

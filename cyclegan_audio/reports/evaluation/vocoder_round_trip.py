@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_spec import HEARD, UNTOUCHED, VOCODER
-from cyclegan_audio.utils.devices import in_threads
+from cyclegan_audio.utils.devices import parallel_map
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 
@@ -45,7 +45,7 @@ def vocode_some(
         return Vocoded(rows, {}, f"Nothing is said of the vocoder and of clicks: {error}.")
     vocoder, mel, source_db = make_vocoder(name), corpus.mel, real_db[rows]
     sound_of = partial(MetricInput, mel=mel, source_db=source_db)
-    heard = in_threads(
+    heard = parallel_map(
         partial(vocoder, VocoderInput(fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None]))
         for row, sound in zip(rows, sources, strict=True)
     )
@@ -54,7 +54,7 @@ def vocode_some(
         HEARD: sound_of(_mels(heard, corpus), waveforms=heard, intended_db=fake_db[rows]),
     }
     try:
-        alone = in_threads(
+        alone = parallel_map(
             partial(vocoder, VocoderInput(real_db[row][None], mel, sound.shape[1]))
             for row, sound in zip(rows, sources, strict=True)
         )
@@ -65,4 +65,4 @@ def vocode_some(
 
 
 def _mels(sounds: Sequence[Tensor], corpus: Corpus) -> Tensor:
-    return torch.cat([corpus.match.apply(corpus.mel.mel_db(sound), corpus.mel) for sound in sounds])
+    return torch.cat([corpus.normalisation.apply(corpus.mel.mel_db(sound), corpus.mel) for sound in sounds])

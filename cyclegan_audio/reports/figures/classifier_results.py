@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
 
@@ -18,7 +18,7 @@ OUTERMOST = 99.5  # percentile of |weight| at the end of the colours
 
 
 def misclassified(
-    mels_db: Sequence[Tensor], titles: Sequence[str], mel: MelSettings, title: str = ""
+    mels_db: Sequence[Tensor], titles: Sequence[str], mel: MelSpectrogram, title: str = ""
 ) -> "Figure":
     """Draw mels in dB (M, F) of clips with wrong verdicts, each from its own min to max (figure 1.1).
 
@@ -85,7 +85,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, st
 
 
 def weight_spectrogram(
-    weights: np.ndarray, mel: MelSettings, seconds: float, genres: tuple[str, str]
+    weights: np.ndarray, mel: MelSpectrogram, seconds: float, genres: tuple[str, str]
 ) -> "Figure":
     """Draw weights of pixels (bands, frames), low bands first: red speaks for the second genre."""
     from matplotlib.figure import Figure
@@ -104,7 +104,7 @@ def weight_spectrogram(
 
 
 def weight_table(
-    weights: np.ndarray, names: Sequence[str], mel: MelSettings, genres: tuple[str, str]
+    weights: np.ndarray, names: Sequence[str], mel: MelSpectrogram, genres: tuple[str, str]
 ) -> "Figure":
     """Draw weights of band statistics (statistics, bands): a row a statistic, low bands at the left."""
     from matplotlib.figure import Figure

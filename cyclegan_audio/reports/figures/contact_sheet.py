@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.spectrograms import band_ticks, shown_range_db
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Strip(NamedTuple):
     labels: Sequence[str]
 
 
-def contact_sheet(strips: Sequence[Strip], mel: MelSettings) -> "Figure":
+def contact_sheet(strips: Sequence[Strip], mel: MelSpectrogram) -> "Figure":
     """Draw strips of clips, one above the other, in common colours (see `cycle_grid`) with their bar.
 
     Far quicker to draw than a panel a clip.

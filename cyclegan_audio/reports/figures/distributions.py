@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks
 
@@ -68,7 +68,7 @@ def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_l
     return figure
 
 
-def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSettings) -> "Figure":
+def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSpectrogram) -> "Figure":
     """Draw a line for each genre over frequency, with a pale range.
 
     Args:

@@ -13,7 +13,7 @@ SHOWN = (-0.6, 1.6)  # of the way from floor to ceiling; what lies beyond is dra
 WIDEST = 1.5  # difference, of that way
 
 
-def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str = "") -> "Figure":
+def relative_bars(bars: Mapping[str, tuple[float, float, float]], title: str = "") -> "Figure":
     """Draw one row a metric: a bar from the floor to the value, and its interval.
 
     Args:
@@ -24,7 +24,7 @@ def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str =
         ValueError: there is nothing to draw.
     """
     if not bars:
-        raise ValueError("standing_figure needs at least one bar")
+        raise ValueError("relative_bars needs at least one bar")
     figure, ax, places = _rows(list(bars), 0.32, title)
     values = 100 * np.clip(np.array([list(bar) for bar in bars.values()]), *SHOWN)
     ax.barh(places, values[:, 0], height=0.6, color="#0072b2", alpha=0.75)
@@ -36,7 +36,7 @@ def standing_figure(bars: Mapping[str, tuple[float, float, float]], title: str =
     return figure
 
 
-def difference_figure(
+def forest_plot(
     differences: Mapping[str, tuple[tuple[float, float, float], str]], title: str, colours: Mapping[str, str]
 ) -> "Figure":
     """Draw one row a metric: a difference with its interval around 0.
@@ -50,7 +50,7 @@ def difference_figure(
         ValueError: there is nothing to draw.
     """
     if not differences:
-        raise ValueError("difference_figure needs at least one difference")
+        raise ValueError("forest_plot needs at least one difference")
     figure, ax, places = _rows(list(differences), 0.3, title)
     for place, ((value, low, high), said) in zip(places, differences.values(), strict=True):
         middle, left, right = 100 * np.clip([value, low, high], -WIDEST, WIDEST)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ COLOURS = "magma"
 
 def cycle_grid(
     rows: Sequence[Mapping[str, Tensor]],
-    mel: MelSettings,
+    mel: MelSpectrogram,
     title: str = "",
     *,
     row_labels: Sequence[str] | None = None,
@@ -79,7 +79,7 @@ def mel_picture(mels: Sequence[Tensor]) -> np.ndarray:
     return colormaps[COLOURS]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
 
 
-def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_db: float) -> "AxesImage":
+def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSpectrogram, low_db: float, high_db: float) -> "AxesImage":
     """Draw one mel in dB (M, F) with ticks in Hz and s; returns the image, for a colour bar."""
     values = mel_db.detach().float().cpu().numpy()
     n_mels, n_frames = values.shape
@@ -99,7 +99,7 @@ def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSettings, low_db: float, high_d
     return image
 
 
-def band_ticks(mel: MelSettings) -> tuple[np.ndarray, list[str]]:
+def band_ticks(mel: MelSpectrogram) -> tuple[np.ndarray, list[str]]:
     """Return places, in bands counted from 0, and labels of round frequencies in Hz."""
     band_hz = mel.band_hz.numpy()
     ticks = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]

@@ -71,7 +71,7 @@ def require_writable(folder: Path, what: str, mend: str) -> None:
         raise UserError(f"{what} cannot be written to {folder} ({error.strerror}); {mend}") from error
 
 
-def write_whole(folder: Path, texts: Mapping[str, str], what: str) -> None:
+def write_files(folder: Path, texts: Mapping[str, str], what: str) -> None:
     """Write files (name to text) into `folder`, each whole or not at all, the renames last.
 
     Raises:

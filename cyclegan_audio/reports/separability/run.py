@@ -89,7 +89,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     }
     title = f"{genres[0]} or {genres[1]}? {counts[0]} and {counts[1]} clips of {corpus.folder.name}"
     texts = {JSON_FILE: html.as_json(numbers), HTML_FILE: html.render(title, " ".join(said), parts)}
-    html.write_whole(folder, texts, WHAT)
+    html.write_files(folder, texts, WHAT)
     return said
 
 

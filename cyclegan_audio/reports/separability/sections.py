@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.metrics.band_statistics import NAMES
 from cyclegan_audio.reports.figures.classifier_results import (
@@ -65,7 +65,7 @@ def accuracy_section(
 
 
 def verdicts_section(
-    outcomes: Sequence[Outcome], clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSettings,
+    outcomes: Sequence[Outcome], clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
     genres: tuple[str, str],
 ) -> Section:  # fmt: skip
     """Show confusion matrices, ROC, and misclassified clips of both protocols (the paper's figure 1.1)."""
@@ -87,7 +87,7 @@ def verdicts_section(
 
 
 def _misclassified(
-    outcome: Outcome, clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSettings,
+    outcome: Outcome, clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
     genres: tuple[str, str],
 ) -> list[Picture]:  # fmt: skip
     """The wrong verdicts of one outcome, the surest first; nothing where all are right."""
@@ -113,7 +113,7 @@ def _misclassified(
 
 
 def weights_section(
-    outcomes: Sequence[Outcome], feature_sets: Sequence[Features], mel: MelSettings, seconds: float,
+    outcomes: Sequence[Outcome], feature_sets: Sequence[Features], mel: MelSpectrogram, seconds: float,
     genres: tuple[str, str],
 ) -> Section:  # fmt: skip
     """Show what tells the genres apart: mean weights over folds and seeds, tracks kept apart."""

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import DESCRIPTION, MANIFEST, SPLITS
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
-from cyclegan_audio.training.loggers import WandbDashboard
+from cyclegan_audio.training.loggers import WandbMediaLogger
 
 
 class Artifacts(pl.Callback):
@@ -51,5 +51,5 @@ class Artifacts(pl.Callback):
                 dashboard.keep_files(f"run_{dashboard.version}", "model", files, about)
 
 
-def _wandb(trainer: pl.Trainer) -> Iterator[WandbDashboard]:
-    return (logger for logger in trainer.loggers if isinstance(logger, WandbDashboard))
+def _wandb(trainer: pl.Trainer) -> Iterator[WandbMediaLogger]:
+    return (logger for logger in trainer.loggers if isinstance(logger, WandbMediaLogger))

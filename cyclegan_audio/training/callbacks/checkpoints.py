@@ -12,7 +12,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.models.base_module import RunModule
-from cyclegan_audio.training.callbacks.validation import HeldOut
+from cyclegan_audio.training.callbacks.validation import ValidationCallback
 from cyclegan_audio.training.distributed import say
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, require_number
@@ -24,7 +24,7 @@ def resume_command(run_dir: str | Path, command: str = "train") -> str:
     return command_line(command, f"resume={run_dir}")
 
 
-class WholeFiles(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints beside their place, to the disk, then renames: whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -33,11 +33,11 @@ class WholeFiles(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
-class Checkpoints(pl.Callback):
+class CheckpointCallback(pl.Callback):
     """Writes `checkpoints/last.ckpt` after each epoch and `epoch_0010.ckpt` after every `every_epochs`.
 
     With `every_minutes`, `last.ckpt` is also written within epochs. `best.ckpt` holds the networks (not what
-    resuming needs) where `HeldOut` found them best. A batch that was skipped leaves `last.ckpt` as it is.
+    resuming needs) where `ValidationCallback` found them best. A skipped batch leaves `last.ckpt` as it is.
 
     Ctrl-C (or SIGTERM) lets the batch in hand end, writes `last.ckpt` and stops; a second one stops at once.
 
@@ -105,7 +105,8 @@ class Checkpoints(pl.Callback):
         done = trainer.current_epoch + 1
         if done % self.every_epochs == 0:
             self.save(trainer, pl_module, f"epoch_{done:04d}.ckpt")
-        for held_out in (callback for callback in trainer.callbacks if isinstance(callback, HeldOut)):  # type: ignore[attr-defined]
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for held_out in (callback for callback in callbacks if isinstance(callback, ValidationCallback)):
             if held_out.best is not None and held_out.best[1] == pl_module.batches:
                 self.save(trainer, pl_module, BEST)  # before the last one, which knows that this one is there
         self.save(trainer, pl_module, LAST)

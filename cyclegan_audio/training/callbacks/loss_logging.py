@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.models.base_module import RunModule
-from cyclegan_audio.training.csv_log import Table
+from cyclegan_audio.training.csv_log import CSVLog
 
 PLACE = ("batch", "epoch", "elapsed_s", "lr")  # the columns before the losses
 
@@ -22,7 +22,7 @@ class LossLog(pl.Callback):
     """
 
     def __init__(self, run_dir: str, every_batches: int = 50) -> None:
-        self.table = Table(Path(run_dir) / LOSSES)
+        self.table = CSVLog(Path(run_dir) / LOSSES)
         self.every_batches = every_batches
         self.names: list[str] = []
         self.sums: Tensor | None = None  # of each loss, and how many batches were summed

@@ -8,14 +8,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.inference.clips import translate_states
 from cyclegan_audio.models.directions import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_picture
-from cyclegan_audio.training.loggers import Cell, Dashboard
+from cyclegan_audio.training.loggers import Cell, MediaLogger
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, require_number
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
@@ -98,7 +98,7 @@ class Previews(pl.Callback):
             written.append({})
             for kind, waveform in self._waveforms(corpus, clip, row).items():
                 path = written[-1][kind] = folder / f"{when}_{genres}_{number}_{kind}.wav"
-                write(path, waveform, corpus.mel.sample_rate)
+                save(path, waveform, corpus.mel.sample_rate)
                 for dashboard in _dashboards(trainer):
                     dashboard.show_sound(f"audio/{genres}_{number}_{kind}", path, _step(trainer))
         return written
@@ -127,7 +127,7 @@ def translate_clip(
     module: TranslationModule, corpus: Corpus, clip: Clip, direction: str
 ) -> dict[str, Tensor]:
     """One held-out clip in dB, each (M, F): real, fake; with a way back reconstruction, identity."""
-    generators = {way: module.translator(way) for way in module.directions}
+    generators = {way: module.inference_generator(way) for way in module.directions}
     states = translate_states(generators, direction, corpus.mel_db(clip), corpus.mel)
     return {STATES[name]: mel_db for name, mel_db in states.items()}
 
@@ -148,8 +148,8 @@ def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:
     return {**errors_db, ", ".join(shown): mel_picture([row[name] for name in shown]), **sounds}
 
 
-def _dashboards(trainer: pl.Trainer) -> Iterator[Dashboard]:
-    return (logger for logger in trainer.loggers if isinstance(logger, Dashboard))
+def _dashboards(trainer: pl.Trainer) -> Iterator[MediaLogger]:
+    return (logger for logger in trainer.loggers if isinstance(logger, MediaLogger))
 
 
 def _step(trainer: pl.Trainer) -> int:

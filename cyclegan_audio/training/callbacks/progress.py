@@ -36,7 +36,7 @@ def seconds_left(trainer: pl.Trainer, module: RunModule, step_s: float) -> float
     return left if limit is None else max(0.0, min(left, 60 * limit - module.elapsed_s))
 
 
-class RunBar(ProgressBar):
+class LossProgressBar(ProgressBar):
     """The epoch, the batch, the last step's two losses that matter, and the time left of the whole run."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def shown_losses(module: RunModule) -> str:
     return ", ".join(f"{name} {number:.3f}" for name, number in zip(means, numbers, strict=True))
 
 
-class Estimate(pl.Callback):
+class TimeEstimate(pl.Callback):
     """Says when the run will end, and where it is long how to shorten it; once more if that changes much.
 
     The first time is after `after_batches`, or with the last batch that ends within `within_s` of the start.

@@ -12,7 +12,7 @@ from cyclegan_audio.training.distributed import say
 from cyclegan_audio.utils.errors import UserError, require_number
 
 
-class Health(pl.Callback):
+class NonFiniteRecovery(pl.Callback):
     """Looks at the guard's counts; a skipped update alone does no harm.
 
     After `max_in_a_row` skipped batches networks, optimisers and pools go back to the last checkpoint, and

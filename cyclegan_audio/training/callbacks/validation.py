@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.inference.run_paths import VALIDATION
-from cyclegan_audio.metrics.validation import held_out_metrics, held_out_signs, won_share
+from cyclegan_audio.metrics.validation import discriminator_auc, held_out_metrics, held_out_signs
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.training.csv_log import Table
+from cyclegan_audio.training.csv_log import CSVLog
 from cyclegan_audio.training.distributed import say
 from cyclegan_audio.utils.errors import require_number
 
@@ -26,7 +26,7 @@ SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or bel
 }
 
 
-class HeldOut(pl.Callback):
+class ValidationCallback(pl.Callback):
     """After every `every_epochs` and the last epoch, judges the validation clips (`metrics.held_out`).
 
     Args:
@@ -42,7 +42,7 @@ class HeldOut(pl.Callback):
         require_number("callbacks.held_out.every_epochs", every_epochs, low=1, whole=True)
         for sign in SIGNS:
             require_number(f"callbacks.held_out.thresholds.{sign}", thresholds.get(sign))
-        self.table = Table(Path(run_dir) / VALIDATION)
+        self.table = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
         self.best: tuple[float, int] | None = None
@@ -102,7 +102,7 @@ class HeldOut(pl.Callback):
             module.train()
         clips = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         shares = {
-            f"disc_wins_{direction}": won_share(
+            f"disc_wins_{direction}": discriminator_auc(
                 clips.pop(f"real_score_{direction[1]}"), clips.pop(f"fake_score_{direction[1]}")
             )
             for direction in module.directions

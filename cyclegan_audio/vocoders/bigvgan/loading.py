@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.bigvgan.network import BigVGAN
 
@@ -76,7 +76,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def require_mel(config: dict[str, Any], mel: MelSettings, name: str) -> None:
+def require_mel(config: dict[str, Any], mel: MelSpectrogram, name: str) -> None:
     """Refuse a mel other than the one that the checkpoint was made for.
 
     Its reference is `mel_spectrogram` of the published code: Slaney's triangles on sqrt(|STFT|^2 + 1e-9), a
@@ -99,7 +99,7 @@ def require_mel(config: dict[str, Any], mel: MelSettings, name: str) -> None:
         magnitude_epsilon=1e-9,
         floor=1e-5,
     )
-    made_for.require_same(mel, f"the vocoder {name}", "the mels of this model")
+    made_for.check_compatible(mel, f"the vocoder {name}", "the mels of this model")
 
 
 def load(config: dict[str, Any], weights: Path) -> BigVGAN:

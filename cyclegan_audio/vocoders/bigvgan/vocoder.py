@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.bigvgan.loading import find, load, read_config, require_mel
@@ -18,7 +18,7 @@ NEPER_PER_DB = math.log(10) / 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretrained(Vocoder):
+class BigVGANVocoder(Vocoder):
     """A published BigVGAN makes the waveform from the mel alone.
 
     Args:
@@ -28,7 +28,7 @@ class Pretrained(Vocoder):
 
     checkpoint: str | None
 
-    def check(self, mel: MelSettings) -> None:
+    def check(self, mel: MelSpectrogram) -> None:
         """Find and load the network.
 
         Raises:
@@ -36,7 +36,7 @@ class Pretrained(Vocoder):
         """
         self._network(mel, torch.device("cpu"))
 
-    def _network(self, mel: MelSettings, device: torch.device) -> BigVGAN:
+    def _network(self, mel: MelSpectrogram, device: torch.device) -> BigVGAN:
         if not self.checkpoint:
             raise UserError("name a published vocoder: pretrained=FOLDER or pretrained=OWNER/MODEL")
         return _loaded(self.checkpoint, mel, device)
@@ -50,7 +50,7 @@ class Pretrained(Vocoder):
 
 
 @lru_cache(maxsize=2)
-def _loaded(checkpoint: str, mel: MelSettings, device: torch.device) -> BigVGAN:
+def _loaded(checkpoint: str, mel: MelSpectrogram, device: torch.device) -> BigVGAN:
     config_file, weights = find(checkpoint)
     config = read_config(config_file)
     require_mel(config, mel, checkpoint)

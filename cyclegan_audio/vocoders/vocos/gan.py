@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.models.losses.reconstruction import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
@@ -50,7 +50,7 @@ class VocoderGAN(RunModule):
 
     def __init__(
         self,
-        mel: MelSettings | Mapping[str, Any],
+        mel: MelSpectrogram | Mapping[str, Any],
         network: Callable[..., VocosNetwork],
         periods: Sequence[int],
         fft_sizes: Sequence[int],
@@ -63,7 +63,7 @@ class VocoderGAN(RunModule):
         super().__init__(schedule)
         require_number("model.pretrain_epochs", pretrain_epochs, low=0, whole=True)
         require_number("model.resolution_weight", resolution_weight, low=0)
-        self.mel = mel if isinstance(mel, MelSettings) else MelSettings.from_dict(mel)
+        self.mel = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
         self.network = network(mel=self.mel)
         self.discriminators = nn.ModuleDict(
             {
@@ -81,7 +81,7 @@ class VocoderGAN(RunModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         parts = (self.network, self.discriminators)
-        return self.made(partial(self.make_optimizer, part.parameters()) for part in parts)
+        return self.build_optimizers(partial(self.make_optimizer, part.parameters()) for part in parts)
 
     def generator_losses(
         self, made: Tensor, real: Tensor, real_db: Tensor, judged: bool
@@ -121,18 +121,18 @@ class VocoderGAN(RunModule):
             made = self.network(real_db, batch.shape[-1])
             losses = self.generator_losses(made, batch, real_db, judged)
             losses = {"gen_total": self.total(losses), **losses}
-            self.differentiate(losses["gen_total"], self.network.parameters())
+            self.compute_gradients(losses["gen_total"], self.network.parameters())
             self.guard.step(opt_gen, losses["gen_total"])
         if judged:
             with self.toggled_optimizer(opt_disc):
                 disc_losses = self.discriminator_losses(made, batch)
                 total = self.total(disc_losses)
-                self.differentiate(total, self.discriminators.parameters())
+                self.compute_gradients(total, self.discriminators.parameters())
                 self.guard.step(opt_disc, total)
             losses |= disc_losses
         self.guard.end()
         self.losses = {name: loss.detach() for name, loss in losses.items()}
-        self.tick()
+        self.count_batch()
 
     @torch.no_grad()
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:

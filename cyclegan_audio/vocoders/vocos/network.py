@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.base import mel_to_magnitude
@@ -18,7 +18,7 @@ class VocosNetwork(nn.Module):
     The backbone is the published one (ConvNeXt blocks, one vector a frame). The head differs: it says by how
     much each bin's magnitude differs from a smooth magnitude with the given mel, and by how much its phase
     differs from that of a steady tone at the bin's centre. An untrained network so sounds dull, but has the
-    mel already. The ISTFT is the mel's own (`MelSettings.istft`), so every definition of a mel will do.
+    mel already. The ISTFT is the mel's own (`MelSpectrogram.istft`), so every definition of a mel will do.
 
     Args:
         mel: the definition of the mels that it takes.
@@ -32,7 +32,7 @@ class VocosNetwork(nn.Module):
     """
 
     def __init__(
-        self, mel: MelSettings, dim: int, intermediate_dim: int, n_blocks: int, magnitude_iterations: int
+        self, mel: MelSpectrogram, dim: int, intermediate_dim: int, n_blocks: int, magnitude_iterations: int
     ) -> None:
         super().__init__()
         self.mel = mel

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line
@@ -16,7 +16,7 @@ from cyclegan_audio.vocoders.vocos.network import VocosNetwork
 
 
 @dataclasses.dataclass(frozen=True)
-class Neural(Vocoder):
+class VocosVocoder(Vocoder):
     """The trained network makes a spectrum, rounds of mel consistency hold it to the mel.
 
     Args:
@@ -29,7 +29,7 @@ class Neural(Vocoder):
     rounds: int
     momentum: float
 
-    def check(self, mel: MelSettings) -> None:
+    def check(self, mel: MelSpectrogram) -> None:
         """Load the network.
 
         Raises:
@@ -37,7 +37,7 @@ class Neural(Vocoder):
         """
         self._network(mel, torch.device("cpu"))
 
-    def _network(self, mel: MelSettings, device: torch.device) -> VocosNetwork:
+    def _network(self, mel: MelSpectrogram, device: torch.device) -> VocosNetwork:
         if not self.checkpoint:
             raise UserError(
                 "neural needs a trained vocoder: name one by neural=RUN, or train one by "
@@ -45,7 +45,7 @@ class Neural(Vocoder):
             )
         path = resolve_run(self.checkpoint)
         network = _loaded(path, path.stat().st_mtime_ns, device)
-        network.mel.require_same(mel, f"the vocoder {self.checkpoint}", "the mels of this model")
+        network.mel.check_compatible(mel, f"the vocoder {self.checkpoint}", "the mels of this model")
         return network
 
     @torch.no_grad()
@@ -78,7 +78,8 @@ def load_network(path: Path) -> VocosNetwork:
     try:
         numbers = card["config"]["model"]["network"]
         network = VocosNetwork(
-            MelSettings.from_dict(card["mel"]), **{k: v for k, v in numbers.items() if not k.startswith("_")}
+            MelSpectrogram.from_dict(card["mel"]),
+            **{k: v for k, v in numbers.items() if not k.startswith("_")},
         )
         own = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
         network.load_state_dict(own)

@@ -10,12 +10,12 @@ import torch
 from tests.corpus.noise_songs import write_genres
 
 from cyclegan_audio.corpus.build import beats
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
-from cyclegan_audio.corpus.build.track_processor import TrackMaker
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
+from cyclegan_audio.corpus.build.track_processor import TrackProcessor
 from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
-from cyclegan_audio.corpus.sources.paper_npz import PublishedMix
+from cyclegan_audio.corpus.sources.paper_npz import PaperNpzRecording
 from cyclegan_audio.utils.errors import UserError
 
 RATE = 22_050
@@ -173,7 +173,7 @@ def test_what_has_no_steady_beat_has_no_downbeats(kind):
 
 
 def test_pieces_hold_the_bars_stretched_to_one_length(song, hifi):
-    pieces = list(PieceStream(song, ClipSettings(4.0, align="beats"), hifi))
+    pieces = list(ClipStream(song, ClipSettings(4.0, align="beats"), hifi))
     assert len(pieces) >= 8
     for piece in pieces[1:-1]:  # a file's first and last beats are less sure
         assert piece.mono.shape == (4 * hifi.sample_rate,)
@@ -205,12 +205,12 @@ def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, 
     (tmp_path / "audio").mkdir()
     (tmp_path / "tracks").mkdir()
     made = settings(clip=ClipSettings(4.0, align="beats"))
-    maker = TrackMaker(tmp_path, made.mel, made.clip, made.screening)
-    record = maker.make(maker.hash(SourceFile("drums", song, "song.wav", score="one")), True)
+    maker = TrackProcessor(tmp_path, made.mel, made.clip, made.screening)
+    record = maker.process(maker.hash(SourceFile("drums", song, "song.wav", score="one")), True)
     assert [clip["start_s"] for clip in record.clips] == [4.0 * number for number in range(11)]
     arrays = {"drums": torch.zeros(2, 128, 189).byte().numpy(), "drums_start_s": np.array([0.0, 4.0])}
     np.savez(tmp_path / "mels.npz", **arrays)
-    refused = maker.make(maker.hash(PublishedMix("drums", tmp_path / "mels.npz", "mels.npz")), True)
+    refused = maker.process(maker.hash(PaperNpzRecording("drums", tmp_path / "mels.npz", "mels.npz")), True)
     assert (refused.reason, refused.clips) == ("has no audio for clip.align=beats", [])
 
 

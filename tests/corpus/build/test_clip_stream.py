@@ -10,7 +10,7 @@ from cyclegan_audio.audio import io, resampling
 from cyclegan_audio.audio.resampling import Resampler, resample
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.build.beats import Span
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, PieceStream
+from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
 from cyclegan_audio.utils.errors import UserError
 
 RATE = 12_000  # not the mel's
@@ -26,12 +26,12 @@ def song(tmp_path_factory):
 
 
 def test_pieces_are_the_parts_of_the_whole(song, hifi):
-    stream = PieceStream(song, ClipSettings(4.0, overlap=0.25, skip_start_s=1.5, skip_end_s=2.0), hifi)
+    stream = ClipStream(song, ClipSettings(4.0, overlap=0.25, skip_start_s=1.5, skip_end_s=2.0), hifi)
     pieces = list(stream)
     assert [piece.start_s for piece in pieces] == [1.5 + 3 * number for number in range(13)]
     own, rate = io.decode(song)
     mono, _ = io.decode(song, sample_rate=hifi.sample_rate, mono=True)
-    assert stream.facts == type(stream.facts)(own.shape[1] / rate, RATE, 2, "pcm_f32le")
+    assert stream.info == type(stream.info)(own.shape[1] / rate, RATE, 2, "pcm_f32le")
     for piece in pieces:
         start = round(piece.start_s * hifi.sample_rate)
         assert torch.equal(piece.channels, own[:, round(piece.start_s * RATE) :][:, : 4 * RATE])
@@ -60,7 +60,7 @@ def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, c
     if not is_resampled:
         path = tmp_path / "song.wav"
         soundfile.write(path, io.decode(song, sample_rate=hifi.sample_rate)[0].T.numpy(), hifi.sample_rate)
-    stream = PieceStream(path, ClipSettings(clip_s), hifi)
+    stream = ClipStream(path, ClipSettings(clip_s), hifi)
     for piece in stream:
         for tape, rate in ((stream._mono, hifi.sample_rate), (stream._own, piece.rate)):
             held_s.append(sum(block.shape[-1] for block in tape._blocks) / rate)
@@ -80,7 +80,7 @@ def test_clips_of_other_lengths_are_stretched_to_one(tmp_path, hifi):
     time_s = np.arange(4 * RATE) / RATE
     path = tmp_path / "sine.wav"
     soundfile.write(path, 0.5 * np.sin(2 * np.pi * 500 * time_s), RATE)
-    pieces = list(PieceStream(path, Bars(1.0), hifi))
+    pieces = list(ClipStream(path, Bars(1.0), hifi))
     assert [(piece.start_s, piece.duration_s) for piece in pieces] == [(0.5, 1.2), (1.7, 0.8), (2.5, 1.0)]
     for piece in pieces:
         assert piece.mono.shape == (hifi.sample_rate,)
@@ -109,9 +109,9 @@ def test_numbers_that_are_no_setting_are_refused(setting, value):
 @pytest.mark.parametrize(("skip_end_s", "count"), [(0.0, 5), (0.9, 4), (1.0, 4), (1.01, 3)])
 def test_the_last_clip_ends_with_the_file_or_before_what_is_left_out(tmp_path, hifi, skip_end_s, count):
     soundfile.write(tmp_path / "a.wav", np.full(5 * RATE, 0.1), RATE)
-    stream = PieceStream(tmp_path / "a.wav", ClipSettings(1.0, skip_end_s=skip_end_s), hifi)
+    stream = ClipStream(tmp_path / "a.wav", ClipSettings(1.0, skip_end_s=skip_end_s), hifi)
     assert [piece.start_s for piece in stream] == list(range(count))
-    assert stream.facts.to_dict() == {
+    assert stream.info.to_dict() == {
         "duration_s": 5.0,
         "sample_rate": RATE,
         "channels": 1,
@@ -120,4 +120,4 @@ def test_the_last_clip_ends_with_the_file_or_before_what_is_left_out(tmp_path, h
 
 
 def test_of_what_was_never_read_nothing_is_known(tmp_path, hifi):
-    assert set(PieceStream(tmp_path / "a.wav", ClipSettings(), hifi).facts.to_dict().values()) == {0, ""}
+    assert set(ClipStream(tmp_path / "a.wav", ClipSettings(), hifi).info.to_dict().values()) == {0, ""}

@@ -14,14 +14,14 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.build.shards import Shard
 from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources import FolderSource, MelFile, SourceFile
+from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
 from cyclegan_audio.utils.errors import UserError
 
 CLIP = "clip.seconds=1"
 
 
 @dataclass(frozen=True)
-class Deadly(MelFile):
+class Deadly(MelRecording):
     """A file on which a decoder crashes, as a damaged one may do to FFmpeg."""
 
     parent: int = 0
@@ -169,7 +169,7 @@ def test_a_full_disk_is_one_line_and_no_corpus(tmp_path, settings, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cyclegan_audio.corpus.npy_writer.RowWriter.append", full)
+    monkeypatch.setattr("cyclegan_audio.corpus.npy_writer.NpyAppender.append", full)
     with pytest.raises(UserError, match="No space left on device"):
         prepare_corpus(source, tmp_path / "out", settings(workers=2))
     with pytest.raises(UserError, match="is not finished"):

@@ -35,13 +35,13 @@ def contents(folder: Path) -> dict[str, str]:
 def decoded(monkeypatch) -> list[str]:
     """Names of the files that are decoded from now on."""
     names: list[str] = []
-    stream = io.stream
+    stream = io.stream_blocks
 
     def noted(path):
         names.append(Path(path).name)
         return stream(path)
 
-    monkeypatch.setattr(io, "stream", noted)
+    monkeypatch.setattr(io, "stream_blocks", noted)
     return names
 
 
@@ -90,19 +90,19 @@ def test_changed_and_removed_files(tmp_path, settings, decoded):
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, settings, monkeypatch, decoded):
     source = FolderSource(write_genres(tmp_path))
-    noted = io.stream
+    noted = io.stream_blocks
 
     def failing(path):
         if len(decoded) == 5:
             raise KeyboardInterrupt
         return noted(path)
 
-    monkeypatch.setattr(io, "stream", failing)
+    monkeypatch.setattr(io, "stream_blocks", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare_corpus(source, tmp_path / "out", settings(workers=1))
     with pytest.raises(UserError, match="is not finished"):
         Corpus.open(tmp_path / "out")
-    monkeypatch.setattr(io, "stream", noted)
+    monkeypatch.setattr(io, "stream_blocks", noted)
     (tmp_path / "out" / "mels" / ".1.part.npy").write_bytes(b"left by a kill")
     prepare_corpus(source, tmp_path / "out", settings())
     assert len(decoded) == 8

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchaudio.functional as AF
 
-from cyclegan_audio.corpus.screening.features import ABSOLUTE_GATE_LUFS, Analysis
+from cyclegan_audio.corpus.screening.features import ABSOLUTE_GATE_LUFS, ClipFeatures
 
 RATE = 44_100
 
@@ -18,12 +18,14 @@ def noise(seed: int) -> torch.Tensor:
 def test_loudness_is_that_of_bs1770(rate, cutoff_hz):
     clip = AF.lowpass_biquad(noise(1), rate, cutoff_hz)
     clip[: len(clip) // 4] *= 0.02
-    assert Analysis(clip, rate).loudness_lufs == pytest.approx(float(AF.loudness(clip[None], rate)), abs=0.2)
+    assert ClipFeatures(clip, rate).loudness_lufs == pytest.approx(
+        float(AF.loudness(clip[None], rate)), abs=0.2
+    )
 
 
 def test_silence_has_the_loudness_of_the_gate():
-    assert Analysis(torch.zeros(RATE), RATE).loudness_lufs == ABSOLUTE_GATE_LUFS
-    assert Analysis(torch.zeros(RATE), RATE).bandwidth_hz(70.0) == 0.0
+    assert ClipFeatures(torch.zeros(RATE), RATE).loudness_lufs == ABSOLUTE_GATE_LUFS
+    assert ClipFeatures(torch.zeros(RATE), RATE).bandwidth_hz(70.0) == 0.0
 
 
 @pytest.mark.parametrize("cutoff_hz", [4000, 11_000, 16_000])
@@ -31,21 +33,21 @@ def test_bandwidth_is_where_content_ends(cutoff_hz):
     spectrum = torch.fft.rfft(noise(2))
     spectrum[round(cutoff_hz * 4) :] = 0
     clip = torch.fft.irfft(spectrum)
-    assert Analysis(clip, RATE).bandwidth_hz(70.0) == pytest.approx(cutoff_hz, abs=250)
-    assert Analysis(clip * 0.1, RATE).bandwidth_hz(70.0) == pytest.approx(cutoff_hz, abs=250)
-    assert Analysis(noise(2), RATE).bandwidth_hz(70.0) == pytest.approx(RATE / 2, abs=50)
+    assert ClipFeatures(clip, RATE).bandwidth_hz(70.0) == pytest.approx(cutoff_hz, abs=250)
+    assert ClipFeatures(clip * 0.1, RATE).bandwidth_hz(70.0) == pytest.approx(cutoff_hz, abs=250)
+    assert ClipFeatures(noise(2), RATE).bandwidth_hz(70.0) == pytest.approx(RATE / 2, abs=50)
 
 
 def test_power_of_bins_sums_to_that_of_the_frame():
     wave = noise(3)
-    power = Analysis(wave, RATE).power
+    power = ClipFeatures(wave, RATE).power
     assert power.shape == (1025, (len(wave) - 2048) // 1024 + 1)
     assert float(power.sum(0).mean()) == pytest.approx(0.01, rel=0.02)
     sine = 0.5 * torch.sin(2 * torch.pi * 100 / 2048 * torch.arange(RATE))
-    actual = Analysis(sine, RATE).power[:, 0]
+    actual = ClipFeatures(sine, RATE).power[:, 0]
     assert int(actual.argmax()) == 100
     assert float(actual.sum()) == pytest.approx(0.125, rel=1e-3)
-    assert Analysis(sine[:1000], RATE).power.shape == (1025, 1)
+    assert ClipFeatures(sine[:1000], RATE).power.shape == (1025, 1)
 
 
 @pytest.mark.parametrize(("below_db", "hz"), [(69.0, 18_000), (71.0, 5000)])
@@ -58,32 +60,32 @@ def test_content_ends_where_it_is_so_far_below_the_loudest(below_db, hz):
     spectrum[frequency > 18_000] = 0
     wave = torch.fft.irfft(spectrum)
     wave *= 0.5 / wave.std()
-    assert Analysis(wave, RATE).bandwidth_hz(70.0) == pytest.approx(hz, abs=400)
-    assert Analysis(wave, RATE).bandwidth_hz(74.0) == pytest.approx(18_000, abs=300)
-    assert Analysis(1e-6 * wave, RATE).bandwidth_hz(70.0) == 0  # below any recording's own noise
+    assert ClipFeatures(wave, RATE).bandwidth_hz(70.0) == pytest.approx(hz, abs=400)
+    assert ClipFeatures(wave, RATE).bandwidth_hz(74.0) == pytest.approx(18_000, abs=300)
+    assert ClipFeatures(1e-6 * wave, RATE).bandwidth_hz(70.0) == 0  # below any recording's own noise
 
 
 def test_mel_bands_of_white_noise_follow_their_widths():
     """Each of 40 bands sums its bins; power in dB, without a floor that would be heard."""
-    mel_db = Analysis(noise(5), RATE).mel_db
-    assert mel_db.shape == (40, Analysis(noise(5), RATE).power.shape[1])
-    louder = Analysis(10 * noise(5), RATE).mel_db
+    mel_db = ClipFeatures(noise(5), RATE).mel_db
+    assert mel_db.shape == (40, ClipFeatures(noise(5), RATE).power.shape[1])
+    louder = ClipFeatures(10 * noise(5), RATE).mel_db
     torch.testing.assert_close(louder, mel_db + 20, rtol=0, atol=1e-3)
-    assert Analysis(torch.zeros(4096), RATE).mel_db.unique().tolist() == [-120]
+    assert ClipFeatures(torch.zeros(4096), RATE).mel_db.unique().tolist() == [-120]
 
 
 def test_the_relative_gate_lies_ten_below_the_mean():
     """Two halves, the one below by so much: the mean's gate is at 12.79 dB."""
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(20 * RATE) / RATE)
-    alone = Analysis(tone, RATE).loudness_lufs
+    alone = ClipFeatures(tone, RATE).loudness_lufs
     for below_db, expected in ((12.5, -2.77), (13.1, 0.0)):
         both = torch.cat([tone, tone * 10 ** (-below_db / 20)])
-        assert Analysis(both, RATE).loudness_lufs - alone == pytest.approx(expected, abs=0.1)
-    assert Analysis(tone * 10 ** (-66 / 20), RATE).loudness_lufs == pytest.approx(alone - 66, abs=0.01)
-    assert Analysis(tone * 10 ** (-68 / 20), RATE).loudness_lufs == -70
+        assert ClipFeatures(both, RATE).loudness_lufs - alone == pytest.approx(expected, abs=0.1)
+    assert ClipFeatures(tone * 10 ** (-66 / 20), RATE).loudness_lufs == pytest.approx(alone - 66, abs=0.01)
+    assert ClipFeatures(tone * 10 ** (-68 / 20), RATE).loudness_lufs == -70
 
 
 @pytest.mark.parametrize(("hz", "is_heard"), [(15_000, True), (18_000, False)])
 def test_bands_end_at_16_khz(hz, is_heard):
     tone = torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)
-    assert bool((Analysis(tone, RATE).mel_db[-1] > -20).all()) is is_heard
+    assert bool((ClipFeatures(tone, RATE).mel_db[-1] > -20).all()) is is_heard

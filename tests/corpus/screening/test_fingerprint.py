@@ -5,9 +5,9 @@ import pytest
 import torch
 import torchaudio.functional as AF
 
-from cyclegan_audio.audio.io import decode, write
+from cyclegan_audio.audio.io import decode, save
 from cyclegan_audio.corpus.screening import NearDuplicates
-from cyclegan_audio.corpus.screening.duplicates import Printed
+from cyclegan_audio.corpus.screening.duplicates import FingerprintedClip
 from cyclegan_audio.corpus.screening.fingerprint import bit_errors, fingerprint, from_text, to_text
 from tests.corpus.noise_songs import load_mel
 
@@ -33,8 +33,10 @@ def words(clip: torch.Tensor) -> np.ndarray:
     return fingerprint(MEL.mel_db(clip[None])[0], len(clip) / RATE)
 
 
-def printed(name: str, clip: torch.Tensor, content: str, start_s: float = 0.0, **more: bool) -> Printed:
-    return Printed(name, content, start_s, len(clip) / RATE, to_text(words(clip)), **more)
+def printed(
+    name: str, clip: torch.Tensor, content: str, start_s: float = 0.0, **more: bool
+) -> FingerprintedClip:
+    return FingerprintedClip(name, content, start_s, len(clip) / RATE, to_text(words(clip)), **more)
 
 
 def clip_of(whole: torch.Tensor, start_s: float) -> torch.Tensor:
@@ -54,7 +56,7 @@ def test_text_holds_the_words_and_unrelated_music_differs_in_half_of_the_bits():
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
 def test_a_copy_in_another_codec_level_and_rate_is_found(tmp_path, suffix):
     music = song(3)
-    write(tmp_path / f"copy{suffix}", AF.resample(0.3 * music, RATE, 48_000), 48_000)
+    save(tmp_path / f"copy{suffix}", AF.resample(0.3 * music, RATE, 48_000), 48_000)
     copy = decode(tmp_path / f"copy{suffix}", sample_rate=RATE, mono=True)[0][0]
     clips = [printed("a", clip_of(music, 4), "x"), printed("b", clip_of(copy, 4), "y")]
     assert NearDuplicates().find(clips) == {"b"}
@@ -99,10 +101,12 @@ def random_words(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 2**16, 80, dtype=np.uint16)
 
 
-def pair_of(one: np.ndarray, other: np.ndarray, contents: str = "xy", start_s: float = 4.0) -> list[Printed]:
+def pair_of(
+    one: np.ndarray, other: np.ndarray, contents: str = "xy", start_s: float = 4.0
+) -> list[FingerprintedClip]:
     return [
-        Printed("a", contents[0], 0.0, 4.0, to_text(one)),
-        Printed("b", contents[1], start_s, 4.0, to_text(other)),
+        FingerprintedClip("a", contents[0], 0.0, 4.0, to_text(one)),
+        FingerprintedClip("b", contents[1], start_s, 4.0, to_text(other)),
     ]
 
 
@@ -129,12 +133,15 @@ def test_only_the_eight_clips_with_most_words_in_common_are_compared(n_others, r
     last = random_words(5)
     copy = last.copy()
     copy[3:] ^= 1
-    clips = [Printed("copy", "0", 0.0, 4.0, to_text(copy)), Printed("last", "9", 0.0, 4.0, to_text(last))]
+    clips = [
+        FingerprintedClip("copy", "0", 0.0, 4.0, to_text(copy)),
+        FingerprintedClip("last", "9", 0.0, 4.0, to_text(last)),
+    ]
     for number in range(n_others):
         other = random_words(100 + number)
         place = 10 + 4 * number
         other[place : place + 4] = last[place : place + 4]
-        clips.append(Printed(f"{number}", f"1 {number}", 0.0, 4.0, to_text(other)))
+        clips.append(FingerprintedClip(f"{number}", f"1 {number}", 0.0, 4.0, to_text(other)))
     assert NearDuplicates().find(clips) == ({"last"} if repeats else set())
 
 

@@ -7,12 +7,12 @@ import torch
 
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.screening import (
-    Cancelling,
     Clipping,
+    DCOffset,
     DeadChannel,
-    DirectCurrent,
+    DualMono,
     Gap,
-    MonoAsStereo,
+    PhaseCancellation,
     ScreeningRules,
     Silence,
 )
@@ -41,64 +41,64 @@ def test_levels_of_a_square_wave():
 def test_silence_and_near_silence(scale, quiet_s, silent):
     mono = noise()[0] * scale
     mono[: round(quiet_s * RATE)] *= 1e-3
-    assert Silence().breaks(mono, frame_levels_db(mono, RATE)) is silent
+    assert Silence().rejects(mono, frame_levels_db(mono, RATE)) is silent
 
 
 @pytest.mark.parametrize(("gap_s", "found"), [(0.0, False), (0.5, False), (0.95, True)])
 def test_a_gap_between_songs(gap_s, found):
     mono = noise()[0]
     mono[RATE : RATE + round(gap_s * RATE)] = 0
-    assert Gap().breaks(frame_levels_db(mono, RATE)) is found
+    assert Gap().rejects(frame_levels_db(mono, RATE)) is found
 
 
 def test_clipping():
     loud = noise(level=0.3)
-    assert not Clipping().breaks(loud)
-    assert Clipping().breaks((loud * 6).clamp(-0.99, 0.99))
-    assert not Clipping().breaks(torch.zeros(2, N))
+    assert not Clipping().rejects(loud)
+    assert Clipping().rejects((loud * 6).clamp(-0.99, 0.99))
+    assert not Clipping().rejects(torch.zeros(2, N))
 
 
 @pytest.mark.parametrize("hz", [30, 55, 440])
 def test_a_loud_sine_at_16_bit_is_not_clipping_until_it_is_driven(hz):
     sine = torch.sin(2 * math.pi * hz * torch.arange(N, dtype=torch.float64) / RATE).float()
-    assert not Clipping().breaks((0.99 * sine * 32767).round()[None] / 32767)
-    assert Clipping().breaks((2 * sine).clamp(-1, 1)[None])
+    assert not Clipping().rejects((0.99 * sine * 32767).round()[None] / 32767)
+    assert Clipping().rejects((2 * sine).clamp(-1, 1)[None])
 
 
 def test_one_channel_clipped_is_enough():
     loud = noise(level=0.3)
     loud[1] = (loud[1] * 8).clamp(-1, 1)
-    assert Clipping().breaks(loud)
+    assert Clipping().rejects(loud)
 
 
 def test_direct_current():
-    assert not DirectCurrent().breaks(noise())
-    assert DirectCurrent().breaks(noise() + torch.tensor([[0.0], [-0.02]]))
+    assert not DCOffset().rejects(noise())
+    assert DCOffset().rejects(noise() + torch.tensor([[0.0], [-0.02]]))
 
 
 def test_dead_channel():
     music = noise()
-    assert not DeadChannel().breaks(music)
-    assert not DeadChannel().breaks(music * torch.tensor([[1.0], [0.1]]))
-    assert DeadChannel().breaks(music * torch.tensor([[1.0], [0.0]]))
-    assert DeadChannel().breaks(music * torch.tensor([[1e-3], [1.0]]))
-    assert not DeadChannel().breaks(music[:1])
+    assert not DeadChannel().rejects(music)
+    assert not DeadChannel().rejects(music * torch.tensor([[1.0], [0.1]]))
+    assert DeadChannel().rejects(music * torch.tensor([[1.0], [0.0]]))
+    assert DeadChannel().rejects(music * torch.tensor([[1e-3], [1.0]]))
+    assert not DeadChannel().rejects(music[:1])
 
 
 def test_mono_as_stereo():
     mono = noise(channels=1).repeat(2, 1)
-    assert MonoAsStereo().breaks(mono)
-    assert not MonoAsStereo().breaks(noise())
-    assert not MonoAsStereo().breaks(mono[:1])
-    assert MonoAsStereo().enabled is False
+    assert DualMono().rejects(mono)
+    assert not DualMono().rejects(noise())
+    assert not DualMono().rejects(mono[:1])
+    assert DualMono().enabled is False
 
 
 def test_channels_that_cancel_in_the_mix():
     mono = noise(channels=1)
-    assert Cancelling().breaks(torch.cat([mono, -mono * 0.9]))
-    assert not Cancelling().breaks(noise())
-    assert not Cancelling().breaks(mono)
-    assert not Cancelling().breaks(torch.zeros(2, N))
+    assert PhaseCancellation().rejects(torch.cat([mono, -mono * 0.9]))
+    assert not PhaseCancellation().rejects(noise())
+    assert not PhaseCancellation().rejects(mono)
+    assert not PhaseCancellation().rejects(torch.zeros(2, N))
 
 
 def test_defaults_are_those_of_the_configuration():
@@ -116,7 +116,7 @@ def test_defaults_are_those_of_the_configuration():
 )
 def test_limits_of_silence(level_db, frames_db, silent):
     mono = torch.full((1000,), 10 ** (level_db / 20))
-    assert Silence().breaks(mono, torch.tensor(frames_db)) is silent
+    assert Silence().rejects(mono, torch.tensor(frames_db)) is silent
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_limits_of_silence(level_db, frames_db, silent):
     ],
 )
 def test_limits_of_a_gap(frames_db, actual):
-    assert Gap().breaks(torch.tensor(frames_db)) is actual
+    assert Gap().rejects(torch.tensor(frames_db)) is actual
 
 
 @pytest.mark.parametrize(
@@ -150,24 +150,24 @@ def test_limits_of_clipping(runs, top, clipped):
     wave[-3:] = 1.0  # the peak, too short to be flat
     for number, length in enumerate(runs):
         wave[10 * number :][:length] = top
-    assert Clipping().breaks(torch.stack([wave / 2, torch.linspace(-0.5, 0.5, 1000)])) is clipped
+    assert Clipping().rejects(torch.stack([wave / 2, torch.linspace(-0.5, 0.5, 1000)])) is clipped
 
 
 @pytest.mark.parametrize(("side", "breaks"), [(-0.01, False), (0.01, True)])
 def test_limits_of_rules_on_channels(side, breaks):
     """A hundredth or a tenth of a dB to this side of each limit."""
     wave = torch.tensor([1.0, -1.0]).repeat(5000) * 0.5
-    assert DirectCurrent().breaks((wave + 0.01 * (1 + side))[None]) is breaks
+    assert DCOffset().rejects((wave + 0.01 * (1 + side))[None]) is breaks
     quiet = 10 ** (-(50 + side) / 20)
-    assert DeadChannel().breaks(torch.stack([wave, quiet * wave])) is breaks
-    assert DeadChannel().breaks(torch.stack([quiet * wave, wave])) is breaks
+    assert DeadChannel().rejects(torch.stack([wave, quiet * wave])) is breaks
+    assert DeadChannel().rejects(torch.stack([quiet * wave, wave])) is breaks
     apart = 10 ** (-(60 + side) / 20)  # (1 - g) / (1 + g) for channels 1 and g
-    assert MonoAsStereo().breaks(torch.stack([wave, wave * (1 - apart) / (1 + apart)])) is breaks
+    assert DualMono().rejects(torch.stack([wave, wave * (1 - apart) / (1 + apart)])) is breaks
     # Of 1 and -1/2 the mean has 1/16 of the power 1, the channels 5/8 of it: 10 dB.
-    assert Cancelling().breaks(torch.stack([wave, -(0.5 + side) * wave])) is breaks
+    assert PhaseCancellation().rejects(torch.stack([wave, -(0.5 + side) * wave])) is breaks
     three = torch.stack([wave, wave, quiet * wave])
-    assert not DeadChannel().breaks(three)
-    assert not MonoAsStereo().breaks(torch.stack([wave, wave, wave]))
+    assert not DeadChannel().rejects(three)
+    assert not DualMono().rejects(torch.stack([wave, wave, wave]))
 
 
 def test_frames_of_50_ms_leave_out_an_incomplete_last_one():

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cyclegan_audio.corpus.build.clip_stream import Piece
-from cyclegan_audio.corpus.screening import ScreeningRules, Silence, SongChange, Voice
+from cyclegan_audio.corpus.build.clip_stream import RawClip
+from cyclegan_audio.corpus.screening import ScreeningRules, Silence, SongChange, VoiceActivity
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import load_mel
 
@@ -15,10 +15,10 @@ RATE = 44_100
 MEL = load_mel("hifi")
 
 
-def piece(channels: torch.Tensor, start_s: float = 0.0) -> Piece:
+def piece(channels: torch.Tensor, start_s: float = 0.0) -> RawClip:
     mono = channels.mean(0)
     seconds = channels.shape[1] / RATE
-    return Piece(start_s, seconds, channels, RATE, mono, RATE, MEL.mel_db(mono[None])[0])
+    return RawClip(start_s, seconds, channels, RATE, mono, RATE, MEL.mel_db(mono[None])[0])
 
 
 def noise(seed: int = 0) -> torch.Tensor:
@@ -75,7 +75,7 @@ def test_a_file_is_asked_with_all_its_clips(monkeypatch):
         asked.append((starts_s, durations_s, clips))
         return [False, True]
 
-    monkeypatch.setattr(SongChange, "breaks", breaks)
+    monkeypatch.setattr(SongChange, "rejects", breaks)
     clips = [SimpleNamespace(flux=[0.0] * n, rate_hz=10.0) for n in (40, 20)]
     features = [{"timbre": clips[0]}, {"level_db": -1.0}, {"timbre": clips[1]}]
     assert ScreeningRules().check_track([0.0, 4.0, 8.0], features) == ["", "", "change of song"]
@@ -105,7 +105,7 @@ def test_settings_are_numbers_and_switches():
         ScreeningRules(silence=Silence(enabled=1))
     with pytest.raises(UserError, match=r"screening\.bandwidth_range_db=nan"):
         ScreeningRules(bandwidth_range_db=float("nan"))
-    assert ScreeningRules().voice == Voice(enabled=False)
+    assert ScreeningRules().voice == VoiceActivity(enabled=False)
     assert "near_duplicates" not in ScreeningRules().of_files
     assert set(ScreeningRules().of_files) == {f.name for f in dataclasses.fields(ScreeningRules)} - {
         "near_duplicates"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cyclegan_audio.corpus.screening import SongChange
-from cyclegan_audio.corpus.screening.features import Analysis
+from cyclegan_audio.corpus.screening.features import ClipFeatures
 from cyclegan_audio.corpus.screening.song_change import Timbre, timbre
 
 RATE = 44_100
@@ -22,11 +22,11 @@ def beat(seconds: float, bpm: float, hz: float, noise: float) -> torch.Tensor:
 
 def clips_of(whole: torch.Tensor, step_s: float = 4.0) -> tuple[list[float], list[Timbre]]:
     starts = [step_s * n for n in range(int((len(whole) / RATE - 4) // step_s) + 1)]
-    return starts, [timbre(Analysis(whole[round(s * RATE) :][: 4 * RATE], RATE)) for s in starts]
+    return starts, [timbre(ClipFeatures(whole[round(s * RATE) :][: 4 * RATE], RATE)) for s in starts]
 
 
 def dropped(starts: list[float], clips: list[Timbre]) -> list[float]:
-    broken = SongChange().breaks(starts, [4.0] * len(clips), clips)
+    broken = SongChange().rejects(starts, [4.0] * len(clips), clips)
     return [start for start, is_broken in zip(starts, broken, strict=True) if is_broken]
 
 
@@ -98,9 +98,9 @@ def test_clips_with_the_change_inside_are_dropped(jump, within):
         clip([jump] * 6, 12),
     ]
     starts_s = [0.0, 3.0, 6.0, 9.0]
-    broken = SongChange().breaks(starts_s, [3.0] * 4, clips)
+    broken = SongChange().rejects(starts_s, [3.0] * 4, clips)
     assert broken == [False, within, False, False]
-    edge = SongChange().breaks([0.0, 4.0], [4.0, 4.0], [clip([0.0] * 8, 12), clip([jump] * 8, 12)])
+    edge = SongChange().rejects([0.0, 4.0], [4.0, 4.0], [clip([0.0] * 8, 12), clip([jump] * 8, 12)])
     assert edge == [False, False]  # between two clips
 
 
@@ -140,8 +140,8 @@ def test_other_rhythms_differ_by_their_repeats_up_to_two_seconds():
 
 def test_timbre_of_a_clip_has_its_half_seconds_and_all_its_frames():
     tone = beat(4, 100, 220, 0.0)
-    actual = timbre(Analysis(tone, RATE))
+    actual = timbre(ClipFeatures(tone, RATE))
     assert actual.steps.shape == (8, 25)
     assert len(actual.flux) == round(4 * RATE / 1024) == 172
     assert actual.rate_hz == RATE / 1024
-    assert timbre(Analysis(tone[: RATE // 8], RATE)).steps.shape == (1, 25)
+    assert timbre(ClipFeatures(tone[: RATE // 8], RATE)).steps.shape == (1, 25)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.corpus.screening import Voice, voice
+from cyclegan_audio.corpus.screening import VoiceActivity, voice
 from cyclegan_audio.utils.errors import UserError
 
 needs_extra = pytest.mark.skipif(voice.model_file() is None, reason="the extra `voice` is not installed")
@@ -42,12 +42,12 @@ def test_the_network_is_that_of_the_wheel():
 
 @needs_extra
 def test_voice_is_found_and_noise_and_tones_are_not():
-    rule = Voice(enabled=True)
-    assert rule.breaks(vowels(), voice.RATE, -20.0)
+    rule = VoiceActivity(enabled=True)
+    assert rule.rejects(vowels(), voice.RATE, -20.0)
     t = torch.arange(4 * 44_100) / 44_100
     chord = sum(torch.sin(2 * torch.pi * hz * t) for hz in (220, 277, 330)) / 10
     hats = torch.randn(len(t), generator=torch.Generator().manual_seed(0)) * ((t % 0.25) < 0.03) * 0.1
-    assert not rule.breaks(chord + hats, 44_100, -20.0)
+    assert not rule.rejects(chord + hats, 44_100, -20.0)
 
 
 def test_what_stands_still_is_taken_away_and_the_level_stays():
@@ -55,13 +55,13 @@ def test_what_stands_still_is_taken_away_and_the_level_stays():
     drone = 0.1 * torch.sin(2 * torch.pi * 300 * t)
     speech = vowels()
     mix = drone + 0.3 * speech
-    rest = voice.without_standing(mix)
+    rest = voice.without_sustained(mix)
     assert float(rest.square().mean()) == pytest.approx(float(mix.square().mean()), rel=1e-3)
     tone = [float((x * torch.exp(600j * torch.pi * t)).mean().abs()) for x in (mix, rest)]
     assert tone[1] < 0.5 * tone[0]
-    assert voice.without_standing(torch.zeros(voice.RATE)).abs().max() == 0
+    assert voice.without_sustained(torch.zeros(voice.RATE)).abs().max() == 0
     hiss = 1e-4 * torch.randn(len(t), generator=torch.Generator().manual_seed(0))
-    left = voice.without_standing(drone + hiss)  # its two ends, and the hiss
+    left = voice.without_sustained(drone + hiss)  # its two ends, and the hiss
     assert left.square().mean().sqrt() < 0.5 * drone.square().mean().sqrt()
 
 
@@ -74,11 +74,11 @@ def test_the_median_of_each_bin_is_taken_away():
     left = spectrum * (1 - size.median(1, keepdim=True).values / size.clamp_min(1e-9)).clamp_min(0)
     expected = torch.istft(left, 1024, 256, window=window, length=len(wave))
     expected = expected * wave.std() / expected.std()
-    torch.testing.assert_close(voice.without_standing(wave), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(voice.without_sustained(wave), expected, rtol=0, atol=1e-5)
 
 
 def test_without_the_extra_auto_is_off_and_true_is_refused(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert Voice(enabled="auto").enabled is False
+    assert VoiceActivity(enabled="auto").enabled is False
     with pytest.raises(UserError, match=r"cyclegan_audio\[voice\]"):
-        Voice(enabled=True)
+        VoiceActivity(enabled=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.audio.paper_rendering import draw_picture
+from cyclegan_audio.audio.paper_rendering import render_image
 from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources.images import PictureSource, read_levels
+from cyclegan_audio.corpus.sources.images import ImageSource, read_levels
 from cyclegan_audio.utils.errors import UserError
 
 SHAPE = (128, 189)
@@ -38,7 +38,7 @@ def levels():
 
 
 def test_a_picture_gives_its_levels_back(tmp_path, levels):
-    matplotlib.image.imsave(tmp_path / "a.png", draw_picture(levels))
+    matplotlib.image.imsave(tmp_path / "a.png", render_image(levels))
     got = read_levels(tmp_path / "a.png")
     assert got.shape == SHAPE
     assert np.abs(got - levels).mean() < 0.6
@@ -61,15 +61,15 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
         for start in (0.0, 12.5, 300.0, 304.0):
             name = f"{title}{start}MEL.png"
             matplotlib.image.imsave(
-                tmp_path / genre / "deep" / name, draw_picture(levels[::-1] * (start < 300))
+                tmp_path / genre / "deep" / name, render_image(levels[::-1] * (start < 300))
             )
     (tmp_path / "rnb" / "OldRB20.0MEL.png").write_bytes(b"\x89PNG no picture")
     matplotlib.image.imsave(tmp_path / "rnb" / "OldRB24.0MEL.png", np.zeros((369, 496, 3)))
     matplotlib.image.imsave(tmp_path / "rnb" / "OldRB28.0MEL.png", np.zeros((10, 20, 3)))
     noise = np.random.default_rng(0).integers(0, 256, (369, 496))
     matplotlib.image.imsave(tmp_path / "rnb" / "OldRB32.0MEL.png", noise, cmap="jet")
-    matplotlib.image.imsave(tmp_path / "rnb" / "OldRB12.5MEL.png", draw_picture(levels))
-    source = PictureSource({genre: tmp_path / genre for genre in ("lofi", "rnb")}, (0.0, 255.0))
+    matplotlib.image.imsave(tmp_path / "rnb" / "OldRB12.5MEL.png", render_image(levels))
+    source = ImageSource({genre: tmp_path / genre for genre in ("lofi", "rnb")}, (0.0, 255.0))
     rows = prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0))
     lofi = [row for row in rows if row["genre"] == "lofi"]
     assert [row["start_s"] for row in lofi] == [0.0, 12.5, 300.0, 304.0]
@@ -89,11 +89,11 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
 def test_bad_folders_are_refused(tmp_path, settings, levels):
     for genre in ("a", "b"):
         (tmp_path / genre).mkdir()
-    source = PictureSource({"a": tmp_path / "a", "b": tmp_path / "b"})
+    source = ImageSource({"a": tmp_path / "a", "b": tmp_path / "b"})
     with pytest.raises(UserError, match="holds no pictures"):
         source.files()
     for genre in ("a", "b"):
-        matplotlib.image.imsave(tmp_path / genre / "x0.0MEL.png", draw_picture(levels))
+        matplotlib.image.imsave(tmp_path / genre / "x0.0MEL.png", render_image(levels))
     with pytest.raises(UserError, match="the mel hifi has 128 x 86"):
         prepare_corpus(source, tmp_path / "out", settings())
 
@@ -102,7 +102,7 @@ def test_bad_folders_are_refused(tmp_path, settings, levels):
 def test_published_pictures_agree_with_the_published_arrays():
     arrays = np.load(PUBLISHED / "published_mels.npz")
     for genre in ("lofi", "trap", "rnb"):
-        (mix,) = PictureSource().of_genre(genre, PUBLISHED / "png" / genre)
+        (mix,) = ImageSource().of_genre(genre, PUBLISHED / "png" / genre)
         start_s, path = mix.pictures[3]
         place = arrays[f"{genre}_start_s"].tolist().index(start_s)
         assert np.abs(read_levels(path) - arrays[genre][place]).mean() < 1

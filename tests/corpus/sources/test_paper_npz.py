@@ -7,7 +7,7 @@ import torch
 from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
 from cyclegan_audio.corpus.sources import FolderSource
-from cyclegan_audio.corpus.sources.paper_npz import PublishedSource
+from cyclegan_audio.corpus.sources.paper_npz import PaperNpzSource
 from cyclegan_audio.corpus.splits import SplitSettings
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import write_genres
@@ -30,7 +30,7 @@ def arrays(tmp_path):
 
 
 def test_grey_levels_become_dB_and_start_times_are_kept(tmp_path, arrays, settings, paper):
-    source = PublishedSource(tmp_path / "mels.npz", (-60.0, 40.0))
+    source = PaperNpzSource(tmp_path / "mels.npz", (-60.0, 40.0))
     rows = prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0))
     assert {row["start_s"] for row in rows if row["genre"] == "trap"} == set(arrays["trap_start_s"].tolist())
     corpus = Corpus.open(tmp_path / "out")
@@ -45,7 +45,7 @@ def test_grey_levels_become_dB_and_start_times_are_kept(tmp_path, arrays, settin
 
 def test_blocks_of_time_stand_for_tracks(tmp_path, arrays, settings, paper):
     split = SplitSettings(block_s=40.0)
-    source = PublishedSource(tmp_path / "mels.npz")
+    source = PaperNpzSource(tmp_path / "mels.npz")
     rows = prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0, split=split))
     for genre in ("lofi", "trap"):
         kept = [row for row in rows if row["genre"] == genre and row["kept"]]
@@ -56,7 +56,7 @@ def test_blocks_of_time_stand_for_tracks(tmp_path, arrays, settings, paper):
 
 
 def test_a_second_run_makes_nothing_anew(tmp_path, arrays, settings, paper):
-    source = PublishedSource(tmp_path / "mels.npz")
+    source = PaperNpzSource(tmp_path / "mels.npz")
     prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
     prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0, audio="heldout"))
@@ -67,18 +67,18 @@ def test_a_second_run_makes_nothing_anew(tmp_path, arrays, settings, paper):
 
 def test_other_mels_and_bad_files_are_refused(tmp_path, arrays, settings):
     with pytest.raises(UserError, match=r"128 x 189 bands and frames, the mel hifi has 128 x 86"):
-        prepare_corpus(PublishedSource(tmp_path / "mels.npz"), tmp_path / "out", settings())
+        prepare_corpus(PaperNpzSource(tmp_path / "mels.npz"), tmp_path / "out", settings())
     for name in ("nowhere.npz", "text.npz"):
         (tmp_path / "text.npz").write_text("PK no archive")
         with pytest.raises(UserError, match="cannot be read"):
-            PublishedSource(tmp_path / name).files()
+            PaperNpzSource(tmp_path / name).files()
     np.savez(tmp_path / "one.npz", lofi=arrays["lofi"], lofi_start_s=arrays["lofi_start_s"])
     with pytest.raises(UserError, match="two are needed"):
-        PublishedSource(tmp_path / "one.npz").files()
+        PaperNpzSource(tmp_path / "one.npz").files()
     with pytest.raises(UserError, match=r"source\.file=FILE"):
-        PublishedSource().files()
+        PaperNpzSource().files()
     with pytest.raises(UserError, match="range_db"):
-        PublishedSource(range_db=(3.0, -3.0))
+        PaperNpzSource(range_db=(3.0, -3.0))
 
 
 def test_draws_and_test_clips(tmp_path, settings):

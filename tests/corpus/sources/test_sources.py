@@ -14,12 +14,12 @@ from omegaconf import OmegaConf
 from cyclegan_audio import prepare
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources import MelFile, Source, SourceFile
+from cyclegan_audio.corpus.sources import MelRecording, Source, SourceFile
 from tests.corpus.noise_songs import write_noise
 
 
 @dataclass(frozen=True)
-class Tone(MelFile):
+class Tone(MelRecording):
     """Three clips of a tone in noise, synthesised when they are asked for."""
 
     hz: float = 0.0

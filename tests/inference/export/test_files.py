@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from cyclegan_audio import export, translate
-from cyclegan_audio.audio.io import decode, write
-from cyclegan_audio.inference.checkpoints import load_pair
-from cyclegan_audio.inference.cycle_spinning import spun
+from cyclegan_audio.audio.io import decode, save
+from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.export import files
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
-from cyclegan_audio.models.networks.images import PictureGenerator
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.models.networks.norm import collect_statistics, with_statistics
 from cyclegan_audio.translation.streaming import translate_live
 from cyclegan_audio.translation.translator import Translator
@@ -39,12 +39,14 @@ print(json.dumps([card["genres"], card["mel"]["sample_rate"], "torch" in sys.mod
 
 
 @pytest.fixture(scope="module")
-def pair() -> TranslationPair:
+def pair() -> TranslationModel:
     torch.manual_seed(0)
     networks = {direction: ResnetGenerator(4, 1).eval() for direction in DIRECTIONS}
     for parameter in (p for network in networks.values() for p in network.parameters()):
         torch.nn.init.normal_(parameter, std=0.2)  # so that the two differ, and from their input
-    return TranslationPair(("lofi", "trap"), preset("hifi"), networks, window_frames=88, config={}, batches=7)
+    return TranslationModel(
+        ("lofi", "trap"), preset("hifi"), networks, window_frames=88, config={}, batches=7
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, fr
 
 
 def test_an_exported_pair_is_a_pair(pair, onnx_file, capfd):
-    loaded = load_pair(onnx_file)
+    loaded = load_model(onnx_file)
     assert (loaded.genres, loaded.mel, loaded.batches) == (pair.genres, pair.mel, 7)
     assert (loaded.window_frames, loaded.frame_multiple) == (88, 4)
     assert capfd.readouterr() == ("", "")
@@ -107,17 +109,19 @@ def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(pair, on
     song = chords(preset("hifi"), 16.0)  # more than twelve windows,
     song[:, song.shape[1] // 3 :] *= 0.1  # which differ
     made, whole = [], []
-    for model in (pair, load_pair(onnx_file)):
-        translator = Translator(spun(model, shifts), "mask")
+    for model in (pair, load_model(onnx_file)):
+        translator = Translator(with_cycle_spinning(model, shifts), "mask")
         translator.bf16 = False  # as exported
-        survey = translator.survey(lambda: song.split(50_000, 1), 44100, "trap", workers=2)
+        survey = translator.analyse(lambda: song.split(50_000, 1), 44100, "trap", workers=2)
         assert survey.statistics is not None
         mel_db = translator.mel.mel_db(song)[0]
         with torch.no_grad():
-            parts = translator.change("trap", survey).stream(workers=2).push(mel_db, last=True)
+            parts = translator.windowed_generator("trap", survey).stream(workers=2).push(mel_db, last=True)
         made.append(parts)
         whole.append(translator(song, 44100, "trap"))
-        by_windows = Translator(spun(model, shifts), "mask").translate_mel(mel_db, "trap") - mel_db
+        by_windows = (
+            Translator(with_cycle_spinning(model, shifts), "mask").translate_mel(mel_db, "trap") - mel_db
+        )
     # dB, 65 to 1 of the mel's scale. Rounding alone, in fp32, is 0.0009 to 0.0015 dB, by the CPU; a variance
     # that is wrong by one part in 10,000 is 0.09 dB.
     torch.testing.assert_close(*made, rtol=0, atol=0.01)
@@ -126,7 +130,7 @@ def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(pair, on
 
 
 def test_translate_uses_an_exported_file(onnx_file, tmp_path):
-    write(tmp_path / "song.wav", chords(preset("hifi"), 1.0), 44100)
+    save(tmp_path / "song.wav", chords(preset("hifi"), 1.0), 44100)
     translate.main([str(onnx_file), str(tmp_path / "song.wav"), str(tmp_path / "out.wav"), "--to", "trap"])
     out, _ = decode(tmp_path / "out.wav")
     source, _ = decode(tmp_path / "song.wav")
@@ -138,8 +142,8 @@ def test_translate_uses_an_exported_file(onnx_file, tmp_path):
 def test_a_live_stream_by_an_exported_file_is_that_by_the_run(pair, onnx_file, shifts):
     song = chords(preset("hifi"), 4.0)
     made = []
-    for model in (pair, load_pair(onnx_file)):
-        translator = Translator(spun(model, shifts), "mask")
+    for model in (pair, load_model(onnx_file)):
+        translator = Translator(with_cycle_spinning(model, shifts), "mask")
         translator.bf16 = False
         with torch.no_grad():
             made.append(torch.cat(list(translate_live(translator, song.split(2048, 1), 44100, 1, "trap")), 1))
@@ -149,7 +153,7 @@ def test_a_live_stream_by_an_exported_file_is_that_by_the_run(pair, onnx_file, s
 
 
 def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_path, capsys):
-    monkeypatch.setattr("cyclegan_audio.inference.checkpoints.load_pair", lambda *arguments: pair)
+    monkeypatch.setattr("cyclegan_audio.inference.checkpoints.load_model", lambda *arguments: pair)
     out = tmp_path / "one.onnx"
     export.main(["run", str(out), "--to", "trap"])
     said = capsys.readouterr().out
@@ -157,7 +161,7 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     assert said.endswith(f"next: cyclegan-audio translate {out} song.mp3 out.wav --to trap\n")
     monkeypatch.undo()
     with pytest.raises(UserError, match="translates from lofi to trap only"):
-        load_pair(out).generator("lofi")
+        load_model(out).generator("lofi")
     with pytest.raises(SystemExit):
         export.main(["run", str(out)])
     assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
@@ -170,7 +174,7 @@ def test_a_file_from_before_there_were_statistics_is_refused(tmp_path, onnx_file
     onnx.helper.set_model_props(model, {"pair.json": json.dumps(card)})
     onnx.save(model, tmp_path / "old.onnx")
     with pytest.raises(UserError, match=r"exported by an older version.*export the run again"):
-        load_pair(tmp_path / "old.onnx")
+        load_model(tmp_path / "old.onnx")
 
 
 def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch):
@@ -183,12 +187,12 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch)
         files.export_pair(one_way, tmp_path / "pair.onnx", to="lofi")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
-        load_pair(tmp_path / "bad.onnx")
+        load_model(tmp_path / "bad.onnx")
     (tmp_path / "program.pt2").write_bytes(b"a program")
     with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
-        load_pair(tmp_path / "program.pt2")
+        load_model(tmp_path / "program.pt2")
     (tmp_path / "program.pt2").unlink()
-    drawn = dataclasses.replace(pair, generators={"ab": PictureGenerator(32, 4, 1)})
+    drawn = dataclasses.replace(pair, generators={"ab": ImageGenerator(32, 4, 1)})
     with pytest.raises(UserError, match="export one of mels"):
         files.export_pair(drawn, tmp_path / "pair.onnx")
     monkeypatch.setattr(files, "_difference", lambda *arguments: float("nan"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.genre_classifier import classifier as judge_module
@@ -40,7 +40,7 @@ class MadeCorpus(Corpus):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    mel = MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yaml")))
+    mel = MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yaml")))
     clips = []
     for genre in ("fast", "slow"):
         for track, split in enumerate(SPLITS):

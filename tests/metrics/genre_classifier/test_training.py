@@ -8,7 +8,7 @@ import torch
 
 from cyclegan_audio.metrics.genre_classifier.linear import train_linear
 from cyclegan_audio.metrics.genre_classifier.network import GenreNet, NetSettings
-from cyclegan_audio.metrics.genre_classifier.training import Views, Work, mixed, n_batches, train_net
+from cyclegan_audio.metrics.genre_classifier.training import AugmentedViews, Work, mixup, n_batches, train_net
 from cyclegan_audio.statistics.folds import track_folds
 
 
@@ -113,7 +113,9 @@ def test_pictures_are_cut_and_hide_some_bands() -> None:
     settings = NetSettings(views=2, masked_bands=4)
     mels_db = 20 * torch.randn(6, 128, 100, generator=torch.Generator().manual_seed(0))
     net = GenreNet(128, 0.02, settings)
-    views = Views(net, mels_db, torch.linspace(50, 20000, 128), settings, Work(1, lambda done, total: None))
+    views = AugmentedViews(
+        net, mels_db, torch.linspace(50, 20000, 128), settings, Work(1, lambda done, total: None)
+    )
     assert [own.shape for own in views.pictures] == [(6, 128, 50), (6, 128, 35), (6, 128, 35)]
     random = np.random.default_rng(0)
     rows = np.array([0, 3, 3, 5] * 8)
@@ -128,7 +130,7 @@ def test_pictures_are_cut_and_hide_some_bands() -> None:
 def test_pictures_are_in_other_keys() -> None:
     settings = NetSettings(views=1, masked_bands=1, shift_bands=3)
     net = GenreNet(128, 0.02, settings)
-    views = Views(
+    views = AugmentedViews(
         net, torch.zeros(1, 128, 100), torch.arange(128), settings, Work(1, lambda done, total: None)
     )
     views.pictures = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
@@ -139,7 +141,7 @@ def test_pictures_are_in_other_keys() -> None:
 def test_mixing() -> None:
     random = np.random.default_rng(0)
     seen = torch.arange(64.0).reshape(64, 1, 1).expand(64, 2, 3)
-    made, target = mixed(seen, torch.arange(64.0), 0.3, random)
+    made, target = mixup(seen, torch.arange(64.0), 0.3, random)
     torch.testing.assert_close(made[:, 0, 0], target)
     assert not torch.equal(target, torch.arange(64.0))
     assert float(target.mean()) == pytest.approx(31.5, abs=5)

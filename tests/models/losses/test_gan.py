@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.losses.gan import Hinge, LeastSquares, Vanilla, WassersteinGP, r1_penalty
+from cyclegan_audio.models.losses.gan import HingeGANLoss, LSGANLoss, VanillaGANLoss, WGANGPLoss, r1_penalty
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.rng import Draws
+from cyclegan_audio.utils.rng import SeededRNG
 
 REAL, FAKE = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 0.5])
 
@@ -18,13 +18,13 @@ def nll(logit: float) -> float:
 
 
 BY_HAND = {
-    LeastSquares: ((9 + 0.25) / 2, 0.5 * ((1 + 1) / 2 + (4 + 0.25) / 2)),
-    Vanilla: (
+    LSGANLoss: ((9 + 0.25) / 2, 0.5 * ((1 + 1) / 2 + (4 + 0.25) / 2)),
+    VanillaGANLoss: (
         (nll(-2) + nll(0.5)) / 2,
         0.5 * ((nll(2) + nll(0)) / 2 + (nll(2) + nll(-0.5)) / 2),
     ),
-    Hinge: ((2 - 0.5) / 2, 0.5 * ((0 + 1) / 2 + (0 + 1.5) / 2)),
-    lambda: WassersteinGP(10.0): ((2 - 0.5) / 2, (-2 + 0.5) / 2 - 2 / 2),
+    HingeGANLoss: ((2 - 0.5) / 2, 0.5 * ((0 + 1) / 2 + (0 + 1.5) / 2)),
+    lambda: WGANGPLoss(10.0): ((2 - 0.5) / 2, (-2 + 0.5) / 2 - 2 / 2),
 }
 
 
@@ -68,21 +68,21 @@ class Map(nn.Module):
 def test_the_mean_score_of_a_map_counts():
     real = torch.randn(3, 1, 2, 2)
     assert float(r1_penalty(Map(), real)) == pytest.approx(0.5 * 4)
-    penalty = WassersteinGP(10.0).penalty(Map(), real, -real, Draws(0))
+    penalty = WGANGPLoss(10.0).penalty(Map(), real, -real, SeededRNG(0))
     assert float(penalty.detach()) == pytest.approx(10 * (2 - 1) ** 2)
     assert float(r1_penalty(Map(), real.bfloat16())) == pytest.approx(2)
 
 
 def test_scores_alone_have_no_penalty():
-    for loss in (LeastSquares(), Vanilla(), Hinge()):
-        assert float(loss.penalty(Map(), REAL, FAKE, Draws(0))) == 0
-    assert float(WassersteinGP(0).penalty(Map(), torch.ones(1, 1, 2, 2), FAKE[:1], Draws(0)).detach()) == 0
+    for loss in (LSGANLoss(), VanillaGANLoss(), HingeGANLoss()):
+        assert float(loss.penalty(Map(), REAL, FAKE, SeededRNG(0))) == 0
+    assert float(WGANGPLoss(0).penalty(Map(), torch.ones(1, 1, 2, 2), FAKE[:1], SeededRNG(0)).detach()) == 0
 
 
 def test_gradient_penalty_by_hand():
     four = torch.ones(3, 1, 2, 2)
     # a linear score has the same gradient everywhere: norm of (0.75, 0.75, 0.75, 0.75) is 1.5
-    penalty = WassersteinGP(10.0).penalty(Quadratic(0.75, 0.0), four, -four, Draws(0))
+    penalty = WGANGPLoss(10.0).penalty(Quadratic(0.75, 0.0), four, -four, SeededRNG(0))
     assert float(penalty.detach()) == pytest.approx(10 * 0.5**2)
 
 
@@ -94,7 +94,7 @@ def test_gradient_penalty_looks_between_real_and_fake():
 
     disc = Spy(1.0, 0.0)
     real, fake = torch.full((64, 1, 1, 2), 3.0), torch.full((64, 1, 1, 2), 1.0)
-    WassersteinGP(10.0).penalty(disc, real, fake, Draws(0))
+    WGANGPLoss(10.0).penalty(disc, real, fake, SeededRNG(0))
     assert disc.seen.shape == real.shape
     share = (disc.seen - 1) / 2
     assert torch.equal(share[..., 0], share[..., 1])  # one place a sample
@@ -103,15 +103,14 @@ def test_gradient_penalty_looks_between_real_and_fake():
 
 
 def test_only_wasserstein_has_a_penalty_and_its_weight_is_checked():
-    assert [loss.draws_numbers for loss in (LeastSquares(), Vanilla(), Hinge(), WassersteinGP(1.0))] == [
-        False, False, False, True,
-    ]  # fmt: skip
+    losses = (LSGANLoss(), VanillaGANLoss(), HingeGANLoss(), WGANGPLoss(1.0))
+    assert [loss.draws_numbers for loss in losses] == [False, False, False, True]
     with pytest.raises(UserError, match=r"adversarial\.loss\.weight"):
-        WassersteinGP(-1.0)
+        WGANGPLoss(-1.0)
 
 
 def test_draws_go_on_where_they_were_saved():
-    first, second = Draws(1), Draws(2)
+    first, second = SeededRNG(1), SeededRNG(2)
     first.uniform((3,))
     second.load_state_dict(first.state_dict())
     assert torch.equal(first.uniform((5,)), second.uniform((5,)))

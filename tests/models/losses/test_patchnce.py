@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.losses.patchnce import PatchContrast, patch_nce
+from cyclegan_audio.models.losses.patchnce import PatchNCELoss, patch_nce
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -22,9 +22,9 @@ def test_other_clips_of_the_batch_are_no_rivals():
     assert float(patch_nce(both, both, 0.5)) == pytest.approx(float(patch_nce(key, key, 0.5)))
 
 
-def contrast(n_patches: int = 6) -> PatchContrast:
+def contrast(n_patches: int = 6) -> PatchNCELoss:
     torch.manual_seed(0)
-    made = PatchContrast({"one": 3, "two": 5}, 4, n_patches, 0.07)
+    made = PatchNCELoss({"one": 3, "two": 5}, 4, n_patches, 0.07)
     for head in made.heads.values():  # as after some training: first weights of 0.02 project on one point
         for layer in head:
             if isinstance(layer, nn.Linear):
@@ -52,7 +52,7 @@ def test_gradients_reach_the_translation_and_the_heads_but_not_the_source():
 
 
 def test_heads_begin_as_in_the_paper_and_end_at_the_features():
-    contrast_loss = PatchContrast({"one": 64, "two": 128}, 256, 16, 0.07)
+    contrast_loss = PatchNCELoss({"one": 64, "two": 128}, 256, 16, 0.07)
     for name, width in (("one", 64), ("two", 128)):
         first, _, second = contrast_loss.heads[name]
         assert (first.weight.shape, second.weight.shape) == ((256, width), (256, 256))
@@ -64,7 +64,7 @@ def test_heads_begin_as_in_the_paper_and_end_at_the_features():
 
 def test_the_loss_by_hand_at_all_places():
     """One layer with heads that do nothing: patches at right angles, of which two change places."""
-    contrast_loss = PatchContrast({"one": 4}, 4, 4, 0.5)
+    contrast_loss = PatchNCELoss({"one": 4}, 4, 4, 0.5)
     for layer in contrast_loss.heads["one"]:
         if isinstance(layer, nn.Linear):
             nn.init.eye_(layer.weight)
@@ -82,16 +82,16 @@ def test_places_are_drawn_without_repeats_as_the_seed_says():
 
     def loss(seed: int) -> float:
         torch.manual_seed(0)
-        return float(PatchContrast({"one": 3, "two": 5}, 4, 6, 0.07, seed)(features, moved).detach())
+        return float(PatchNCELoss({"one": 3, "two": 5}, 4, 6, 0.07, seed)(features, moved).detach())
 
     torch.manual_seed(0)
-    usual = PatchContrast({"one": 3, "two": 5}, 4, 6, 0.07)(features, moved)
+    usual = PatchNCELoss({"one": 3, "two": 5}, 4, 6, 0.07)(features, moved)
     assert float(usual.detach()) == loss(0) != loss(1)
 
 
 @pytest.mark.parametrize("wrong", [{"n_features": 0}, {"n_patches": 1}, {"temperature": 0.0}])
 def test_wrong_numbers(wrong):
     usual = {"n_features": 1, "n_patches": 2, "temperature": 1e-6}
-    PatchContrast({"one": 3}, **usual)
+    PatchNCELoss({"one": 3}, **usual)
     with pytest.raises(UserError, match=next(iter(wrong))):
-        PatchContrast({"one": 3}, **usual | wrong)
+        PatchNCELoss({"one": 3}, **usual | wrong)

@@ -15,10 +15,10 @@ import torch
 
 from cyclegan_audio import prepare
 from cyclegan_audio.config import compose
-from cyclegan_audio.corpus.bias import piles
+from cyclegan_audio.corpus.bias import genre_stats
 from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
-from cyclegan_audio.corpus.sources import FolderSource, MelFile, SourceFile
+from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
 from cyclegan_audio.reports.corpus import PAGE, dropped, write_corpus_page
 from tests.page_text import page_text
 
@@ -62,7 +62,7 @@ def page(corpus, source) -> str:
 
 def draw(folder: Path, source: FolderSource, warnings: tuple[str, ...] = ()) -> str:
     rows = read_manifest(folder)
-    return write_corpus_page(folder, rows, piles(rows), warnings, source).read_text()
+    return write_corpus_page(folder, rows, genre_stats(rows), warnings, source).read_text()
 
 
 def sounds(page: str) -> list[tuple[str, np.ndarray]]:
@@ -126,7 +126,7 @@ def test_a_page_without_audio_or_source_files_says_so(corpus, source, tmp_path):
     assert "Without a clip to show: clipping; dc offset; shorter than a clip; silence." in page
 
 
-class Mels(MelFile):
+class Mels(MelRecording):
     """Three mels of one second, the second of them unreadable."""
 
     def mels(self, mel, n_frames):

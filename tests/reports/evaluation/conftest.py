@@ -10,13 +10,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.io import write
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.io import save
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.corpus.build.clip_stream import ClipSettings
 from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.leakage import Spans
+from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.inference.pair_metadata import make_card
 from cyclegan_audio.models.directions import DIRECTIONS
@@ -36,10 +36,10 @@ def no_long_training(quick_judges: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def small_mel() -> MelSettings:
+def small_mel() -> MelSpectrogram:
     """The default mel at half its sample rate, so that it is fast."""
     values = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
-    return dataclasses.replace(MelSettings.from_dict(dict(values)), sample_rate=22050, f_max_hz=11025.0)
+    return dataclasses.replace(MelSpectrogram.from_dict(dict(values)), sample_rate=22050, f_max_hz=11025.0)
 
 
 def song(rng: np.random.Generator, rate: int, hats: float) -> torch.Tensor:
@@ -51,7 +51,7 @@ def song(rng: np.random.Generator, rate: int, hats: float) -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory, small_mel: MelSettings) -> Corpus:
+def corpus(tmp_path_factory: pytest.TempPathFactory, small_mel: MelSpectrogram) -> Corpus:
     """Two genres of four songs, and two scores in both."""
     folder = tmp_path_factory.mktemp("evaluated")
     rate = small_mel.sample_rate
@@ -69,20 +69,20 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, small_mel: MelSettings) -> 
 
 def write_song(path: Path, waveform: torch.Tensor, rate: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, waveform, rate)
+    save(path, waveform, rate)
 
 
 @pytest.fixture(scope="session")
 def make_run(
-    tmp_path_factory: pytest.TempPathFactory, small_mel: MelSettings, corpus: Corpus
+    tmp_path_factory: pytest.TempPathFactory, small_mel: MelSpectrogram, corpus: Corpus
 ) -> Callable[..., Path]:
     """Makes a run folder with untrained generators, their configuration and ten rows of losses."""
 
     def make(
         name: str = "run",
         identity: float = 5.0,
-        mel: MelSettings = small_mel,
-        training_spans: Spans | None = None,
+        mel: MelSpectrogram = small_mel,
+        training_intervals: Intervals | None = None,
         directions: Sequence[str] = DIRECTIONS,
     ) -> Path:
         torch.manual_seed(0)
@@ -92,7 +92,7 @@ def make_run(
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
         }
-        card = make_card(("dull", "bright"), mel, 344, config, training_spans or {}, directions)
+        card = make_card(("dull", "bright"), mel, 344, config, training_intervals or {}, directions)
         run = tmp_path_factory.mktemp("runs") / name
         (run / "checkpoints").mkdir(parents=True)
         torch.save(

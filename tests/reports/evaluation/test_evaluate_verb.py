@@ -15,9 +15,9 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.leakage import training_spans
+from cyclegan_audio.corpus.leakage import training_intervals
 from cyclegan_audio.evaluate import main
 from cyclegan_audio.reports.evaluation.provenance import run_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
@@ -152,7 +152,7 @@ def test_corpus_without_pairs_and_audio(
     assert "<audio" not in text
 
 
-def test_bad_input(make_run: MakeRun, corpus: Corpus, small_mel: MelSettings, tmp_path: Path) -> None:
+def test_bad_input(make_run: MakeRun, corpus: Corpus, small_mel: MelSpectrogram, tmp_path: Path) -> None:
     run = make_run()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"last\.ckpt"):
@@ -192,7 +192,7 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
         "cyclegan_audio.reports.evaluation.run.SECTIONS", (reconstruction_section, run_section)
     )
     test = corpus.clips("dull", "test")
-    run = make_run("seen", training_spans=training_spans(test[:1]))
+    run = make_run("seen", training_intervals=training_intervals(test[:1]))
     (run / "validation.csv").write_text("batch,score\n250,0.5\n500,1.25\n")
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
@@ -201,7 +201,7 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
     assert numbers["run"]["held_out_score"].startswith("1.250 (the run's best 0.500;")
     assert numbers["run"]["music"] == "as it is in the corpus"
     with pytest.raises(UserError, match="no clips of dull to test on"):
-        evaluate(make_run("all", training_spans=training_spans(test)))
+        evaluate(make_run("all", training_intervals=training_intervals(test)))
 
 
 def test_moved_corpus_is_named_on_the_command_line(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_phrases import fault_from
 from cyclegan_audio.metrics.metric_spec import (
@@ -71,7 +71,7 @@ def test_metrics_of_ones_own_are_reported_shown_and_compared(
     assert "mean change, dB" in page.read_text()
 
 
-def test_many_clips_are_measured_in_blocks(small_mel: MelSettings) -> None:
+def test_many_clips_are_measured_in_blocks(small_mel: MelSpectrogram) -> None:
     mels_db = torch.arange(150.0)[:, None, None].expand(-1, 128, 8)
     scores = compute_metrics([LOUDEST, CHANGE], MetricInput(mels_db, small_mel, mels_db - 2))
     np.testing.assert_array_equal(scores["loudest_db"], np.arange(150.0))
@@ -79,7 +79,7 @@ def test_many_clips_are_measured_in_blocks(small_mel: MelSettings) -> None:
     assert set(compute_metrics([LOUDEST, CHANGE], MetricInput(mels_db, small_mel))) == {"loudest_db"}
 
 
-def test_metrics_of_sound_are_computed_of_sound_only(small_mel: MelSettings) -> None:
+def test_metrics_of_sound_are_computed_of_sound_only(small_mel: MelSpectrogram) -> None:
     peaks = MetricSpec(
         "peak", "peak", GENRE, lambda clips: [float(w.max()) for w in clips.waveforms or ()], uses_sound=True
     )
@@ -89,7 +89,7 @@ def test_metrics_of_sound_are_computed_of_sound_only(small_mel: MelSettings) -> 
     assert set(compute_metrics([peaks, LOUDEST], MetricInput(mels_db, small_mel))) == {"loudest_db"}
 
 
-def test_what_is_no_metric_is_refused(small_mel: MelSettings) -> None:
+def test_what_is_no_metric_is_refused(small_mel: MelSpectrogram) -> None:
     one_for_all = MetricSpec("one", "one", GENRE, lambda clips: clips.mels_db.mean())
     with pytest.raises(ValueError, match=r"metric one gave shape \(\); return one number a clip, \(2,\)"):
         compute_metrics([one_for_all], MetricInput(torch.zeros(2, 128, 8), small_mel))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.distances import KERNEL
 from cyclegan_audio.metrics.metric_spec import HEARD, MODEL, OTHER, UNTOUCHED
@@ -18,7 +18,7 @@ from cyclegan_audio.reports.evaluation.score_alignment import against_score
 from cyclegan_audio.reports.evaluation.scoring import Measured, another
 from cyclegan_audio.reports.evaluation.seams import stretches
 from cyclegan_audio.reports.evaluation.summary import metrics_summary
-from cyclegan_audio.reports.evaluation.translations import Direction, PairedExample
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, PairedExample
 from cyclegan_audio.statistics.estimates import Estimate
 
 
@@ -134,7 +134,7 @@ def test_stretches_follow_each_other_without_a_gap() -> None:
 
 
 def test_translations_against_the_record_beside_demo_songs(
-    corpus: Corpus, tmp_path: Path, small_mel: MelSettings
+    corpus: Corpus, tmp_path: Path, small_mel: MelSpectrogram
 ) -> None:
     """The target's band plays eighths; a copy of its mel finds them all, one that stands still finds none."""
     eighths = np.arange(0.1, 8, 0.25)
@@ -147,7 +147,7 @@ def test_translations_against_the_record_beside_demo_songs(
     still_db = truth_db.mean(1, keepdim=True).expand_as(truth_db)
     pair, other = corpus.paired("dull", "bright")[0]
     example = PairedExample(pair, other, still_db, truth_db, truth_db)
-    way = Direction("dull", "bright", [], [example], (still_db[:, 0], still_db[:, 0]))
+    way = DirectionResult("dull", "bright", [], [example], (still_db[:, 0], still_db[:, 0]))
     moved = Corpus.open(corpus.folder)
     moved.folder = tmp_path / "corpus"
     assert against_score(way, moved) is None

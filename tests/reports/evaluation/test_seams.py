@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.artefacts import seam_db
 from cyclegan_audio.reports.evaluation.seams import NONE, seam_energy, seams_section, translated_change
-from cyclegan_audio.reports.evaluation.translations import Direction, Evaluated
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.vocoders import VocoderInput
 from tests.translation.stand_ins import Change, Normed
@@ -31,7 +31,7 @@ class Recorder:
     def __init__(self) -> None:
         self.changes_db: list[Tensor] = []
 
-    def check(self, mel: MelSettings) -> None:
+    def check(self, mel: MelSpectrogram) -> None:
         """Take any mel."""
 
     def __call__(self, inputs: VocoderInput) -> Tensor:
@@ -41,14 +41,14 @@ class Recorder:
         return inputs.source
 
 
-def pair(mel: MelSettings, generator: nn.Module, window: int = WINDOW) -> TranslationPair:
+def pair(mel: MelSpectrogram, generator: nn.Module, window: int = WINDOW) -> TranslationModel:
     generator.register_parameter("unused", nn.Parameter(torch.zeros(())))  # tells the device
-    return TranslationPair(("dull", "bright"), mel, {"ab": generator, "ba": generator}, window, {})
+    return TranslationModel(("dull", "bright"), mel, {"ab": generator, "ba": generator}, window, {})
 
 
-def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> Evaluated:
-    way = Direction("dull", "bright", [], [], (torch.zeros(1), torch.zeros(1)))
-    return Evaluated("run", corpus.folder, None, pair(corpus.mel, generator, window), corpus, [way])
+def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> EvaluationData:
+    way = DirectionResult("dull", "bright", [], [], (torch.zeros(1), torch.zeros(1)))
+    return EvaluationData("run", corpus.folder, None, pair(corpus.mel, generator, window), corpus, [way])
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.clips import apply_generator
-from cyclegan_audio.inference.translation_model import TranslationPair
+from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
 from cyclegan_audio.reports.evaluation.translations import mean_spectrum, spread, translate_direction
 
@@ -30,14 +30,14 @@ class Shift(nn.Module):
 
 @pytest.mark.parametrize("n_frames", [4, 7, 189])
 @pytest.mark.parametrize("scaling", ["fixed", "clip"])
-def test_identity_generator_changes_nothing(small_mel: MelSettings, n_frames: int, scaling: str) -> None:
+def test_identity_generator_changes_nothing(small_mel: MelSpectrogram, n_frames: int, scaling: str) -> None:
     mel = dataclasses.replace(small_mel, scaling=scaling)
     mel_db = torch.rand(128, n_frames) * 60 - 50
     out = apply_generator(Shift(0.0), mel_db, mel, mel.range_db(mel_db))
     torch.testing.assert_close(out, mel_db, atol=1e-3, rtol=0)
 
 
-def test_source_range_scales_the_output(small_mel: MelSettings) -> None:
+def test_source_range_scales_the_output(small_mel: MelSpectrogram) -> None:
     mel = dataclasses.replace(small_mel, scaling="clip")
     mel_db = torch.rand(128, 8) * 40 - 50
     low, high = mel.range_db(mel_db)
@@ -47,7 +47,7 @@ def test_source_range_scales_the_output(small_mel: MelSettings) -> None:
 
 def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
     there, back = Shift(0.2), Shift(-0.1)
-    pair = TranslationPair(("dull", "bright"), corpus.mel, {"ab": there, "ba": back}, 344, {})
+    pair = TranslationModel(("dull", "bright"), corpus.mel, {"ab": there, "ba": back}, 344, {})
     seen = []
     way = translate_direction(pair, corpus, "bright", 24, lambda: seen.append(1))
     step_db = (corpus.mel.max_db - corpus.mel.min_db) / 2
@@ -64,7 +64,7 @@ def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
 
 
 def test_untrained_shift_scores_as_computed_by_hand(corpus: Corpus) -> None:
-    pair = TranslationPair(("dull", "bright"), corpus.mel, {"ab": Shift(0.0), "ba": Shift(0.0)}, 344, {})
+    pair = TranslationModel(("dull", "bright"), corpus.mel, {"ab": Shift(0.0), "ba": Shift(0.0)}, 344, {})
     scores = translate_direction(pair, corpus, "bright", 24).score(corpus.mel)
     assert scores.error_db[MODEL].mean == pytest.approx(scores.error_db[UNTOUCHED].mean, abs=1e-3)
     assert scores.error_db[MODEL].groups == 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.reports.figures.classifier_results import (
     confusion_matrices,
@@ -15,7 +15,7 @@ from cyclegan_audio.reports.figures.classifier_results import (
     weight_table,
 )
 
-MEL = MelSettings.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yaml")))
+MEL = MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yaml")))
 
 
 def test_misclassified_clips_have_their_titles() -> None:

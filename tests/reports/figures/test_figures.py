@@ -9,17 +9,17 @@ from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from cyclegan_audio.audio.mel import MelSettings
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.reports.figures import cycle_grid, loss_curves
 from cyclegan_audio.reports.figures.contact_sheet import Strip, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra, probability_histogram
-from cyclegan_audio.reports.figures.relative_bars import difference_figure, standing_figure
+from cyclegan_audio.reports.figures.relative_bars import forest_plot, relative_bars
 from cyclegan_audio.reports.figures.spectrograms import mel_picture
 
 
 @pytest.fixture
-def mel() -> MelSettings:
+def mel() -> MelSpectrogram:
     from omegaconf import OmegaConf
 
     return instantiate(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml"))
@@ -49,7 +49,7 @@ def ramp(n_frames: int = 86) -> torch.Tensor:
     return torch.arange(128.0)[:, None].expand(-1, n_frames) - 100
 
 
-def test_grid_has_hz_and_seconds(mel: MelSettings) -> None:
+def test_grid_has_hz_and_seconds(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"real": ramp(), "fake": ramp()}, {"real": ramp(), "fake": ramp()}], mel, "a to b")
     pixels(figure)  # draws, so that the ticks are those that are seen
     panels = figure.axes[:4]
@@ -61,7 +61,7 @@ def test_grid_has_hz_and_seconds(mel: MelSettings) -> None:
     assert figure.get_suptitle() == "a to b"
 
 
-def test_hz_ticks_lie_at_their_bands(mel: MelSettings) -> None:
+def test_hz_ticks_lie_at_their_bands(mel: MelSpectrogram) -> None:
     ax = cycle_grid([{"real": ramp()}], mel).axes[0]
     shown = {
         int(label.get_text()): place
@@ -73,7 +73,7 @@ def test_hz_ticks_lie_at_their_bands(mel: MelSettings) -> None:
         assert below - 1 <= hz <= above + 1
 
 
-def test_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSettings) -> None:
+def test_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"loud": ramp(), "quiet": ramp() - 50}], mel)
     limits = [ax.images[0].get_clim() for ax in figure.axes[:2]]
     assert limits[0] == limits[1] == pytest.approx((-53, 27), abs=0.5)
@@ -83,19 +83,19 @@ def test_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSettings) -> Non
     assert picture[:, :half].mean() > picture[:, half:-200].mean()  # the louder panel is the brighter one
 
 
-def test_grid_draws_low_bands_at_the_bottom(mel: MelSettings) -> None:
+def test_grid_draws_low_bands_at_the_bottom(mel: MelSpectrogram) -> None:
     image = cycle_grid([{"real": ramp()}], mel).axes[0].images[0]
     assert image.origin == "lower"
     assert image.get_array()[0, 0] == -100
 
 
-def test_grid_names_its_rows_and_survives_silence(mel: MelSettings) -> None:
+def test_grid_names_its_rows_and_survives_silence(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"real": torch.full((128, 9), -100.0)}], mel, row_labels=["clip 1"])
     assert pixels(figure).std() > 0
     assert figure.axes[0].get_ylabel() == "clip 1\nFrequency (Hz)"
 
 
-def test_grid_refuses_what_it_cannot_draw(mel: MelSettings) -> None:
+def test_grid_refuses_what_it_cannot_draw(mel: MelSpectrogram) -> None:
     with pytest.raises(ValueError, match="at least one row"):
         cycle_grid([], mel)
     with pytest.raises(ValueError, match="same columns"):
@@ -133,12 +133,12 @@ def test_loss_curves_refuse_what_they_cannot_draw() -> None:
 
 
 def test_standing_shows_values_between_floor_and_ceiling() -> None:
-    figure = standing_figure({"onsets": (0.5, 0.4, 0.6), "far off": (9.0, 8.0, 10.0)}, "a to b")
+    figure = relative_bars({"onsets": (0.5, 0.4, 0.6), "far off": (9.0, 8.0, 10.0)}, "a to b")
     ax = figure.axes[0]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([50, 160])
     assert [text.get_text() for text in ax.get_yticklabels()] == ["onsets", "far off"]
     with pytest.raises(ValueError, match="at least one"):
-        standing_figure({})
+        relative_bars({})
 
 
 def test_histogram_shows_shares_of_each_group() -> None:
@@ -150,7 +150,7 @@ def test_histogram_shows_shares_of_each_group() -> None:
         probability_histogram({"real": []}, "t", "p")
 
 
-def test_contact_sheet_joins_clips_in_common_colours(mel: MelSettings) -> None:
+def test_contact_sheet_joins_clips_in_common_colours(mel: MelSpectrogram) -> None:
     strips = [Strip("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), Strip("trap", [ramp(50)], ["3"])]
     figure = contact_sheet(strips, mel)
     assert pixels(figure).std() > 0.1
@@ -183,7 +183,7 @@ def test_histograms_share_edges_and_mark_medians() -> None:
         histograms({"Loudness": {"lofi": []}}, "% of clips")
 
 
-def test_mean_spectra_lie_over_their_bands(mel: MelSettings) -> None:
+def test_mean_spectra_lie_over_their_bands(mel: MelSpectrogram) -> None:
     mean = np.linspace(0, -60, 128)
     figure = mean_spectra({"lofi": np.stack([mean, mean - 5, mean + 5])}, mel)
     ax = figure.axes[0]
@@ -197,9 +197,9 @@ def test_mean_spectra_lie_over_their_bands(mel: MelSettings) -> None:
 
 def test_differences_stand_around_zero_in_their_colours() -> None:
     values = {"onsets": ((0.2, 0.1, 0.3), "better"), "far off": ((-9.0, -10.0, -8.0), "who knows")}
-    ax = difference_figure(values, "a to b", {"better": "#0072b2"}).axes[0]
+    ax = forest_plot(values, "a to b", {"better": "#0072b2"}).axes[0]
     assert [line.get_xdata()[0] for line in ax.lines] == [20, -150, 0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["onsets", "far off"]
     assert ax.lines[0].get_color() != ax.lines[1].get_color()
     with pytest.raises(ValueError, match="at least one"):
-        difference_figure({}, "", {})
+        forest_plot({}, "", {})

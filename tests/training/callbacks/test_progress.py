@@ -6,7 +6,7 @@ import torch
 
 from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.training.callbacks.progress import Estimate, RunBar, shown_losses
+from cyclegan_audio.training.callbacks.progress import LossProgressBar, TimeEstimate, shown_losses
 from cyclegan_audio.utils import progress
 from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
 
@@ -29,7 +29,7 @@ def module(batches: int = 0, elapsed_s: float = 0.0, max_minutes: float | None =
 
 def told(capsys, paces_s: list[float], device: str = "cpu", first: int = 0) -> list[tuple[int, str]]:
     """What is said after which batch of a run whose batches take `paces_s`."""
-    estimate, run, said = Estimate(), module(first, elapsed_s=50.0), []
+    estimate, run, said = TimeEstimate(), module(first, elapsed_s=50.0), []
     run.device = torch.device(device)
     estimate.on_train_start(TRAINER, run)
     for pace_s in paces_s:
@@ -73,13 +73,13 @@ def test_a_resumed_run_counts_what_is_left(capsys):
 
 
 def test_long_runs_on_a_cpu_are_told_how_to_be_short():
-    text = Estimate(long_hours=2).text(TRAINER, module(20), step_s=100.0)  # 180 batches: 5 h
+    text = TimeEstimate(long_hours=2).text(TRAINER, module(20), step_s=100.0)  # 180 batches: 5 h
     assert "about 5 h 00 min" in text
     assert "model=cyclegan_small" in text
     assert "max_minutes=" in text
     assert "\n" not in text
-    assert "model=" not in Estimate(long_hours=6).text(TRAINER, module(20), step_s=100.0)
-    assert "about 3 min" in Estimate().text(TRAINER, module(20, max_minutes=3), step_s=100.0)
+    assert "model=" not in TimeEstimate(long_hours=6).text(TRAINER, module(20), step_s=100.0)
+    assert "about 3 min" in TimeEstimate().text(TRAINER, module(20, max_minutes=3), step_s=100.0)
 
 
 def test_losses_that_matter_are_means_of_their_domains(tiny_model):
@@ -95,7 +95,7 @@ def test_losses_that_matter_are_means_of_their_domains(tiny_model):
 
 def test_lines_of_a_run_that_nobody_looks_at(capsys, monkeypatch):
     monkeypatch.setattr(progress, "LINE_S", 0.0)
-    bar, run = RunBar(), module(cycle_a=0.5, disc_b=0.25)
+    bar, run = LossProgressBar(), module(cycle_a=0.5, disc_b=0.25)
     bar.on_train_start(TRAINER, run)
     for batch in range(2):
         run.batches, run.elapsed_s = batch + 1, 60.0 * (batch + 1)
@@ -105,7 +105,7 @@ def test_lines_of_a_run_that_nobody_looks_at(capsys, monkeypatch):
         "epoch 1/2, batch 1/100, cycle 0.500, disc 0.250\n"
         "epoch 1/2, batch 2/100, cycle 0.500, disc 0.250, 3 h 18 min left\n"
     )
-    quiet = RunBar()
+    quiet = LossProgressBar()
     quiet.disable()
     quiet.on_train_start(TRAINER, run)
     quiet.on_train_batch_end(TRAINER, run, None, None, 2)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.nonfinite import Guard
-from cyclegan_audio.training.callbacks.recovery import Health
-from cyclegan_audio.training.callbacks.validation import HeldOut
-from cyclegan_audio.training.csv_log import Table
+from cyclegan_audio.models.nonfinite import NonFiniteGuard
+from cyclegan_audio.training.callbacks.recovery import NonFiniteRecovery
+from cyclegan_audio.training.callbacks.validation import ValidationCallback
+from cyclegan_audio.training.csv_log import CSVLog
 from cyclegan_audio.utils.errors import UserError
 
 THRESHOLDS = {"disc_wins": 0.99, "moved": 0.05, "variety": 0.2, "checkerboard": 2.0}
@@ -19,7 +19,7 @@ class Module(nn.Linear):
 
     def __init__(self) -> None:
         super().__init__(2, 2)
-        self.guard = Guard()
+        self.guard = NonFiniteGuard()
         self.batches = 0
         self.elapsed_s = 0.0
         self.device = torch.device("cpu")
@@ -54,7 +54,7 @@ def started(tmp_path):
     torch.manual_seed(0)
     module = Module()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
-    health = Health(str(tmp_path), every_batches=1, max_in_a_row=2, max_returns=1)
+    health = NonFiniteRecovery(str(tmp_path), every_batches=1, max_in_a_row=2, max_returns=1)
     train(health, module, optimizer, [1.0, 2.0])
     return health, module, optimizer
 
@@ -114,7 +114,7 @@ def test_stops_where_there_is_nothing_to_go_back_to(started):
 
 
 def test_a_sign_is_warned_of_once_until_it_has_gone(tmp_path, capsys):
-    held_out = HeldOut(str(tmp_path), THRESHOLDS)
+    held_out = ValidationCallback(str(tmp_path), THRESHOLDS)
     bad, good = {"moved_ab": 0.01, "disc_wins_ba": 0.5}, {"moved_ab": 0.5, "disc_wins_ba": 1.0}
     for found in (bad, bad, good):
         held_out.warn(found)
@@ -128,12 +128,12 @@ def test_a_sign_is_warned_of_once_until_it_has_gone(tmp_path, capsys):
 
 def test_thresholds_are_all_named(tmp_path):
     with pytest.raises(UserError, match=r"thresholds\.variety"):
-        HeldOut(str(tmp_path), {**THRESHOLDS, "variety": None})
+        ValidationCallback(str(tmp_path), {**THRESHOLDS, "variety": None})
 
 
 def test_a_table_keeps_whole_rows_up_to_the_checkpoint(tmp_path):
     columns = ("batch", "loss")
-    table = Table(tmp_path / "rows.csv")
+    table = CSVLog(tmp_path / "rows.csv")
     table.start(columns, 0)
     for batch in (10, 20, 30):
         table.add({"batch": batch, "loss": batch / 10})

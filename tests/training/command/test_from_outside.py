@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.checkpoints import load_pair, read_checkpoint
+from cyclegan_audio.inference.checkpoints import load_model, read_checkpoint
 from cyclegan_audio.inference.clips import apply_generator
 from cyclegan_audio.models.losses.reconstruction import LossTerm
 from cyclegan_audio.models.networks.protocols import Generator
@@ -64,7 +64,7 @@ def test_a_generator_from_outside_trains_and_translates_a_clip(run, small, corpu
     assert fake_db.shape == real_db.shape
     assert not torch.allclose(fake_db, real_db)
     with pytest.raises(UserError, match="a checkpoint makes only generators of this version"):
-        load_pair(path)
+        load_model(path)
 
 
 def test_a_generator_that_lacks_what_the_model_needs_is_refused(run, small):
@@ -85,7 +85,7 @@ def test_a_loss_term_from_outside_trains_and_is_logged_by_its_name(run, small, m
     assert content["state_dict"]["terms.loudness.scale"] < 1  # it learnt
     events = EventAccumulator("out/tensorboard").Reload()
     assert {f"loudness/{name}" for name in parts} <= set(events.Tags()["scalars"])
-    terms = load_pair("out").loss_terms
+    terms = load_model("out").loss_terms
     assert terms["loudness_b"] == "loudness"
     weights = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "loudness": 2.0}
     if model == "cut_small":

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.inference.checkpoints import load_pair
+from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -75,10 +75,10 @@ def test_a_run_that_ended_before_its_first_checkpoint_says_so_and_starts_again(r
     assert shown.startswith("error: out has no checkpoint")
     assert "run_dir=out" in shown
     with pytest.raises(UserError, match="ended before it wrote the first one"):
-        load_pair("out")
+        load_model("out")
     code, shown = run(*once)
     assert code == 0, shown
-    assert load_pair("out").batches == 8
+    assert load_model("out").batches == 8
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_run_that_is_trained_to_its_end_is_not_touched(run, small, limit, chan
     assert code == 1
     assert message in shown.strip().splitlines()[-1]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")} == before
-    batches = load_pair("out").batches
+    batches = load_model("out").batches
     code, shown = run("resume=out", "max_minutes=60", "n_epochs=2")
     assert code == 0, shown
-    assert load_pair("out").batches == batches + 8
+    assert load_model("out").batches == batches + 8
 
 
 def test_a_batch_that_the_corpus_does_not_fill_is_warned_of(run, small, caplog):
@@ -107,4 +107,4 @@ def test_a_batch_that_the_corpus_does_not_fill_is_warned_of(run, small, caplog):
     )
     assert code == 0, shown
     assert "data.batch_size=9 is more than the 8 training clips of low: each batch holds these" in caplog.text
-    assert load_pair("out").batches == 1
+    assert load_model("out").batches == 1

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from cyclegan_audio.inference.checkpoints import load_pair
-from cyclegan_audio.training.callbacks.checkpoints import Checkpoints
+from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
 from cyclegan_audio.utils.errors import STOPPED
 from tests.loss_table import rows
 
@@ -20,19 +20,19 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
     small = (*small, f"model={model}", "data.gain_db=6", "data.time_roll=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
-    at_start = Checkpoints.on_train_batch_start
+    at_start = CheckpointCallback.on_train_batch_start
 
     def stop_at_eleven(self, trainer, module, *args):
         if module.batches == 11:
             self._ask_to_stop(2, None)
         at_start(self, trainer, module, *args)
 
-    monkeypatch.setattr(Checkpoints, "on_train_batch_start", stop_at_eleven)
+    monkeypatch.setattr(CheckpointCallback, "on_train_batch_start", stop_at_eleven)
     code, shown = run(*small, "logger=none", "run_dir=broken")
     assert code
     assert "resume=" in shown
-    assert load_pair("broken").batches == 11
-    monkeypatch.setattr(Checkpoints, "on_train_batch_start", at_start)
+    assert load_model("broken").batches == 11
+    monkeypatch.setattr(CheckpointCallback, "on_train_batch_start", at_start)
     code, shown = run("resume=broken")
     assert code == 0, shown
 
@@ -51,18 +51,18 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
 
 
 def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):
-    at_end = Checkpoints.on_train_epoch_end
+    at_end = CheckpointCallback.on_train_epoch_end
 
     def stop_at_the_end(self, trainer, module):
         self._ask_to_stop(2, None)
         at_end(self, trainer, module)
 
-    monkeypatch.setattr(Checkpoints, "on_train_epoch_end", stop_at_the_end)
+    monkeypatch.setattr(CheckpointCallback, "on_train_epoch_end", stop_at_the_end)
     once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "hydra.sweep.dir=sweep")
     code, _ = run("-m", *once, "model.loss_weights.identity=0,5")
     assert code == STOPPED
     assert [path.name for path in Path("sweep").glob("*_*")] == ["0_low_high"]
-    assert load_pair("sweep/0_low_high").batches == 8
+    assert load_model("sweep/0_low_high").batches == 8
 
 
 def test_resume_may_choose_loggers_and_previews_anew(run, small):
@@ -77,7 +77,7 @@ def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
     shutil.copytree(corpus, "corpus")
     own = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
     assert run(*own, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
-    before = load_pair(LAST).training_spans
+    before = load_model(LAST).training_intervals
     path = Path("corpus/manifest.parquet")
     table = pq.read_table(path)
     moved = ["train" if split == "test" else split for split in table["split"].to_pylist()]
@@ -85,17 +85,17 @@ def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
     code, shown = run("resume=out", "n_epochs=2")
     assert code == 0, shown
     assert "the training clips of the corpus have changed" in shown
-    after = load_pair(LAST).training_spans
+    after = load_model(LAST).training_intervals
     assert set(before) < set(after)
 
 
 def test_resume_with_more_epochs(run, small):
     assert run(*small, "logger=none", "run_dir=out")[0] == 0
-    first = load_pair(LAST)
+    first = load_model(LAST)
     code, shown = run("resume=out", "n_epochs=4")
     assert code == 0, shown
-    assert load_pair(LAST).batches == first.batches // 3 * 5
-    assert load_pair(LAST).training_spans == first.training_spans
+    assert load_model(LAST).batches == first.batches // 3 * 5
+    assert load_model(LAST).training_intervals == first.training_intervals
     assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cyclegan_audio import translate
-from cyclegan_audio.audio.io import write
+from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
-from cyclegan_audio.inference.checkpoints import load_pair, ship_pair
+from cyclegan_audio.inference.checkpoints import load_model, save_pretrained
 from cyclegan_audio.reports.evaluation.translations import open_corpus
 from tests.loss_table import rows
 
@@ -43,7 +43,7 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
         for kind in ("real", "fake")
     }
     assert list(out.glob("wandb/offline-run-*/*.wandb"))
-    pair = load_pair("out")
+    pair = load_model("out")
     assert (pair.genres, pair.window_frames, pair.batches) == (("low", "high"), 32, 24)
 
 
@@ -64,12 +64,12 @@ def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run,
     }
     best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
     assert best["cyclegan_audio"]["directions"] == ["ab"]
-    pair = load_pair("out")
+    pair = load_model("out")
     assert (pair.genres, pair.targets, pair.batches) == (("low", "high"), ["high"], 8)
     averaged = best["state_dict"]["average.networks.gen_ab.module.head.1.weight"]
     assert torch.equal(pair.generator("high").head[1].weight, averaged)
 
-    write(Path("song.wav"), torch.rand(2, 44100) - 0.5, 44100)
+    save(Path("song.wav"), torch.rand(2, 44100) - 0.5, 44100)
     translate.main(["out", "song.wav", "there.wav", "--to", "high"])
     assert Path("there.wav").is_file()
     capsys.readouterr()
@@ -92,8 +92,8 @@ def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, shown = run(f"resume=../runs {odd}", "n_epochs=2")
     assert code == 0, shown
-    assert load_pair(f"../runs {odd}").genres == ("low", "high")
-    last = load_pair(f"../runs {odd}/checkpoints/last.ckpt")  # the best may be the first epoch's
+    assert load_model(f"../runs {odd}").genres == ("low", "high")
+    last = load_model(f"../runs {odd}/checkpoints/last.ckpt")  # the best may be the first epoch's
     assert last.batches == 16
     assert list(Path().iterdir()) == []
 
@@ -101,15 +101,15 @@ def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp
 def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path):
     short = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
     assert run(*short, "data.match=[loudness,bandwidth]")[0] == 0
-    pair = load_pair("out")
-    lufs, cutoff_hz = pair.match["loudness_lufs"], pair.match["cutoff_hz"]
+    pair = load_model("out")
+    lufs, cutoff_hz = pair.normalisation["loudness_lufs"], pair.normalisation["cutoff_hz"]
     assert -40 < lufs < 0
     assert 100 < cutoff_hz < 3000  # `low` has nothing above
     opened = open_corpus(pair, None, Path("out"))
     mel_db = opened.mel_db(opened.clips("high", "test")[0])
     assert mel_db[opened.mel.band_hz > cutoff_hz].unique().tolist() == [-100]
-    ship_pair(pair, tmp_path / "shipped")
-    assert load_pair(tmp_path / "shipped").match == pair.match
+    save_pretrained(pair, tmp_path / "shipped")
+    assert load_model(tmp_path / "shipped").normalisation == pair.normalisation
 
 
 def test_pictures_are_trained_on_and_mels_translated(run, small):
@@ -127,7 +127,7 @@ def test_pictures_are_trained_on_and_mels_translated(run, small):
     assert code == 0, shown
     assert 0 < float(rows(Path("out"))[-1]["cycle_a"]) < 2
     assert len(list(Path("out/grids").iterdir())) == 2
-    pair = load_pair("out")
+    pair = load_model("out")
     made = pair.generator("high")(torch.rand(1, 1, 128, 87) * 2 - 1)
     assert made.shape == (1, 1, 128, 87)
     assert made.abs().max() <= 1
@@ -142,7 +142,7 @@ def test_multirun_gives_each_job_its_folder(run, small):
     assert "1 of 2 jobs have ended, about " in shown
     assert "next: " not in shown
     assert [
-        load_pair(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
+        load_model(f"sweep/{job}_low_high").config["model"]["loss_weights"]["identity"] for job in (0, 1)
     ] == [0, 5]
     assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
     record = json.loads(Path("sweep/0_low_high/job.json").read_text())
