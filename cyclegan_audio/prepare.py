@@ -88,7 +88,7 @@ def make_source(cfg: "DictConfig") -> "Source":
     for value in cfg.genre_folders:
         if not isinstance(source, GenreFolders):
             raise UserError(
-                f"{OPTION} goes with source=folders, mixes or pictures only; leave out one of the two"
+                f"{OPTION} goes with source=folders, mixes or images only; leave out one of the two"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
         source.genres[name] = Path(folder)
@@ -107,7 +107,7 @@ def main(cfg: "DictConfig") -> None:
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("no folder is named for the corpus; add corpus=FOLDER")
-    settings, limits = settings_from(cfg), build("fair", cfg.fair)
+    settings, limits = settings_from(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
         print(

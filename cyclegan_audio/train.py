@@ -18,9 +18,9 @@ HELP = Help(
     options=(
         "data.batch_size",
         "data.crop_frames",
-        "data.match",
+        "data.normalise",
         "model.loss_weights.identity",
-        "model.average_decay",
+        "model.ema_decay",
         "model.optimizer.lr",
     ),
 )
@@ -32,7 +32,7 @@ def main(cfg: "DictConfig") -> float | None:
     """Run the command: `cfg` is `conf/train.yaml` with the command line's overrides.
 
     Returns:
-        The sum of `objective`, for sweepers that search; None where a job of a sweep has failed.
+        The sum of `optimized_metric`, for sweepers that search; None where a job of a sweep has failed.
     """
     from cyclegan_audio.training.runner import run_command
     from cyclegan_audio.training.translation_run import TranslationRecipe

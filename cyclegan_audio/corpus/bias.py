@@ -34,7 +34,7 @@ class BiasThresholds:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            require_number(f"fair.{name}", value, low=0)
+            require_number(f"bias.{name}", value, low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _loudness(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
         return []
     return [
         f"{high} is {known[high] - known[low]:.1f} LU louder than {low} (medians {known[high]:.1f} and "
-        f"{known[low]:.1f} LUFS); train with data.match=[loudness]"
+        f"{known[low]:.1f} LUFS); train with data.normalise=[loudness]"
     ]
 
 
@@ -124,7 +124,7 @@ def _bandwidth(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]
         return []
     return [
         f"{low} ends at {known[low] / 1000:.1f} kHz and {high} at {known[high] / 1000:.1f} kHz (medians); "
-        "train with data.match=[bandwidth]"
+        "train with data.normalise=[bandwidth]"
     ]
 
 
@@ -146,7 +146,7 @@ def _codec(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
 
 def _sample_rate(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     lines = _apart({pile.genre: pile.sample_rates for pile in found}, limits.sample_rate_share, " Hz")
-    return [f"{line}; take files of one sample rate, or train with data.match=[bandwidth]" for line in lines]
+    return [f"{line}; use one sample rate, or train with data.normalise=[bandwidth]" for line in lines]
 
 
 _CHECKS = (_loudness, _bandwidth, _codec, _sample_rate, _minutes)

@@ -24,7 +24,7 @@ from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, suggest_path
 from cyclegan_audio.utils.name_matching import match_name
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DESCRIPTION = "corpus.json"
 MANIFEST = "manifest.parquet"
 INT16_SCALE = 32767.0
@@ -85,7 +85,7 @@ class Corpus:
         mel: the settings of its mels.
         genres: genres with kept clips, sorted.
         clip_s: length of each clip in seconds.
-        match: what its mels and audio are brought to as they are read; nothing by default.
+        normalisation: what its mels and audio are brought to as they are read; nothing by default.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Corpus:
         folder: Path,
         settings: dict[str, Any],
         clips: list[Clip],
-        match: CorpusNormalisation | None = None,
+        normalisation: CorpusNormalisation | None = None,
     ) -> None:
-        self.normalisation = match or CorpusNormalisation()
+        self.normalisation = normalisation or CorpusNormalisation()
         self.folder = folder
         self.mel = MelSpectrogram.from_dict(settings["mel"])
         self.clip_s = float(settings["clip"]["seconds"])
@@ -161,9 +161,9 @@ class Corpus:
             self.folder, self._settings, [clip for clip in self._clips if wanted(clip)], self.normalisation
         )
 
-    def normalised(self, match: CorpusNormalisation) -> "Corpus":
-        """The same corpus, its mels brought to `match`, its audio to the loudness of `match`."""
-        return Corpus(self.folder, self._settings, self._clips, match)
+    def normalised(self, normalisation: CorpusNormalisation) -> "Corpus":
+        """Return the same corpus with its mels, and the loudness of its audio, normalised."""
+        return Corpus(self.folder, self._settings, self._clips, normalisation)
 
     def clips(self, genre: str, split: str) -> list[Clip]:
         """The clips of a genre in a split (train, val, test, paired), sorted by source and start."""

@@ -65,11 +65,11 @@ class CorpusNormalisation:
             UserError: an unknown kind, a genre for which it was not measured, or loudness without a level.
         """
         if unknown := [kind for kind in kinds if kind not in KINDS]:
-            raise UserError(f"data.match={unknown[0]} is unknown; choose among {', '.join(KINDS)}")
+            raise UserError(f"data.normalise={unknown[0]} is unknown; choose among {', '.join(KINDS)}")
         if LOUDNESS in kinds and mel.scaling == "clip":
             raise UserError(
                 f"mel={mel.name} scales each clip by itself, so no loudness is left to match; "
-                f"leave {LOUDNESS} out of data.match"
+                f"leave {LOUDNESS} out of data.normalise"
             )
         loudness_lufs = cutoff_hz = None
         if LOUDNESS in kinds:
@@ -132,7 +132,7 @@ def _medians(
         if not value:
             raise UserError(
                 f"{corpus_name} knows no {kind} of {genre} (it came without audio); "
-                f"leave {kind} out of data.match"
+                f"leave {kind} out of data.normalise"
             )
         found.append(value)
     return found

@@ -35,12 +35,12 @@ class UnpairedMelDataModule(ResumableDataModule):
         num_workers: processes that load; the pairs do not depend on it.
         crop_frames: frames of a random cut in time for training; None takes whole clips.
         gain_db: training clips become louder or softer by up to this, at random.
-        time_roll: training clips begin at a random frame, what stood before it coming after their end.
+        time_shift: training clips begin at a random frame, what stood before it coming after their end.
         val_pairs: fixed pairs for validation, fewer where there are not as many clips.
         cache_mb: mels are kept in memory up to this size in 2^20 bytes.
-        on_device: kept mels lie on the device that trains, so that none has to be brought there for a batch;
+        cache_device: keep mels on the device that trains, so that no batch has to be copied there;
             `auto`: where that is a CUDA device and no worker loads them.
-        match: what is made alike in both genres, of `loudness` and `bandwidth` (`data.matching`).
+        normalise: what is made alike in both genres, of `loudness` and `bandwidth` (`corpus.normalisation`).
         seed: of pairs, order, crops, gains and rolls.
     """
 
@@ -56,11 +56,11 @@ class UnpairedMelDataModule(ResumableDataModule):
         num_workers: int = 0,
         crop_frames: int | None = None,
         gain_db: float = 0.0,
-        time_roll: bool = False,
+        time_shift: bool = False,
         val_pairs: int = 32,
         cache_mb: float = 1024,
-        on_device: bool | str = "auto",
-        match: Sequence[str] = (),
+        cache_device: bool | str = "auto",
+        normalise: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -69,15 +69,15 @@ class UnpairedMelDataModule(ResumableDataModule):
         require_number("data.val_pairs", val_pairs, low=1, whole=True)
         require_number("data.cache_mb", cache_mb, low=0)
         require_number("data.gain_db", gain_db, low=0)
-        _require_place(on_device, num_workers)
+        _require_place(cache_device, num_workers)
         if crop_frames is not None:
             require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
         self.folder, self.required_mel = corpus, mel
         self.named_genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.on_device, self.match = on_device, match
+        self.cache_device, self.normalise = cache_device, normalise
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
-        self.gain_db, self.time_roll = gain_db, time_roll
+        self.gain_db, self.time_shift = gain_db, time_shift
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
         self.train_data: UnpairedMelDataset
         self.val_data: UnpairedMelDataset
@@ -95,7 +95,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         genres = corpus.require_genres(*self.named_genres)
         clips = {genre: corpus.clips(genre, "train") for genre in genres}
         return corpus.normalised(
-            CorpusNormalisation.of(clips, self.match, corpus.mel, f"the corpus {corpus.folder}")
+            CorpusNormalisation.of(clips, self.normalise, corpus.mel, f"the corpus {corpus.folder}")
         )
 
     @property
@@ -131,7 +131,7 @@ class UnpairedMelDataModule(ResumableDataModule):
             for clips, crop in ((train, self.crop_frames), (val, None))
         )
         n_starts = n_frames - (self.crop_frames or n_frames) + 1
-        n_rolls = n_frames if self.time_roll else 1
+        n_rolls = n_frames if self.time_shift else 1
         self.sampler = UnpairedSampler(
             len(train[0]), len(train[1]), n_starts, self.seed, n_rolls, self.gain_db
         )
@@ -168,7 +168,7 @@ class UnpairedMelDataModule(ResumableDataModule):
     def _device(self) -> torch.device:
         device = CPU if self.trainer is None else self.trainer.strategy.root_device
         pays = device.type == "cuda" and self.num_workers == 0
-        return device if self.on_device is True or (self.on_device == "auto" and pays) else CPU
+        return device if self.cache_device is True or (self.cache_device == "auto" and pays) else CPU
 
     def _require_fit(self, corpus: Corpus) -> None:
         """Refuse what cannot be trained on; see `corpus`."""
@@ -190,8 +190,8 @@ class UnpairedMelDataModule(ResumableDataModule):
             )
 
 
-def _require_place(on_device: bool | str, num_workers: int) -> None:
-    if on_device not in (True, False, "auto"):
-        raise UserError(f"data.on_device={on_device} is not known; choose true, false or auto")
-    if on_device is True and num_workers > 0:
-        raise UserError("data.on_device=true has no use for workers; choose data.num_workers=0")
+def _require_place(cache_device: bool | str, num_workers: int) -> None:
+    if cache_device not in (True, False, "auto"):
+        raise UserError(f"data.cache_device={cache_device} is not known; choose true, false or auto")
+    if cache_device is True and num_workers > 0:
+        raise UserError("data.cache_device=true has no use for workers; choose data.num_workers=0")

@@ -143,7 +143,7 @@ def _pair(
         config=card["config"],
         batches=card["batches"],
         training_intervals=card.get("training_intervals", {}),
-        normalisation=card.get("match", {}),
+        normalisation=card.get("normalisation", {}),
         loss_terms=card.get("loss_terms", {}),
     )
 
@@ -161,7 +161,7 @@ def save_pretrained(pair: TranslationModel, folder: Path) -> None:
     card = make_card(
         pair.genres, pair.mel, pair.window_frames, config, pair.training_intervals, list(pair.generators)
     )
-    card |= {"batches": pair.batches, "match": pair.normalisation}
+    card |= {"batches": pair.batches, "normalisation": pair.normalisation}
     atomic_write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS
 
-FORMAT = 1
+FORMAT = 2
 CARD = "pair.json"
 
 

@@ -46,7 +46,7 @@ class Acceleration:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, bool) and value != AUTO:
-                raise UserError(f"engine.{field.name}={value} is not known; choose true, false or auto")
+                raise UserError(f"acceleration.{field.name}={value} is not known; choose true, false or auto")
 
     def resolve(self, device: torch.device, precision: str = "32-true") -> "Acceleration":
         """Every `auto` settled for `device`; `precision` as Lightning names it."""

@@ -76,7 +76,7 @@ class CUT(TranslationModule):
         """`fake_b` and, where the identity loss has a weight, `idt_b`; see `TranslationModule`."""
         generator = self.inference_generator("ab") if averaged else self.gen_ab
         if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.engine.batched_forward(generator, batch["real_a"], batch["real_b"])
+            fake_b, idt_b = self.acceleration.batched_forward(generator, batch["real_a"], batch["real_b"])
             return {"fake_b": fake_b, "idt_b": idt_b}
         return {"fake_b": generator(batch["real_a"])}
 

@@ -38,8 +38,8 @@ class CycleGAN(TranslationModule):
         if averaged:
             gen_ab, gen_ba = (self.inference_generator(direction) for direction in self.directions)
         if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.engine.batched_forward(gen_ab, real_a, real_b)
-            fake_a, idt_a = self.engine.batched_forward(gen_ba, real_b, real_a)
+            fake_b, idt_b = self.acceleration.batched_forward(gen_ab, real_a, real_b)
+            fake_a, idt_a = self.acceleration.batched_forward(gen_ba, real_b, real_a)
             out = {"fake_b": fake_b, "fake_a": fake_a, "idt_a": idt_a, "idt_b": idt_b}
         else:
             out = {"fake_b": gen_ab(real_a), "fake_a": gen_ba(real_b)}

@@ -20,7 +20,7 @@ class GeneratorEMA(nn.Module):
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         super().__init__()
-        require_number("model.average_decay", decay, low=0, high=1)
+        require_number("model.ema_decay", decay, low=0, high=1)
         rule = get_ema_multi_avg_fn(decay)
         self.networks = nn.ModuleDict(
             {

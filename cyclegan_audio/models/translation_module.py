@@ -46,9 +46,9 @@ class TranslationModule(RunModule):
         schedule: of the learning rate.
         pool_size: past fakes that the discriminators see again.
         seed: of the pools' draws.
-        engine: how a step is computed.
-        identity_until: the share of the run at which the falling identity weight is 0; None keeps it.
-        average_decay: of the generators' moving average, which then translates; 0 keeps none.
+        acceleration: how a step is computed.
+        identity_decay_end: the share of the run at which the falling identity weight is 0; None keeps it.
+        ema_decay: of the generators' moving average, which then translates; 0 keeps none.
         extra_losses: further terms of the generators' loss, by name.
 
     Attributes:
@@ -56,7 +56,7 @@ class TranslationModule(RunModule):
         term_types: the model's own terms of the generators' loss, by name.
         terms: those and the extra ones.
         generator_protocol: what a generator must have.
-        engine: how a step is computed, settled for the device once training begins.
+        acceleration: how a step is computed, settled for the device once training begins.
     """
 
     command = "train"
@@ -74,14 +74,14 @@ class TranslationModule(RunModule):
         schedule: LinearDecay,
         pool_size: int = 50,
         seed: int = 0,
-        engine: Acceleration | None = None,
-        identity_until: float | None = None,
-        average_decay: float = 0.0,
+        acceleration: Acceleration | None = None,
+        identity_decay_end: float | None = None,
+        ema_decay: float = 0.0,
         extra_losses: Mapping[str, LossTerm] | None = None,
     ) -> None:
         super().__init__(schedule)
-        self.engine = (engine or Acceleration()).resolve(torch.device("cpu"))
-        self.wanted_engine = engine or Acceleration()
+        self.acceleration = (acceleration or Acceleration()).resolve(torch.device("cpu"))
+        self.requested_acceleration = acceleration or Acceleration()
         for direction in self.directions:
             self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
         for domain in self.targets:
@@ -89,13 +89,13 @@ class TranslationModule(RunModule):
         require_alike([*self.generators().values(), *self.discriminators().values()])
         self.adversarial = adversarial
         self.average: GeneratorEMA | None = None
-        if average_decay != 0:
-            self.average = GeneratorEMA(self.generators(), average_decay)
+        if ema_decay != 0:
+            self.average = GeneratorEMA(self.generators(), ema_decay)
         for place, domain in enumerate(self.targets):
             self.add_module(f"pool_{domain}", ImagePool(pool_size, seed + place))
         self._make_terms(loss_weights, extra_losses or {})
-        self.identity_start, self.identity_until = self.loss_weights["identity"], identity_until
-        linear_decay(self.identity_start, identity_until, 0.0)  # refuses a wrong share before training
+        self.identity_start, self.identity_decay_end = self.loss_weights["identity"], identity_decay_end
+        linear_decay(self.identity_start, identity_decay_end, 0.0)  # refuses a wrong share before training
         self.make_optimizer = optimizer
         self.seed = seed
         self._ranks: list[dict[str, Any]] = []
@@ -164,7 +164,7 @@ class TranslationModule(RunModule):
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each discriminator's, for the reals of its domain and the fakes of it."""
-        judge, apply = self.adversarial.discriminator, self.engine.batched_forward
+        judge, apply = self.adversarial.discriminator, self.acceleration.batched_forward
         return {
             f"disc_{domain}": judge(disc, batch[f"real_{domain}"], batch[f"fake_{domain}"], apply)
             for domain, disc in self.discriminators().items()
@@ -174,14 +174,14 @@ class TranslationModule(RunModule):
         """Settle and prepare how a step is computed, before Lightning moves the networks to the device."""
         trainer = self.trainer
         device = trainer.strategy.root_device
-        self.engine = self.wanted_engine.resolve(device, str(trainer.precision))
+        self.acceleration = self.requested_acceleration.resolve(device, str(trainer.precision))
         if trainer.world_size > 1:  # each process its pool
             pools = self._pools().values()
             for place, pool in enumerate(pools):
                 pool.draws.manual_seed(self.seed + len(pools) * trainer.global_rank + place)
-        self.engine.prepare([*self.generators().values(), *self.discriminators().values()])
+        self.acceleration.prepare([*self.generators().values(), *self.discriminators().values()])
         self.compute: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        if self.engine.cuda_graphs and not self._draws() and trainer.world_size == 1:
+        if self.acceleration.cuda_graphs and not self._draws() and trainer.world_size == 1:
             parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
             self.compute = {
                 name: GraphedPhase(phase, parameters[name], lambda: tuple(self.loss_weights.items()))
@@ -198,7 +198,7 @@ class TranslationModule(RunModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         return self.build_optimizers(
-            partial(self.engine.optimizer, self.make_optimizer, parameters)
+            partial(self.acceleration.optimizer, self.make_optimizer, parameters)
             for parameters in (self.generator_parameters(), self.discriminator_parameters())
         )
 
@@ -237,7 +237,7 @@ class TranslationModule(RunModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         progress = self.schedule.progress(self.current_epoch, self.elapsed_s)
         self.adversarial.progress = progress
-        self.loss_weights["identity"] = linear_decay(self.identity_start, self.identity_until, progress)
+        self.loss_weights["identity"] = linear_decay(self.identity_start, self.identity_decay_end, progress)
         super().on_train_batch_start(batch, batch_idx)
 
     def on_train_start(self) -> None:

@@ -20,7 +20,7 @@ from cyclegan_audio.utils.hints import command_line, suggest_path
 
 GROUPS = (
     "callbacks",
-    "engine",
+    "acceleration",
     "logger",
     "trainer",
     "vocoder",

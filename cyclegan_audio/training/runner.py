@@ -104,7 +104,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
         cfg: the command's configuration with the overrides of the command line.
 
     Returns:
-        Of a job, where the configuration has an `objective`, its sum for sweepers that search; else None.
+        The sum of `optimized_metric` of a job, for sweepers that search; None without one.
     """
     hydra = HydraConfig.get()
     run_dir, overrides = Path(hydra.runtime.output_dir), hydra.overrides.task
@@ -115,7 +115,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
         if parents_run() is not None:
             train_this(cfg, run_dir)
             return None
-        if is_job and "objective" in cfg:
+        if is_job and "optimized_metric" in cfg:
             return run_job(train_this, cfg, run_dir, overrides)
         require_shared_folder(cfg, overrides)
         if is_unfinished_job(run_dir):

@@ -38,10 +38,10 @@ Train = Callable[[DictConfig, Path], dict[str, float]]
 
 
 def run_job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> float | None:
-    """Train as a job of a sweep, on a GPU of its own, with a record and, by `cfg.report`, a report.
+    """Train as a job of a sweep, on a GPU of its own, with a record and, by `cfg.evaluate_jobs`, a report.
 
     Returns:
-        The sum of the numbers that `cfg.objective` names; None where they are not there or the job
+        The sum of the numbers that `cfg.optimized_metric` names; None where they are not there or the job
         failed, which does not end the sweep.
     """
     try:
@@ -52,11 +52,11 @@ def run_job(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[str
     except Exception:
         traceback.print_exc()
         return None
-    if missing := sorted(set(cfg.objective) - set(held_out)):
+    if missing := sorted(set(cfg.optimized_metric) - set(held_out)):
         there = ", ".join(held_out) or "nothing"
-        print(f"warning: objective={missing[0]} was not measured ({there})", file=sys.stderr)
+        print(f"warning: optimized_metric={missing[0]} was not measured ({there})", file=sys.stderr)
         return None
-    return sum(held_out[name] for name in cfg.objective)
+    return sum(held_out[name] for name in cfg.optimized_metric)
 
 
 def is_unfinished_job(folder: Path) -> bool:
@@ -93,7 +93,7 @@ def _carry_out(train: Train, cfg: DictConfig, folder: Path, overrides: Sequence[
         if "group" in (cfg.logger or ()) and cfg.logger.group is None:
             cfg.logger.group = folder.parent.name
         record["held_out"] = held_out = train(cfg, folder)
-        if cfg.report:
+        if cfg.evaluate_jobs:
             evaluate_run(folder)
     return held_out
 
@@ -172,7 +172,7 @@ class SweepSummary(Callback):
         print(f"{len(jobs) - len(broken)} of {len(jobs)} jobs done; they lie in {folder}")
         for line in broken:
             print(line)
-        if config.get("report"):
+        if config.get("evaluate_jobs"):
             print(f"side by side: {command_line('compare', folder)}")
         if broken:
             sys.exit(1)

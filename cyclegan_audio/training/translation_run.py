@@ -19,7 +19,7 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     """Two genres of a corpus, and a model that translates between them."""
 
     command = TranslationModule.command
-    networks = ("generator", "discriminator", "average_decay", "contrast", "extra_losses")
+    networks = ("generator", "discriminator", "ema_decay", "contrast", "extra_losses")
 
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
         """Build the model, then the data, whose frames the generators say."""
@@ -38,7 +38,7 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     ) -> dict[str, Any]:
         """Describe the pair."""
         card = make_card(data.genres, data.mel, data.window_frames, config, spans, model.directions)
-        return card | {"match": data.corpus.normalisation.to_dict()}
+        return card | {"normalisation": data.corpus.normalisation.to_dict()}
 
     def title(self, cfg: DictConfig, data: UnpairedMelDataModule) -> str:
         """Name the genres and the corpus."""

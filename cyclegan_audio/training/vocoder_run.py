@@ -63,4 +63,4 @@ class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
     def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:
         """Name the command that uses the run."""
         song = ("song.mp3", "out.wav", "--to", "GENRE")
-        return [command_line("translate", "RUN", *song, "--vocoder", f"neural={run_dir}")]
+        return [command_line("translate", "RUN", *song, "--vocoder", f"vocos={run_dir}")]

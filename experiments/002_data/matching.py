@@ -1,4 +1,4 @@
-"""What `data.match` does to a classifier that meets another source: python matching.py AUDIO CORPUS
+"""What `data.normalise` does to a classifier that meets another source: python matching.py AUDIO CORPUS
 
 AUDIO is a folder with lofi/ and trap/, each from two sources: drum loops of one publisher (`_hh_` in the
 name), and free tracks. CORPUS is made there, without the rule on near-duplicates, as each loop is in it

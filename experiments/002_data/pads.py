@@ -32,7 +32,7 @@ def main() -> None:
         values = []
         for _ in range(options.clips):
             clip = pad(kind, rng)
-            gain_db = rule.lufs_or_ungated - ClipFeatures(clip, MUSIC_RATE).loudness_lufs
+            gain_db = rule.level_lufs - ClipFeatures(clip, MUSIC_RATE).loudness_lufs
             plain = voice_probabilities(AF.resample(clip * 10 ** (gain_db / 20), MUSIC_RATE, RATE)[None])
             values.append(
                 (mean_probability(clip, MUSIC_RATE, gain_db), float((plain + FLOOR).log().mean().exp()))

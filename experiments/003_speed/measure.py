@@ -83,7 +83,7 @@ class PackageStep:
                 parameters, lr=2e-4, betas=(0.5, 0.999), fused=fused
             ),
             schedule=LinearDecay(1, 0),
-            engine=engine,
+            acceleration=engine,
         )
         strategy = SimpleNamespace(root_device=device, backward=lambda loss, *_: loss.backward())
         module.trainer = SimpleNamespace(strategy=strategy, precision=precision, world_size=1)

@@ -192,17 +192,17 @@ def last_step(run: Watched) -> float:
 NO_CONTRAST = ("model.loss_weights.contrast=0", "model.loss_weights.identity=0")
 FEW_LAYERS = ("model.discriminator.n_layers=1", "model.discriminator.n_filters=8")
 SIGNS = {
-    "average_decay": Sign(("model.average_decay=0.98",), Watched.jitter),
+    "ema_decay": Sign(("model.ema_decay=0.98",), Watched.jitter),
     "r1": Sign(("model.adversarial.r1_weight=10",), Watched.slope),
     "spectral_norm": Sign(  # every convolution's gain is held at 1
         ("model.discriminator.spectral_norm=true",), lambda run: abs(run.gain() - 1)
     ),
-    "noise": Sign(("model.adversarial.noise=1.0",), lambda run: -run.mean("disc_b", 0, 100)),
-    "resize_up": Sign(("model.generator.resize_up=true",), Watched.checkerboard),
+    "noise": Sign(("model.adversarial.instance_noise=1.0",), lambda run: -run.mean("disc_b", 0, 100)),
+    "upsampling": Sign(("model.generator.upsampling=nearest",), Watched.checkerboard),
     "schedule_cosine": Sign(("schedule=cosine",), last_step, ("schedule=constant",)),
     "schedule_linear": Sign(("schedule=linear",), last_step, ("schedule=constant",)),
-    "identity_until": Sign(  # nothing holds the generator to keeping its target's own mels any more
-        ("model.identity_until=0.5",), lambda run: -run.identity_error()
+    "identity_decay_end": Sign(  # nothing holds the generator to keeping its target's own mels any more
+        ("model.identity_decay_end=0.5",), lambda run: -run.identity_error()
     ),
     "pixel": Sign(  # blind to the stripes of B, which patches see
         ("discriminator=pixel", "model.discriminator.n_filters=8"), Watched.separation
@@ -232,7 +232,7 @@ def corpus_sign(override: str, change: Callable[[Tensor], Tensor]) -> Sign:
 
 SIGNS |= {
     "gain_db": corpus_sign("data.gain_db=12", lambda real_db: real_db - 9),
-    "time_roll": corpus_sign("data.time_roll=true", lambda real_db: real_db.roll(10, 3)),
+    "time_shift": corpus_sign("data.time_shift=true", lambda real_db: real_db.roll(10, 3)),
 }
 
 

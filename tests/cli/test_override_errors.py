@@ -58,7 +58,7 @@ def test_what_is_wrong_is_one_line(argument, message):
         ["+hydra.job.name=x"],
         ["+callbacks.mine._target_=pytorch_lightning.callbacks.Timer"],
         ["++n_epochs=3", "n_epochs_decay=1,2", "-m", "genre_pair=lofi_rnb,trap_rnb", "~callbacks.artifacts"],
-        ["experiment=identity_ablation", "model.engine.compile=true", "launcher=joblib"],
+        ["experiment=identity_ablation", "model.acceleration.compile=true", "launcher=joblib"],
         ["run_dir='a=b, [c]'", "corpus=null", "mel=null"],
         ["-m", "--cfg", "job", "--package", "model", "seed=0,1", "--info", "defaults"],
         ["seed=0,1", "hydra.mode=MULTIRUN"],
@@ -80,7 +80,7 @@ def test_sources_take_genres_of_any_name():
 
 @pytest.mark.parametrize("verb", ["train", "train_vocoder", "prepare", "classify"])
 def test_every_setting_of_a_command_is_let_through(verb):
-    names = [key for key in compose(verb) if key not in ("objective", "genre_folders")]
+    names = [key for key in compose(verb) if key not in ("optimized_metric", "genre_folders")]
     check_overrides(verb, [f"{name}=null" for name in names if name not in ("source", "mel")])
 
 

@@ -142,10 +142,10 @@ def test_values_that_look_like_options_are_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("too=1.wav").touch()
     options = translate_parser().parse_args(
-        ["demo", "too=1.wav", "x=y", "--vocoder", "neural=runs/a", "--to", "rnb", "--amount", "-1"]
+        ["demo", "too=1.wav", "x=y", "--vocoder", "vocos=runs/a", "--to", "rnb", "--amount", "-1"]
     )
     assert (options.inputs, options.output) == (["too=1.wav"], "x=y")
-    assert (options.vocoder, options.amount) == ("neural=runs/a", -1.0)
+    assert (options.vocoder, options.amount) == ("vocos=runs/a", -1.0)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["translate", "--help"]])

@@ -6,7 +6,7 @@ from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.bias import differences, genre_rows, genre_stats, total_variation
 from cyclegan_audio.utils.errors import UserError
 
-LIMITS = build("fair", compose("prepare").fair)
+LIMITS = build("bias", compose("prepare").bias)
 
 
 def clip(genre: str, number: int, **changes) -> dict:
@@ -136,5 +136,5 @@ def test_total_variation_is_the_share_that_would_have_to_change():
 
 
 def test_limits_are_numbers():
-    with pytest.raises(UserError, match=r"fair\.loudness_lu=-1"):
-        build("fair", compose("prepare", ["fair.loudness_lu=-1"]).fair)
+    with pytest.raises(UserError, match=r"bias\.loudness_lu=-1"):
+        build("bias", compose("prepare", ["bias.loudness_lu=-1"]).bias)

@@ -67,7 +67,7 @@ def test_bands_above_the_cutoff_hold_the_lowest_level_of_the_scale(request, name
 
 def test_training_sees_both_genres_alike(corpus):
     data = UnpairedMelDataModule(
-        corpus.folder, "lofi", "trap", frame_multiple=4, match=["loudness", "bandwidth"]
+        corpus.folder, "lofi", "trap", frame_multiple=4, normalise=["loudness", "bandwidth"]
     )
     data.setup("fit")
     match = data.corpus.normalisation
@@ -94,7 +94,7 @@ def test_training_sees_both_genres_alike(corpus):
 @pytest.mark.parametrize(
     ("kinds", "changes", "message"),
     [
-        (["level"], {}, "data.match=level is unknown; choose among loudness, bandwidth"),
+        (["level"], {}, "data.normalise=level is unknown; choose among loudness, bandwidth"),
         (["loudness"], {"loudness_lufs": ([None], [-9.0])}, "it knows no loudness of lofi"),
         (["bandwidth"], {"bandwidth_hz": ([9000.0], [None])}, "it knows no bandwidth of trap"),
     ],

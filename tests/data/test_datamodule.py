@@ -52,7 +52,7 @@ def test_an_epoch_goes_once_over_a_and_draws_b(corpus):
 
 
 def test_pairs_follow_from_seed_and_epoch_alone(corpus):
-    varied = {"crop_frames": 32, "gain_db": 6.0, "time_roll": True}
+    varied = {"crop_frames": 32, "gain_db": 6.0, "time_shift": True}
     plain = make(corpus, **varied)
     workers = make(corpus, **varied, num_workers=2, cache_mb=0)
     loader = workers.train_dataloader()
@@ -69,15 +69,15 @@ def test_pairs_follow_from_seed_and_epoch_alone(corpus):
 @pytest.mark.parametrize(
     ("changes", "device"),
     [
-        ({"on_device": True}, "meta"),
-        ({"on_device": False}, "cpu"),
+        ({"cache_device": True}, "meta"),
+        ({"cache_device": False}, "cpu"),
         ({}, "cpu"),  # auto: this device is not CUDA
-        ({"on_device": True, "cache_mb": 0}, "cpu"),
+        ({"cache_device": True, "cache_mb": 0}, "cpu"),
     ],
 )
 def test_kept_mels_lie_where_they_are_wanted(corpus, changes, device):
     data = UnpairedMelDataModule(
-        corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, time_roll=True, **changes
+        corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, time_shift=True, **changes
     )
     data.trainer = SimpleNamespace(
         strategy=SimpleNamespace(root_device=torch.device("meta")), global_rank=0, world_size=1
@@ -92,7 +92,7 @@ def test_kept_mels_lie_where_they_are_wanted(corpus, changes, device):
 def test_batches_of_mels_on_the_device_are_those_of_the_cpu(corpus):
     device = torch.device("cuda")
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), global_rank=0, world_size=1)
-    varied = {"frame_multiple": 4, "crop_frames": 32, "gain_db": 6.0, "time_roll": True, "batch_size": 2}
+    varied = {"frame_multiple": 4, "crop_frames": 32, "gain_db": 6.0, "time_shift": True, "batch_size": 2}
     data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **varied)
     data.trainer = trainer
     data.setup("fit")
@@ -168,8 +168,8 @@ def test_configuration_builds_it(corpus, hifi):
         ({"crop_frames": 1000}, "does not fit clips of 86 frames"),
         ({"crop_frames": 2}, "crop_frames=2 is not a whole number at least 4"),
         ({"gain_db": -1.0}, "gain_db=-1.0 is not a number at least 0"),
-        ({"on_device": "gpu"}, "data.on_device=gpu is not known; choose true, false or auto"),
-        ({"on_device": True, "num_workers": 1}, "choose data.num_workers=0"),
+        ({"cache_device": "gpu"}, "data.cache_device=gpu is not known; choose true, false or auto"),
+        ({"cache_device": True, "num_workers": 1}, "choose data.num_workers=0"),
         ({"corpus": "nowhere"}, "nowhere is not a corpus"),
     ],
 )

@@ -64,7 +64,7 @@ def test_each_augmentation_alone_draws_what_it_draws_beside_the_other():
 
 
 def test_validation_is_not_augmented(corpus):
-    plain, augmented = make(corpus), make(corpus, gain_db=6, time_roll=True)
+    plain, augmented = make(corpus), make(corpus, gain_db=6, time_shift=True)
     for one, other in zip(plain.held_out_batches(), augmented.held_out_batches(), strict=True):
         assert all(torch.equal(one[key], other[key]) for key in one)
     assert not torch.equal(served(plain)[0]["real_a"], served(augmented)[0]["real_a"])

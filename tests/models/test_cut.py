@@ -35,7 +35,7 @@ def with_fills(model):
     ],
 )
 def test_losses_by_hand(tiny_model, overrides, passes, total):
-    model = with_fills(tiny_model("engine.joint_forwards=false", *overrides))
+    model = with_fills(tiny_model("acceleration.joint_forwards=false", *overrides))
     out = model.translate_batch(batch())
     losses = model.generator_losses(batch(), out)
     # fake_b = 0.25 judged 3 * 0.25; half of each input is what is left of it

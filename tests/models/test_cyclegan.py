@@ -56,7 +56,7 @@ def test_losses_by_hand(tiny_model):
 
 
 def test_disc_a_sees_only_a(tiny_model):
-    model = with_fills(tiny_model("engine.joint_forwards=false"))
+    model = with_fills(tiny_model("acceleration.joint_forwards=false"))
     out = model.translate_batch(batch())
     model.generator_losses(batch(), out)
     model.discriminator_losses({**batch(), **out})
@@ -68,7 +68,9 @@ def test_disc_a_sees_only_a(tiny_model):
 
 @pytest.mark.parametrize(("weight", "passes"), [(0, 2), (5, 3)])
 def test_identity_weight_zero_leaves_its_pass_out(tiny_model, weight, passes):
-    model = with_fills(tiny_model("engine.joint_forwards=false", f"model.loss_weights.identity={weight}"))
+    model = with_fills(
+        tiny_model("acceleration.joint_forwards=false", f"model.loss_weights.identity={weight}")
+    )
     losses = model.generator_losses(batch(), model.translate_batch(batch()))
     assert len(model.gen_ab.seen) == len(model.gen_ba.seen) == passes
     assert ("identity_a" in losses) == (weight > 0)
@@ -124,8 +126,8 @@ def test_each_step_leaves_the_other_networks_untouched(tiny_model, monkeypatch):
 def phases(model, precise: bool, **engine) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
     """Losses and gradients of both phases on one batch of two."""
     model = copy.deepcopy(model).double() if precise else copy.deepcopy(model)
-    model.engine = Acceleration(**engine).resolve(torch.device("cpu"))
-    model.engine.prepare((model.gen_ab, model.gen_ba, model.disc_a, model.disc_b))
+    model.acceleration = Acceleration(**engine).resolve(torch.device("cpu"))
+    model.acceleration.prepare((model.gen_ab, model.gen_ba, model.disc_a, model.disc_b))
     model.manual_backward = lambda loss: loss.backward()
     mels = torch.rand(2, 2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     real_a, real_b = mels.double() if precise else mels
@@ -158,7 +160,7 @@ def test_losses_and_gradients_equal_float64_however_computed(tiny_model, way):
 
 def test_a_fused_optimiser_learns_the_same(tiny_model):
     plain, fused = (
-        fit(tiny_model("n_epochs=1", "n_epochs_decay=0", f"engine.fused_optimizer={way}"))
+        fit(tiny_model("n_epochs=1", "n_epochs_decay=0", f"acceleration.fused_optimizer={way}"))
         for way in (False, True)
     )
     assert all(group["fused"] for o in fused.trainer.optimizers for group in o.param_groups)
@@ -169,7 +171,7 @@ def test_a_fused_optimiser_learns_the_same(tiny_model):
 @pytest.mark.parametrize("fused", [False, True])
 def test_what_is_not_finite_changes_nothing_and_is_counted(tiny_model, fused):
     """The second of three batches holds a value that is not a number."""
-    overrides = ("n_epochs=1", "n_epochs_decay=0", f"engine.fused_optimizer={fused}")
+    overrides = ("n_epochs=1", "n_epochs_decay=0", f"acceleration.fused_optimizer={fused}")
     broken = fit(tiny_model(*overrides), n_batches=3, break_batch=1)
     whole = fit(tiny_model(*overrides), n_batches=3, leave_out=1)
     assert (int(broken.guard.skipped), int(broken.guard.in_a_row)) == (1, 0)

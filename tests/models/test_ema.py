@@ -42,5 +42,5 @@ def test_a_saved_average_goes_on():
 def test_a_decay_is_a_share(decay):
     for end in (0, 1):
         GeneratorEMA({"gen": network(0.0)}, decay=end)
-    with pytest.raises(UserError, match="average_decay"):
+    with pytest.raises(UserError, match="ema_decay"):
         GeneratorEMA({"gen": network(0.0)}, decay=decay)

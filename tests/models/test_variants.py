@@ -33,7 +33,7 @@ def seen(network, size: int, place: tuple[int, ...]) -> torch.Tensor:
     "make",
     [
         lambda: UNetGenerator(n_filters=4, n_levels=4),
-        lambda: ResnetGenerator(4, 1, resize_up=True),
+        lambda: ResnetGenerator(4, 1, upsampling="nearest"),
         lambda: ResnetGenerator(4, 6),
     ],
     ids=["unet", "resize", "resnet6"],
@@ -76,7 +76,7 @@ def checkerboard(generator) -> float:
 
 def test_resize_convolution_draws_no_checkerboard():
     assert checkerboard(lambda: ResnetGenerator(4, 1)) > 0.01
-    assert checkerboard(lambda: ResnetGenerator(4, 1, resize_up=True)) < 1e-10
+    assert checkerboard(lambda: ResnetGenerator(4, 1, upsampling="nearest")) < 1e-10
 
 
 @pytest.mark.parametrize(("n_layers", "points"), [(1, 16), (2, 34), (3, 70)])

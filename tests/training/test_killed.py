@@ -69,8 +69,8 @@ def run(corpus, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = [
         *tiny, f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "n_epochs=2", "n_epochs_decay=1",
-        "data.crop_frames=32", "data.val_pairs=2", "model.pool_size=4", "model.average_decay=0.9",
-        "model.adversarial.noise=0.1", "precision=32-true", "threads=1", "logger=none",
+        "data.crop_frames=32", "data.val_pairs=2", "model.pool_size=4", "model.ema_decay=0.9",
+        "model.adversarial.instance_noise=0.1", "precision=32-true", "threads=1", "logger=none",
         "callbacks.loss_log.every_batches=3", "callbacks.previews.every_epochs=10",
         "callbacks.previews.clips=1", "vocoder=mask", "callbacks.held_out.every_epochs=1",
     ]  # fmt: skip

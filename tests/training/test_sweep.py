@@ -15,8 +15,8 @@ from cyclegan_audio.utils.errors import UserError
 def config(**more):
     return OmegaConf.create(
         {
-            "objective": ["held_out/x", "held_out/y"],
-            "report": False,
+            "optimized_metric": ["held_out/x", "held_out/y"],
+            "evaluate_jobs": False,
             "trainer": {"devices": 1},
             "logger": {},
             **more,
@@ -31,7 +31,7 @@ def test_a_job_gives_its_objective_and_leaves_its_record(tmp_path, capsys):
     record = json.loads((tmp_path / "job" / "job.json").read_text())
     assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
     assert sweep.run_job(lambda cfg, folder: {"held_out/x": 1.0}, config(), tmp_path / "job", []) is None
-    assert "objective=held_out/y was not measured (held_out/x)" in capsys.readouterr().err
+    assert "optimized_metric=held_out/y was not measured (held_out/x)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_failed_job_that_is_run_again_alone_is_done(tmp_path, monkeypatch):
     assert sweep.is_unfinished_job(folder)
     monkeypatch.setattr("sys.executable", "false")
     with pytest.raises(UserError, match="its evaluation failed"):
-        sweep.rerun_job(lambda cfg, folder: {}, config(report=True), folder)
+        sweep.rerun_job(lambda cfg, folder: {}, config(evaluate_jobs=True), folder)
     assert "its evaluation failed" in sweep.failure_reason(folder)
     sweep.rerun_job(lambda cfg, folder: {"held_out/x": 1.0}, config(), folder)
     assert not sweep.is_unfinished_job(folder)
@@ -155,7 +155,7 @@ def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
 
 def test_the_ablation_is_the_papers():
     cfg = compose("train", ["experiment=identity_ablation"])
-    assert cfg.report is True
+    assert cfg.evaluate_jobs is True
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 

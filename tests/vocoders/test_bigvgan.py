@@ -146,7 +146,7 @@ def test_a_published_checkpoint_makes_sound(published, named_by, monkeypatch):
     name = {"folder": published, "file": published / "bigvgan_generator.pt", "name": "owner/a-model"}[
         named_by
     ]
-    vocoder = make_vocoder(f"pretrained={name}")
+    vocoder = make_vocoder(f"bigvgan={name}")
     assert asked == []
     vocoder.check(mel)
     assert len(asked) == (2 if named_by == "name" else 0)
@@ -168,10 +168,10 @@ def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path
 
     def refused(checkpoint: object, said: str) -> None:
         with pytest.raises(UserError, match=said):
-            make_vocoder(f"pretrained={checkpoint}").check(mel)
+            make_vocoder(f"bigvgan={checkpoint}").check(mel)
 
     with pytest.raises(UserError, match="hop_length 512 against 1024"):
-        make_vocoder(f"pretrained={published}").check(preset("paper"))
+        make_vocoder(f"bigvgan={published}").check(preset("paper"))
     refused(tmp_path / "nowhere", "is no BigVGAN")
     refused("", "name a published vocoder")
     (tmp_path / "config.json").write_text(json.dumps(SMALL))

@@ -20,7 +20,7 @@ def test_a_vocoder_has_the_numbers_of_its_config_file(name):
 
 
 def test_an_unknown_vocoder_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="unknown vocoder 'magic'; use one of griffin_lim, hybrid, mask"):
+    with pytest.raises(UserError, match="unknown vocoder 'magic'; use one of bigvgan, griffin_lim"):
         make_vocoder("magic")
     assert make_vocoder("hybrid", rounds=3).rounds == 3
     with pytest.raises(UserError, match="hybrid has no checkpoint"):

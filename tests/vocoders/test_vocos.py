@@ -162,27 +162,27 @@ def test_a_trained_vocoder_makes_sound(trained):
     mel = preset("hifi")
     source = chords(mel, 1.0)
     target_db = mel.mel_db(source)
-    made = make_vocoder(f"neural={trained}")
+    made = make_vocoder(f"vocos={trained}")
     made.check(mel)
     inputs = VocoderInput(target_db, mel, source.shape[1])
     got = made(inputs)
     assert got.shape == source.shape
     assert distance_db(mel, got, target_db) < 3
-    rough = make_vocoder(f"neural={trained}", rounds=0)(inputs)
+    rough = make_vocoder(f"vocos={trained}", rounds=0)(inputs)
     assert distance_db(mel, got, target_db) < distance_db(mel, rough, target_db)
 
 
 def test_what_is_no_vocoder_for_this_mel_is_refused(trained, tmp_path):
     with pytest.raises(UserError, match=r"hop_length 512 against 1024"):
-        make_vocoder(f"neural={trained}").check(preset("paper"))
-    with pytest.raises(UserError, match="neural=RUN"):
-        make_vocoder("neural").check(preset("hifi"))
+        make_vocoder(f"vocos={trained}").check(preset("paper"))
+    with pytest.raises(UserError, match="vocos=RUN"):
+        make_vocoder("vocos").check(preset("hifi"))
     other = tmp_path / "other.ckpt"
     content = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     content["state_dict"] = {}
     torch.save(content, other)
     with pytest.raises(UserError, match="not a vocoder's checkpoint"):
-        make_vocoder(f"neural={other}").check(preset("hifi"))
+        make_vocoder(f"vocos={other}").check(preset("hifi"))
 
 
 @pytest.mark.slow

@@ -38,8 +38,8 @@ class ScreeningRules:
     clipping: level_rules.Clipping = dataclasses.field(default_factory=level_rules.Clipping)
     dc_offset: level_rules.DCOffset = dataclasses.field(default_factory=level_rules.DCOffset)
     dead_channel: level_rules.DeadChannel = dataclasses.field(default_factory=level_rules.DeadChannel)
-    mono_as_stereo: level_rules.DualMono = dataclasses.field(default_factory=level_rules.DualMono)
-    cancelling: level_rules.PhaseCancellation = dataclasses.field(
+    dual_mono: level_rules.DualMono = dataclasses.field(default_factory=level_rules.DualMono)
+    phase_cancellation: level_rules.PhaseCancellation = dataclasses.field(
         default_factory=level_rules.PhaseCancellation
     )
     voice: VoiceActivity = dataclasses.field(default_factory=lambda: VoiceActivity(enabled=False))
@@ -90,13 +90,13 @@ class ScreeningRules:
         checks: Iterator[tuple[Any, bool]] = (
             (rule, rule.enabled and rule.rejects(*given))
             for rule, given in (
-                (self.cancelling, (channels,)),
+                (self.phase_cancellation, (channels,)),
                 (self.silence, (mono, levels_db)),
                 (self.gap, (levels_db,)),
                 (self.clipping, (channels,)),
                 (self.dc_offset, (channels,)),
                 (self.dead_channel, (channels,)),
-                (self.mono_as_stereo, (channels,)),
+                (self.dual_mono, (channels,)),
             )
         )
         return next((rule.reason for rule, is_broken in checks if is_broken), "")

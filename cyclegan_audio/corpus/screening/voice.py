@@ -51,13 +51,13 @@ class VoiceActivity:
             corpus.json, and a corpus made with the rule never takes in files screened without it.
         mean_probability: clips with a higher geometric mean of their frames' probabilities have voice. It is
             low because over music the network stays near zero, and rises a little with a voice.
-        lufs_or_ungated: clips are brought to this loudness first.
+        level_lufs: clips are brought to this loudness first.
     """
 
     reason = "voice"
     enabled: bool | Literal["auto"] = "auto"
     mean_probability: float = 0.025
-    lufs_or_ungated: float = -23.0
+    level_lufs: float = -23.0
 
     def __post_init__(self) -> None:
         if self.enabled == "auto":
@@ -67,7 +67,7 @@ class VoiceActivity:
 
     def rejects(self, mono: Tensor, rate: int, loudness_lufs: float) -> bool:
         """Whether a clip (T,) of this loudness has voice."""
-        return mean_probability(mono, rate, self.lufs_or_ungated - loudness_lufs) > self.mean_probability
+        return mean_probability(mono, rate, self.level_lufs - loudness_lufs) > self.mean_probability
 
 
 def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:

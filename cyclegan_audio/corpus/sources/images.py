@@ -1,4 +1,4 @@
-"""Folders of published spectrogram pictures as a source: `source=pictures`.
+"""Folders of published spectrogram pictures as a source: `source=images`.
 
 A picture is rows @ levels @ columns.T, coloured (`audio.drawing`), with two known matrices, and least
 squares undo it; what is left over tells whether it was drawn in this way (published ones: half a grey level
@@ -71,7 +71,7 @@ class ImageSource(GenreFolders):
         range_db: dB that are given to a clip's minimum and maximum, which the pictures do not tell.
     """
 
-    kind = "pictures"
+    kind = "images"
     split_by = "block"
 
     def __init__(

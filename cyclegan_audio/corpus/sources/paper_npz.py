@@ -1,4 +1,4 @@
-"""Arrays of the paper's published spectrograms as a source: `source=published`."""
+"""Arrays of the paper's published spectrograms as a source: `source=paper_npz`."""
 
 import hashlib
 import zipfile
@@ -61,7 +61,7 @@ class PaperNpzSource:
     def files(self) -> list[SourceFile]:
         """See `Source.files`."""
         if self.file is None:
-            raise UserError("source=published needs source.file=FILE.npz")
+            raise UserError("source=paper_npz needs source.file=FILE.npz")
         try:
             with np.load(self.file) as arrays:
                 genres = sorted(key.removesuffix(_STARTS) for key in arrays.files if key.endswith(_STARTS))
@@ -80,7 +80,7 @@ class PaperNpzSource:
 
     def describe(self) -> dict[str, Any]:
         """See `Source.describe`."""
-        return {"kind": "published", "file": as_text(self.file or ""), "range_db": list(self.range_db)}
+        return {"kind": "paper_npz", "file": as_text(self.file or ""), "range_db": list(self.range_db)}
 
 
 def levels_to_db(levels: np.ndarray, range_db: tuple[float, float]) -> Tensor:

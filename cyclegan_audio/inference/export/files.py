@@ -71,7 +71,7 @@ def export_pair(pair: TranslationModel, path: Path, to: str | None = None) -> fl
         pair.genres, pair.mel, pair.window_frames, {}, {}, [OUTPUTS[output] for output in outputs]
     )
     card |= {"batches": pair.batches, "frame_multiple": pair.frame_multiple, "outputs": outputs}
-    card |= {"match": pair.normalisation, STATISTICS: model.n_channels}
+    card |= {"normalisation": pair.normalisation, STATISTICS: model.n_channels}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path, single_writer=True) as part:
@@ -232,7 +232,7 @@ def load_exported(path: Path) -> TranslationModel:
             window_frames=card["window_frames"],
             config=card["config"],
             batches=card["batches"],
-            normalisation=card.get("match", {}),
+            normalisation=card.get("normalisation", {}),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(

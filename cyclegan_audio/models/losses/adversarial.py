@@ -25,11 +25,13 @@ class AdversarialLoss(nn.Module):
         progress: the share of the run that is behind.
     """
 
-    def __init__(self, loss: GANLoss, r1_weight: float = 0.0, noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, loss: GANLoss, r1_weight: float = 0.0, instance_noise: float = 0.0, seed: int = 0
+    ) -> None:
         super().__init__()
         require_number("model.adversarial.r1_weight", r1_weight, low=0)
-        require_number("model.adversarial.noise", noise, low=0)
-        self.loss, self.r1_weight, self.noise = loss, r1_weight, noise
+        require_number("model.adversarial.instance_noise", instance_noise, low=0)
+        self.loss, self.r1_weight, self.instance_noise = loss, r1_weight, instance_noise
         self.progress = 0.0
         if self.draws_numbers:
             self.draws = SeededRNG(seed)
@@ -37,7 +39,7 @@ class AdversarialLoss(nn.Module):
     @property
     def draws_numbers(self) -> bool:
         """Whether a step draws random numbers, which a CUDA graph would repeat."""
-        return self.noise > 0 or self.loss.draws_numbers
+        return self.instance_noise > 0 or self.loss.draws_numbers
 
     def generator(self, disc: nn.Module, fake: Tensor) -> Tensor:
         """The generator's loss for its fakes."""
@@ -55,7 +57,7 @@ class AdversarialLoss(nn.Module):
         return total
 
     def _noisy(self, mel: Tensor) -> Tensor:
-        spread = self.noise * (1.0 - self.progress)
+        spread = self.instance_noise * (1.0 - self.progress)
         return mel + spread * self.draws.normal_like(mel) if spread > 0 else mel
 
 
@@ -66,5 +68,5 @@ def linear_decay(start: float, until: float | None, progress: float) -> float:
     """
     if until is None:
         return start
-    require_number("model.identity_until", until, low=0.01, high=1)
+    require_number("model.identity_decay_end", until, low=0.01, high=1)
     return start * max(0.0, 1.0 - int(100 * progress) / 100 / until)

@@ -8,6 +8,7 @@ from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
 from cyclegan_audio.models.networks.row_conv import RowConv2d
 from cyclegan_audio.models.networks.winograd import WinogradConv2d
+from cyclegan_audio.utils.errors import UserError
 
 FRAME_MULTIPLE = 4  # two halvings: bands and frames of the input must be multiples of this
 CONTRASTED_BLOCKS = (1, 5)
@@ -42,8 +43,11 @@ class ResnetGenerator(nn.Module, FeatureGenerator):
         n_filters: channels of the first layer (64 in the paper).
         n_blocks: residual blocks (9 in the paper).
         n_channels: channels of input and output (1 for mels, 3 for pictures).
-        resize_up: double by nearest neighbour and a 3 x 3 convolution; the transposed one draws checkerboards
-            (Odena et al. 2016).
+        upsampling: `transposed` convolutions, or `nearest` neighbour and a 3 x 3 convolution, which leaves no
+            checkerboard artefacts (Odena et al. 2016).
+
+    Raises:
+        UserError: `upsampling` is neither.
 
     Attributes:
         feature_widths: channels of `features`.
@@ -52,10 +56,13 @@ class ResnetGenerator(nn.Module, FeatureGenerator):
     frame_multiple = FRAME_MULTIPLE
 
     def __init__(
-        self, n_filters: int = 64, n_blocks: int = 9, n_channels: int = 1, resize_up: bool = False
+        self, n_filters: int = 64, n_blocks: int = 9, n_channels: int = 1, upsampling: str = "transposed"
     ) -> None:
         super().__init__()
-        up = _resize_up if resize_up else _up
+        if upsampling not in UPSAMPLING:
+            choices = ", ".join(UPSAMPLING)
+            raise UserError(f"model.generator.upsampling={upsampling} is not known; choose one of {choices}")
+        up = UPSAMPLING[upsampling]
         self.head = nn.Sequential(
             nn.ReflectionPad2d(3), RowConv2d(n_channels, n_filters, 7), InstanceNorm(), nn.ReLU(inplace=True)
         )
@@ -97,15 +104,18 @@ def _down(n_channels: int) -> list[nn.Module]:
     return [conv, InstanceNorm(), nn.ReLU(inplace=True)]
 
 
-def _up(n_channels: int) -> list[nn.Module]:
+def _transposed(n_channels: int) -> list[nn.Module]:
     conv = nn.ConvTranspose2d(n_channels, n_channels // 2, 3, stride=2, padding=1, output_padding=1)
     return [conv, InstanceNorm(), nn.ReLU(inplace=True)]
 
 
-def _resize_up(n_channels: int) -> list[nn.Module]:
+def _nearest(n_channels: int) -> list[nn.Module]:
     double = nn.Upsample(scale_factor=2, mode="nearest")
     conv = WinogradConv2d(n_channels, n_channels // 2)
     return [double, nn.ReflectionPad2d(1), conv, InstanceNorm(), nn.ReLU(inplace=True)]
+
+
+UPSAMPLING = {"transposed": _transposed, "nearest": _nearest}
 
 
 def init_weights(module: nn.Module) -> None:

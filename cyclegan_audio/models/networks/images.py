@@ -27,15 +27,15 @@ class ImageGenerator(ResnetGenerator):
         size: S, a multiple of 4 (256 in the paper).
         n_filters: channels of the first layer.
         n_blocks: residual blocks.
-        resize_up: as in `ResnetGenerator`.
+        upsampling: as in `ResnetGenerator`.
     """
 
     frame_multiple = 1
 
     def __init__(
-        self, size: int = 256, n_filters: int = 64, n_blocks: int = 9, resize_up: bool = False
+        self, size: int = 256, n_filters: int = 64, n_blocks: int = 9, upsampling: str = "transposed"
     ) -> None:
-        super().__init__(n_filters, n_blocks, n_channels=3, resize_up=resize_up)
+        super().__init__(n_filters, n_blocks, n_channels=3, upsampling=upsampling)
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def require_alike(networks: Iterable[nn.Module]) -> None:
     """
     if len({getattr(network, "size", None) for network in networks}) > 1:
         raise UserError(
-            "generator=pictures and discriminator=pictures belong together, at one size; choose both or none"
+            "generator=images and discriminator=images belong together, at one size; choose both or none"
         )
 
 

@@ -9,7 +9,8 @@ from cyclegan_audio.reports.comparison.runs import EvaluatedRun
 
 # What does not change what is learnt, or says the same in two places; genres are told apart by direction.
 LEFT_OUT = (
-    "run_dir", "resume", "report", "objective", "logger", "callbacks", "trainer", "engine", "model.engine",
+    "run_dir", "resume", "evaluate_jobs", "optimized_metric", "logger", "callbacks", "trainer",
+    "acceleration", "model.acceleration",
     "vocoder", "threads", "genre_pair", "data.genre_a", "data.genre_b", "data.num_workers", "data.cache_mb",
 )  # fmt: skip
 SEED, KIND = "seed", "_target_"

@@ -137,7 +137,7 @@ def _of_way(runs: Sequence[EvaluatedRun], way: str) -> list[str]:
         )
     out += [
         f"{way}: {run.name} and {own[0].name} give the untouched input different numbers (another judge, "
-        "data.match or version): measures by the judge do not compare; evaluate both again"
+        "data.normalise or version): measures by the judge do not compare; evaluate both again"
         for run, other in zip(own[1:], clips[1:], strict=True)
         if other == clips[0] and _floors(run, way) != _floors(own[0], way)
     ]

@@ -133,7 +133,7 @@ def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, devic
     second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
     if second.normalisation != first.normalisation:
         raise UserError(
-            f"{run} was trained with another data.match; give a twin that differs in identity only"
+            f"{run} was trained with another data.normalise; give a twin that differs in identity only"
         )
     if not second.respell(first.genres):
         raise UserError(

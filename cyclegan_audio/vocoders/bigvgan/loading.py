@@ -47,7 +47,7 @@ def fetch(name: str, file: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise UserError("fetching a vocoder by name needs: pip install 'cyclegan-audio[neural]'") from error
+        raise UserError("fetching a vocoder by name needs: pip install 'cyclegan-audio[vocos]'") from error
     try:
         return Path(hf_hub_download(name, file))
     except Exception as error:  # the client raises its own and its HTTP library's errors

@@ -38,7 +38,7 @@ class BigVGANVocoder(Vocoder):
 
     def _network(self, mel: MelSpectrogram, device: torch.device) -> BigVGAN:
         if not self.checkpoint:
-            raise UserError("name a published vocoder: pretrained=FOLDER or pretrained=OWNER/MODEL")
+            raise UserError("name a published vocoder: bigvgan=FOLDER or bigvgan=OWNER/MODEL")
         return _loaded(self.checkpoint, mel, device)
 
     @torch.no_grad()

@@ -71,5 +71,5 @@ def vocos_part(name: str) -> type[nn.Module]:
         return getattr(import_module(f"vocos.{module}"), part)
     except ImportError as error:
         raise UserError(
-            "the neural vocoder needs the package vocos: pip install 'cyclegan-audio[neural]'"
+            "the neural vocoder needs the package vocos: pip install 'cyclegan-audio[vocos]'"
         ) from error

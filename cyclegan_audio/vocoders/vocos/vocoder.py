@@ -40,7 +40,7 @@ class VocosVocoder(Vocoder):
     def _network(self, mel: MelSpectrogram, device: torch.device) -> VocosNetwork:
         if not self.checkpoint:
             raise UserError(
-                "neural needs a trained vocoder: name one by neural=RUN, or train one by "
+                "vocos needs a trained vocoder: name one by vocos=RUN, or train one by "
                 f"{command_line('train_vocoder', 'corpus=CORPUS')}"
             )
         path = resolve_run(self.checkpoint)

@@ -58,8 +58,8 @@ def test_rules_that_are_off_are_not_asked():
     assert rules.check_clip(piece(0 * noise()))[0] == "gap"
     mono = noise()[:1].expand(2, -1)
     assert ScreeningRules().check_clip(piece(mono))[0] == ""
-    on = dataclasses.replace(ScreeningRules().mono_as_stereo, enabled=True)
-    assert ScreeningRules(mono_as_stereo=on).check_clip(piece(mono))[0] == "mono as stereo"
+    on = dataclasses.replace(ScreeningRules().dual_mono, enabled=True)
+    assert ScreeningRules(dual_mono=on).check_clip(piece(mono))[0] == "mono as stereo"
 
 
 def test_of_a_mel_without_audio_the_fingerprint_is_known():

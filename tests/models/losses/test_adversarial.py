@@ -45,7 +45,7 @@ def test_noise_falls_to_nothing_over_the_run():
             return x.mean()
 
     disc, mel = Spy(), torch.zeros(1, 1, 100, 100)
-    judging = AdversarialLoss(LSGANLoss(), noise=0.4)
+    judging = AdversarialLoss(LSGANLoss(), instance_noise=0.4)
     for progress, spread in ((0.0, 0.4), (0.5, 0.2), (1.0, 0.0)):
         judging.progress = progress
         judging.generator(disc, mel)
@@ -61,13 +61,16 @@ def test_noise_differs_by_seed_and_by_call_and_both_mels_get_it():
         judged.extend(inputs)
         return [network(x) for x in inputs]
 
-    for judging in (AdversarialLoss(LSGANLoss(), noise=0.4), AdversarialLoss(LSGANLoss(), noise=0.4, seed=1)):
+    for judging in (
+        AdversarialLoss(LSGANLoss(), instance_noise=0.4),
+        AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=1),
+    ):
         judging.discriminator(Sum(), REAL, FAKE, watched)
     noise = [mel - plain for mel, plain in zip(judged, (REAL, FAKE, REAL, FAKE), strict=True)]
     assert all(float(one.abs().max()) > 0.1 for one in noise)
     assert not torch.allclose(noise[0], noise[1])
     assert not torch.allclose(noise[0], noise[2])
-    again = AdversarialLoss(LSGANLoss(), noise=0.4, seed=0)
+    again = AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=0)
     again.discriminator(Sum(), REAL, FAKE, watched)
     assert torch.equal(judged[4], judged[0])
 
@@ -88,7 +91,9 @@ def test_identity_weight_falls_in_hundredths():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"r1_weight": -1.0}, {"noise": -0.1}, {"noise": float("nan")}], ids=lambda w: next(iter(w))
+    "wrong",
+    [{"r1_weight": -1.0}, {"instance_noise": -0.1}, {"instance_noise": float("nan")}],
+    ids=lambda w: next(iter(w)),
 )
 def test_wrong_numbers(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
@@ -97,12 +102,12 @@ def test_wrong_numbers(wrong):
 
 @pytest.mark.parametrize("until", [0, 1.5])
 def test_wrong_end_of_the_identity_weight(until):
-    with pytest.raises(UserError, match="identity_until"):
+    with pytest.raises(UserError, match="identity_decay_end"):
         linear_decay(5.0, until, 0.0)
 
 
 def test_averaged_generators_translate_and_are_what_a_checkpoint_gives(tiny_model):
-    model = tiny_model("model.average_decay=0.5")
+    model = tiny_model("model.ema_decay=0.5")
     mel = torch.rand(1, 1, 16, 16)
     before = model(mel)
     with torch.no_grad():

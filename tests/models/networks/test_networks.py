@@ -95,7 +95,7 @@ def test_the_generator_is_that_of_the_paper_layer_by_layer():
 
 def test_doubling_by_nearest_neighbours_layer_by_layer():
     torch.manual_seed(0)
-    network, x = ResnetGenerator(4, 1, resize_up=True), torch.randn(1, 16, 4, 6)
+    network, x = ResnetGenerator(4, 1, upsampling="nearest"), torch.randn(1, 16, 4, 6)
     expected = x.double()
     with torch.no_grad():
         for weight, bias in convs_of(network.up):

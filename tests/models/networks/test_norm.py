@@ -66,7 +66,7 @@ def test_the_smallest_variance_is_added_to_any():
     "make",
     [
         partial(ResnetGenerator, n_filters=4, n_blocks=1),
-        partial(ResnetGenerator, n_filters=4, n_blocks=1, resize_up=True),
+        partial(ResnetGenerator, n_filters=4, n_blocks=1, upsampling="nearest"),
         partial(UNetGenerator, n_filters=4, n_levels=3),
     ],
 )

@@ -9,10 +9,12 @@ def test_what_is_learnt_by_leaves_out_seeds_folders_and_genres() -> None:
     settings = flat(
         {
             "seed": 1, "run_dir": "x", "genre_pair": {"a": "lofi", "b": "rnb"}, "n_epochs": 3,
-            "model": {"seed": 1, "engine": {"compile": False}, "engine_room": 1, "adam": {"betas": [0.5]}},
+            "model": {
+                "seed": 1, "acceleration": {"compile": False}, "accelerations": 1, "adam": {"betas": [0.5]}
+            },
         }
     )  # fmt: skip
-    assert learnt_by(settings) == {"n_epochs": 3, "model.engine_room": 1, "model.adam.betas": [0.5]}
+    assert learnt_by(settings) == {"n_epochs": 3, "model.accelerations": 1, "model.adam.betas": [0.5]}
 
 
 def test_what_differs_is_named_once() -> None:

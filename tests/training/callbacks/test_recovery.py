@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from cyclegan_audio.inference.pair_metadata import FORMAT
 from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.training.callbacks.recovery import NonFiniteRecovery
 from cyclegan_audio.training.callbacks.validation import ValidationCallback
@@ -44,7 +45,7 @@ def checkpoint(folder, module, optimizer) -> None:
     content = {
         "state_dict": module.state_dict(),
         "optimizer_states": [optimizer.state_dict()],
-        "cyclegan_audio": {"format": 1, "batches": module.batches},
+        "cyclegan_audio": {"format": FORMAT, "batches": module.batches},
     }
     torch.save(content, folder / "checkpoints" / "last.ckpt")
 

@@ -18,7 +18,7 @@ LAST = "out/checkpoints/last.ckpt"
 @pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
-    small = (*small, f"model={model}", "data.gain_db=6", "data.time_roll=true")
+    small = (*small, f"model={model}", "data.gain_db=6", "data.time_shift=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
     at_start = CheckpointCallback.on_train_batch_start
 

@@ -48,7 +48,7 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
 
 
 def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run, small, capsys):
-    once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.average_decay=0.9")
+    once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.ema_decay=0.9")
     code, shown = run(*small, "model=cut_small", *once)
     assert code == 0, shown
     out = Path("out")
@@ -100,7 +100,7 @@ def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp
 
 def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path):
     short = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
-    assert run(*short, "data.match=[loudness,bandwidth]")[0] == 0
+    assert run(*short, "data.normalise=[loudness,bandwidth]")[0] == 0
     pair = load_model("out")
     lufs, cutoff_hz = pair.normalisation["loudness_lufs"], pair.normalisation["cutoff_hz"]
     assert -40 < lufs < 0
@@ -114,7 +114,7 @@ def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path)
 
 def test_pictures_are_trained_on_and_mels_translated(run, small):
     """As in `experiment=paper_exact`: losses in pictures, held-out numbers, grids and translation in mels."""
-    pictures = ("generator=pictures", "discriminator=pictures", "model.generator.size=32")
+    pictures = ("generator=images", "discriminator=images", "model.generator.size=32")
     own = [part for part in small if not part.startswith("data.crop_frames")]
     once = (
         "n_epochs=1",
@@ -147,5 +147,5 @@ def test_multirun_gives_each_job_its_folder(run, small):
     assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
     record = json.loads(Path("sweep/0_low_high/job.json").read_text())
     assert 0 < record["held_out"]["held_out/cycle_a"] < 2
-    assert set(compose("train").objective) <= set(record["held_out"])
+    assert set(compose("train").optimized_metric) <= set(record["held_out"])
     assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0
