@@ -52,8 +52,8 @@ def tiny_model() -> Callable[..., CycleGAN]:
 
 
 @pytest.fixture(scope="module")
-def quick_judges() -> Iterator[None]:
-    """Judges of genre train for eight small batches only."""
+def quick_classifiers() -> Iterator[None]:
+    """Genre classifiers train for eight small batches only."""
     usual = classifier.SETTINGS
     recipes = {
         name: dataclasses.replace(getattr(usual, name), min_batches=8, max_batches=8, batch_size=8)

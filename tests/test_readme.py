@@ -60,7 +60,7 @@ def shrunk(verb: str, arguments: list[str], tiny: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SET_UP])
-def test_command(line, place, tiny, monkeypatch, quick_judges):
+def test_command(line, place, tiny, monkeypatch, quick_classifiers):
     words = shlex.split(line, comments=True)
     assert words[0] == PROGRAM, f"the README has a command that this test cannot run: {line}"
     verb = words[1]

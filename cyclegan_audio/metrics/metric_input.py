@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics import onsets
-from cyclegan_audio.metrics.genre_classifier.classifier import Judge
+from cyclegan_audio.metrics.genre_classifier.classifier import GenreClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class MetricInput:
         mel: the definition of the mels.
         source_db: the clips (N, M, F) in dB that they were made of; None for real clips.
         target: the genre translated to.
-        judge, linear: classifiers of the two genres; None where they could not be trained.
+        classifier, linear: classifiers of the two genres; None where they could not be trained.
         waveforms: the sound (1, T) of each clip at the mel's sample rate; None where there is only a mel.
         intended_db: the mels (N, M, F) in dB that the vocoder was given; None for sound of the source.
     """
@@ -30,8 +30,8 @@ class MetricInput:
     mel: MelSpectrogram
     source_db: Tensor | None = None
     target: str = ""
-    judge: Judge | None = None
-    linear: Judge | None = None
+    classifier: GenreClassifier | None = None
+    linear: GenreClassifier | None = None
     waveforms: Sequence[Tensor] | None = None
     intended_db: Tensor | None = None
 
@@ -84,11 +84,11 @@ class MetricInput:
         return onsets.beats(self.novelty, bpm, self.mel.frame_s)
 
     @cached_property
-    def judge_probability(self) -> np.ndarray | None:
-        """The judge's probability (N,) of the target genre; None without a judge."""
-        return None if self.judge is None else self.judge.probability_of(self.target, self.mels_db)
+    def genre_probability(self) -> np.ndarray | None:
+        """The genre classifier's probability (N,) of the target genre; None without a genre classifier."""
+        return None if self.classifier is None else self.classifier.probability_of(self.target, self.mels_db)
 
     @cached_property
     def linear_probability(self) -> np.ndarray | None:
-        """The same by the linear judge."""
+        """The same by the linear classifier."""
         return None if self.linear is None else self.linear.probability_of(self.target, self.mels_db)

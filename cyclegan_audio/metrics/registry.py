@@ -82,13 +82,21 @@ def _vocoder_error_db(clips: MetricInput) -> list[float] | None:
 
 
 METRICS = (  # in each group in the order of the tables; all in the order of the first lines
-    _share("judge", "called {target} by the judge", GENRE, lambda clips: _called(clips.judge_probability)),
     _share(
-        "judge_probability", "judge's probability of {target}", GENRE, lambda clips: clips.judge_probability
+        "genre_classifier",
+        "called {target} by the genre classifier",
+        GENRE,
+        lambda clips: _called(clips.genre_probability),
+    ),
+    _share(
+        "genre_probability",
+        "genre classifier's probability of {target}",
+        GENRE,
+        lambda clips: clips.genre_probability,
     ),
     _share(
         "linear",
-        "called {target} by the linear judge",
+        "called {target} by the linear classifier",
         GENRE,
         lambda clips: _called(clips.linear_probability),
     ),

@@ -1,7 +1,7 @@
 """How good a pair is on held-out clips of two genres, without pairs of clips: what a checkpoint is chosen by.
 
 Mels are (B, 1, M, F) in [-1, 1], real or translated. Everything is relative to what the clips themselves
-differ by, so that the numbers mean the same for every corpus and mel. No network judges.
+differ by, so that the numbers mean the same for every corpus and mel. No network classifiers.
 """
 
 from collections.abc import Mapping

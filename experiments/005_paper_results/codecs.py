@@ -1,4 +1,4 @@
-"""Are the judges right after lossy codecs and noise? Held-out clips with sound: codecs.py CORPUS A B"""
+"""Are the classifiers right after lossy codecs and noise? Held-out clips with sound: codecs.py CORPUS A B"""
 
 import argparse
 import io
@@ -11,7 +11,11 @@ from torchaudio.functional import resample
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
-from cyclegan_audio.metrics.genre_classifier.classifier import LOW_PASS_HZ, judge_for, linear_judge_for
+from cyclegan_audio.metrics.genre_classifier.classifier import (
+    LOW_PASS_HZ,
+    genre_classifier_for,
+    linear_classifier_for,
+)
 from cyclegan_audio.statistics.proportions import balanced_accuracy
 
 CODECS = {  # name: format, subtype, libsndfile's compression level
@@ -66,14 +70,19 @@ def main() -> None:
     for name in CODECS:
         made, kbit_s = coded(waveforms, mel.sample_rate, name)
         cases[f"{name} ({kbit_s:.0f} kbit/s)"] = mel.mel_db(made)
-    judges = {"judge": judge_for(corpus, genres), "linear": linear_judge_for(corpus, genres)}
-    for judge, of in judges.items():
-        print(f"{judge}: calibration error {of.reliability.error:.3f}, n = {of.reliability.n}")
+    classifiers = {
+        "genre_classifier": genre_classifier_for(corpus, genres),
+        "linear": linear_classifier_for(corpus, genres),
+    }
+    for classifier, of in classifiers.items():
+        print(f"{classifier}: calibration error {of.reliability.error:.3f}, n = {of.reliability.n}")
     for name, mels_db in cases.items():
-        for judge, of in judges.items():
+        for classifier, of in classifiers.items():
             right = (of.probability(mels_db) > 0.5) == torch.tensor(labels).bool()
             value = balanced_accuracy(right.tolist(), labels, tracks)
-            print(f"{name}, {judge}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}")
+            print(
+                f"{name}, {classifier}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}"
+            )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from cyclegan_audio.metrics.genre_classifier.augmentation import noisy
 from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_spec import GENRE, PIECE, SOUND, compute_metrics
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.reports.evaluation.classifiers import Judges, make_judges
+from cyclegan_audio.reports.evaluation.classifiers import Classifiers, make_classifiers
 
 SEED = 0
 NOISE_DB = 40.0  # under the clip's loudest point
@@ -85,13 +85,13 @@ def genre_table(
     cases: Mapping[str, Tensor],
     tracks: list[str],
     reference: tuple[Tensor, list[str]],
-    judges: Judges,
+    classifiers: Classifiers,
     target: str,
     mel: MelSpectrogram,
 ) -> None:
-    """Every case in a translation's place: distances to the target in three embeddings, judges, tone."""
+    """Every case in a translation's place: distances to the target in three embeddings, classifiers, tone."""
     both = torch.cat([reference[0], cases["source untouched"]])
-    embeddings = {**judges.embeddings, "random CNN": Principal(RandomNet(), both)}
+    embeddings = {**classifiers.embeddings, "random CNN": Principal(RandomNet(), both)}
     found = {
         name: distances_to(embed(reference[0]), reference[1], {k: embed(v) for k, v in cases.items()}, tracks)
         for name, embed in embeddings.items()
@@ -101,9 +101,11 @@ def genre_table(
         rows[case] = {
             f"{kind}, {name}": kinds[kind][case].mean for name, kinds in found.items() for kind in kinds
         }
-        if judges.judge is not None and judges.linear is not None:
-            rows[case]["judge"] = float(judges.judge.probability_of(target, mels_db).mean())
-            rows[case]["linear"] = float(judges.linear.probability_of(target, mels_db).mean())
+        if classifiers.classifier is not None and classifiers.linear is not None:
+            rows[case]["genre_classifier"] = float(
+                classifiers.classifier.probability_of(target, mels_db).mean()
+            )
+            rows[case]["linear"] = float(classifiers.linear.probability_of(target, mels_db).mean())
         rows[case] |= means(GENRE, MetricInput(mels_db, mel))
     table("Does the genre move", rows)
 
@@ -161,7 +163,7 @@ def main() -> None:
     tracks = [str(clip.score) for clip, _ in pairs]
     training = {g: corpus.clips(g, "train")[:TRAINING] for g in sorted((source, target))}
     mels = {g: torch.stack([corpus.mel_db(clip) for clip in clips]) for g, clips in training.items()}
-    judges = make_judges(corpus, tuple(sorted((source, target))), torch.cat(list(mels.values())))  # type: ignore[arg-type]
+    classifiers = make_classifiers(corpus, tuple(sorted((source, target))), torch.cat(list(mels.values())))  # type: ignore[arg-type]
     genre_cases = {
         "source untouched": source_db,
         "half way to the same score by the target's band": (source_db + target_db) / 2,
@@ -183,7 +185,7 @@ def main() -> None:
         "another piece of the source's genre": source_db.roll(half, 0),
     }
     print(f"{len(pairs)} clips of {len(set(tracks))} scores, {source} to {target}")
-    genre_table(genre_cases, tracks, reference, judges, target, mel)
+    genre_table(genre_cases, tracks, reference, classifiers, target, mel)
     piece_table(source_db, piece_cases, mel)
     fault_table(corpus, source, source_db)
 

@@ -10,8 +10,8 @@ import torch
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
-from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_judge
-from cyclegan_audio.reports.evaluation.classifiers import make_judges
+from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_genre_classifier
+from cyclegan_audio.reports.evaluation.classifiers import make_classifiers
 from cyclegan_audio.reports.evaluation.scoring import Mels, measure
 from cyclegan_audio.reports.evaluation.translations import held_out, translate_clip
 from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_some
@@ -59,10 +59,10 @@ def main() -> None:
     ways = [repeated(pair, corpus, genre) for genre in pair.genres]
     clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
     training = {g: (own, torch.stack([corpus.mel_db(clip) for clip in own])) for g, own in clips.items()}
-    make_judges(corpus, pair.genres, ways[0][1])  # trains what is not kept yet
+    make_classifiers(corpus, pair.genres, ways[0][1])  # trains what is not kept yet
     both_db = torch.cat([mels_db for _, mels_db in training.values()])
     start = Clock()
-    judges = make_judges(corpus, pair.genres, both_db)
+    classifiers = make_classifiers(corpus, pair.genres, both_db)
     of_vocoder = Clock(0.0, 0.0)
     for (own, real_db, fake_db), target, genres in zip(
         ways, reversed(ways), (pair.genres, pair.genres[::-1]), strict=True
@@ -70,14 +70,14 @@ def main() -> None:
         before = Clock()
         vocoded = vocode_some("hybrid", corpus, own, real_db, fake_db)
         of_vocoder += Clock() - before
-        measure(*genres, Mels(own, real_db, fake_db, *target[:2]), training, judges, vocoded, corpus.mel)
+        measure(*genres, Mels(own, real_db, fake_db, *target[:2]), training, classifiers, vocoded, corpus.mel)
     print(f"{2 * CLIPS} clips: {Clock() - start}, of it the vocoder {of_vocoder}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")
     for kind in (NETWORK, LINEAR):
         start = Clock()
-        train_judge(corpus, pair.genres, kind)
-        print(f"{kind} judge trained on {len(both_db)} clips: {Clock() - start}")
+        train_genre_classifier(corpus, pair.genres, kind)
+        print(f"{kind} classifier trained on {len(both_db)} clips: {Clock() - start}")
 
 
 if __name__ == "__main__":

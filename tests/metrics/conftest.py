@@ -1,4 +1,4 @@
-"""Music made of clicks and tones, of which everything is known; a judge that trains in seconds."""
+"""Music made of clicks and tones, of which everything is known; a genre classifier that trains in seconds."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What is done to mels in dB (N, M, F) before a judge sees them: to teach it, and to see what it bears."""
+"""What is done to mels in dB (N, M, F) before a classifier sees them: to teach it, and to see what it bears."""
 
 import math
 

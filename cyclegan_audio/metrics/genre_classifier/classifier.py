@@ -1,11 +1,11 @@
-"""Judges of genre: classifiers trained on a corpus's training split alone, with their accuracy beside them.
+"""Genre classifiers: classifiers trained on a corpus's training split alone, with their accuracy beside them.
 
-    judge = judge_for(corpus, ("lofi", "trap"))
-    judge.probability(mels_db)  # (N,), of trap
-    judge.accuracy, judge.accuracy_low_passed, judge.accuracy_noisy, judge.reliability.error
+    classifier = genre_classifier_for(corpus, ("lofi", "trap"))
+    classifier.probability(mels_db)  # (N,), of trap
+    classifier.accuracy, classifier.accuracy_low_passed, classifier.accuracy_noisy, classifier.reliability.error
 
 The first call trains (40 s to two minutes of one core for 1,000 clips, shared among cores) and keeps it in
-CORPUS/judges.
+CORPUS/classifiers.
 """
 
 import dataclasses
@@ -35,22 +35,22 @@ from cyclegan_audio.utils.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
-VERSION = 8  # of the code below: other versions do not take each other's judges from the disk
+VERSION = 8  # of the code below: other versions do not take each other's classifiers from the disk
 LOW_PASS_HZ = 6000.0
 NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
 CALLED_FROM = 0.5  # probability above which a clip is called a genre
 BLOCK = 64
-FOLDER = "judges"
+FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
 SETTINGS = NetSettings()
 
-GenreClassifier = GenreNet | LinearNet
+ClassifierNetwork = GenreNet | LinearNet
 OnStep = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
+class GenreClassifier:
     """Tells two genres apart by mels in dB (N, M, F) of any level.
 
     Attributes:
@@ -65,7 +65,7 @@ class Judge:
     """
 
     genres: tuple[str, str]
-    net: GenreClassifier
+    net: ClassifierNetwork
     temperature: float
     accuracy: Estimate
     accuracy_low_passed: Estimate
@@ -84,29 +84,29 @@ class Judge:
 
     @torch.inference_mode()
     def embed(self, mels_db: Tensor) -> Tensor:
-        """Embed (N, M, F) as (N, D): the network's hidden layers, or the linear judge's band statistics."""
+        """Embed (N, M, F) as (N, D): the network's hidden layers, or the linear classifier's band statistics."""
         return torch.cat([self.net.embed(block) for block in mels_db.split(BLOCK)])
 
 
-def judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
-    """Load the judge of two genres of a corpus, or train it.
+def genre_classifier_for(corpus: Corpus, genres: tuple[str, str]) -> GenreClassifier:
+    """Load the genre classifier of two genres of a corpus, or train it.
 
     Raises:
         UserError: a genre is missing or has no training clips.
     """
-    return _judge_for(corpus, genres, NETWORK)
+    return _classifier_for(corpus, genres, NETWORK)
 
 
-def linear_judge_for(corpus: Corpus, genres: tuple[str, str]) -> Judge:
-    """Load or train the linear judge: logistic regression on per-band statistics.
+def linear_classifier_for(corpus: Corpus, genres: tuple[str, str]) -> GenreClassifier:
+    """Load or train the linear classifier: logistic regression on per-band statistics.
 
     Raises:
         UserError: a genre is missing or has no training clips.
     """
-    return _judge_for(corpus, genres, LINEAR)
+    return _classifier_for(corpus, genres, LINEAR)
 
 
-def _judge_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> Judge:
+def _classifier_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
     genres = corpus.require_genres(*genres)
     path = _place(corpus, genres, kind)
     return _read(path, corpus, genres, kind) or _train_and_keep(path, corpus, genres, kind)
@@ -117,7 +117,7 @@ def _clips(corpus: Corpus, genres: tuple[str, str], split: str) -> list[Clip]:
 
 
 def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
-    """The judge's file: its name follows from all that the judge follows from."""
+    """The genre classifier's file: its name follows from all that the genre classifier follows from."""
     clips = {
         split: [(clip.clip_id, clip.content, clip.track) for clip in _clips(corpus, genres, split)]
         for split in ("train", "val", "test")
@@ -139,12 +139,12 @@ def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
     return corpus.folder / FOLDER / f"{kind}_{slug(genres[0])}_{slug(genres[1])}_{digest}.pt"
 
 
-def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Judge | None:
+def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier | None:
     if not path.is_file():
         return None
     try:
         kept = torch.load(path, weights_only=True)
-        net: GenreClassifier
+        net: ClassifierNetwork
         if kind == NETWORK:
             net = GenreNet(corpus.mel.n_mels, corpus.mel.frame_s, SETTINGS)
         else:
@@ -152,32 +152,36 @@ def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Jud
         net.load_state_dict(kept["net"])
         accuracies = {name: Estimate(**kept[name]) for name in ACCURACIES}
         calibrated = Reliability(**kept["reliability"])
-        return Judge(genres, net.eval(), kept["temperature"], reliability=calibrated, **accuracies)
+        return GenreClassifier(genres, net.eval(), kept["temperature"], reliability=calibrated, **accuracies)
     except Exception as error:
-        log.warning("warning: the judge %s cannot be read (%s): it is trained anew", path, error)
+        log.warning("warning: the genre classifier %s cannot be read (%s): it is trained anew", path, error)
         return None
 
 
-def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Judge:
-    with progress_bar(f"training the {kind} judge of {genres[0]} and {genres[1]}") as bar:
-        judge = train_judge(corpus, genres, kind, bar.update)
+def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
+    with progress_bar(f"training the {kind} classifier of {genres[0]} and {genres[1]}") as bar:
+        classifier = train_genre_classifier(corpus, genres, kind, bar.update)
     kept: dict[str, Any] = {
-        "net": judge.net.state_dict(),
-        "temperature": judge.temperature,
-        **{name: dataclasses.asdict(getattr(judge, name)) for name in (*ACCURACIES, "reliability")},
+        "net": classifier.net.state_dict(),
+        "temperature": classifier.temperature,
+        **{name: dataclasses.asdict(getattr(classifier, name)) for name in (*ACCURACIES, "reliability")},
     }
     try:
         path.parent.mkdir(exist_ok=True)
         with atomic_path(path) as part, part.open("wb") as file:
             torch.save(kept, file)
     except OSError as error:
-        log.warning("warning: the judge is not kept, %s cannot be written (%s)", path.parent, error.strerror)
-    return judge
+        log.warning(
+            "warning: the genre classifier is not kept, %s cannot be written (%s)",
+            path.parent,
+            error.strerror,
+        )
+    return classifier
 
 
-def train_judge(
+def train_genre_classifier(
     corpus: Corpus, genres: tuple[str, str], kind: str = NETWORK, on_step: OnStep = lambda done, total: None
-) -> Judge:
+) -> GenreClassifier:
     """Train on the split `train`, calibrate on its tracks left out in turn and on `val`, measure on `test`.
 
     Nothing is read or kept on disk.
@@ -194,7 +198,7 @@ def train_judge(
             raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
     mel = corpus.mel
     mels_db, labels, tracks = _load(corpus, genres, "train")
-    net: GenreClassifier
+    net: ClassifierNetwork
     if kind == NETWORK:
         net, left_out = train_net(mels_db, labels, tracks, mel.band_hz, mel.frame_s, SETTINGS, on_step)
     else:
@@ -215,7 +219,7 @@ def train_judge(
     judged = given, *(logits(net, mels_db) for mels_db in worse)
     accuracies = dict(zip(ACCURACIES, map(accuracy, judged), strict=True))
     calibrated = reliability(torch.sigmoid(given / temperature), test_labels)
-    return Judge(genres, net, temperature, reliability=calibrated, **accuracies)
+    return GenreClassifier(genres, net, temperature, reliability=calibrated, **accuracies)
 
 
 @torch.inference_mode()

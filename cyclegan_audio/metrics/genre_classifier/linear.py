@@ -81,7 +81,7 @@ def _path(
     turned, back = spanned(features) if features.shape[1] > len(features) else (features, None)
     for c in strengths:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds judge what it leaves
+            warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds classifier what it leaves
             model.set_params(C=c).fit(turned, labels)
         weight = model.coef_[0].copy()
         yield LinearFit(weight if back is None else weight @ back, float(model.intercept_[0]), c)

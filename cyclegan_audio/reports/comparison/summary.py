@@ -136,8 +136,8 @@ def _of_way(runs: Sequence[EvaluatedRun], way: str) -> list[str]:
             f"{way}: not all runs were judged on the same clips; those that two columns share are compared"
         )
     out += [
-        f"{way}: {run.name} and {own[0].name} give the untouched input different numbers (another judge, "
-        "data.normalise or version): measures by the judge do not compare; evaluate both again"
+        f"{way}: {run.name} and {own[0].name} give the untouched input different numbers (another classifier, "
+        "data.normalise or version): measures by the genre classifier do not compare; evaluate both again"
         for run, other in zip(own[1:], clips[1:], strict=True)
         if other == clips[0] and _floors(run, way) != _floors(own[0], way)
     ]

@@ -16,7 +16,7 @@ from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
 PLAYED = 2
 HOW = (
-    "The best and the worst held-out clips by their score (harmonic mean of the judge's probability and the "
+    "The best and the worst held-out clips by their score (harmonic mean of the classifier's probability and the "
     "correlation of onset strength with the input), and some with a ground truth. Translated clips come "
     "back to sound by the vocoder {vocoder}; the source through the vocoder alone "
     "tells its share in what one hears from the model's."

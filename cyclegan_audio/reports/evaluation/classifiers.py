@@ -7,25 +7,29 @@ from torch import Tensor
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.distances import Principal
-from cyclegan_audio.metrics.genre_classifier.classifier import Judge, judge_for, linear_judge_for
+from cyclegan_audio.metrics.genre_classifier.classifier import (
+    GenreClassifier,
+    genre_classifier_for,
+    linear_classifier_for,
+)
 from cyclegan_audio.utils.errors import UserError
 
-STATISTICS, JUDGE = "band statistics", "judge"
+STATISTICS, CLASSIFIER = "band statistics", "genre_classifier"
 
 
 @dataclasses.dataclass(frozen=True)
-class Judges:
-    """Judges of genre, and embeddings of clips.
+class Classifiers:
+    """Genre classifiers, and embeddings of clips.
 
     Attributes:
-        judge, linear: None where they could not be trained.
+        classifier, linear: None where they could not be trained.
         statistics: an embedding that nobody taught genres.
-        embedding: the judge's, None without a judge.
-        missing: why there is no judge; empty where there is one.
+        embedding: the genre classifier's, None without a genre classifier.
+        missing: why there is no genre classifier; empty where there is one.
     """
 
-    judge: Judge | None
-    linear: Judge | None
+    classifier: GenreClassifier | None
+    linear: GenreClassifier | None
     statistics: Principal
     embedding: Principal | None
     missing: str = ""
@@ -33,16 +37,16 @@ class Judges:
     @property
     def embeddings(self) -> dict[str, Principal]:
         """By name."""
-        both = {STATISTICS: self.statistics, JUDGE: self.embedding}
+        both = {STATISTICS: self.statistics, CLASSIFIER: self.embedding}
         return {name: embedding for name, embedding in both.items() if embedding is not None}
 
 
-def make_judges(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Judges:
-    """Load or train judges of the corpus, and fit embeddings on training clips (N, M, F) of both genres."""
+def make_classifiers(corpus: Corpus, genres: tuple[str, str], training_db: Tensor) -> Classifiers:
+    """Load or train classifiers of the corpus, and fit embeddings on training clips (N, M, F) of both genres."""
     frame_s = corpus.mel.frame_s
     statistics = Principal(lambda mels_db: band_statistics(mels_db, frame_s).flatten(1), training_db)
     try:
-        judge, linear = judge_for(corpus, genres), linear_judge_for(corpus, genres)
+        classifier, linear = genre_classifier_for(corpus, genres), linear_classifier_for(corpus, genres)
     except UserError as error:
-        return Judges(None, None, statistics, None, f"There is no judge of genre: {error}.")
-    return Judges(judge, linear, statistics, Principal(judge.embed, training_db))
+        return Classifiers(None, None, statistics, None, f"There is no genre classifier: {error}.")
+    return Classifiers(classifier, linear, statistics, Principal(classifier.embed, training_db))

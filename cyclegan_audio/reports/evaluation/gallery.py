@@ -1,4 +1,4 @@
-"""The paper's gallery of ten clips a direction, the judge's probabilities, and the linear judge's errors."""
+"""The paper's gallery of ten clips a direction, the classifier's probabilities, and the linear classifier's errors."""
 
 from cyclegan_audio.metrics.genre_classifier.classifier import CALLED_FROM
 from cyclegan_audio.metrics.metric_spec import MODEL, UNTOUCHED
@@ -8,15 +8,15 @@ from cyclegan_audio.reports.figures.distributions import probability_histogram
 from cyclegan_audio.reports.html import Picture, Section, picture
 
 SHOWN = 10
-MISJUDGED = 8
+MISCLASSIFIED = 8
 HOW = (
-    "Ten held-out clips in each direction, as in the paper's gallery; with each the judge's probability that "
+    "Ten held-out clips in each direction, as in the paper's gallery; with each the classifier's probability that "
     "it is of the target genre, before and after."
 )
 
 
 def gallery_section(evaluated: EvaluationData) -> Section:
-    """Show grids of ten clips, histograms where there is a judge, and figure 1.1."""
+    """Show grids of ten clips, histograms where there is a genre classifier, and figure 1.1."""
     section = Section("gallery", "Ten clips in each direction", [HOW])
     for number, way in enumerate(evaluated.directions):
         section.pictures.append(_ten(evaluated, way, number))
@@ -24,9 +24,9 @@ def gallery_section(evaluated: EvaluationData) -> Section:
             section.pictures.append(histogram)
     if (misjudged := _misjudged(evaluated)) is not None:
         section.pictures.append(misjudged)
-    elif evaluated.judges.linear is not None:
+    elif evaluated.classifiers.linear is not None:
         section.paragraphs.append(
-            "Figure 1.1 of the paper shows clips that the linear judge gets wrong; here it got none of the "
+            "Figure 1.1 of the paper shows clips that the linear classifier gets wrong; here it got none of the "
             "held-out clips wrong."
         )
     return section
@@ -35,7 +35,7 @@ def gallery_section(evaluated: EvaluationData) -> Section:
 def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Picture:
     rows = spread(range(len(way.examples)), SHOWN)
     scores = evaluated.measured[number].scores
-    before, after = (scores[name].get("judge_probability") for name in (UNTOUCHED, MODEL))
+    before, after = (scores[name].get("genre_probability") for name in (UNTOUCHED, MODEL))
     shown, labels = [], []
     for place, row in enumerate(rows, 1):
         example = way.examples[row]
@@ -53,21 +53,21 @@ def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Pictur
 def _histogram(evaluated: EvaluationData, number: int) -> Picture | None:
     measured = evaluated.measured[number]
     groups = {
-        f"real {measured.source}": measured.scores[UNTOUCHED].get("judge_probability"),
-        f"translated to {measured.target}": measured.scores[MODEL].get("judge_probability"),
-        f"real {measured.target}": measured.real.get("judge_probability"),
+        f"real {measured.source}": measured.scores[UNTOUCHED].get("genre_probability"),
+        f"translated to {measured.target}": measured.scores[MODEL].get("genre_probability"),
+        f"real {measured.target}": measured.real.get("genre_probability"),
     }
     known = {name: values.tolist() for name, values in groups.items() if values is not None}
     if not known:
         return None
-    title = f"{measured.source} to {measured.target}: the judge's probability of {measured.target}"
+    title = f"{measured.source} to {measured.target}: the genre classifier's probability of {measured.target}"
     figure = probability_histogram(known, title, f"probability of {measured.target}")
     return picture(figure, title, f"{title}, over {len(measured.clips)} clips.")
 
 
 def _misjudged(evaluated: EvaluationData) -> Picture | None:
-    """Real held-out clips on which the linear judge errs, with the probability that it gave (figure 1.1)."""
-    linear = evaluated.judges.linear
+    """Real held-out clips on which the linear classifier errs, with the probability that it gave (figure 1.1)."""
+    linear = evaluated.classifiers.linear
     if linear is None:
         return None
     wrong = []
@@ -78,10 +78,10 @@ def _misjudged(evaluated: EvaluationData) -> Picture | None:
                 wrong.append((given, way.source, example))
     if not wrong:
         return None
-    worst = sorted(wrong, key=lambda item: item[0])[:MISJUDGED]
+    worst = sorted(wrong, key=lambda item: item[0])[:MISCLASSIFIED]
     rows = [{"real clip": example.real_db} for _, _, example in worst]
     labels = [f"{genre}, given {100 * given:.0f} %" for given, genre, _ in worst]
-    figure = cycle_grid(rows, evaluated.mel, "Misjudged by the linear judge (1.1)", row_labels=labels)
+    figure = cycle_grid(rows, evaluated.mel, "Misjudged by the linear classifier (1.1)", row_labels=labels)
     total = sum(len(way.examples) for way in evaluated.directions)
     caption = f"{len(wrong)} of {total} real held-out clips are misjudged; the {len(worst)} worst are shown."
-    return picture(figure, "Real clips that the linear judge gets wrong", caption)
+    return picture(figure, "Real clips that the linear classifier gets wrong", caption)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
-from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_DB, Judge
+from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_DB, GenreClassifier
 from cyclegan_audio.metrics.metric_spec import (
     CANDIDATES,
     ENDS,
@@ -17,7 +17,7 @@ from cyclegan_audio.metrics.metric_spec import (
     UNTOUCHED,
     MetricSpec,
 )
-from cyclegan_audio.reports.evaluation.classifiers import JUDGE
+from cyclegan_audio.reports.evaluation.classifiers import CLASSIFIER
 from cyclegan_audio.reports.evaluation.per_clip import clip_table
 from cyclegan_audio.reports.evaluation.scoring import Measured
 from cyclegan_audio.reports.evaluation.summary import thresholds
@@ -36,20 +36,20 @@ HOW = (
 )
 DISTANCES = (
     "Distances are to the target's training clips; their ceiling is what held-out clips of the target keep "
-    "from them, which is about 0. Band statistics are an embedding that nobody taught genres; the judge's is "
+    "from them, which is about 0. Band statistics are an embedding that nobody taught genres; the classifier's is "
     "its hidden layers. Both are turned to 16 principal components. Values are without the bias of few clips "
     "(jackknife over tracks), so that they may fall below 0."
 )
 TRUST = (
-    "The judge is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
+    "The classifier is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
     "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
-    "judge is logistic regression on such statistics. Below stands what both say of real held-out clips of "
+    "classifier is logistic regression on such statistics. Below stands what both say of real held-out clips of "
     "both genres, balanced over genres: no share or probability that they give means more than this. Below 6 "
     f"kHz only: all above is cut off. Noise: in every band, {NOISE_DB:g} dB under each clip's loudest point. "
     "The calibration error is the mean distance between the probabilities given and the shares found, in ten "
     "bins; few clips make it larger."
 )
-JUDGES = {"judge": "judge", "linear": "linear judge"}
+CLASSIFIERS = {"genre_classifier": "genre_classifier", "linear": "linear classifier"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
 TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
 
@@ -72,32 +72,32 @@ def measures_section(evaluated: EvaluationData) -> Section:
         if measured.distances:
             section.tables.append(_distance_table(measured, name))
         section.numbers[name] = _numbers(measured) | {"clips": clip_table(way, measured)}
-    for kind, judge in _judges(evaluated).items():
-        section.numbers.setdefault("judges", {})[kind] = {
-            **{key: getattr(judge, key).to_dict() for key in ACCURACIES},
-            "reliability": dataclasses.asdict(judge.reliability),
-            "calibration_error": judge.reliability.error,
-            "temperature": judge.temperature,
+    for kind, classifier in _classifiers(evaluated).items():
+        section.numbers.setdefault("classifiers", {})[kind] = {
+            **{key: getattr(classifier, key).to_dict() for key in ACCURACIES},
+            "reliability": dataclasses.asdict(classifier.reliability),
+            "calibration_error": classifier.reliability.error,
+            "temperature": classifier.temperature,
         }
-    if judges := _judges(evaluated):
+    if classifiers := _classifiers(evaluated):
         section.paragraphs.append(TRUST)
-        section.tables.append(_trust_table(judges))
+        section.tables.append(_trust_table(classifiers))
     return section
 
 
-def _judges(evaluated: EvaluationData) -> dict[str, Judge]:
-    both = {"judge": evaluated.judges.judge, "linear": evaluated.judges.linear}
-    return {kind: judge for kind, judge in both.items() if judge is not None}
+def _classifiers(evaluated: EvaluationData) -> dict[str, GenreClassifier]:
+    both = {"genre_classifier": evaluated.classifiers.classifier, "linear": evaluated.classifiers.linear}
+    return {kind: classifier for kind, classifier in both.items() if classifier is not None}
 
 
-def _trust_table(judges: dict[str, Judge]) -> Table:
-    """What the judges get right on real held-out clips, and how far their probabilities are off."""
+def _trust_table(classifiers: dict[str, GenreClassifier]) -> Table:
+    """What the classifiers get right on real held-out clips, and how far their probabilities are off."""
     rows = []
-    for kind, judge in judges.items():
-        error = f"{100 * judge.reliability.error:.1f} % (n = {judge.reliability.n})"
-        rows.append([JUDGES[kind], *(_percent(getattr(judge, key)) for key in ACCURACIES), error])
+    for kind, classifier in classifiers.items():
+        error = f"{100 * classifier.reliability.error:.1f} % (n = {classifier.reliability.n})"
+        rows.append([CLASSIFIERS[kind], *(_percent(getattr(classifier, key)) for key in ACCURACIES), error])
     header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_DB:g} dB", "calibration error"]
-    return Table("How far the judges can be trusted", header, rows)
+    return Table("How far the classifiers can be trusted", header, rows)
 
 
 def position(value: float, floor: float, ceiling: float) -> float | None:
@@ -165,7 +165,7 @@ def _distance_table(measured: Measured, name: str) -> Table:
     rows = []
     for embedding, kinds in measured.distances.items():
         for kind, values in kinds.items():
-            taught = "the judge" if embedding == JUDGE else embedding
+            taught = "the genre classifier" if embedding == CLASSIFIER else embedding
             cells = [_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL)]
             others = [
                 f"{values[key].mean:.3g}"

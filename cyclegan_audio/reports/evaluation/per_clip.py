@@ -9,7 +9,7 @@ from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.reports.evaluation.scoring import Measured
 from cyclegan_audio.reports.evaluation.translations import DirectionResult
 
-SCORE = "score: harmonic mean of the judge's probability and the onset correlation with the input"
+SCORE = "score: harmonic mean of the genre classifier's probability and the onset correlation with the input"
 
 
 def clip_table(way: DirectionResult, measured: Measured) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def clip_table(way: DirectionResult, measured: Measured) -> dict[str, Any]:
 
 
 def clip_scores(measured: Measured) -> np.ndarray:
-    """Score how well each clip moved and stayed (N,), 0 to 1; without a judge only how well it stayed."""
+    """Score how well each clip moved and stayed (N,), 0 to 1; without a classifier only how well it stayed."""
     scores = measured.scores[MODEL]
     stays = scores["onset_correlation"].clip(0, 1)
-    moves = scores.get("judge_probability")
+    moves = scores.get("genre_probability")
     if moves is None:
         return stays
     return 2 * moves * stays / np.maximum(moves + stays, 1e-9)

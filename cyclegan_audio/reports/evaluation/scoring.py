@@ -28,7 +28,7 @@ from cyclegan_audio.metrics.metric_spec import (
     compute_metrics,
 )
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.reports.evaluation.classifiers import Judges
+from cyclegan_audio.reports.evaluation.classifiers import Classifiers
 from cyclegan_audio.reports.evaluation.vocoder_round_trip import Vocoded
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.proportions import share
@@ -107,7 +107,7 @@ def measure(
     target: str,
     mels: Mels,
     training: dict[str, tuple[list[Clip], Tensor]],
-    judges: Judges,
+    classifiers: Classifiers,
     vocoded: Vocoded,
     mel: MelSpectrogram,
     metrics: Sequence[MetricSpec] = METRICS,
@@ -118,7 +118,7 @@ def measure(
         source, target: genres.
         mels: the clips.
         training: training clips of each genre and their mels, for baselines and as reference of distances.
-        judges: see there.
+        classifiers: see there.
         vocoded: what the vocoder makes of some of the clips.
         mel: the definition of the mels.
         metrics: what to measure.
@@ -131,16 +131,18 @@ def measure(
         MATCHED: matched_moments(real_db, moments[source], moments[target]),
         NEAREST: reference_db[nearest(real_db, reference_db)],
     }
-    base = MetricInput(mels.target_db, mel, target=target, judge=judges.judge, linear=judges.linear)
+    base = MetricInput(
+        mels.target_db, mel, target=target, classifier=classifiers.classifier, linear=classifiers.linear
+    )
     scores = _all_scores(base, mels, made, vocoded, metrics)
     real = scores.pop(REAL)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
         name: _distances(embed, training[target], made, mels)
-        for name, embed in judges.embeddings.items()
+        for name, embed in classifiers.embeddings.items()
         if n_clips >= LEAST_CLIPS
     }
-    missing = [text for text in (judges.missing, vocoded.missing) if text]
+    missing = [text for text in (classifiers.missing, vocoded.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
     missing += [text] if (text := too_few(n_clips, n_tracks)) else []
     return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing, metrics)

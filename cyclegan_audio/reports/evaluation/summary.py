@@ -9,10 +9,10 @@ from cyclegan_audio.metrics.paired_error import CLEAR_GAIN, MATCHED_MEAN, RHYTHM
 from cyclegan_audio.reports.evaluation.classifiers import STATISTICS
 from cyclegan_audio.reports.evaluation.scoring import Measured
 
-MOVES_SHARE = 0.5  # of clips that the judge calls target
+MOVES_SHARE = 0.5  # of clips that the genre classifier calls target
 NEARER = 0.25  # of the kernel distance that the translation takes away
 GENRE_RULE = (
-    "How the first lines are drawn from the numbers. The genre moves where the judge calls more than "
+    "How the first lines are drawn from the numbers. The genre moves where the classifier calls more than "
     f"{100 * MOVES_SHARE:g} % of the translated clips target and the kernel distance by band statistics "
     f"falls by {100 * NEARER:g} % or more; with half of one of these it moves in part."
 )
@@ -79,15 +79,15 @@ def _phrases(measured: Measured) -> list[str]:
 
 def _genre(measured: Measured) -> str:
     nearer = _nearer(measured)
-    before, after, real = (measured.estimate(key, "judge") for key in (UNTOUCHED, MODEL, REAL))
+    before, after, real = (measured.estimate(key, "genre_classifier") for key in (UNTOUCHED, MODEL, REAL))
     by_distance = (
         "distances are not known" if nearer is None else f"the kernel distance falls by {100 * nearer:.0f} %"
     )
     nearer = nearer or 0.0
     if after is None or before is None:
-        return f"no judge of genre; {by_distance}"
+        return f"no genre classifier; {by_distance}"
     heard = (
-        f"the judge hears {measured.target} in {100 * after.mean:.0f} % of clips, "
+        f"the genre classifier hears {measured.target} in {100 * after.mean:.0f} % of clips, "
         f"{100 * before.mean:.0f} % untouched"
     )
     if real is not None:

@@ -19,7 +19,7 @@ from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.reports.evaluation.classifiers import Judges, make_judges
+from cyclegan_audio.reports.evaluation.classifiers import Classifiers, make_classifiers
 from cyclegan_audio.reports.evaluation.scoring import Measured, Mels, measure
 from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_some
 from cyclegan_audio.utils.errors import UserError
@@ -150,9 +150,9 @@ class EvaluationData:
         }
 
     @cached_property
-    def judges(self) -> Judges:
-        """Judges of genre and embeddings, from training clips."""
-        return make_judges(
+    def classifiers(self) -> Classifiers:
+        """Genre classifiers and embeddings, from training clips."""
+        return make_classifiers(
             self.corpus, self.pair.genres, torch.cat([mels_db for _, mels_db in self.training.values()])
         )
 
@@ -167,7 +167,7 @@ class EvaluationData:
             vocoded = vocode_some(self.vocoder, self.corpus, clips, real_db, fake_db)
             target_db = torch.stack([self.corpus.mel_db(clip) for clip in way.real_targets])
             mels = Mels(clips, real_db, fake_db, way.real_targets, target_db)
-            known = self.training, self.judges, vocoded, self.mel, self.metrics
+            known = self.training, self.classifiers, vocoded, self.mel, self.metrics
             out.append(measure(way.source, way.target, mels, *known))
         return out
 

@@ -1,4 +1,4 @@
-"""What is done to mels before a judge sees them."""
+"""What is done to mels before a genre classifier sees them."""
 
 import dataclasses
 

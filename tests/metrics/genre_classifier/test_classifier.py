@@ -1,4 +1,4 @@
-"""Judges on a corpus whose genres differ in rhythm alone: right verdicts, robust, kept on disk."""
+"""Classifiers on a corpus whose genres differ in rhythm alone: right verdicts, robust, kept on disk."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.genre_classifier import classifier as judge_module
-from cyclegan_audio.metrics.genre_classifier.classifier import judge_for, linear_judge_for
+from cyclegan_audio.metrics.genre_classifier import classifier as classifier_module
+from cyclegan_audio.metrics.genre_classifier.classifier import genre_classifier_for, linear_classifier_for
 from cyclegan_audio.utils.errors import UserError
 
 SPLITS = ("train",) * 7 + ("val", "test", "test")
@@ -19,7 +19,7 @@ FAST, SLOW = 0.1, 0.25  # seconds from beat to beat
 
 @pytest.fixture(autouse=True)
 def small_net(monkeypatch: pytest.MonkeyPatch, small_settings) -> None:
-    monkeypatch.setattr(judge_module, "SETTINGS", small_settings(4, 60))
+    monkeypatch.setattr(classifier_module, "SETTINGS", small_settings(4, 60))
 
 
 class MadeCorpus(Corpus):
@@ -61,74 +61,76 @@ def mels_of(corpus: Corpus, genre: str, split: str) -> torch.Tensor:
     return torch.stack([corpus.mel_db(clip) for clip in corpus.clips(genre, split)])
 
 
-@pytest.mark.parametrize("make", [judge_for, linear_judge_for])
+@pytest.mark.parametrize("make", [genre_classifier_for, linear_classifier_for])
 def test_judge_tells_rhythms_apart_at_any_level_noise_and_bandwidth(made, make) -> None:
-    judge = make(made, ("fast", "slow"))
-    assert (judge.accuracy.n, judge.accuracy.groups) == (16, 4)
-    assert judge.accuracy.mean >= 0.9
-    assert judge.accuracy.low < judge.accuracy.mean <= judge.accuracy.high
-    assert judge.accuracy_low_passed.mean >= 0.9
-    assert judge.accuracy_noisy.mean >= 0.9
-    assert judge.reliability.n == 16
-    assert judge.reliability.error < 0.25
+    classifier = make(made, ("fast", "slow"))
+    assert (classifier.accuracy.n, classifier.accuracy.groups) == (16, 4)
+    assert classifier.accuracy.mean >= 0.9
+    assert classifier.accuracy.low < classifier.accuracy.mean <= classifier.accuracy.high
+    assert classifier.accuracy_low_passed.mean >= 0.9
+    assert classifier.accuracy_noisy.mean >= 0.9
+    assert classifier.reliability.n == 16
+    assert classifier.reliability.error < 0.25
     slow, fast = mels_of(made, "slow", "test"), mels_of(made, "fast", "test")
-    assert judge.probability(slow).mean() > 0.5 > judge.probability(fast).mean()
-    torch.testing.assert_close(judge.probability(slow - 40), judge.probability(slow), atol=1e-3, rtol=0)
+    assert classifier.probability(slow).mean() > 0.5 > classifier.probability(fast).mean()
+    torch.testing.assert_close(
+        classifier.probability(slow - 40), classifier.probability(slow), atol=1e-3, rtol=0
+    )
     noisy = fast + 3 * torch.randn(fast.shape, generator=torch.Generator().manual_seed(0))
-    assert (judge.probability(noisy) < 0.5).float().mean() >= 0.9
-    assert judge.embed(slow).shape[0] == len(slow)
-    assert float((judge.embed(slow).mean(0) - judge.embed(fast).mean(0)).norm()) > 0.5
+    assert (classifier.probability(noisy) < 0.5).float().mean() >= 0.9
+    assert classifier.embed(slow).shape[0] == len(slow)
+    assert float((classifier.embed(slow).mean(0) - classifier.embed(fast).mean(0)).norm()) > 0.5
 
 
 def test_judge_is_kept_and_read_again(made, monkeypatch) -> None:
-    first = judge_for(made, ("fast", "slow"))
-    files = {path.name for path in (made.folder / "judges").iterdir()}
+    first = genre_classifier_for(made, ("fast", "slow"))
+    files = {path.name for path in (made.folder / "classifiers").iterdir()}
     assert any(name.startswith("network_fast_slow_") for name in files)
-    monkeypatch.setattr(judge_module, "train_net", None)  # training again would fail
-    again = judge_for(made, ("fast", "slow"))
+    monkeypatch.setattr(classifier_module, "train_net", None)  # training again would fail
+    again = genre_classifier_for(made, ("fast", "slow"))
     mels = mels_of(made, "slow", "test")
     assert torch.equal(again.probability(mels), first.probability(mels))
     for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy", "reliability", "temperature"):
         assert getattr(again, name) == getattr(first, name)
-    assert {path.name for path in (made.folder / "judges").iterdir()} == files
+    assert {path.name for path in (made.folder / "classifiers").iterdir()} == files
 
 
 def test_damaged_or_other_judges_are_trained_anew(made, monkeypatch) -> None:
-    linear_judge_for(made, ("fast", "slow"))
-    (path,) = (made.folder / "judges").glob("linear_fast_slow_*")
+    linear_classifier_for(made, ("fast", "slow"))
+    (path,) = (made.folder / "classifiers").glob("linear_fast_slow_*")
     path.write_bytes(path.read_bytes()[:100])
-    assert linear_judge_for(made, ("fast", "slow")).accuracy.mean >= 0.9
+    assert linear_classifier_for(made, ("fast", "slow")).accuracy.mean >= 0.9
     assert path.stat().st_size > 100
-    monkeypatch.setattr(judge_module, "VERSION", judge_module.VERSION + 1)
-    linear_judge_for(made, ("fast", "slow"))
-    assert len(list((made.folder / "judges").glob("linear_fast_slow_*"))) == 2
+    monkeypatch.setattr(classifier_module, "VERSION", classifier_module.VERSION + 1)
+    linear_classifier_for(made, ("fast", "slow"))
+    assert len(list((made.folder / "classifiers").glob("linear_fast_slow_*"))) == 2
 
 
 def test_corpus_that_cannot_be_written_still_gives_a_judge(made, tmp_path, caplog) -> None:
     (tmp_path / "file").write_text("")
     settings = {"mel": made.mel.to_dict(), "clip": {"seconds": made.clip_s}}
     read_only = MadeCorpus(tmp_path / "file", settings, made._clips)
-    assert linear_judge_for(read_only, ("fast", "slow")).accuracy.mean >= 0.9
+    assert linear_classifier_for(read_only, ("fast", "slow")).accuracy.mean >= 0.9
     assert "cannot be written" in caplog.text
 
 
 def test_only_training_clips_are_trained_on(made, monkeypatch) -> None:
     seen = []
-    train = judge_module.train_linear
+    train = classifier_module.train_linear
 
     def watch(mels_db, labels, tracks, *rest):
         seen.extend(tracks)
         return train(mels_db, labels, tracks, *rest)
 
-    monkeypatch.setattr(judge_module, "train_linear", watch)
-    judge_module.train_judge(made, ("fast", "slow"), "linear")
+    monkeypatch.setattr(classifier_module, "train_linear", watch)
+    classifier_module.train_genre_classifier(made, ("fast", "slow"), "linear")
     assert set(seen) == {f"{genre}_{track}" for genre in ("fast", "slow") for track in range(7)}
 
 
 def test_bad_input(made, tmp_path) -> None:
     with pytest.raises(UserError, match="no genre 'jazz'"):
-        judge_for(made, ("fast", "jazz"))
+        genre_classifier_for(made, ("fast", "jazz"))
     settings = {"mel": made.mel.to_dict(), "clip": {"seconds": made.clip_s}}
     held_out = [clip for clip in made._clips if clip.split != "train" or clip.genre == "fast"]
     with pytest.raises(UserError, match="no training clips of slow"):
-        judge_for(MadeCorpus(tmp_path, settings, held_out), ("fast", "slow"))
+        genre_classifier_for(MadeCorpus(tmp_path, settings, held_out), ("fast", "slow"))

@@ -1,4 +1,4 @@
-"""The network of the judge and its features, untrained."""
+"""The network of the genre classifier and its features, untrained."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Training of the network of the judge, and what is said of tracks left out."""
+"""Training of the network of the genre classifier, and what is said of tracks left out."""
 
 import dataclasses
 

@@ -31,7 +31,7 @@ def measures_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> 
     kernel = {"model": estimate_of(1.0), "untouched": estimate_of(3.0), "real_target": estimate_of(0.0)}
     return {
         "measures": {"onset_f1": onsets},
-        "distances": {"judge": {"kernel": kernel}},
+        "distances": {"genre_classifier": {"kernel": kernel}},
         "missing": [],
         "clips": table,
     }
@@ -59,7 +59,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
         }
         genres = ways[0].split(" to ")
         report = {
-            "measures": {way: measures_of(values, clips) for way in ways} | {"judges": {}},
+            "measures": {way: measures_of(values, clips) for way in ways} | {"classifiers": {}},
             "reconstruction": {"this_run": {genre: {"other_clip": estimate_of(9.0)} for genre in genres}},
             "run": {"checkpoint": "gone.ckpt", "mel": {"hash": mel}, "batches_trained": 7, "corpus": "gone"},
         }

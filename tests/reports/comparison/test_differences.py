@@ -84,11 +84,11 @@ def test_other_clips_are_compared_unpaired_and_said_so(make_report: MakeReport) 
 
 
 def test_shares_of_other_clips_have_an_interval_though_all_are_called_target() -> None:
-    judge = next(measure for measure in METRICS if measure.name == "judge")
+    classifier = next(measure for measure in METRICS if measure.name == "genre_classifier")
     clips = [f"t{track}/{clip}" for track in range(4) for clip in range(2)]
     where = ({clip: clip.split("/")[0] for clip in clips}, dict.fromkeys(clips, 0.0))
     all_of_them, half = (
-        differences._pooled([ByClip(dict(zip(clips, values, strict=True)), *where)], judge)
+        differences._pooled([ByClip(dict(zip(clips, values, strict=True)), *where)], classifier)
         for values in ([1.0] * 8, [1.0, 0.0] * 4)
     )
     assert 0.5 < all_of_them.low < 0.8
@@ -102,10 +102,13 @@ def test_shares_of_other_clips_have_an_interval_though_all_are_called_target() -
 
 def test_distances_have_seeds_only(make_report: MakeReport) -> None:
     _, found = compared([make_report("a"), make_report("b", 0)])
-    contrast = found["judge_kernel_distance"].contrasts["identity=0"]
+    contrast = found["classifier_kernel_distance"].contrasts["identity=0"]
     assert math.isnan(contrast.corrected)
     assert contrast.said == NONE
-    assert (found["judge_kernel_distance"].floor, found["judge_kernel_distance"].ceiling) == (3.0, 0.0)
+    assert (found["classifier_kernel_distance"].floor, found["classifier_kernel_distance"].ceiling) == (
+        3.0,
+        0.0,
+    )
 
 
 def test_nearer_the_ceiling() -> None:

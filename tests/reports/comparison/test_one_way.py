@@ -12,7 +12,7 @@ from cyclegan_audio.reports.comparison import run as comparison_run
 from cyclegan_audio.training.runner import train
 from cyclegan_audio.training.translation_run import TranslationRecipe
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_judges")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_classifiers")]
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ GENERATOR = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_long_training(quick_judges: None) -> None:
-    """Reports train judges of genre; not for long here."""
+def no_long_training(quick_classifiers: None) -> None:
+    """Reports train genre classifiers; not for long here."""
 
 
 @pytest.fixture(scope="session")

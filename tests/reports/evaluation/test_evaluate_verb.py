@@ -90,11 +90,11 @@ def test_report_numbers(report: Path) -> None:
     assert len(set(clips["clip_id"])) == len(clips["track"]) == 2
     assert len(clips["paired"]["error_db"]) == 4
     assert np.mean(clips["cycle_db"]) == pytest.approx(cycle["mean"])
-    for judge in numbers["measures"]["judges"].values():
+    for classifier in numbers["measures"]["classifiers"].values():
         for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy"):
-            assert judge[name]["low"] <= judge[name]["mean"] <= judge[name]["high"]
-        assert sum(judge["reliability"]["counts"]) == judge["accuracy"]["n"] > 0
-    assert "How far the judges can be trusted" in (report / "report.html").read_text()
+            assert classifier[name]["low"] <= classifier[name]["mean"] <= classifier[name]["high"]
+        assert sum(classifier["reliability"]["counts"]) == classifier["accuracy"]["n"] > 0
+    assert "How far the classifiers can be trusted" in (report / "report.html").read_text()
     assert numbers["run"]["batches_trained"] == 500
     assert numbers["run"]["mel"]["sample_rate"] == 22050
 
@@ -126,7 +126,7 @@ def test_a_model_of_one_direction_is_judged_in_it(make_run: MakeRun) -> None:
     assert "there and back</" not in text
     assert "bright to dull" not in text
     assert set(numbers["paired"]) == {"dull to bright"}
-    assert set(numbers["measures"]) == {"dull to bright", "judges"}
+    assert set(numbers["measures"]) == {"dull to bright", "classifiers"}
     measures = numbers["measures"]["dull to bright"]
     assert {"real_target", "model", "untouched"} <= set(measures["measures"]["hats_per_s"])
     assert "cycle_db" not in measures["clips"]
@@ -185,9 +185,9 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
     make_run: MakeRun, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_judge(corpus: Corpus, genres: tuple[str, str]) -> None:
-        raise UserError("too little music to train a judge")
+        raise UserError("too little music to train a genre classifier")
 
-    monkeypatch.setattr("cyclegan_audio.reports.evaluation.classifiers.judge_for", no_judge)
+    monkeypatch.setattr("cyclegan_audio.reports.evaluation.classifiers.genre_classifier_for", no_judge)
     monkeypatch.setattr(
         "cyclegan_audio.reports.evaluation.run.SECTIONS", (reconstruction_section, run_section)
     )
@@ -196,7 +196,7 @@ def test_clips_that_the_run_was_trained_on_are_not_held_out(
     (run / "validation.csv").write_text("batch,score\n250,0.5\n500,1.25\n")
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
-    assert "no judge of genre" in numbers["verdict"]
+    assert "no genre classifier" in numbers["verdict"]
     assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
     assert numbers["run"]["held_out_score"].startswith("1.250 (the run's best 0.500;")
     assert numbers["run"]["music"] == "as it is in the corpus"

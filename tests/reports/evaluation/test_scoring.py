@@ -45,7 +45,7 @@ def measured(**means: float) -> Measured:
 
 
 GOOD = {
-    "model__judge": 0.9, "untouched__judge": 0.05, "model__onset_f1": 0.8, "model__chroma": 0.7,
+    "model__genre_classifier": 0.9, "untouched__genre_classifier": 0.05, "model__onset_f1": 0.8, "model__chroma": 0.7,
     "model__bass": 0.3, "model__hats_per_s": 6.0, "untouched__hats_per_s": 3.0, "model__high_band_db": -35.0,
     "real__high_band_db": -30.0, "model__filter_share": 0.5, "model__checkerboard_db": 1.0,
     "untouched__checkerboard_db": 0.5, "model__quiet_db": -60.0, "untouched__quiet_db": -65.0,
@@ -55,7 +55,9 @@ GOOD = {
 
 def test_what_is_good_and_what_is_not_is_said() -> None:
     line = metrics_summary([measured(**GOOD)])
-    assert line.startswith("lofi to trap: the genre moves (the judge hears trap in 90 % of clips, 5 % untou")
+    assert line.startswith(
+        "lofi to trap: the genre moves (the genre classifier hears trap in 90 % of clips, 5 % untou"
+    )
     assert "the kernel distance falls by 75 %" in line
     assert "the drums stay; the harmony stays; the bass line does not stay" in line
     assert "hi-hats appear (3.0 to 6.0 a second)" in line
@@ -66,7 +68,7 @@ def test_what_is_good_and_what_is_not_is_said() -> None:
 
 def test_faults_are_said() -> None:
     bad = GOOD | {
-        "model__judge": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0, "model__filter_share": 0.95,
+        "model__genre_classifier": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0, "model__filter_share": 0.95,
         "model__checkerboard_db": 9.0, "model__quiet_db": -40.0, "heard__vocoder_error_db": 5.0,
     }  # fmt: skip
     line = metrics_summary([measured(**bad)])
@@ -81,7 +83,7 @@ def test_faults_are_said() -> None:
 
 def test_without_a_judge_distances_speak() -> None:
     quiet = {"model__quiet_db": -60.0, "untouched__quiet_db": -60.0}
-    assert "no judge of genre; the kernel distance falls by 75 %" in metrics_summary(
+    assert "no genre classifier; the kernel distance falls by 75 %" in metrics_summary(
         [measured(model__onset_f1=0.9, **quiet)]
     )
 
@@ -93,8 +95,8 @@ def test_position_between_floor_and_ceiling() -> None:
 
 
 def test_score_wants_both_genre_and_rhythm() -> None:
-    both = measured(model__judge_probability=0.9, model__onset_correlation=0.9)
-    one = measured(model__judge_probability=0.98, model__onset_correlation=0.1)
+    both = measured(model__genre_probability=0.9, model__onset_correlation=0.9)
+    one = measured(model__genre_probability=0.98, model__onset_correlation=0.1)
     assert clip_scores(both).mean() == pytest.approx(0.9, abs=0.01)
     assert clip_scores(one).mean() < 0.2
     assert clip_scores(measured(model__onset_correlation=0.4)).mean() == pytest.approx(0.4)
@@ -112,12 +114,12 @@ def test_nan_is_left_out_of_the_mean() -> None:
 
 def test_shares_stay_between_none_and_all() -> None:
     some = measured()
-    some.scores[MODEL]["judge"] = np.where(np.arange(len(some.clips)) == 0, 0.0, 1.0)
-    share = some.estimate(MODEL, "judge")
+    some.scores[MODEL]["genre_classifier"] = np.where(np.arange(len(some.clips)) == 0, 0.0, 1.0)
+    share = some.estimate(MODEL, "genre_classifier")
     assert share is not None
     assert 0.0 < share.low < share.mean < share.high < 1.0
-    some.scores[MODEL]["judge"][:] = 1.0
-    share = some.estimate(MODEL, "judge")
+    some.scores[MODEL]["genre_classifier"][:] = 1.0
+    share = some.estimate(MODEL, "genre_classifier")
     assert share is not None
     assert share.low < share.mean == share.high == 1.0
 

@@ -1,6 +1,6 @@
-"""The judge (or the linear one), blocks kept apart, clips as they are and made worse: judges.py CORPUS A B
+"""The classifier (or the linear one), blocks kept apart, clips as they are and made worse: classifiers.py CORPUS A B
 
-Five folds over tracks (or blocks), dealt anew by each seed; for each, every clip is judged once, by a judge
+Five folds over tracks (or blocks), dealt anew by each seed; for each, every clip is judged once, by a classifier
 that knows nothing of its track, and by each of its two branches alone.
 """
 
@@ -22,7 +22,7 @@ from cyclegan_audio.metrics.genre_classifier.classifier import (
     LOW_PASS_HZ,
     NETWORK,
     SETTINGS,
-    GenreClassifier,
+    ClassifierNetwork,
     logits,
 )
 from cyclegan_audio.metrics.genre_classifier.linear import train_linear
@@ -53,7 +53,7 @@ def read_clips(corpus: Corpus, genres: list[str]) -> Clips:
 
 
 @torch.inference_mode()
-def by_branch(net: GenreClassifier, mels_db: Tensor) -> dict[str, Tensor]:
+def by_branch(net: ClassifierNetwork, mels_db: Tensor) -> dict[str, Tensor]:
     """Logits (N,) of clips (N, M, F), and those of each branch."""
     if not isinstance(net, GenreNet):
         return {"": logits(net, mels_db)}
@@ -74,7 +74,7 @@ def cross_validated(options: argparse.Namespace, clips: Clips, seed: int) -> dic
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for fold, (train, test) in enumerate(folds.split(labels, labels, tracks), 1):
         start = time.process_time()
-        net: GenreClassifier
+        net: ClassifierNetwork
         train_db, train_labels = mels_db[train], torch.from_numpy(labels[train])
         known = train_db, train_labels, tracks[train].tolist(), mel.band_hz, mel.frame_s
         if options.kind == NETWORK:
