@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, number
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, say_next, suggest_path
 from cyclegan_audio.utils.progress import ProgressBar, progress_bar
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     translator = Translator.load(options.run, **given)
     options.to = translator.pair.genre(options.to)
     translator.pair.generator(options.to)  # a genre that it cannot make is refused before any work
-    require_number("amount", options.amount, 0, 1)
+    check_number("amount", options.amount, 0, 1)
     if translator.pair.normalisation:
         _say_match(translator, is_live)
     if is_live:
@@ -223,7 +223,7 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
 
     source = sys.stdin.buffer
     rate, channels = _raw_form(raw) if raw else streaming.read_wav_header(source)
-    require_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, whole=True)
+    check_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, integer=True)
     print(f"late by {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
     _hand_on(b"" if raw else streaming.wav_header(rate, channels))
     with single_threaded():

@@ -145,15 +145,15 @@ class VerbParser(argparse.ArgumentParser):
 
 
 def positive_int(text: str) -> int:
-    """Read a whole number of at least 1 from a command line, as argparse's `type`."""
+    """Parse a positive integer, as argparse's `type`."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
     return int(text)
 
 
 def number(text: str) -> float:
-    """Read a number from a command line, as argparse's `type`."""
+    """Parse a number, as argparse's `type`."""
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None

@@ -126,10 +126,10 @@ class Corpus:
         rows = read_manifest(folder)
         clips = [Clip(**{key: row[key] for key in fields}) for row in rows if row["kept"]]
         corpus = cls(folder, settings, clips)
-        corpus._require_whole()
+        corpus._check_complete()
         return corpus
 
-    def _require_whole(self) -> None:
+    def _check_complete(self) -> None:
         """Refuse missing and truncated mels by the size of their files."""
         clip_bytes = self.mel.n_mels * self.clip_frames * np.dtype(np.float32).itemsize
         n_rows: dict[str, int] = {}
@@ -200,7 +200,7 @@ class Corpus:
             "run prepare again with audio=all"
         )
 
-    def require_genres(self, genre_a: str, genre_b: str) -> tuple[str, str]:
+    def check_genres(self, genre_a: str, genre_b: str) -> tuple[str, str]:
         """Return the corpus's own spelling of two genres.
 
         Raises:

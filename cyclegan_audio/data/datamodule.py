@@ -15,7 +15,7 @@ from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.data.base_datamodule import ResumableDataModule
 from cyclegan_audio.data.dataset import CPU, Batch, UnpairedMelDataset
 from cyclegan_audio.data.sampler import UnpairedSampler, validation_pairs, warn_of_large_batch
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +64,14 @@ class UnpairedMelDataModule(ResumableDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require_number("data.batch_size", batch_size, low=1, whole=True)
-        require_number("data.num_workers", num_workers, low=0, whole=True)
-        require_number("data.val_pairs", val_pairs, low=1, whole=True)
-        require_number("data.cache_mb", cache_mb, low=0)
-        require_number("data.gain_db", gain_db, low=0)
-        _require_place(cache_device, num_workers)
+        check_number("data.batch_size", batch_size, low=1, integer=True)
+        check_number("data.num_workers", num_workers, low=0, integer=True)
+        check_number("data.val_pairs", val_pairs, low=1, integer=True)
+        check_number("data.cache_mb", cache_mb, low=0)
+        check_number("data.gain_db", gain_db, low=0)
+        _check_cache_device(cache_device, num_workers)
         if crop_frames is not None:
-            require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
+            check_number("data.crop_frames", crop_frames, low=frame_multiple, integer=True)
         self.folder, self.required_mel = corpus, mel
         self.named_genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -91,8 +91,8 @@ class UnpairedMelDataModule(ResumableDataModule):
                 nothing to match by.
         """
         corpus = Corpus.open(self.folder)
-        self._require_fit(corpus)
-        genres = corpus.require_genres(*self.named_genres)
+        self._check_corpus(corpus)
+        genres = corpus.check_genres(*self.named_genres)
         clips = {genre: corpus.clips(genre, "train") for genre in genres}
         return corpus.normalised(
             CorpusNormalisation.of(clips, self.normalise, corpus.mel, f"the corpus {corpus.folder}")
@@ -101,7 +101,7 @@ class UnpairedMelDataModule(ResumableDataModule):
     @property
     def genres(self) -> tuple[str, str]:
         """Domain A and domain B, as the corpus spells them."""
-        return self.corpus.require_genres(*self.named_genres)
+        return self.corpus.check_genres(*self.named_genres)
 
     @property
     def mel(self) -> MelSpectrogram:
@@ -170,12 +170,12 @@ class UnpairedMelDataModule(ResumableDataModule):
         pays = device.type == "cuda" and self.num_workers == 0
         return device if self.cache_device is True or (self.cache_device == "auto" and pays) else CPU
 
-    def _require_fit(self, corpus: Corpus) -> None:
+    def _check_corpus(self, corpus: Corpus) -> None:
         """Refuse what cannot be trained on; see `corpus`."""
         if (mel := self.required_mel) is not None:
             wanted = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
             wanted.check_compatible(corpus.mel, "this command", f"the corpus {corpus.folder}")
-        for genre in corpus.require_genres(*self.named_genres):
+        for genre in corpus.check_genres(*self.named_genres):
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
         if self.gain_db > 0 and corpus.mel.scaling == "clip":
@@ -190,7 +190,7 @@ class UnpairedMelDataModule(ResumableDataModule):
             )
 
 
-def _require_place(cache_device: bool | str, num_workers: int) -> None:
+def _check_cache_device(cache_device: bool | str, num_workers: int) -> None:
     if cache_device not in (True, False, "auto"):
         raise UserError(f"data.cache_device={cache_device} is not known; choose true, false or auto")
     if cache_device is True and num_workers > 0:

@@ -20,7 +20,7 @@ say = rank_zero_only(print)  # what concerns the run is said once
 say_next = rank_zero_only(hints.say_next)
 
 
-def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
+def check_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """Processes that do not start each other need a named run folder: one that follows the clock differs.
 
     Raises:

@@ -28,13 +28,13 @@ from cyclegan_audio.training.callbacks.checkpoints import (
     CheckpointCallback,
     resume_command,
 )
-from cyclegan_audio.training.distributed import rank_environment, require_shared_folder, say, say_next
+from cyclegan_audio.training.distributed import check_shared_folder, rank_environment, say, say_next
 from cyclegan_audio.training.local_rank import is_local_zero, parents_run
 from cyclegan_audio.training.resume import resolve_config, restore_data_position, to_resume
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.devices import choose_device
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 Model = TypeVar("Model", bound=RunModule)
 Data = TypeVar("Data", bound=pl.LightningDataModule)
@@ -117,7 +117,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
             return None
         if is_job and "optimized_metric" in cfg:
             return run_job(train_this, cfg, run_dir, overrides)
-        require_shared_folder(cfg, overrides)
+        check_shared_folder(cfg, overrides)
         if is_unfinished_job(run_dir):
             rerun_job(train_this, cfg, run_dir)
         else:
@@ -137,7 +137,7 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
         UserError: the seed is no number, or the folder holds a run.
     """
     quieten_libraries()
-    require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
+    check_number("seed", cfg.seed, low=0, high=2**32 - 1, integer=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
     if cfg.resume is None and is_local_zero() and (run_dir / CHECKPOINTS / LAST).exists():

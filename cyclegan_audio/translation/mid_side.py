@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 BLOCK = 64  # samples; silence and the limiter's gain are decided by block
 OPPOSED = -0.5  # correlation to the loudest channel below which a channel is turned round for the mid
@@ -20,25 +20,25 @@ def as_channels(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
         UserError: no array, another shape, samples that are whole numbers, or a sample rate that is not one
             of music.
     """
-    require_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, whole=True)
+    check_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, integer=True)
     if not isinstance(waveform, Tensor | np.ndarray):
         kind = type(waveform).__name__
         raise UserError(f"a waveform is a numpy array or a torch tensor, not {kind}; convert it")
-    _require_shape(tuple(waveform.shape))
-    _require_floats(waveform.dtype)
+    _check_shape(tuple(waveform.shape))
+    _check_floats(waveform.dtype)
     if isinstance(waveform, np.ndarray):
         waveform = torch.from_numpy(np.require(waveform, np.float32, ["C", "W"]))
     return torch.atleast_2d(waveform.detach()).cpu().float()
 
 
-def _require_shape(shape: tuple[int, ...]) -> None:
+def _check_shape(shape: tuple[int, ...]) -> None:
     if not 1 <= len(shape) <= 2:
         raise UserError(f"a waveform of shape {shape} is not (channels, samples); give it that shape")
     if len(shape) == 2 and (shape[0] > MAX_CHANNELS or shape[0] > shape[1] > 0):
         raise UserError(f"a waveform of shape {shape} is not (channels, samples); transpose it (waveform.T)")
 
 
-def _require_floats(dtype: torch.dtype | np.dtype) -> None:
+def _check_floats(dtype: torch.dtype | np.dtype) -> None:
     if dtype.is_floating_point if isinstance(dtype, torch.dtype) else dtype.kind == "f":
         return
     name = str(dtype).removeprefix("torch.")

@@ -118,10 +118,10 @@ def test_an_unknown_option_is_one_line(verb, capsys):
             "no option -dash.wav; write ./-dash.wav for the file",
         ),
         (["demo", "s.wav", "o.wav", "-to", "rnb"], "there is no option -to"),
-        (["demo", "s.wav", "o.wav", "--to", "rnb", "--amount", "half"], "must be a number, not 'half'"),
+        (["demo", "s.wav", "o.wav", "--to", "rnb", "--amount", "half"], "must be a number, got 'half'"),
         (
             ["demo", "s.wav", "o.wav", "--to", "rnb", "shifts=0"],
-            "must be a whole number of at least 1, not '0'",
+            "must be an integer >= 1, got '0'",
         ),
         (["demo", "s.wav", "o.wav"], "the following arguments are required: --to"),
     ],

@@ -56,13 +56,13 @@ def test_manifest_has_the_stated_columns(corpus):
 
 
 def test_genres_are_found_without_regard_to_case_and_an_unknown_one_names_what_is_there(corpus):
-    assert corpus.require_genres("LoFi", "trap") == ("lofi", "trap")
+    assert corpus.check_genres("LoFi", "trap") == ("lofi", "trap")
     with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
-        corpus.require_genres("lofi", "rnb")
+        corpus.check_genres("lofi", "rnb")
     with pytest.raises(UserError, match=r"'tarp' in .*; did you mean 'trap'"):
-        corpus.require_genres("lofi", "tarp")
+        corpus.check_genres("lofi", "tarp")
     with pytest.raises(UserError, match="both genres are 'lofi'; choose two of lofi, trap"):
-        corpus.require_genres("lofi", "Lofi")
+        corpus.check_genres("lofi", "Lofi")
 
 
 def damage_settings(folder):

@@ -166,8 +166,8 @@ def test_configuration_builds_it(corpus, hifi):
         ({"genre_b": "rnb"}, "no genre 'rnb'"),
         ({"genre_b": "lofi"}, "both genres are 'lofi'"),
         ({"crop_frames": 1000}, "does not fit clips of 86 frames"),
-        ({"crop_frames": 2}, "crop_frames=2 is not a whole number at least 4"),
-        ({"gain_db": -1.0}, "gain_db=-1.0 is not a number at least 0"),
+        ({"crop_frames": 2}, "crop_frames must be an integer >= 4, got 2"),
+        ({"gain_db": -1.0}, "gain_db must be a number >= 0, got -1.0"),
         ({"cache_device": "gpu"}, "data.cache_device=gpu is not known; choose true, false or auto"),
         ({"cache_device": True, "num_workers": 1}, "choose data.num_workers=0"),
         ({"corpus": "nowhere"}, "nowhere is not a corpus"),
@@ -192,7 +192,7 @@ def test_a_genre_without_training_clips_is_refused(corpus):
     corpus_without = type(corpus).open(corpus.folder)
     corpus_without._clips = [c for c in corpus_without._clips if (c.genre, c.split) != ("trap", "train")]
     with pytest.raises(UserError, match="no training clips of trap"):
-        data._require_fit(corpus_without)
+        data._check_corpus(corpus_without)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -33,7 +33,7 @@ def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
         assert words in refused(capsys, run, "-", "-", "--to", "trap")
     assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
     assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
-    assert "shifts=5 is not a whole number at least 1 and at most 4" in refused(
+    assert "shifts must be an integer >= 1 and <= 4, got 5" in refused(
         capsys, run, song, "x.wav", "--to", "trap", "--shifts", "5"
     )
     assert "amount=2.0" in refused(capsys, run, song, "x.wav", "--to", "trap", "--amount", "2")

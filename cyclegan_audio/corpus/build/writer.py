@@ -27,7 +27,7 @@ from cyclegan_audio.corpus.splits import SplitSettings
 from cyclegan_audio.corpus.track_record import TrackRecord
 from cyclegan_audio.corpus.build.track_processor import TrackProcessor
 from cyclegan_audio.corpus.build.worker_pool import hash_files, process_tracks
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class CorpusSettings:
         if self.audio not in AUDIO_CHOICES:
             raise UserError(f"audio={self.audio} is unknown; choose one of {', '.join(AUDIO_CHOICES)}")
         if self.workers is not None:
-            require_number("workers", self.workers, low=1, whole=True)
+            check_number("workers", self.workers, low=1, integer=True)
         if self.clip.seconds * self.mel.sample_rate < 2 * self.mel.n_fft:
             raise UserError(f"clip.seconds={self.clip.seconds} is too short for the mel; give at least 0.1")
 
@@ -121,7 +121,7 @@ def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, c
         raise UserError(f"{folder} holds no shards; run prepare shard=N num_shards={count} first")
     with _writing(folder):
         records = Shard.merge(folder, count, settings.key, settings.audio != "none")
-        _require_same_settings(
+        _check_same_settings(
             folder, settings.mel, settings.clip.seconds, {record.genre for record in records}
         )
         rows = _rows(records, settings, source.split_by)
@@ -151,7 +151,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _require_same_settings(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[str]) -> None:
+def _check_same_settings(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[str]) -> None:
     """Refuse a folder that cannot take a corpus of these settings.
 
     Raises:
@@ -180,7 +180,7 @@ def _require_same_settings(folder: Path, mel: MelSpectrogram, clip_s: float, gen
 
 
 def _begin(folder: Path, source: Source, settings: CorpusSettings, genres: set[str]) -> None:
-    _require_same_settings(folder, settings.mel, settings.clip.seconds, genres)
+    _check_same_settings(folder, settings.mel, settings.clip.seconds, genres)
     for part in ("mels", "audio", "tracks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     if not (folder / DESCRIPTION).is_file():  # an older one stays until the new one is whole

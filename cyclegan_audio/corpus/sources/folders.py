@@ -29,8 +29,8 @@ class GenreFolders(ABC):
             given = f"only the genre {next(iter(self.genres))!r}" if self.genres else "no genre"
             raise UserError(f"{given} is given, two are needed; add --genre NAME=FOLDER, or take source=demo")
         for genre, folder in sorted(self.genres.items()):
-            _require_folder(genre, folder)
-        _require_apart(self.genres)
+            _check_folder(genre, folder)
+        _check_disjoint(self.genres)
         found = []
         for genre, folder in sorted(self.genres.items()):
             found += sorted(self.of_genre(genre, folder), key=lambda file: file.source)
@@ -85,7 +85,7 @@ class FolderSource(GenreFolders):
         return files
 
 
-def _require_folder(genre: str, folder: Path) -> None:
+def _check_folder(genre: str, folder: Path) -> None:
     if not genre.strip():
         raise UserError(f"the genre of {folder} has no name; write --genre NAME={folder}")
     if not folder.is_dir():
@@ -96,7 +96,7 @@ def _require_folder(genre: str, folder: Path) -> None:
         raise UserError(f"{genre}: the folder {folder} may not be read; mend its permissions")
 
 
-def _require_apart(folders: Mapping[str, Path]) -> None:
+def _check_disjoint(folders: Mapping[str, Path]) -> None:
     """Refuse genres that share music.
 
     Raises:

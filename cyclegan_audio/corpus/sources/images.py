@@ -21,7 +21,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colormap, enlargement
 from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, as_text
 from cyclegan_audio.corpus.sources.folders import GenreFolders
-from cyclegan_audio.corpus.sources.paper_npz import levels_to_db, require_range, require_shape
+from cyclegan_audio.corpus.sources.paper_npz import check_range, check_shape, levels_to_db
 from cyclegan_audio.utils.errors import UserError
 
 SUFFIX = ".png"
@@ -49,7 +49,7 @@ class ImageRecording(MelRecording):
 
     def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
         """See `MelRecording.mels`."""
-        require_shape(self.path, SHAPE, mel, n_frames)
+        check_shape(self.path, SHAPE, mel, n_frames)
         seen = set()
         for start_s, path in self.pictures:
             try:
@@ -80,7 +80,7 @@ class ImageSource(GenreFolders):
         range_db: tuple[float, float] = (-60.0, 45.0),
     ) -> None:
         super().__init__(genres)
-        self.range_db = require_range(range_db)
+        self.range_db = check_range(range_db)
 
     def of_genre(self, genre: str, folder: Path) -> list[SourceFile]:
         """See `GenreFolders.of_genre`."""

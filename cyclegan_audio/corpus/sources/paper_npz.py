@@ -36,7 +36,7 @@ class PaperNpzRecording(MelRecording):
     def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
         """See `MelRecording.mels`."""
         levels, starts_s = _arrays(self.path, self.genre)
-        require_shape(self.path, levels.shape[1:], mel, n_frames)
+        check_shape(self.path, levels.shape[1:], mel, n_frames)
         for clip, start_s in zip(levels, starts_s, strict=True):
             yield float(start_s), levels_to_db(clip.astype(np.float32), self.range_db), ""
 
@@ -56,7 +56,7 @@ class PaperNpzSource:
 
     def __init__(self, file: str | Path | None = None, range_db: tuple[float, float] = (-60.0, 45.0)) -> None:
         self.file = Path(file) if file is not None else None
-        self.range_db = require_range(range_db)
+        self.range_db = check_range(range_db)
 
     def files(self) -> list[SourceFile]:
         """See `Source.files`."""
@@ -89,7 +89,7 @@ def levels_to_db(levels: np.ndarray, range_db: tuple[float, float]) -> Tensor:
     return torch.from_numpy(levels).float() * ((high - low) / GREY_LEVELS) + low
 
 
-def require_range(range_db: Any) -> tuple[float, float]:
+def check_range(range_db: Any) -> tuple[float, float]:
     """Two rising numbers.
 
     Raises:
@@ -104,7 +104,7 @@ def require_range(range_db: Any) -> tuple[float, float]:
     raise UserError(f"source.range_db={range_db} is not [LOW,HIGH] in dB; write for example [-60,45]")
 
 
-def require_shape(path: Path, found: tuple[int, ...], mel: MelSpectrogram, n_frames: int) -> None:
+def check_shape(path: Path, found: tuple[int, ...], mel: MelSpectrogram, n_frames: int) -> None:
     """Refuse spectrograms that are not those of this mel.
 
     Raises:

@@ -16,7 +16,7 @@ from cyclegan_audio.reports.comparison.sections import (
 )
 from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
-from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
+from cyclegan_audio.reports.html import as_json, check_writable_folder, render, write_files
 from cyclegan_audio.training.sweep import jobs_of
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, say_next
@@ -48,7 +48,7 @@ def compare(
     made = columns(found)
     notes += warnings(made)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), found)
-    require_writable(folder, WHAT, "choose another by --out")
+    check_writable_folder(folder, WHAT, "choose another by --out")
     table = rows(made, metrics)
     words = conclusion(table, made)
     title = f"Compared: {', '.join(column.name for column in made)}"

@@ -56,7 +56,7 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def require_writable(folder: Path, what: str, mend: str) -> None:
+def check_writable_folder(folder: Path, what: str, mend: str) -> None:
     """Make the folder of `what`, so that a wrong path shows before the work is done.
 
     Raises:

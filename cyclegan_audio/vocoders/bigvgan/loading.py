@@ -76,7 +76,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def require_mel(config: dict[str, Any], mel: MelSpectrogram, name: str) -> None:
+def check_mel(config: dict[str, Any], mel: MelSpectrogram, name: str) -> None:
     """Refuse a mel other than the one that the checkpoint was made for.
 
     Its reference is `mel_spectrogram` of the published code: Slaney's triangles on sqrt(|STFT|^2 + 1e-9), a

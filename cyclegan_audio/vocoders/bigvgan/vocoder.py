@@ -11,7 +11,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
-from cyclegan_audio.vocoders.bigvgan.loading import find, load, read_config, require_mel
+from cyclegan_audio.vocoders.bigvgan.loading import check_mel, find, load, read_config
 from cyclegan_audio.vocoders.bigvgan.network import BigVGAN
 
 NEPER_PER_DB = math.log(10) / 20
@@ -53,5 +53,5 @@ class BigVGANVocoder(Vocoder):
 def _loaded(checkpoint: str, mel: MelSpectrogram, device: torch.device) -> BigVGAN:
     config_file, weights = find(checkpoint)
     config = read_config(config_file)
-    require_mel(config, mel, checkpoint)
+    check_mel(config, mel, checkpoint)
     return load(config, weights).to(device)

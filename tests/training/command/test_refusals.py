@@ -20,7 +20,7 @@ from cyclegan_audio.utils.errors import UserError
         (["data.num_workers=-1"], "data.num_workers=-1"),
         (["generator=images"], "belong together"),
         (["data.normalise=[level]"], "data.normalise=level is unknown"),
-        (["n_epochs=1.5"], "n_epochs=1.5 is not a whole number"),
+        (["n_epochs=1.5"], "n_epochs must be an integer >= 0, got 1.5"),
         (["data.batch_size=0"], "data.batch_size=0"),
         (["max_minutes=soon"], "max_minutes=soon"),
         (["model.optimizer.lr=fast"], "model.optimizer"),
