@@ -1,11 +1,10 @@
 """The training commands from their configuration to a clean end; what differs is a `Recipe`."""
 
-import fcntl
 import logging
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -35,6 +34,7 @@ from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.locks import LockedError, process_lock
 
 Model = TypeVar("Model", bound=RunModule)
 Data = TypeVar("Data", bound=pl.LightningDataModule)
@@ -242,11 +242,11 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def run_lock(run_dir: Path, is_writer: bool) -> Iterator[None]:
-    """Keep every other process from training in `run_dir` within the block; a killed one holds nothing.
+    """Keep other processes from training in `run_dir` within the block.
 
     Args:
-        run_dir: of the run; made where it is not there.
-        is_writer: whether this is the rank that writes; the others pass.
+        run_dir: the folder of the run; created if it is missing.
+        is_writer: whether this rank writes the run; other ranks take no lock.
 
     Raises:
         UserError: another process trains in it.
@@ -255,17 +255,14 @@ def run_lock(run_dir: Path, is_writer: bool) -> Iterator[None]:
     if not is_writer:
         yield
         return
-    with (run_dir / LOCK).open("w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process alone: what it forks has none
-        except (BlockingIOError, PermissionError) as error:
+            stack.enter_context(process_lock(run_dir / LOCK))
+        except LockedError as error:
             raise UserError(
-                f"another process trains in {run_dir}; let it end, or stop it, and then resume"
+                f"another process trains in {run_dir}; wait until it ends, or stop it, and then resume"
             ) from error
-        try:
-            yield
-        finally:
-            (run_dir / LOCK).unlink(missing_ok=True)
+        yield
 
 
 def write_config(cfg: DictConfig, run_dir: Path) -> None:
