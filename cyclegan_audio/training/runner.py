@@ -27,7 +27,12 @@ from cyclegan_audio.training.callbacks.checkpoints import (
     CheckpointCallback,
     resume_command,
 )
-from cyclegan_audio.training.distributed import check_shared_folder, rank_environment, say, say_next
+from cyclegan_audio.training.distributed import (
+    check_shared_folder,
+    print_next_commands,
+    rank_environment,
+    say,
+)
 from cyclegan_audio.training.local_rank import is_local_zero, parents_run
 from cyclegan_audio.training.resume import resolve_config, restore_data_position, to_resume
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
@@ -123,7 +128,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
         else:
             train_this(cfg, run_dir)
         if not is_job:
-            say_next(*recipe.next_commands(cfg, run_dir))
+            print_next_commands(*recipe.next_commands(cfg, run_dir))
         return None
     except BaseException:
         remove_empty(run_dir)

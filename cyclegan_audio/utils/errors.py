@@ -2,7 +2,7 @@
 
 import math
 
-STOPPED = 130  # the exit code that shells give to Ctrl-C
+INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import CONF_DIR, build
-from cyclegan_audio.utils.defaults import VOCODER as DEFAULT
+from cyclegan_audio.utils.defaults import DEFAULT_VOCODER as DEFAULT
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 

@@ -136,5 +136,5 @@ def test_total_variation_is_the_share_that_would_have_to_change():
 
 
 def test_limits_are_numbers():
-    with pytest.raises(UserError, match=r"bias\.loudness_lu=-1"):
+    with pytest.raises(UserError, match=r"bias\.loudness_lu must be a number >= 0, got -1"):
         build("bias", compose("prepare", ["bias.loudness_lu=-1"]).bias)

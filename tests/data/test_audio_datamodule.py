@@ -83,5 +83,5 @@ def test_segments_fit_the_clips(corpus):
 )
 def test_least_settings(corpus, setting, least):
     module(corpus, **{setting: least})
-    with pytest.raises(UserError, match=rf"data\.{setting}={least - 1}"):
+    with pytest.raises(UserError, match=rf"data\.{setting} must be .* >= {least}, got {least - 1}"):
         module(corpus, **{setting: least - 1})

@@ -99,7 +99,7 @@ def test_a_file_that_is_there_is_kept(run, song, tmp_path):
     for target, options, words in (
         (tmp_path / "a.wav", {}, r"a\.wav is there already; .*overwrite=True"),
         (song, {"overwrite": True}, "written over itself"),
-        (tmp_path / "b.wav", {"amount": 2}, "amount=2"),
+        (tmp_path / "b.wav", {"amount": 2}, "amount must be a number >= 0 and <= 1, got 2"),
         (tmp_path / "b.xyz", {}, "unknown suffix"),
     ):
         with pytest.raises(UserError, match=words):

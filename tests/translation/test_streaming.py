@@ -28,15 +28,20 @@ def test_a_stream_comes_out_as_long_as_it_went_in(run, monkeypatch, raw, rate):
 
 
 def test_streams_of_another_kind_are_refused(run, song, capsys, monkeypatch):
-    for data, words in ((b"no wave" * 9, "not a WAV"), (streaming.wav_header(0, 1), "sample rate=0 is not")):
+    for data, words in (
+        (b"no wave" * 9, "not a WAV"),
+        (streaming.wav_header(0, 1), "sample rate of the stream must be an integer"),
+    ):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         assert words in refused(capsys, run, "-", "-", "--to", "trap")
-    assert "from - to -" in refused(capsys, run, song, "-", "--to", "trap")
-    assert "not RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
+    assert "as its only input and as output" in refused(capsys, run, song, "-", "--to", "trap")
+    assert "must be RATE:CHANNELS" in refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44k")
     assert "shifts must be an integer >= 1 and <= 4, got 5" in refused(
         capsys, run, song, "x.wav", "--to", "trap", "--shifts", "5"
     )
-    assert "amount=2.0" in refused(capsys, run, song, "x.wav", "--to", "trap", "--amount", "2")
+    assert "amount must be a number >= 0 and <= 1, got 2.0" in refused(
+        capsys, run, song, "x.wav", "--to", "trap", "--amount", "2"
+    )
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
@@ -44,4 +49,4 @@ def test_an_output_that_takes_no_more_is_one_line(run, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(80_000))))
     monkeypatch.setattr(sys, "stdout", open("/dev/full", "w"))  # noqa: SIM115
     message = refused(capsys, run, "-", "-", "--to", "trap", "--raw", "44100:2", "--device", "cpu")
-    assert "standard output takes no more (No space left on device)" in message
+    assert "cannot write to standard output (No space left on device)" in message

@@ -19,7 +19,7 @@ def test_what_training_matched_is_said(run, song, tmp_path, capsys):
     (run / "pair.json").write_text(json.dumps(card))
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
     said = capsys.readouterr().out
-    assert "as in training, the music is brought to -14.0 LUFS and heard up to 9.0 kHz for the model" in said
+    assert "as in training, the input of the model is brought to -14.0 LUFS and heard up to 9.0 kHz" in said
 
 
 def test_a_genre_is_known_without_regard_to_case(run, song, tmp_path, capsys):
@@ -79,12 +79,12 @@ def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
         "'polka'": (run, song, out, "--to", "polka"),
         "There are: lofi, trap": (run, song, out, "--to", "polka"),
         "unknown vocoder 'magic'; use one of": (run, song, out, "--to", "trap", "--vocoder", "magic"),
-        "no device 'abacus'": (run, song, out, "--to", "trap", "--device", "abacus"),
+        "device 'abacus' is not available": (run, song, out, "--to", "trap", "--device", "abacus"),
         "cannot write into": (run, song, tmp_path / "file" / "out.wav", "--to", "trap"),
         "unknown suffix": (run, song, tmp_path / "out.xyz", "--to", "trap"),
-        "would be written over": (run, song, song, "--to", "trap"),
-        "cannot become the one file": (run, song, song, out, "--to", "trap"),
-        "holds no audio files": (run, tmp_path / "empty", tmp_path / "o", "--to", "trap"),
+        "would overwrite": (run, song, song, "--to", "trap"),
+        "cannot be written to one file": (run, song, song, out, "--to", "trap"),
+        "contains no audio files": (run, tmp_path / "empty", tmp_path / "o", "--to", "trap"),
         "no run": ("nowhere", song, out, "--to", "trap"),
     }
     before = sorted(tmp_path.rglob("*"))
@@ -121,10 +121,10 @@ def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
     save(out / song.name, torch.zeros(10), 8000)
     before = (out / song.name).read_bytes()
     command = (run, song, out, "--to", "trap", "--vocoder", "mask")
-    assert "is kept; --overwrite" in refused(capsys, *command)
+    assert "exists; add --overwrite" in refused(capsys, *command)
     save(song.with_name("b.wav"), torch.randn(1, 9000) * 0.1, 8000)
     translate.main([str(word) for word in (run, song.parent, out, "--to", "trap", "--vocoder", "mask")])
-    assert "1 of 2 songs are there already" in capsys.readouterr().out
+    assert "skipping 1 of 2 songs" in capsys.readouterr().out
     assert (out / song.name).read_bytes() == before
     assert (out / "b.wav").exists()
     translate.main([*(str(word) for word in command), "--overwrite"])
@@ -150,9 +150,9 @@ def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
 
 def test_results_that_would_meet_are_refused(song):
     save(song.with_suffix(".flac"), torch.zeros(100), 8000)
-    with pytest.raises(UserError, match="would be written over"):
+    with pytest.raises(UserError, match="would overwrite"):
         translate.plan([song.parent], song.parent.parent / "out")
-    with pytest.raises(UserError, match="would be written over"):
+    with pytest.raises(UserError, match="would overwrite"):
         translate.plan([song], song.parent)
 
 
@@ -171,7 +171,10 @@ def test_importing_the_verb_is_light():
 def test_an_output_without_a_suffix_becomes_a_folder_and_says_so(run, song, tmp_path, capsys):
     out = tmp_path / "out"
     translate.main([str(run), str(song), str(out), "to=trap", "vocoder=mask", "--suffix", "flac"])
-    assert f"{out} has no suffix such as .wav, so it becomes a folder" in capsys.readouterr().err
+    assert (
+        f"{out} has no suffix such as .wav; the output goes into a folder of that name"
+        in capsys.readouterr().err
+    )
     assert [path.name for path in out.iterdir()] == ["Song [1] & more.flac"]
     translate.main([str(run), str(song), str(out), "--to=lofi", "vocoder=mask", "overwrite=true"])
     assert "suffix" not in capsys.readouterr().err  # it is a folder now

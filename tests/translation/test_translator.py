@@ -81,7 +81,7 @@ def test_the_amount_goes_from_the_source_to_the_translation():
     distances = [float((made - wave).norm() / wave.norm()) for made in (none, half, whole)]
     assert distances[0] < 0.01
     assert distances[0] < distances[1] < distances[2]
-    with pytest.raises(UserError, match=r"amount=1\.5"):
+    with pytest.raises(UserError, match="amount must be a number"):
         translator(wave, 44100, "other", amount=1.5)
 
 
@@ -128,5 +128,5 @@ def test_samples_that_are_no_numbers_are_refused():
 def test_devices():
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UserError, match="no device 'abacus'"):
+    with pytest.raises(UserError, match="device 'abacus' is not available"):
         choose_device("abacus")

@@ -40,7 +40,7 @@ class PatchNCELoss(nn.Module):
         """Mean cross-entropy over layers, clips and patches, from features (B, C, H, W) by layer."""
         losses = []
         for name, head in self.heads.items():
-            places = self.draws.places(self.n_patches, source[name].shape[2:].numel())
+            places = self.draws.sample_indices(self.n_patches, source[name].shape[2:].numel())
             key, query = (
                 F.normalize(head(_patches(features[name], places)).float(), dim=-1)
                 for features in (source, translated)

@@ -217,7 +217,7 @@ def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"align": "bars"}, "choose one of none, beats"), ({"bars": 2}, "needs clip.align=beats"),
-     ({"align": "beats", "bars": 0}, "clip.bars=0")],
+     ({"align": "beats", "bars": 0}, "clip.bars must be an integer >= 1, got 0")],
 )  # fmt: skip
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(UserError, match=message):

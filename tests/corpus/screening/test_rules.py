@@ -99,11 +99,11 @@ def test_of_copies_in_other_files_one_stays():
 
 
 def test_settings_are_numbers_and_switches():
-    with pytest.raises(UserError, match=r"screening\.silence\.level_db=loud"):
+    with pytest.raises(UserError, match=r"screening\.silence\.level_db must be a number, got 'loud'"):
         ScreeningRules(silence=Silence(level_db="loud"))
     with pytest.raises(UserError, match=r"screening\.silence\.enabled=1 is neither true nor false"):
         ScreeningRules(silence=Silence(enabled=1))
-    with pytest.raises(UserError, match=r"screening\.bandwidth_range_db=nan"):
+    with pytest.raises(UserError, match=r"screening\.bandwidth_range_db must be a number, got nan"):
         ScreeningRules(bandwidth_range_db=float("nan"))
     assert ScreeningRules().voice == VoiceActivity(enabled=False)
     assert "near_duplicates" not in ScreeningRules().of_files

@@ -157,14 +157,14 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     out = tmp_path / "one.onnx"
     export.main(["run", str(out), "--to", "trap"])
     said = capsys.readouterr().out
-    assert "largest difference" in said
+    assert "maximum difference" in said
     assert said.endswith(f"next: cyclegan-audio translate {out} song.mp3 out.wav --to trap\n")
     monkeypatch.undo()
     with pytest.raises(UserError, match="translates from lofi to trap only"):
         load_model(out).generator("lofi")
     with pytest.raises(SystemExit):
         export.main(["run", str(out)])
-    assert "exists; name another file, or add --overwrite" in capsys.readouterr().err
+    assert "exists; choose another file, or add --overwrite" in capsys.readouterr().err
 
 
 def test_a_file_from_before_there_were_statistics_is_refused(tmp_path, onnx_file):

@@ -189,7 +189,7 @@ def test_a_page_that_cannot_be_drawn_leaves_the_corpus(run, monkeypatch, caplog)
     monkeypatch.setattr("cyclegan_audio.reports.corpus.write_corpus_page", broken)
     (run("page=false") / PAGE).write_text("of another corpus")
     out = run()
-    assert "the corpus is whole" in caplog.text
+    assert "the corpus is complete" in caplog.text
     assert "(no font)" in caplog.text
     assert not (out / PAGE).exists()
     assert Corpus.open(out).n_clips > 0

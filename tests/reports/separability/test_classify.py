@@ -64,5 +64,5 @@ def test_bad_input(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="out="):
         classify(opened, ("low", "high"), tmp_path / "file", SETTINGS)
-    with pytest.raises(UserError, match="n_folds=1"):
+    with pytest.raises(UserError, match="n_folds must be an integer >= 2, got 1"):
         ClassifySettings(8, 4, 1, 1, [0.01], [0.01])

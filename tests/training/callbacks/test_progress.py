@@ -55,7 +55,7 @@ def test_the_first_estimate_comes_within_half_a_minute(capsys, pace_s, device, b
     assert [place for place, _ in said] == [batch]
     line = said[0][1]
     assert line.startswith(f"{pace_s:.2g} s a batch: training ends in about ")
-    assert progress.duration(pace_s * (200 - batch)) in line
+    assert progress.format_duration(pace_s * (200 - batch)) in line
     assert re.search(r"at \d\d:\d\d", line)
 
 

@@ -1,13 +1,13 @@
-"""`--name value` and `name=value` mean the same for every command."""
+"""`--name value` and `name=value` mean the same for every verb."""
 
 from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.cli.option_syntax import overrides_among, to_options, to_overrides
+from cyclegan_audio.cli.options import extract_overrides, to_options, to_overrides
 from cyclegan_audio.utils.errors import UserError
 
-SWITCHES = ("page", "screening.voice.enabled")
+FLAGS = ("page", "screening.voice.enabled")
 NAMES = ("corpus", "keep_all", "to")
 
 
@@ -24,14 +24,14 @@ NAMES = ("corpus", "keep_all", "to")
         (["--screening.voice.enabled"], ["screening.voice.enabled=true"]),
         (["--page", "FALSE", "seed=1"], ["page=false", "seed=1"]),
         (["--seed", "-1"], ["seed=-1"]),
-        (["--corpus", "--no-page"], ["corpus", "page=false"]),  # Hydra's message says what is missing
+        (["--corpus", "--no-page"], ["corpus", "page=false"]),  # Hydra reports the missing value
         (["--helpp"], ["helpp"]),
         (["--cfg", "job", "--config-dir=x", "+a=1", "~b"],) * 2,
         (["--"], ["--"]),
     ],
 )
 def test_options_become_overrides(arguments, overrides):
-    assert to_overrides(arguments, SWITCHES) == overrides
+    assert to_overrides(arguments, FLAGS) == overrides
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_options_become_overrides(arguments, overrides):
         (["--cfg"], "--cfg needs one of job"),
         (["-c"], "--cfg needs one of job"),
         (["--multirun=1"], "--multirun takes no value"),
-        (["-m", "--cfg", "job"], "-m and --cfg do not go together"),
+        (["-m", "--cfg", "job"], "-m and --cfg exclude each other"),
     ],
 )
-def test_what_hydra_would_answer_with_its_usage_is_one_line(arguments, message):
+def test_errors_in_hydra_options_are_one_line(arguments, message):
     with pytest.raises(UserError, match=message):
-        to_overrides(arguments, SWITCHES)
+        to_overrides(arguments, FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,18 @@ def test_what_hydra_would_answer_with_its_usage_is_one_line(arguments, message):
     ],
 )
 def test_overrides_become_options(arguments, options):
-    assert to_options(arguments, NAMES, ("keep_all",)) == options
+    assert list(to_options(arguments, NAMES, ("keep_all",))) == options
 
 
-def test_a_file_of_that_name_is_a_file(tmp_path, monkeypatch):
+def test_an_existing_file_is_not_an_option(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("to=trap").touch()
-    assert to_options(["to=trap", "corpus=x"], NAMES, ()) == ["to=trap", "--corpus=x"]
+    assert list(to_options(["to=trap", "corpus=x"], NAMES, ())) == ["to=trap", "--corpus=x"]
 
 
-def test_a_switch_is_true_or_false():
-    with pytest.raises(UserError, match="keep_all is either true or false"):
-        to_options(["keep_all=2"], NAMES, ("keep_all",))
+def test_a_flag_is_true_or_false():
+    with pytest.raises(UserError, match="keep_all must be true or false, got '2'"):
+        list(to_options(["keep_all=2"], NAMES, ("keep_all",)))
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_a_switch_is_true_or_false():
         (["hydra.searchpath=[x]"], None),
     ],
 )
-def test_hydras_options_are_no_overrides(arguments, overrides):
-    assert overrides_among(arguments) == overrides
+def test_hydra_options_are_not_overrides(arguments, overrides):
+    assert extract_overrides(arguments) == overrides
