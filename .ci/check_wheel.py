@@ -19,6 +19,7 @@ NEEDED = (  # beside the code
     "inference/pretrained/demo/pair.json",
     "inference/pretrained/demo/gen_ab.safetensors",
     "inference/pretrained/demo/gen_ba.safetensors",
+    "reports/html/base.html.j2",
     "reports/html/page.html.j2",
     "listening/test.html.j2",
     "listening/test.js",

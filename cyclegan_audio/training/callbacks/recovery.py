@@ -36,7 +36,7 @@ class NonFiniteRecovery(pl.Callback):
             ("max_in_a_row", max_in_a_row, 1),
             ("max_returns", max_returns, 0),
         ):
-            check_number(f"callbacks.health.{name}", value, low=low, integer=True)
+            check_number(f"callbacks.nonfinite_recovery.{name}", value, low=low, integer=True)
         self.last = Path(run_dir) / CHECKPOINTS / LAST
         self.every_batches, self.max_in_a_row, self.max_returns = every_batches, max_in_a_row, max_returns
         self.returns = self.told = 0

@@ -39,9 +39,9 @@ class ValidationCallback(pl.Callback):
     """
 
     def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
-        check_number("callbacks.held_out.every_epochs", every_epochs, low=1, integer=True)
+        check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
-            check_number(f"callbacks.held_out.thresholds.{sign}", thresholds.get(sign))
+            check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
         self.table = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
