@@ -65,7 +65,7 @@ def means(answers: Sequence[Answers]) -> list[Mean]:
                 scores = [rating for rating in here if rating.system == system]
                 if scores:
                     score, _ = _over([(rating, rating.score) for rating in scores])
-                    out.append(Mean(name, way, system, _role(question, system), score.within(LOW, HIGH)))
+                    out.append(Mean(name, way, system, _role(question, system), score.clamp(LOW, HIGH)))
     return out
 
 

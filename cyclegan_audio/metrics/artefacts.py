@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PERIODS = (2, 4)  # frames or bands: two up-samplings by two
-NEIGHBOURS = (4, 12)  # spectral lines beside a lattice's own, compared with it
-QUIETEST = 0.05
+REFERENCE_LINES = (4, 12)  # spectral lines beside a lattice's own, compared with it
+QUIET_QUANTILE = 0.05
 SILENT_DB = 50.0  # under the clip's loudest frame
 CLICK_RATIO = 10.0  # of a second difference to those around it
-CLICK_NEAR_S, CLICK_AROUND_S = 0.0002, 0.003
-CLICK_FLOOR = 2e-3  # full scale; smaller steps are not heard
+CLICK_CORE_S, CLICK_CONTEXT_S = 0.0002, 0.003
+MIN_CLICK = 2e-3  # full scale; smaller steps are not heard
 SEAM_FRAMES = 2  # around a border
 
 
@@ -32,7 +32,7 @@ def _checkerboard_db(mels_db: Tensor) -> Tensor:
     x = mels_db[..., :n].float()
     x = (x - x.mean(2, keepdim=True)) * torch.hann_window(n, device=x.device)
     power = torch.fft.rfft(x).abs().square().mean(1)
-    near, far = NEIGHBOURS
+    near, far = REFERENCE_LINES
     ratios = []
     for period in PERIODS:
         line = n // period
@@ -51,7 +51,7 @@ def frame_levels_db(mels_db: Tensor) -> Tensor:
 def noise_floor_db(mels_db: Tensor) -> Tensor:
     """Compare the quietest 5 % of frames with the loudest (N,), in dB."""
     levels = frame_levels_db(mels_db)
-    return levels.quantile(QUIETEST, dim=1) - levels.amax(1)
+    return levels.quantile(QUIET_QUANTILE, dim=1) - levels.amax(1)
 
 
 def silence_gain_db(source_db: Tensor, fake_db: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def clicks_per_s(waveforms: Tensor, sample_rate: int) -> Tensor:
 def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
     """Mark (N, T) where a second difference of (N, T) is far above all that surround it."""
     step = F.pad(waveforms.diff(dim=1).diff(dim=1).abs(), (1, 1))[:, None]
-    near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_NEAR_S, CLICK_AROUND_S))
+    near, around = (max(round(seconds * sample_rate), 2) for seconds in (CLICK_CORE_S, CLICK_CONTEXT_S))
 
     def total(values: Tensor, reach: int) -> Tensor:
         so_far = F.pad(values.double(), (reach + 1, reach)).cumsum(-1)
@@ -82,7 +82,7 @@ def find_clicks(waveforms: Tensor, sample_rate: int) -> Tensor:
     there = torch.ones_like(step[:1])  # less of it at the ends, which were taken for clicks without this
     usual = (total(step, around) - total(step, near)) / (total(there, around) - total(there, near))
     top = F.max_pool1d(step, 2 * around + 1, 1, around)
-    return ((step >= top) & (step > CLICK_RATIO * usual) & (step > CLICK_FLOOR))[:, 0]
+    return ((step >= top) & (step > CLICK_RATIO * usual) & (step > MIN_CLICK))[:, 0]
 
 
 def seam_db(change_db: Tensor, borders: list[int]) -> float:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-POOLED = (16, 43)  # bands and frames on which clips are compared to find the nearest
+POOLED_SHAPE = (16, 43)  # bands and frames on which clips are compared to find the nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +23,13 @@ class BandMoments:
         return cls(flat.mean(1).float(), flat.std(1).float())
 
 
-def matched_moments(mels_db: Tensor, source: BandMoments, target: BandMoments) -> Tensor:
+def match_moments(mels_db: Tensor, source: BandMoments, target: BandMoments) -> Tensor:
     """Move mean and spread of each band of (N, M, F) from the source genre's to the target's."""
     gain = (target.sd_db / source.sd_db.clamp_min(1e-3))[:, None]
     return (mels_db - source.mean_db[:, None]) * gain + target.mean_db[:, None]
 
 
-def nearest(mels_db: Tensor, real_db: Tensor) -> Tensor:
+def nearest_neighbours(mels_db: Tensor, real_db: Tensor) -> Tensor:
     """Find the nearest of `real_db` (K, M, F) for each of (N, M, F), on coarse bands and frames: (N,)."""
-    a, b = (F.adaptive_avg_pool2d(x[:, None], POOLED).flatten(1) for x in (mels_db, real_db))
+    a, b = (F.adaptive_avg_pool2d(x[:, None], POOLED_SHAPE).flatten(1) for x in (mels_db, real_db))
     return torch.cdist(a, b).argmin(1)

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.jackknife import jackknife
 
-COMPONENTS = 16
-REACH = 5.0  # spreads of the first component; further out nothing counts more (the kernel is cubic)
-ENOUGH_CLIPS = 150
-LEAST_CLIPS = 4
-ENOUGH_TRACKS = 8
+N_COMPONENTS = 16
+CLIP_AT = 5.0  # spreads of the first component; further out nothing counts more (the kernel is cubic)
+RECOMMENDED_CLIPS = 150
+MIN_CLIPS = 4
+RECOMMENDED_TRACKS = 8
 FRECHET, KERNEL = "frechet", "kernel"
 
 
-class Passed(nn.Module):
+class Identity(nn.Module):
     """Hands embeddings that are there already to torchmetrics; `num_features` is what it asks for."""
 
     def __init__(self, num_features: int) -> None:
@@ -29,7 +29,7 @@ class Passed(nn.Module):
         return embedded
 
 
-class Principal(nn.Module):
+class PCAEmbedding(nn.Module):
     """Any features (N, D) of clips, standardised and turned to their principal components.
 
     Few dimensions, so that covariances can be estimated from the clips that there are. Fitted on training
@@ -45,7 +45,7 @@ class Principal(nn.Module):
     weights: Tensor
 
     def __init__(
-        self, features: Callable[[Tensor], Tensor], fit_db: Tensor, components: int = COMPONENTS
+        self, features: Callable[[Tensor], Tensor], fit_db: Tensor, components: int = N_COMPONENTS
     ) -> None:
         super().__init__()
         self.features = features
@@ -61,14 +61,14 @@ class Principal(nn.Module):
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) in dB to (N, num_features)."""
-        return ((self.features(mels_db).double() - self.mean) @ self.weights).clamp(-REACH, REACH)
+        return ((self.features(mels_db).double() - self.mean) @ self.weights).clamp(-CLIP_AT, CLIP_AT)
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Measure the distance of Gaussians fitted to (N, D) and (K, D); it is too large for few clips."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    distance = FrechetInceptionDistance(feature=Passed(a.shape[1]))
+    distance = FrechetInceptionDistance(feature=Identity(a.shape[1]))
     distance.update(a, real=True)
     distance.update(b, real=False)
     return float(distance.compute())
@@ -115,13 +115,13 @@ def distances_to(
     return {kind: {name: next(values) for name in names} for kind in DISTANCES}
 
 
-def too_few(n_clips: int, n_tracks: int) -> str:
+def small_sample_warning(n_clips: int, n_tracks: int) -> str:
     """Warn where distances rest on few clips, or there are none; empty where there are enough."""
-    if n_clips < LEAST_CLIPS:
-        return f"There are no distances: {n_clips} clips are too few, at least {LEAST_CLIPS} are needed."
-    if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:
+    if n_clips < MIN_CLIPS:
+        return f"There are no distances: {n_clips} clips are too few, at least {MIN_CLIPS} are needed."
+    if n_clips >= RECOMMENDED_CLIPS and n_tracks >= RECOMMENDED_TRACKS:
         return ""
     return (
         f"The distances are rough: {n_clips} clips of {n_tracks} {'track' if n_tracks == 1 else 'tracks'}, "
-        f"where they want {ENOUGH_CLIPS} clips of {ENOUGH_TRACKS} tracks or more."
+        f"where they want {RECOMMENDED_CLIPS} clips of {RECOMMENDED_TRACKS} tracks or more."
     )

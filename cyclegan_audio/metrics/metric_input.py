@@ -69,9 +69,9 @@ class MetricInput:
         return onsets.onsets(self.novelty, self.mel.frame_s)
 
     @cached_property
-    def hat_onsets_s(self) -> list[np.ndarray]:
+    def hihat_onsets_s(self) -> list[np.ndarray]:
         """Times of the onsets above 6 kHz of each clip."""
-        rise = onsets.novelty(self.mels_db, self.mel, onsets.HATS_ABOVE_HZ)
+        rise = onsets.novelty(self.mels_db, self.mel, onsets.HIHATS_ABOVE_HZ)
         return onsets.onsets(rise, self.mel.frame_s)
 
     @cached_property

@@ -15,7 +15,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 
 RANGE_DB = 70.0
-HATS_ABOVE_HZ = 6000.0
+HIHATS_ABOVE_HZ = 6000.0
 RISE_S = 0.022  # from before an attack to its top
 APART_S = 0.024  # two onsets are at least so far apart: a roll in 64ths at 150 BPM
 LOCAL_S = 0.1

@@ -16,8 +16,8 @@ from cyclegan_audio.statistics.estimates import Estimate, estimate
 
 AUDIBLE_RANGE_DB = 80.0
 RHYTHM_ABOVE_HZ = 4000.0
-CLEAR_GAIN = 0.1
-MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "matched_mean"
+MIN_RELATIVE_GAIN = 0.1
+MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "match_mean"
 BASELINES = (UNTOUCHED, MATCHED_MEAN)
 
 
@@ -36,7 +36,7 @@ def mean_abs_db(a_db: Tensor, b_db: Tensor) -> float:
     return float((a_db - b_db).abs().mean())
 
 
-def matched_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
+def match_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
     """Move each band of (M, F) by the genres' difference in mean dB (M,): the baseline that only equalises.
 
     The means come from training clips of both genres, never from the pair that is scored.
@@ -44,7 +44,7 @@ def matched_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tens
     return source_db + (target_mean_db - source_mean_db)[:, None]
 
 
-def without_band_means(mel_db: Tensor) -> Tensor:
+def remove_band_means(mel_db: Tensor) -> Tensor:
     """Take each band's mean over time out of (M, F): what is left is rhythm, whatever the equaliser."""
     return mel_db - mel_db.mean(1, keepdim=True)
 
@@ -58,7 +58,7 @@ def correlation(a_db: Tensor, b_db: Tensor) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class PairedScores:
-    """Errors of one direction over all pairs, by name: `model`, `untouched`, `matched_mean`.
+    """Errors of one direction over all pairs, by name: `model`, `untouched`, `match_mean`.
 
     Attributes:
         error_db: mean |dB| against the ground truth.
@@ -82,7 +82,7 @@ class PairedScores:
     @property
     def beats_untouched(self) -> bool:
         """Clearly better than doing nothing: interval above 0 and a relative gain of at least 10 %."""
-        return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= CLEAR_GAIN
+        return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= MIN_RELATIVE_GAIN
 
     @property
     def beats_filter(self) -> bool:
@@ -113,7 +113,7 @@ def score_pairs(
     Args:
         triples: (source, translation, ground truth) mels in dB (M, F), one a pair.
         groups: the score that each pair plays; intervals redraw whole scores.
-        means_db: mean spectra (M,) of the source's and the target's training clips, for `matched_mean`.
+        means_db: mean spectra (M,) of the source's and the target's training clips, for `match_mean`.
         mel: the definition of the mels.
 
     Raises:
@@ -128,11 +128,11 @@ def score_pairs(
     alike: dict[str, list[float]] = {name: [] for name in errors}
     for source_db, fake_db, target_db in triples:
         truth_db = target_db.maximum(floor_db)
-        truth_rhythm = without_band_means(truth_db[high])
-        candidates = {MODEL: fake_db, UNTOUCHED: source_db, MATCHED_MEAN: matched_mean(source_db, *means_db)}
+        truth_rhythm = remove_band_means(truth_db[high])
+        candidates = {MODEL: fake_db, UNTOUCHED: source_db, MATCHED_MEAN: match_mean(source_db, *means_db)}
         for name, values_db in candidates.items():
             audible_db = values_db.maximum(floor_db)
-            own_rhythm = without_band_means(audible_db[high])
+            own_rhythm = remove_band_means(audible_db[high])
             errors[name].append(mean_abs_db(audible_db, truth_db))
             rhythm[name].append(mean_abs_db(own_rhythm, truth_rhythm))
             alike[name].append(correlation(own_rhythm, truth_rhythm))

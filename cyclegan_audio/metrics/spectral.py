@@ -6,7 +6,7 @@ All are relative to the clip itself, so that they hold for mels whose full scale
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.metrics.onsets import HATS_ABOVE_HZ, audible_db
+from cyclegan_audio.metrics.onsets import HIHATS_ABOVE_HZ, audible_db
 
 ROLL_OFF_SHARE = 0.95
 BANDWIDTH_DB = 50.0
@@ -37,7 +37,7 @@ def bandwidth_hz(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
 
 def high_band_db(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
     """Compare the energy above 6 kHz with the whole clip's (N,), in dB."""
-    high = (mel.band_hz >= HATS_ABOVE_HZ).to(mels_db.device)
+    high = (mel.band_hz >= HIHATS_ABOVE_HZ).to(mels_db.device)
     return 10 * band_energy(mels_db, mel)[:, high].sum(1).clamp_min(1e-12).log10()
 
 

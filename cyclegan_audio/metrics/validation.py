@@ -17,7 +17,7 @@ CELL = 4  # points: the period of two doublings in a generator
 BLOCK = 8 * CELL  # points: how far a checkerboard is taken to look the same
 
 
-def genre_statistics(mels: Tensor) -> Tensor:
+def style_statistics(mels: Tensor) -> Tensor:
     """Summarise each band by mean, spread and mean step from frame to frame, (B, 3 M)."""
     mels = mels.float()[:, 0]
     return torch.cat([mels.mean(2), mels.std(2), mels.diff(dim=2).abs().mean(2)], dim=1)
@@ -32,18 +32,18 @@ def energy_distance(one: Tensor, other: Tensor) -> Tensor:
     return 2 * between - within[0] - within[1]
 
 
-def genre_distance(fake: Tensor, source: Tensor, target: Tensor) -> float:
+def style_distance(fake: Tensor, source: Tensor, target: Tensor) -> float:
     """Measure how far translated clips are from the target genre: 1 as far as their sources, 0 not at all.
 
-    Energy distance of `genre_statistics`, each statistic in units of its spread over all real clips.
+    Energy distance of `style_statistics`, each statistic in units of its spread over all real clips.
     """
-    made, before, wanted = (genre_statistics(mels) for mels in (fake, source, target))
+    made, before, wanted = (style_statistics(mels) for mels in (fake, source, target))
     unit = torch.cat([before, wanted]).std(0, correction=0).clamp_min(MIN_SPREAD)
     made, before, wanted = made / unit, before / unit, wanted / unit
     return float(energy_distance(made, wanted) / energy_distance(before, wanted).clamp_min(MIN_SPREAD))
 
 
-def difference(one: Tensor, other: Tensor) -> float:
+def mean_abs_difference(one: Tensor, other: Tensor) -> float:
     """Average the absolute difference of two batches of equal shape."""
     return float(F.l1_loss(one.float(), other.float()))
 
@@ -75,7 +75,7 @@ def discriminator_auc(score_real: Tensor, score_fake: Tensor) -> float:
     return float(below.double().mean()) / (2 * len(fake))
 
 
-def movement_lost(fake: Tensor, source: Tensor) -> float:
+def temporal_decorrelation(fake: Tensor, source: Tensor) -> float:
     """Measure how much of the source's movement in time is lost: 0 for a copy, 1 for another piece.
 
     1 minus the correlation over bands and frames, once each band's mean over time is taken out; the mean over
@@ -86,7 +86,7 @@ def movement_lost(fake: Tensor, source: Tensor) -> float:
     return float(1 - likeness.mean())
 
 
-def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
+def validation_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     """Measure a pair on held-out clips, lower is better, with the sum as `score`.
 
     Args:
@@ -94,29 +94,31 @@ def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
             (both) and `idt_*`.
 
     Returns:
-        `genre_*` by direction: `genre_distance` of the translations. `cycle_*` and `identity_*` by domain:
+        `genre_*` by direction: `style_distance` of the translations. `cycle_*` and `identity_*` by domain:
         what is lost on the way there and back, and by a translation to the clip's own genre, as a share of
         what two clips of the two genres differ by. `lost_*` by direction, where there is no way back:
-        `movement_lost`. `score`: the mean over directions of genre plus cycle or lost.
+        `temporal_decorrelation`. `score`: the mean over directions of genre plus cycle or lost.
     """
-    apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
+    apart = max(mean_abs_difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     found, parts = {}, []
     for direction in _directions(clips):
         reals = ordered((clips["real_a"], clips["real_b"]), direction)
         source, fake = direction[0], clips[f"fake_{direction[1]}"]
-        found[f"genre_{direction}"] = genre_distance(fake, *reals)
+        found[f"genre_{direction}"] = style_distance(fake, *reals)
         if f"rec_{source}" in clips:
-            kept = found[f"cycle_{source}"] = difference(clips[f"rec_{source}"], reals[0]) / apart
+            kept = found[f"cycle_{source}"] = mean_abs_difference(clips[f"rec_{source}"], reals[0]) / apart
         else:
-            kept = found[f"lost_{direction}"] = movement_lost(fake, reals[0])
+            kept = found[f"lost_{direction}"] = temporal_decorrelation(fake, reals[0])
         parts.append(found[f"genre_{direction}"] + kept)
     for domain in ("a", "b"):
         if f"idt_{domain}" in clips:
-            found[f"identity_{domain}"] = difference(clips[f"idt_{domain}"], clips[f"real_{domain}"]) / apart
+            found[f"identity_{domain}"] = (
+                mean_abs_difference(clips[f"idt_{domain}"], clips[f"real_{domain}"]) / apart
+            )
     return {"score": sum(parts) / len(parts), **found}
 
 
-def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
+def validation_diagnostics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     """Measure signs that something goes wrong, by direction.
 
     Returns:
@@ -125,12 +127,12 @@ def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
         of their sources' (near 0: one output for all; 1 where there is one clip). `checkerboard_*`: of the
         translations over that of the target's clips.
     """
-    apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
+    apart = max(mean_abs_difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     found = {}
     for direction in _directions(clips):
         source, target = ordered((clips["real_a"], clips["real_b"]), direction)
         fake = clips[f"fake_{direction[1]}"]
-        found[f"moved_{direction}"] = difference(fake, source) / apart
+        found[f"moved_{direction}"] = mean_abs_difference(fake, source) / apart
         found[f"variety_{direction}"] = diversity(fake) / diversity(source) if diversity(source) > 0 else 1.0
         found[f"checkerboard_{direction}"] = checkerboard(fake) / max(checkerboard(target), MIN_SPREAD)
     return found

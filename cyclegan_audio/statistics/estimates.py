@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Estimate:
         """Whether the two intervals overlap; one that is not known overlaps all."""
         return not (self.low > other.high or other.low > self.high)
 
-    def within(self, low: float, high: float) -> "Estimate":
+    def clamp(self, low: float, high: float) -> "Estimate":
         """Cut the interval off where the mean cannot lie: Student's t knows of no bounds (NaN stays)."""
         return dataclasses.replace(
             self, low=float(np.clip(self.low, low, high)), high=float(np.clip(self.high, low, high))
@@ -63,7 +63,7 @@ def standard_error(value: Estimate) -> float:
 
     if value.groups < 2:
         return math.nan
-    return (value.high - value.low) / 2 / float(stdtrit(value.groups - 1, (1 + LEVEL) / 2))
+    return (value.high - value.low) / 2 / float(stdtrit(value.groups - 1, (1 + CONFIDENCE_LEVEL) / 2))
 
 
 def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate:
@@ -95,7 +95,7 @@ def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate:
 
         deviations = np.bincount(member, weights=data - mean, minlength=n_groups)
         error = math.sqrt(n_groups / (n_groups - 1) * float(deviations @ deviations)) / len(data)
-        reach = float(stdtrit(n_groups - 1, (1 + LEVEL) / 2)) * error
+        reach = float(stdtrit(n_groups - 1, (1 + CONFIDENCE_LEVEL) / 2)) * error
         low, high = mean - reach, mean + reach
     sd = float(data.std(ddof=1)) if len(data) > 1 else math.nan
     return Estimate(mean, sd, low, high, len(data), n_groups)

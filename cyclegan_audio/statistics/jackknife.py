@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate
 
 MAX_GROUPS = 40
 Statistic = Callable[[list[np.ndarray]], np.ndarray]
@@ -54,7 +54,7 @@ def jackknife(statistic: Statistic, samples: Sequence[Sequence[str]]) -> list[Es
 def _quantile(degrees: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(degrees, (1 + LEVEL) / 2))
+    return float(stdtrit(degrees, (1 + CONFIDENCE_LEVEL) / 2))
 
 
 def _groups(sample: Sequence[str]) -> tuple[np.ndarray, int]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate
 
-Z_95 = 1.959964
+Z_SCORE = 1.959964
 ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few errors to measure it
 
 
@@ -41,7 +41,7 @@ def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Se
     )
 
 
-def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
+def proportion(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     """Average values from 0 to 1, with Wilson's interval over groups, which has a width at 0 and 1 too.
 
     Args:
@@ -58,8 +58,8 @@ def wilson(values: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]
     """Average at least one value from 0 to 1, with Wilson's bounds for the effective number of clips."""
     p = float(values.mean())
     n = effective_number(values, tracks)
-    centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n * n)) / (1 + Z_95**2 / n)
+    centre = (p + Z_SCORE**2 / (2 * n)) / (1 + Z_SCORE**2 / n)
+    half = Z_SCORE * math.sqrt(p * (1 - p) / n + Z_SCORE**2 / (4 * n * n)) / (1 + Z_SCORE**2 / n)
     return p, max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0)
 
 
@@ -77,7 +77,7 @@ def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
         return n / effect
     from scipy.special import stdtrit
 
-    reach = [float(stdtrit(count - 1, (1 + LEVEL) / 2)) for count in (n, k)]
+    reach = [float(stdtrit(count - 1, (1 + CONFIDENCE_LEVEL) / 2)) for count in (n, k)]
     return n / effect * (reach[0] / reach[1]) ** 2
 
 

@@ -7,22 +7,22 @@ from typing import TypeVar
 
 import numpy as np
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate, standard_error
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate, standard_error
 
-FLIPS = 2**14  # all of them up to 14 groups, else so many at random
-LEAST_GROUPS = 6  # tracks; 5 give no p below 0.05 by any flips
-STRETCH_S = 30.0
+MAX_FLIPS = 2**14  # all of them up to 14 groups, else so many at random
+MIN_GROUPS = 6  # tracks; 5 give no p below 0.05 by any flips
+SEGMENT_S = 30.0
 Key = TypeVar("Key", bound=Hashable)
 
 
-def clusters(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
+def independent_groups(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
     """Group clips into independent music: tracks, or stretches of 30 s of fewer than 6 tracks.
 
     With stretches, what is said holds for these songs and not for others.
     """
-    if len(set(tracks)) >= LEAST_GROUPS:
+    if len(set(tracks)) >= MIN_GROUPS:
         return list(tracks)
-    return [f"{track} {start // STRETCH_S:g}" for track, start in zip(tracks, starts_s, strict=True)]
+    return [f"{track} {start // SEGMENT_S:g}" for track, start in zip(tracks, starts_s, strict=True)]
 
 
 def sign_flip_test(
@@ -75,10 +75,10 @@ def _sums(values: Sequence[float], groups: Sequence[str]) -> dict[str, float]:
 
 def _signs(n_groups: int) -> np.ndarray:
     """(flips, groups) of 1 and -1, the first row without any flip."""
-    if 2**n_groups <= FLIPS:
+    if 2**n_groups <= MAX_FLIPS:
         bits = (np.arange(2**n_groups)[:, None] >> np.arange(n_groups)) & 1
         return 1.0 - 2.0 * bits
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (FLIPS, n_groups))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (MAX_FLIPS, n_groups))
     signs[0] = 1
     return signs
 
@@ -103,7 +103,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return out
 
 
-def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
+def welch_test(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
     """Test the difference b - a of two independent means by Welch's t, with its two-sided p.
 
     n and groups are the smaller of both; interval and p are NaN where either has no interval.
@@ -117,19 +117,19 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
         return Estimate(mean, math.nan, math.nan, math.nan, *sizes), math.nan
     degrees = variance**2 / sum(e**4 / (x.groups - 1) for e, x in zip(errors, (a, b), strict=True))
     error = math.sqrt(variance)
-    reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
+    reach = float(stdtrit(degrees, (1 + CONFIDENCE_LEVEL) / 2)) * error
     p = 2 * float(stdtr(degrees, -abs(mean) / error))
     return Estimate(mean, math.nan, mean - reach, mean + reach, *sizes), p
 
 
-def scaled(value: Estimate, unit: float) -> Estimate:
+def rescale(value: Estimate, unit: float) -> Estimate:
     """Express an estimate in another unit; NaN where the unit is NaN or 0."""
     unit = unit or math.nan
     low, high = sorted((value.low / unit, value.high / unit))
     return dataclasses.replace(value, mean=value.mean / unit, sd=value.sd / abs(unit), low=low, high=high)
 
 
-def shown_p(p: float) -> str:
+def format_p(p: float) -> str:
     """Format a p value for readers; a dash for NaN."""
     if math.isnan(p):
         return "-"

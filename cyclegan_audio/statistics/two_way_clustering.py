@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate, estimate, standard_error
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate, estimate, standard_error
 
 
 def two_way_mean(
@@ -38,7 +38,7 @@ def two_way_mean(
     variance = max(error**2 for error, _ in known)
     if len(known) == 2:
         variance = max(variance, errors[0] ** 2 + errors[1] ** 2 - errors[2] ** 2)
-    reach = float(stdtrit(groups - 1, (1 + LEVEL) / 2)) * math.sqrt(variance)
+    reach = float(stdtrit(groups - 1, (1 + CONFIDENCE_LEVEL) / 2)) * math.sqrt(variance)
     if variance == 0:
         p = 1.0 if mean == 0 else 0.0
     else:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.classifier import (
     BLOCK,
@@ -57,11 +57,11 @@ def by_branch(net: ClassifierNetwork, mels_db: Tensor) -> dict[str, Tensor]:
     """Logits (N,) of clips (N, M, F), and those of each branch."""
     if not isinstance(net, GenreNet):
         return {"": logits(net, mels_db)}
-    seen = [net.see(block) for block in mels_db.split(BLOCK)]
+    seen = [net.branch_inputs(block) for block in mels_db.split(BLOCK)]
     statistics = torch.cat([net.statistics(own) for own, _ in seen])
     convolutions = torch.cat([net.convolutions(own) for _, own in seen])
     alone = {", statistics alone": statistics, ", convolutions alone": convolutions}
-    return {"": net.verdict(statistics, convolutions), **alone}
+    return {"": net.combine_logits(statistics, convolutions), **alone}
 
 
 def cross_validated(options: argparse.Namespace, clips: Clips, seed: int) -> dict[str, np.ndarray]:
@@ -82,11 +82,11 @@ def cross_validated(options: argparse.Namespace, clips: Clips, seed: int) -> dic
         else:
             net, left_out = train_linear(*known)
         temperature[test] = fit_temperature(left_out, train_labels)
-        part = f", convolutions have {net.share:.0%}" if isinstance(net, GenreNet) else ""
+        part = f", convolutions have {net.mixing_weight:.0%}" if isinstance(net, GenreNet) else ""
         print(f"fold {fold}: trained in {time.process_time() - start:.0f} CPU s{part}", flush=True)
         cases = {"as published": mels_db[test]}
         cases["low-passed at 6 kHz"] = low_pass(mels_db[test], mel.band_hz, LOW_PASS_HZ)
-        cases |= {f"noise at -{db:g} dB": noisy(mels_db[test], db) for db in NOISES_DB}
+        cases |= {f"noise at -{db:g} dB": add_noise(mels_db[test], db) for db in NOISES_DB}
         for name, case_db in cases.items():
             for branch, given in by_branch(net, case_db).items():
                 found.setdefault(name + branch, np.zeros(len(labels)))[test] = given.numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchaudio.functional import resample
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.classifier import (
     LOW_PASS_HZ,
     genre_classifier_for,
@@ -65,7 +65,7 @@ def main() -> None:
     cases = {
         "as it is": plain_db,
         "low-passed at 6 kHz": low_pass(plain_db, mel.band_hz, LOW_PASS_HZ),
-        **{f"noise at -{db:g} dB": noisy(plain_db, db) for db in NOISES_DB},
+        **{f"noise at -{db:g} dB": add_noise(plain_db, db) for db in NOISES_DB},
     }
     for name in CODECS:
         made, kbit_s = coded(waveforms, mel.sample_rate, name)

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
-from cyclegan_audio.metrics.distances import Principal, distances_to
-from cyclegan_audio.metrics.genre_classifier.augmentation import noisy
+from cyclegan_audio.metrics.distances import PCAEmbedding, distances_to
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise
 from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_spec import GENRE, PIECE, SOUND, compute_metrics
+from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, STYLE, compute_metrics
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.evaluation.classifiers import Classifiers, make_classifiers
 
@@ -91,7 +91,7 @@ def genre_table(
 ) -> None:
     """Every case in a translation's place: distances to the target in three embeddings, classifiers, tone."""
     both = torch.cat([reference[0], cases["source untouched"]])
-    embeddings = {**classifiers.embeddings, "random CNN": Principal(RandomNet(), both)}
+    embeddings = {**classifiers.embeddings, "random CNN": PCAEmbedding(RandomNet(), both)}
     found = {
         name: distances_to(embed(reference[0]), reference[1], {k: embed(v) for k, v in cases.items()}, tracks)
         for name, embed in embeddings.items()
@@ -106,13 +106,13 @@ def genre_table(
                 classifiers.classifier.probability_of(target, mels_db).mean()
             )
             rows[case]["linear"] = float(classifiers.linear.probability_of(target, mels_db).mean())
-        rows[case] |= means(GENRE, MetricInput(mels_db, mel))
+        rows[case] |= means(STYLE, MetricInput(mels_db, mel))
     table("Does the genre move", rows)
 
 
 def piece_table(source_db: Tensor, cases: Mapping[str, Tensor], mel: MelSpectrogram) -> None:
     """Every case against the source."""
-    rows = {case: means(PIECE, MetricInput(mels_db, mel, source_db)) for case, mels_db in cases.items()}
+    rows = {case: means(CONTENT, MetricInput(mels_db, mel, source_db)) for case, mels_db in cases.items()}
     table("Does the piece stay", rows)
 
 
@@ -124,19 +124,19 @@ def fault_table(corpus: Corpus, genre: str, source_db: Tensor) -> None:
     quiet = source_db.clone()
     quiet[..., : quiet.shape[2] // 3] -= 70
     faults: dict[str, Callable[[], float]] = {
-        "lattice, clean": lambda: means(SOUND, MetricInput(source_db, mel, source_db))["checkerboard_db"],
-        "lattice of 3 dB": lambda: means(SOUND, MetricInput(source_db + lattice, mel, source_db))[
+        "lattice, clean": lambda: means(ARTEFACT, MetricInput(source_db, mel, source_db))["checkerboard_db"],
+        "lattice of 3 dB": lambda: means(ARTEFACT, MetricInput(source_db + lattice, mel, source_db))[
             "checkerboard_db"
         ],
-        "silence kept": lambda: means(SOUND, MetricInput(quiet, mel, quiet))["silence_gain_db"],
+        "silence kept": lambda: means(ARTEFACT, MetricInput(quiet, mel, quiet))["silence_gain_db"],
         "silence filled with noise": lambda: means(
-            SOUND, MetricInput(quiet.maximum(quiet.amax((1, 2), True) - 60), mel, quiet)
+            ARTEFACT, MetricInput(quiet.maximum(quiet.amax((1, 2), True) - 60), mel, quiet)
         )["silence_gain_db"],
         "seam, clean": lambda: seam_db(
-            source_db[0] - equalised(source_db)[0] + noisy(source_db, NOISE_DB)[0], [172]
+            source_db[0] - equalised(source_db)[0] + add_noise(source_db, NOISE_DB)[0], [172]
         ),
         "seam of 6 dB": lambda: seam_db(
-            noisy(source_db, NOISE_DB)[0] - source_db[0] + 6 * (place >= 172), [172]
+            add_noise(source_db, NOISE_DB)[0] - source_db[0] + 6 * (place >= 172), [172]
         ),
     }
     sounds = torch.stack([corpus.audio(clip) for clip in corpus.clips(genre, "paired")[:16]])
@@ -168,7 +168,7 @@ def main() -> None:
         "source untouched": source_db,
         "half way to the same score by the target's band": (source_db + target_db) / 2,
         "the same score by the target's band": target_db,
-        "that, with noise": noisy(target_db, NOISE_DB),
+        "that, with noise": add_noise(target_db, NOISE_DB),
         "that, low-passed at 4 kHz": low_passed(target_db, mel),
         "that, shuffled in time": shuffled(target_db),
         f"the same score by the band of {third}": third_db,
@@ -178,7 +178,7 @@ def main() -> None:
     piece_cases = {
         "source itself": source_db,
         "source, tilted by 24 dB": equalised(source_db),
-        "source, with noise": noisy(source_db, NOISE_DB),
+        "source, with noise": add_noise(source_db, NOISE_DB),
         "source, low-passed at 4 kHz": low_passed(source_db, mel),
         "the same score by the target's band": target_db,
         "source, shuffled in time": shuffled(source_db),

@@ -25,7 +25,7 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.metrics.validation import movement_lost
+from cyclegan_audio.metrics.validation import temporal_decorrelation
 from cyclegan_audio.models.losses.gan import r1_penalty
 from cyclegan_audio.models.translation_module import TranslationModule
 
@@ -153,7 +153,7 @@ class Watched:
         """How little of the source's movement in time a translation has."""
         real = torch.stack([batch["real_a"] for batch in batches()])
         with torch.no_grad():
-            return movement_lost(self.model(real), real)
+            return temporal_decorrelation(self.model(real), real)
 
     def turn(self, change: Callable[[Tensor], Tensor]) -> float:
         """How much the discriminator's mean score of real clips of B turns when these are changed."""

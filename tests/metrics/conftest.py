@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.metrics.genre_classifier.network import NetSettings
+from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 
 SECONDS = 4.0
 
@@ -59,9 +59,9 @@ def melody() -> Callable[..., Tensor]:
     return tones
 
 
-def small_judge(views: int, batches: int) -> NetSettings:
+def small_judge(views: int, batches: int) -> GenreNetSettings:
     """Settings that train in seconds."""
-    usual = NetSettings(widths=(4, 8, 8, 8), views=views)
+    usual = GenreNetSettings(widths=(4, 8, 8, 8), views=views)
     recipes = {
         name: dataclasses.replace(getattr(usual, name), min_batches=batches, max_batches=batches)
         for name in ("statistics", "convolutions")
@@ -70,5 +70,5 @@ def small_judge(views: int, batches: int) -> NetSettings:
 
 
 @pytest.fixture(scope="session")
-def small_settings() -> Callable[[int, int], NetSettings]:
+def small_settings() -> Callable[[int, int], GenreNetSettings]:
     return small_judge

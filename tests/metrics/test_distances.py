@@ -10,12 +10,12 @@ from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.distances import (
     FRECHET,
     KERNEL,
-    Passed,
-    Principal,
+    Identity,
+    PCAEmbedding,
     distances_to,
     frechet_distance,
     kernel_audio_distance,
-    too_few,
+    small_sample_warning,
 )
 from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife
 
@@ -32,7 +32,7 @@ def drawn(
 def test_kernel_distance_is_torchmetrics_own() -> None:
     rng = np.random.default_rng(0)
     a, b = drawn(rng, 20, 1)[0], drawn(rng, 20, 1, shift=1.0)[0]
-    metric = KernelInceptionDistance(feature=Passed(4), subsets=1, subset_size=20)
+    metric = KernelInceptionDistance(feature=Identity(4), subsets=1, subset_size=20)
     metric.update(a, real=True)
     metric.update(b, real=False)
     assert kernel_audio_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
@@ -85,7 +85,7 @@ def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> No
 def test_principal_components_of_band_statistics() -> None:
     generator = torch.Generator().manual_seed(0)
     clips = torch.randn(30, 32, 64, generator=generator).cumsum(2) - 40
-    embed = Principal(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
+    embed = PCAEmbedding(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
     embedded = embed(clips)
     assert embedded.shape == (30, embed.num_features) == (30, 8)
     covariance = torch.cov(embedded.T)
@@ -107,11 +107,11 @@ def test_kernel_distance_by_hand() -> None:
 def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
     """Two features of which one is constant: one component, whose spread is 1 at the clips fitted on."""
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
-    embed = Principal(lambda mels: mels.flatten(1), fit)
+    embed = PCAEmbedding(lambda mels: mels.flatten(1), fit)
     assert embed.num_features == 1
     actual = embed(torch.tensor([[1.0, 3.0], [4.0, 3.0], [90.0, 3.0]])[..., None])[:, 0].abs()
     assert actual.tolist() == pytest.approx([1, 4, 5])
-    assert Principal(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
+    assert PCAEmbedding(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,12 @@ def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
     ],
 )
 def test_how_many_clips_are_enough(n_clips: int, n_tracks: int, words: str) -> None:
-    warning = too_few(n_clips, n_tracks)
+    warning = small_sample_warning(n_clips, n_tracks)
     assert words in warning
     assert bool(warning) is bool(words)
 
 
 def test_few_clips_are_said() -> None:
-    assert too_few(150, 8) == ""
-    assert "rough: 16 clips of 2 tracks" in too_few(16, 2)
-    assert "3 clips are too few" in too_few(3, 2)
+    assert small_sample_warning(150, 8) == ""
+    assert "rough: 16 clips of 2 tracks" in small_sample_warning(16, 2)
+    assert "3 clips are too few" in small_sample_warning(3, 2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.onsets import (
     BEAT_TOLERANCE_S,
-    HATS_ABOVE_HZ,
+    HIHATS_ABOVE_HZ,
     TOLERANCE_S,
     audible_db,
     beats,
@@ -30,7 +30,7 @@ EIGHTHS = np.arange(0.2, 3.9, 0.25)  # 120 BPM
 
 def test_every_stroke_is_found_once(any_mel: MelSpectrogram, bursts: Bursts) -> None:
     mel_db = any_mel.mel_db(bursts(EIGHTHS, any_mel.sample_rate)[None])
-    for above_hz in (0.0, HATS_ABOVE_HZ):
+    for above_hz in (0.0, HIHATS_ABOVE_HZ):
         found = onsets(novelty(mel_db, any_mel, above_hz), any_mel.frame_s)[0]
         assert len(found) == len(EIGHTHS)
         assert np.abs(found - EIGHTHS).max() < 0.03
@@ -40,7 +40,7 @@ def test_every_stroke_is_found_once(any_mel: MelSpectrogram, bursts: Bursts) -> 
 def test_a_roll_of_triplets_is_told_from_eighths(any_mel: MelSpectrogram, bursts: Bursts) -> None:
     rolling = np.concatenate([EIGHTHS[:8], np.arange(2.2, 3.9, 60 / 140 / 6)])
     mel_db = any_mel.mel_db(torch.stack([bursts(t, any_mel.sample_rate) for t in (EIGHTHS, rolling)]))
-    plain, roll = onsets(novelty(mel_db, any_mel, HATS_ABOVE_HZ), any_mel.frame_s)
+    plain, roll = onsets(novelty(mel_db, any_mel, HIHATS_ABOVE_HZ), any_mel.frame_s)
     assert roll_share(plain) == 0
     missed = 0.1 if any_mel.frame_s < 0.02 else 0.4  # three frames apart they run into each other
     assert roll_share(rolling) - missed < roll_share(roll) <= roll_share(rolling) + 0.1
@@ -58,7 +58,7 @@ def test_steady_noise_and_silence_have_no_onsets(any_mel: MelSpectrogram) -> Non
 def test_hats_below_the_range_of_hearing_do_not_count(hifi: MelSpectrogram, bursts: Bursts) -> None:
     kicks = 0.5 * torch.sin(2 * torch.pi * 60 * torch.arange(4 * 44100) / 44100)
     mel_db = hifi.mel_db((kicks + bursts(EIGHTHS, 44100, level=1e-5))[None])[..., 8:-8]
-    assert len(onsets(novelty(mel_db, hifi, HATS_ABOVE_HZ), hifi.frame_s)[0]) == 0
+    assert len(onsets(novelty(mel_db, hifi, HIHATS_ABOVE_HZ), hifi.frame_s)[0]) == 0
 
 
 def test_no_band_so_high_is_said(hifi: MelSpectrogram) -> None:
@@ -180,8 +180,8 @@ def test_novelty_by_hand(hifi: MelSpectrogram) -> None:
     expected = torch.zeros(40)
     expected[20:22] = 2 * 20 / 128
     torch.testing.assert_close(novelty(mel_db, hifi)[0], expected, atol=1e-4, rtol=0)
-    n_high = int((hifi.band_hz >= HATS_ABOVE_HZ).sum())
-    assert novelty(mel_db, hifi, HATS_ABOVE_HZ)[0, 20].item() == pytest.approx(40 / n_high, abs=1e-4)
+    n_high = int((hifi.band_hz >= HIHATS_ABOVE_HZ).sum())
+    assert novelty(mel_db, hifi, HIHATS_ABOVE_HZ)[0, 20].item() == pytest.approx(40 / n_high, abs=1e-4)
     mel_db[:, 100:102, :20] -= 200  # 70 dB under the loudest is the least: they rise by 70
     assert novelty(mel_db, hifi)[0, 20].item() == pytest.approx(2 * 70 / 128, abs=1e-4)
 

@@ -14,10 +14,10 @@ from cyclegan_audio.metrics.paired_error import (
     UNTOUCHED,
     audible_floor_db,
     correlation,
-    matched_mean,
+    match_mean,
     mean_abs_db,
+    remove_band_means,
     score_pairs,
-    without_band_means,
 )
 
 N_FRAMES = 64
@@ -49,15 +49,15 @@ def test_mean_abs_db_by_hand() -> None:
 
 def test_matched_mean_moves_bands_by_the_difference_of_the_genres() -> None:
     source = torch.tensor([[0.0, 2.0], [-10.0, -10.0]])
-    moved = matched_mean(source, torch.tensor([0.0, -12.0]), torch.tensor([3.0, -20.0]))
+    moved = match_mean(source, torch.tensor([0.0, -12.0]), torch.tensor([3.0, -20.0]))
     assert torch.equal(moved, torch.tensor([[3.0, 5.0], [-18.0, -18.0]]))
 
 
 def test_rhythm_forgets_the_equaliser() -> None:
     source = torch.tensor([[0.0, 2.0, 4.0], [-10.0, -16.0, -10.0]])
-    assert torch.equal(without_band_means(source), torch.tensor([[-2.0, 0.0, 2.0], [2.0, -4.0, 2.0]]))
+    assert torch.equal(remove_band_means(source), torch.tensor([[-2.0, 0.0, 2.0], [2.0, -4.0, 2.0]]))
     equalised = source + torch.tensor([[5.0], [-30.0]])
-    assert torch.equal(without_band_means(source), without_band_means(equalised))
+    assert torch.equal(remove_band_means(source), remove_band_means(equalised))
 
 
 def test_correlation_ignores_scale_and_knows_the_sign() -> None:

@@ -5,15 +5,15 @@ import torch
 
 from cyclegan_audio.metrics.validation import (
     checkerboard,
-    difference,
     discriminator_auc,
     diversity,
     energy_distance,
-    genre_distance,
-    genre_statistics,
-    held_out_metrics,
-    held_out_signs,
-    movement_lost,
+    mean_abs_difference,
+    style_distance,
+    style_statistics,
+    temporal_decorrelation,
+    validation_diagnostics,
+    validation_metrics,
 )
 
 
@@ -47,9 +47,9 @@ def test_energy_distance_by_hand():
 
 def test_genre_distance_is_one_for_sources_and_nothing_for_the_target(reals):
     a, b = reals["real_a"], reals["real_b"]
-    assert genre_distance(a, a, b) == pytest.approx(1)
-    assert genre_distance(b, a, b) == pytest.approx(0, abs=1e-5)
-    assert 0 < genre_distance((a + b) / 2, a, b) < 1
+    assert style_distance(a, a, b) == pytest.approx(1)
+    assert style_distance(b, a, b) == pytest.approx(0, abs=1e-5)
+    assert 0 < style_distance((a + b) / 2, a, b) < 1
 
 
 def test_a_good_pair_scores_better_than_copying_and_than_one_output_for_all(reals):
@@ -58,10 +58,10 @@ def test_a_good_pair_scores_better_than_copying_and_than_one_output_for_all(real
     one = translated(
         reals, lambda x: reals["real_b"][:1].expand_as(x), lambda x: reals["real_a"][:1].expand_as(x)
     )
-    scores = [held_out_metrics(clips)["score"] for clips in (good, copies, one)]
+    scores = [validation_metrics(clips)["score"] for clips in (good, copies, one)]
     assert scores[0] < min(scores[1:])
     assert scores[1] == pytest.approx(1)
-    found = held_out_metrics(good)
+    found = validation_metrics(good)
     assert found["cycle_a"] == pytest.approx(0, abs=1e-5)
     assert found["identity_a"] > 0.1
     assert scores[0] == pytest.approx(
@@ -72,14 +72,14 @@ def test_a_good_pair_scores_better_than_copying_and_than_one_output_for_all(real
 def test_without_identity_there_is_no_such_number(reals):
     clips = translated(reals, same, same)
     del clips["idt_a"], clips["idt_b"]
-    assert set(held_out_metrics(clips)) == {"score", "genre_ab", "genre_ba", "cycle_a", "cycle_b"}
+    assert set(validation_metrics(clips)) == {"score", "genre_ab", "genre_ba", "cycle_a", "cycle_b"}
 
 
 def test_signs_of_copying_and_of_one_output(reals):
-    copies = held_out_signs(translated(reals, same, same))
+    copies = validation_diagnostics(translated(reals, same, same))
     assert copies["moved_ab"] == copies["moved_ba"] == 0
     assert copies["variety_ab"] == pytest.approx(1)
-    one = held_out_signs(translated(reals, lambda x: x[:1].expand_as(x), same))
+    one = validation_diagnostics(translated(reals, lambda x: x[:1].expand_as(x), same))
     assert one["variety_ab"] == pytest.approx(0)
     assert diversity(reals["real_a"][:1]) == 0
 
@@ -104,30 +104,30 @@ def test_share_of_patches_by_hand():
 
 def test_movement_lost_by_hand():
     source = torch.tensor([[[[0.0, 1.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]]]])
-    assert movement_lost(source, source) == pytest.approx(0, abs=1e-6)
-    assert movement_lost(0.5 * source + 0.3, source) == pytest.approx(0, abs=1e-6)  # a filter
-    assert movement_lost(-source, source) == pytest.approx(2)
+    assert temporal_decorrelation(source, source) == pytest.approx(0, abs=1e-6)
+    assert temporal_decorrelation(0.5 * source + 0.3, source) == pytest.approx(0, abs=1e-6)  # a filter
+    assert temporal_decorrelation(-source, source) == pytest.approx(2)
     both = source + source.flip(2).roll(1, 3)  # as much again in the other band, at other times
-    assert movement_lost(both, source) == pytest.approx(1 - 1 / math.sqrt(2))
+    assert temporal_decorrelation(both, source) == pytest.approx(1 - 1 / math.sqrt(2))
 
 
 def test_a_model_of_one_direction_is_judged_by_it_alone(reals):
     a, b = reals["real_a"], reals["real_b"]
     one_way = {**reals, "fake_b": 3 * a + 1.6, "idt_b": b}
-    found = held_out_metrics(one_way)
+    found = validation_metrics(one_way)
     assert set(found) == {"score", "genre_ab", "lost_ab", "identity_b"}
     assert found["score"] == pytest.approx(found["genre_ab"] + found["lost_ab"])
     assert found["identity_b"] == 0
     copies, others = ({**reals, "fake_b": fake} for fake in (a, b))
-    scores = [held_out_metrics(clips)["score"] for clips in (one_way, copies, others)]
+    scores = [validation_metrics(clips)["score"] for clips in (one_way, copies, others)]
     assert scores[1:] == pytest.approx([1, 1], abs=0.1)
     assert scores[0] < min(scores[1:])
-    assert set(held_out_signs(one_way)) == {"moved_ab", "variety_ab", "checkerboard_ab"}
+    assert set(validation_diagnostics(one_way)) == {"moved_ab", "variety_ab", "checkerboard_ab"}
 
 
 def test_statistics_of_a_genre_by_hand():
     mel = torch.tensor([[[[0.0, 2.0, 1.0], [5.0, 5.0, 5.0]]]])
-    assert genre_statistics(mel)[0].tolist() == pytest.approx([1, 5, 1, 0, 1.5, 0])
+    assert style_statistics(mel)[0].tolist() == pytest.approx([1, 5, 1, 0, 1.5, 0])
 
 
 def test_energy_distance_counts_both_sets_within():
@@ -140,7 +140,7 @@ def test_differences_among_clips_by_hand():
     clips = torch.tensor([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0]]).view(3, 1, 1, 2)
     assert diversity(clips) == pytest.approx((4 + 4 + 2) / 3 / 2)  # three pairs of two points
     assert diversity(clips[:1]) == 0
-    assert difference(clips[0], clips[1]) == 2
+    assert mean_abs_difference(clips[0], clips[1]) == 2
 
 
 def test_signs_by_hand():
@@ -150,14 +150,14 @@ def test_signs_by_hand():
     b[..., ::4, ::4] += 1  # nothing but a checkerboard
     clips = {"real_a": a, "real_b": b, "fake_b": a + 1 + 0.5 * (a - 1)}
     apart = ((5 + 1 / 16) + (3 + 1 / 16)) / 2
-    actual = held_out_signs(clips)
+    actual = validation_diagnostics(clips)
     assert actual["moved_ab"] == pytest.approx((0.5 + 1.5) / 2 / apart)
     assert actual["variety_ab"] == pytest.approx(1.5)
     assert actual["checkerboard_ab"] == pytest.approx(0, abs=1e-6)
-    assert held_out_signs(clips | {"fake_b": b})["checkerboard_ab"] == pytest.approx(1)
+    assert validation_diagnostics(clips | {"fake_b": b})["checkerboard_ab"] == pytest.approx(1)
     one = {name: mels[:1] for name, mels in clips.items()}
-    assert held_out_signs(one)["variety_ab"] == 1
-    assert held_out_metrics(clips | {"rec_a": a + apart, "idt_b": b - 2 * apart}) == pytest.approx(
+    assert validation_diagnostics(one)["variety_ab"] == 1
+    assert validation_metrics(clips | {"rec_a": a + apart, "idt_b": b - 2 * apart}) == pytest.approx(
         {
             "score": found_genre(clips) + 1,
             "genre_ab": found_genre(clips),
@@ -168,7 +168,7 @@ def test_signs_by_hand():
 
 
 def found_genre(clips: dict[str, torch.Tensor]) -> float:
-    return genre_distance(clips["fake_b"], clips["real_a"], clips["real_b"])
+    return style_distance(clips["fake_b"], clips["real_a"], clips["real_b"])
 
 
 def test_genre_distance_by_hand():
@@ -176,7 +176,7 @@ def test_genre_distance_by_hand():
     levels = {"fake": (2.0, 2.0), "source": (0.0, 2.0), "target": (4.0, 6.0)}
     fake, source, target = (torch.tensor(v).view(2, 1, 1, 1).expand(2, 1, 1, 8) for v in levels.values())
     # fake to target: 2 * 3 - 0 - 1; source to target: 2 * 4 - 1 - 1; the unit falls out
-    assert genre_distance(fake, source, target) == pytest.approx(5 / 6)
+    assert style_distance(fake, source, target) == pytest.approx(5 / 6)
 
 
 @pytest.mark.parametrize("period", [2, 4, 8])

@@ -44,9 +44,9 @@ def test_standard_error_by_hand() -> None:
 
 
 def test_interval_ends_where_the_mean_cannot_lie() -> None:
-    value = Estimate(0.92, 0.2, -0.14, 1.98, 12, 2).within(0.0, 1.0)
+    value = Estimate(0.92, 0.2, -0.14, 1.98, 12, 2).clamp(0.0, 1.0)
     assert (value.mean, value.low, value.high) == (0.92, 0.0, 1.0)
-    assert math.isnan(Estimate(0.5, 0.1, math.nan, math.nan, 3, 1).within(0.0, 1.0).low)
+    assert math.isnan(Estimate(0.5, 0.1, math.nan, math.nan, 3, 1).clamp(0.0, 1.0).low)
 
 
 def test_clips_of_one_track_do_not_count_as_many() -> None:

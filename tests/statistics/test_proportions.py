@@ -9,7 +9,7 @@ from cyclegan_audio.statistics.proportions import (
     balanced_accuracy,
     design_effect,
     effective_number,
-    share,
+    proportion,
     wilson,
 )
 
@@ -60,18 +60,18 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_share_of_all_or_none_is_no_certainty() -> None:
     tracks = [f"t{i // 6}" for i in range(72)]
     for value, inner in ((1.0, "low"), (0.0, "high")):
-        found = share([value] * 72, tracks)
+        found = proportion([value] * 72, tracks)
         assert found.mean == value
         assert (found.n, found.groups) == (72, 12)
         effective = 72 / 1.5  # six clips a track, correlated by 0.1
         reach = 1.959964**2 / (effective + 1.959964**2)  # Wilson's bound with no failure
         assert abs(getattr(found, inner) - value) == pytest.approx(reach)
-    assert share([1.0], ["a"]).low < 0.3
+    assert proportion([1.0], ["a"]).low < 0.3
 
 
 def test_share_of_clips_drawn_singly_is_wilsons() -> None:
     right = [1.0] * 9 + [0.0]
-    found = share(right, [str(i) for i in range(10)])
+    found = proportion(right, [str(i) for i in range(10)])
     assert (found.low, found.high) == wilson(np.array(right), np.arange(10))[1:]
     assert effective_number(np.array(right), np.arange(10)) == 10
 
@@ -91,7 +91,7 @@ def test_share_covers_the_truth_about_as_often_as_it_says(n_tracks: int, mean: f
     for _ in range(300):
         of_track = rng.beta(5 * mean, 5 * (1 - mean), size=n_tracks)  # correlation in a track: 1/6
         right = (rng.random(6 * n_tracks) < np.repeat(of_track, 6)).astype(float)
-        value = share(right.tolist(), tracks)
+        value = proportion(right.tolist(), tracks)
         hits += value.low <= mean <= value.high
     assert hits / 300 > 0.92
 

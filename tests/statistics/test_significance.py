@@ -5,7 +5,13 @@ import pytest
 
 from cyclegan_audio.statistics import significance
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.significance import clusters, holm, scaled, sign_flip_test, unpaired
+from cyclegan_audio.statistics.significance import (
+    holm,
+    independent_groups,
+    rescale,
+    sign_flip_test,
+    welch_test,
+)
 
 
 def test_sign_flips_by_hand():
@@ -45,7 +51,7 @@ def test_many_tracks_are_drawn_and_give_the_same_twice(monkeypatch):
     tracks = [str(i) for i in range(40)]
     p = sign_flip_test({"x": (values, tracks)})["x"][0]
     assert p == sign_flip_test({"x": (values, tracks)})["x"][0]
-    monkeypatch.setattr(significance, "FLIPS", 2**16)
+    monkeypatch.setattr(significance, "MAX_FLIPS", 2**16)
     assert sign_flip_test({"x": (values, tracks)})["x"][0] == pytest.approx(p, abs=0.005)
     assert 0 < p < 0.05
 
@@ -59,21 +65,21 @@ def test_unpaired_is_welch():
     from scipy.stats import ttest_ind
 
     a, b = [1.0, 2.0, 4.0, 3.5], [3.0, 5.0, 4.0]
-    difference, p = unpaired(estimate(a, list("abcd")), estimate(b, list("abc")))
+    difference, p = welch_test(estimate(a, list("abcd")), estimate(b, list("abc")))
     known = ttest_ind(b, a, equal_var=False)
     low, high = known.confidence_interval()
     assert p == pytest.approx(known.pvalue)
     assert (difference.mean, difference.low, difference.high) == pytest.approx((1.375, low, high))
-    alone, p = unpaired(estimate([1.0], ["a"]), estimate(b, list("abc")))
+    alone, p = welch_test(estimate([1.0], ["a"]), estimate(b, list("abc")))
     assert alone.mean == 3
     assert math.isnan(p)
     assert math.isnan(alone.low)
 
 
 def test_few_tracks_are_cut_in_stretches():
-    assert clusters(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
-    assert clusters(list("abcdef"), [0.0] * 6) == list("abcdef")
-    assert clusters(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
+    assert independent_groups(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
+    assert independent_groups(list("abcdef"), [0.0] * 6) == list("abcdef")
+    assert independent_groups(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
 
 
 def test_all_flips_are_made_up_to_fourteen_tracks():
@@ -96,12 +102,12 @@ def test_tracks_of_one_name_are_flipped_together_and_others_on_their_own():
 
 def test_scaled_by_hand():
     value = Estimate(2.0, 1.0, -1.0, 5.0, 9, 3)
-    assert scaled(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
-    assert math.isnan(scaled(value, 0.0).mean)
+    assert rescale(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
+    assert math.isnan(rescale(value, 0.0).mean)
 
 
 def test_equal_means_without_spread_have_no_p():
     a, b = estimate([1.0, 1.0], ["a", "b"]), estimate([1.0, 1.0, 1.0], ["a", "b", "c"])
-    difference, p = unpaired(a, b)
+    difference, p = welch_test(a, b)
     assert math.isnan(p)
     assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)

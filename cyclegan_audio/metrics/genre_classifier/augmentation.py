@@ -1,4 +1,4 @@
-"""What is done to mels in dB (N, M, F) before a classifier sees them: to teach it, and to see what it bears."""
+"""Augment mels in dB (N, M, F) to train a classifier, and degrade them to test it."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_classifier.network import NetSettings
+from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 
 CUTOFFS_HZ = (4000.0, 20000.0)  # training examples lose all above a random frequency of this range
 NOISE_SPREAD_DB = 6.0
@@ -18,19 +18,19 @@ def low_pass(mels_db: Tensor, band_hz: Tensor, cutoff_hz: float | Tensor) -> Ten
     return torch.where(band_hz[:, None] > cutoff, mels_db.amin((1, 2), keepdim=True), mels_db)
 
 
-def noisy(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
+def add_noise(mels_db: Tensor, below_db: float, seed: int = 0) -> Tensor:
     """Add noise to every band of (N, M, F), `below_db` under the loudest point of each clip."""
     drawn = NOISE_SPREAD_DB * torch.randn(mels_db.shape, generator=torch.Generator().manual_seed(seed))
     return mels_db.maximum(mels_db.amax((1, 2), keepdim=True) - below_db + drawn)
 
 
-def shifted(x: Tensor, bands: Tensor) -> Tensor:
+def shift_bands(x: Tensor, bands: Tensor) -> Tensor:
     """Move each clip of (N, M, F) up by whole bands (N,), down if negative; outermost ones are repeated."""
     source = (torch.arange(x.shape[1]) - bands[:, None]).clamp(0, x.shape[1] - 1)
     return x.gather(1, source[:, :, None].expand_as(x))
 
 
-def played(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
+def crop_at_tempo(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
     """Cut (N, M, F) at another tempo, interpolated, to (N, M, length).
 
     Args:
@@ -48,13 +48,13 @@ def played(x: Tensor, length: int, tempo: Tensor, where: Tensor) -> Tensor:
     return torch.lerp(one, two, (place - before)[:, None, :])
 
 
-def random_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
+def sample_cutoffs_hz(n: int, random: torch.Generator) -> Tensor:
     """Draw (n,) frequencies, uniform in octaves."""
     low, high = (math.log(hz) for hz in CUTOFFS_HZ)
     return (low + (high - low) * torch.rand(n, generator=random)).exp()
 
 
-def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: torch.Generator) -> Tensor:
+def augment(mels_db: Tensor, band_hz: Tensor, settings: GenreNetSettings, random: torch.Generator) -> Tensor:
     """Do to mels (N, M, F) what noise, equalisers, codecs and generators do; same shape but shorter.
 
     A cut in time, played faster or slower, a smooth random gain over bands, random errors of points, a noise
@@ -66,7 +66,7 @@ def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: tor
         return low + (high - low) * torch.rand(n, *shape, generator=random)
 
     length = max(1, round(settings.crop_share * n_frames))
-    x = played(mels_db, length, uniform(-settings.stretch, settings.stretch).exp(), uniform(0, 1))
+    x = crop_at_tempo(mels_db, length, uniform(-settings.stretch, settings.stretch).exp(), uniform(0, 1))
     knots = uniform(-settings.tilt_db, settings.tilt_db, 1, 5)
     x = x + F.interpolate(knots, n_mels, mode="linear", align_corners=True)[:, 0, :, None]
     x = x + uniform(0, settings.noise_db, 1, 1) * torch.randn(x.shape, generator=random)
@@ -75,5 +75,5 @@ def augment(mels_db: Tensor, band_hz: Tensor, settings: NetSettings, random: tor
     filled = torch.where(uniform(0, 1, 1, 1) < 0.5, uniform(-quiet, quiet, 1, 1), uniform(quiet, loud, 1, 1))
     spread = uniform(*settings.floor_spread_db, 1, 1) * torch.randn(x.shape, generator=random)
     x = x.maximum(low + (high - low) * filled + spread)
-    cutoff_hz = torch.where(uniform(0, 1) < 0.5, random_cutoffs_hz(n, random), torch.inf)
+    cutoff_hz = torch.where(uniform(0, 1) < 0.5, sample_cutoffs_hz(n, random), torch.inf)
     return low_pass(x, band_hz, cutoff_hz)

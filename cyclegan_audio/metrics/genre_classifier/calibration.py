@@ -11,8 +11,10 @@ from torch import Tensor
 
 BINS = 10
 TEMPERATURES = np.geomspace(0.05, 50.0, 400)
-COARSE = TEMPERATURES[::8]
-SHARES = np.array(sorted(np.linspace(0, 1, 21), key=lambda share: abs(share - 0.5)))  # a half wins a tie
+COARSE_TEMPERATURES = TEMPERATURES[::8]
+MIXING_WEIGHTS = np.array(
+    sorted(np.linspace(0, 1, 21), key=lambda share: abs(share - 0.5))
+)  # a half wins a tie
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -25,7 +27,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(TEMPERATURES[int(np.argmin(losses))]) if losses else 1.0
 
 
-def fit_share(one: Tensor, two: Tensor, labels: Tensor, groups: Sequence[str]) -> float:
+def fit_mixing_weight(one: Tensor, two: Tensor, labels: Tensor, groups: Sequence[str]) -> float:
     """Find the share of the second in the sum of two logits (N,), from 0 to 1 (stacking, Wolpert 1992).
 
     The share by which the sum, each at its own best temperature, fits labels (N,) best; a half where a class
@@ -33,8 +35,10 @@ def fit_share(one: Tensor, two: Tensor, labels: Tensor, groups: Sequence[str]) -
     """
     _, member, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     weights = torch.from_numpy(1 / counts[member])
-    losses = [_losses(one + share * (two - one), labels, COARSE, weights) for share in SHARES]
-    return float(SHARES[int(np.argmin([min(own, default=0.0) for own in losses]))])
+    losses = [
+        _losses(one + share * (two - one), labels, COARSE_TEMPERATURES, weights) for share in MIXING_WEIGHTS
+    ]
+    return float(MIXING_WEIGHTS[int(np.argmin([min(own, default=0.0) for own in losses]))])
 
 
 def _losses(
@@ -61,8 +65,8 @@ class Reliability:
         counts: clips in each bin.
     """
 
-    given: tuple[float, ...]
-    found: tuple[float, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
     counts: tuple[int, ...]
 
     @property
@@ -75,7 +79,7 @@ class Reliability:
         """Expected calibration error (Naeini et al. 2015), NaN without clips; few clips make it larger."""
         distances = [
             n * abs(given - found)
-            for given, found, n in zip(self.given, self.found, self.counts, strict=True)
+            for given, found, n in zip(self.predicted, self.observed, self.counts, strict=True)
         ]
         return sum(distances) / self.n if self.n else math.nan
 

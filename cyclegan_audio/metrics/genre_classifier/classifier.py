@@ -2,7 +2,8 @@
 
     classifier = genre_classifier_for(corpus, ("lofi", "trap"))
     classifier.probability(mels_db)  # (N,), of trap
-    classifier.accuracy, classifier.accuracy_low_passed, classifier.accuracy_noisy, classifier.reliability.error
+    classifier.accuracy, classifier.accuracy_low_passed, classifier.accuracy_noisy
+    classifier.reliability.error
 
 The first call trains (40 s to two minutes of one core for 1,000 clips, shared among cores) and keeps it in
 CORPUS/classifiers.
@@ -22,10 +23,10 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.linear import LinearNet, train_linear
-from cyclegan_audio.metrics.genre_classifier.network import GenreNet, NetSettings
+from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
 from cyclegan_audio.metrics.genre_classifier.training import train_net
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.proportions import balanced_accuracy
@@ -37,16 +38,16 @@ log = logging.getLogger(__name__)
 
 VERSION = 8  # of the code below: other versions do not take each other's classifiers from the disk
 LOW_PASS_HZ = 6000.0
-NOISE_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
-CALLED_FROM = 0.5  # probability above which a clip is called a genre
+NOISE_BELOW_DB = 60.0  # under each clip's loudest point: as loud as the hiss of a tape
+DECISION_THRESHOLD = 0.5  # probability above which a clip is called a genre
 BLOCK = 64
 FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
-SETTINGS = NetSettings()
+SETTINGS = GenreNetSettings()
 
 ClassifierNetwork = GenreNet | LinearNet
-OnStep = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ class GenreClassifier:
 
     @torch.inference_mode()
     def embed(self, mels_db: Tensor) -> Tensor:
-        """Embed (N, M, F) as (N, D): the network's hidden layers, or the linear classifier's band statistics."""
+        """Embed (N, M, F) as (N, D): the hidden layers, or the band statistics of the linear classifier."""
         return torch.cat([self.net.embed(block) for block in mels_db.split(BLOCK)])
 
 
@@ -108,15 +109,15 @@ def linear_classifier_for(corpus: Corpus, genres: tuple[str, str]) -> GenreClass
 
 def _classifier_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
     genres = corpus.require_genres(*genres)
-    path = _place(corpus, genres, kind)
-    return _read(path, corpus, genres, kind) or _train_and_keep(path, corpus, genres, kind)
+    path = _classifier_path(corpus, genres, kind)
+    return _load_classifier(path, corpus, genres, kind) or _train_and_save(path, corpus, genres, kind)
 
 
 def _clips(corpus: Corpus, genres: tuple[str, str], split: str) -> list[Clip]:
     return [clip for genre in genres for clip in corpus.clips(genre, split)]
 
 
-def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
+def _classifier_path(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
     """The genre classifier's file: its name follows from all that the genre classifier follows from."""
     clips = {
         split: [(clip.clip_id, clip.content, clip.track) for clip in _clips(corpus, genres, split)]
@@ -139,7 +140,9 @@ def _place(corpus: Corpus, genres: tuple[str, str], kind: str) -> Path:
     return corpus.folder / FOLDER / f"{kind}_{slug(genres[0])}_{slug(genres[1])}_{digest}.pt"
 
 
-def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier | None:
+def _load_classifier(
+    path: Path, corpus: Corpus, genres: tuple[str, str], kind: str
+) -> GenreClassifier | None:
     if not path.is_file():
         return None
     try:
@@ -158,7 +161,7 @@ def _read(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> Gen
         return None
 
 
-def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
+def _train_and_save(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
     with progress_bar(f"training the {kind} classifier of {genres[0]} and {genres[1]}") as bar:
         classifier = train_genre_classifier(corpus, genres, kind, bar.update)
     kept: dict[str, Any] = {
@@ -180,7 +183,10 @@ def _train_and_keep(path: Path, corpus: Corpus, genres: tuple[str, str], kind: s
 
 
 def train_genre_classifier(
-    corpus: Corpus, genres: tuple[str, str], kind: str = NETWORK, on_step: OnStep = lambda done, total: None
+    corpus: Corpus,
+    genres: tuple[str, str],
+    kind: str = NETWORK,
+    on_step: ProgressCallback = lambda done, total: None,
 ) -> GenreClassifier:
     """Train on the split `train`, calibrate on its tracks left out in turn and on `val`, measure on `test`.
 
@@ -197,25 +203,25 @@ def train_genre_classifier(
         if not corpus.clips(genre, "train"):
             raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
     mel = corpus.mel
-    mels_db, labels, tracks = _load(corpus, genres, "train")
+    mels_db, labels, tracks = _load_mels(corpus, genres, "train")
     net: ClassifierNetwork
     if kind == NETWORK:
         net, left_out = train_net(mels_db, labels, tracks, mel.band_hz, mel.frame_s, SETTINGS, on_step)
     else:
         net, left_out = train_linear(mels_db, labels, tracks, mel.band_hz, mel.frame_s)
-    val_db, val_labels, _ = _load(corpus, genres, "val")
+    val_db, val_labels, _ = _load_mels(corpus, genres, "val")
     known = ~left_out.isnan()
     temperature = fit_temperature(
         torch.cat([left_out[known], logits(net, val_db)]), torch.cat([labels[known], val_labels])
     )
-    test_db, test_labels, test_tracks = _load(corpus, genres, "test")
+    test_db, test_labels, test_tracks = _load_mels(corpus, genres, "test")
 
     def accuracy(given: Tensor) -> Estimate:
         correct = (given > 0) == (test_labels > 0)
         return balanced_accuracy(correct.tolist(), test_labels.tolist(), test_tracks)
 
     given = logits(net, test_db)
-    worse = low_pass(test_db, mel.band_hz, LOW_PASS_HZ), noisy(test_db, NOISE_DB)
+    worse = low_pass(test_db, mel.band_hz, LOW_PASS_HZ), add_noise(test_db, NOISE_BELOW_DB)
     judged = given, *(logits(net, mels_db) for mels_db in worse)
     accuracies = dict(zip(ACCURACIES, map(accuracy, judged), strict=True))
     calibrated = reliability(torch.sigmoid(given / temperature), test_labels)
@@ -228,7 +234,7 @@ def logits(net: nn.Module, mels_db: Tensor) -> Tensor:
     return torch.cat([mels_db.new_zeros(0), *(net(block) for block in mels_db.split(BLOCK) if len(block))])
 
 
-def _load(corpus: Corpus, genres: tuple[str, str], split: str) -> tuple[Tensor, Tensor, list[str]]:
+def _load_mels(corpus: Corpus, genres: tuple[str, str], split: str) -> tuple[Tensor, Tensor, list[str]]:
     """Mels (N, M, F), labels (N,) and tracks of a split."""
     clips = _clips(corpus, genres, split)
     mels = torch.zeros(len(clips), corpus.mel.n_mels, corpus.clip_frames)

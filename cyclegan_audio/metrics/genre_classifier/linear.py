@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.metrics.band_statistics import N_RELATIONS, NAMES, statistics_and_relations
-from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, random_cutoffs_hz
+from cyclegan_audio.metrics.band_statistics import N_COVARIANCES, STATISTIC_NAMES, band_features
+from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, sample_cutoffs_hz
 from cyclegan_audio.metrics.genre_classifier.network import OUTLIER
 from cyclegan_audio.statistics.folds import track_folds
 
 INNER_FOLDS = 3
-INVERSE_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features
+C_VALUES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features
 MAX_ITERATIONS = 1000
-SMALLEST = 1e-9  # of the largest eigenvalue: directions below are rounding
+MIN_EIGENVALUE = 1e-9  # of the largest eigenvalue: directions below are rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ def fit_logistic(
     features: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],
-    strengths: Sequence[float] = INVERSE_STRENGTHS,
+    strengths: Sequence[float] = C_VALUES,
     solver: str = "lbfgs",
     seed: int = 0,
 ) -> LinearFit:
@@ -49,7 +49,7 @@ def fit_logistic(
         seed: of folds and of the stochastic solver.
     """
     scores = _inner_scores(features, labels, np.asarray(groups), strengths, solver, seed)
-    return next(_path(features, labels, [strengths[int(np.argmax(scores))]], solver, seed))
+    return next(_regularisation_path(features, labels, [strengths[int(np.argmax(scores))]], solver, seed))
 
 
 def _inner_scores(
@@ -62,13 +62,15 @@ def _inner_scores(
     if not folds:
         return likelihoods
     for train, test in folds:
-        for place, fit in enumerate(_path(features[train], labels[train], strengths, solver, seed)):
+        for place, fit in enumerate(
+            _regularisation_path(features[train], labels[train], strengths, solver, seed)
+        ):
             logits = fit.logits(features[test])
             likelihoods[place] -= float(np.logaddexp(0, np.where(labels[test] > 0, -logits, logits)).sum())
     return likelihoods / len(labels)
 
 
-def _path(
+def _regularisation_path(
     features: np.ndarray, labels: np.ndarray, strengths: Sequence[float], solver: str, seed: int
 ) -> Iterator[LinearFit]:
     """Fits for each C, each from where the one before ended, in the directions that the clips span."""
@@ -78,7 +80,7 @@ def _path(
     model = LogisticRegression(
         solver=solver, class_weight="balanced", max_iter=MAX_ITERATIONS, random_state=seed, warm_start=True
     )
-    turned, back = spanned(features) if features.shape[1] > len(features) else (features, None)
+    turned, back = project_to_row_space(features) if features.shape[1] > len(features) else (features, None)
     for c in strengths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # inner folds classifier what it leaves
@@ -87,7 +89,7 @@ def _path(
         yield LinearFit(weight if back is None else weight @ back, float(model.intercept_[0]), c)
 
 
-def spanned(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project_to_row_space(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Express features (N, D) in the at most N directions that they span, and return these directions.
 
     Distances and products of clips stay as they are, so that a regression with an L2 penalty gives the same
@@ -97,7 +99,7 @@ def spanned(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (N, K), and (K, D) with which weights (K,) turn back to weights (D,).
     """
     values, vectors = np.linalg.eigh((features @ features.T).astype(float))
-    kept = values > SMALLEST * values[-1]
+    kept = values > MIN_EIGENVALUE * values[-1]
     lengths = np.sqrt(values[kept])
     back = (vectors[:, kept] / lengths).T.astype(features.dtype) @ features
     return vectors[:, kept] * lengths, back
@@ -113,7 +115,7 @@ class LinearNet(nn.Module):
 
     def __init__(self, n_mels: int, frame_s: float) -> None:
         super().__init__()
-        size = len(NAMES) * n_mels + N_RELATIONS
+        size = len(STATISTIC_NAMES) * n_mels + N_COVARIANCES
         self.frame_s = frame_s
         self.mean = nn.Buffer(torch.zeros(size))
         self.scale = nn.Buffer(torch.ones(size))
@@ -122,9 +124,9 @@ class LinearNet(nn.Module):
 
     def embed(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to standardised statistics (N, D): they know nothing of genre."""
-        return self.standardised(statistics_and_relations(mels_db, self.frame_s))
+        return self.standardise(band_features(mels_db, self.frame_s))
 
-    def standardised(self, statistics: Tensor) -> Tensor:
+    def standardise(self, statistics: Tensor) -> Tensor:
         """(N, D) as seen from the training clips, clipped: one odd statistic decides nothing."""
         return ((statistics - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
 
@@ -147,18 +149,18 @@ def train_linear(
     """
     net = LinearNet(mels_db.shape[1], frame_s)
     random = torch.Generator().manual_seed(seed)
-    cutoff_hz = random_cutoffs_hz(len(mels_db), random)
+    cutoff_hz = sample_cutoffs_hz(len(mels_db), random)
     both = (mels_db, low_pass(mels_db, band_hz, cutoff_hz))
-    statistics = torch.cat([statistics_and_relations(m, frame_s) for m in both])
+    statistics = torch.cat([band_features(m, frame_s) for m in both])
     net.mean.copy_(statistics.mean(0))
     net.scale.copy_(statistics.std(0, correction=0).clamp_min(1e-6))
-    features = net.standardised(statistics).numpy()
+    features = net.standardise(statistics).numpy()
     twice, of_track = labels.repeat(2).numpy(), [*groups, *groups]
     fit = fit_logistic(features, twice, of_track, seed=seed)
     net.weight.copy_(torch.from_numpy(fit.weight))
     net.bias.fill_(fit.bias)
     given = torch.full((len(twice),), torch.nan)
     for train, test in track_folds(twice, of_track, INNER_FOLDS, seed):
-        other = next(_path(features[train], twice[train], [fit.c], "lbfgs", seed))
+        other = next(_regularisation_path(features[train], twice[train], [fit.c], "lbfgs", seed))
         given[test] = torch.from_numpy(other.logits(features[test])).float()
     return net, given[: len(labels)]

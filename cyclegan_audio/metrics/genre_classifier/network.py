@@ -9,21 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.metrics.band_statistics import (
-    N_RELATIONS,
-    band_relations,
+    N_COVARIANCES,
+    band_covariances,
     modulation_log_power,
     standardise,
 )
 
 FRAME_S = 0.02  # frames are averaged to about this length, so that both mel definitions cost alike
-PICTURE_POOL = 2  # convolutions see so many of these as one
+CONVOLUTION_POOL = 2  # convolutions see so many of these as one
 OUTLIER = 4.0  # standard deviations of a feature
 BLOCK = 64  # clips at once
-SMALLEST_VARIANCE = 1e-5
+MIN_VARIANCE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class BranchSettings:
     """How one of the two branches is taught.
 
     Attributes:
@@ -43,7 +43,7 @@ class Recipe:
 
 
 @dataclasses.dataclass(frozen=True)
-class NetSettings:
+class GenreNetSettings:
     """Numbers of the network and of its training.
 
     Attributes:
@@ -52,11 +52,11 @@ class NetSettings:
         dropout: of features, and before the last layer.
         statistics, convolutions: how the two branches are taught.
         lr: of AdamW; it follows one cosine cycle.
-        averaged_share: of the batches, at the end, over which weights are averaged.
+        weight_averaging_share: of the batches, at the end, over which weights are averaged.
         views: augmented examples of each clip, made beforehand.
         plain_views: times that the clip as it is counts beside them.
         crop_share: share of a clip's frames in a view.
-        picture_share: share of a view's frames that convolutions see at once.
+        convolution_crop_share: share of a view's frames that convolutions see at once.
         stretch: a view is played faster or slower by a factor of at most e to this.
         shift_bands: convolutions see it moved up or down by at most so many bands, as if in another key.
         masked_bands: fewer than so many neighbouring bands are hidden from convolutions.
@@ -70,14 +70,16 @@ class NetSettings:
     widths: tuple[int, ...] = (16, 24, 32, 48)
     embedding: int = 64
     dropout: float = 0.3
-    statistics: Recipe = Recipe(30, 150, 5000, 64, weight_decay=0.02, label_smoothing=0.05)
-    convolutions: Recipe = Recipe(20, 60, 1200, 32, weight_decay=0.05, label_smoothing=0.1, mixup=0.3)
+    statistics: BranchSettings = BranchSettings(30, 150, 5000, 64, weight_decay=0.02, label_smoothing=0.05)
+    convolutions: BranchSettings = BranchSettings(
+        20, 60, 1200, 32, weight_decay=0.05, label_smoothing=0.1, mixup=0.3
+    )
     lr: float = 2e-3
-    averaged_share: float = 0.1
+    weight_averaging_share: float = 0.1
     views: int = 8
     plain_views: int = 2
     crop_share: float = 0.7
-    picture_share: float = 0.7
+    convolution_crop_share: float = 0.7
     stretch: float = 0.15
     shift_bands: int = 4
     masked_bands: int = 16
@@ -97,7 +99,7 @@ class Branch(nn.Module):
         settings: sizes.
     """
 
-    def __init__(self, size: int, settings: NetSettings) -> None:
+    def __init__(self, size: int, settings: GenreNetSettings) -> None:
         super().__init__()
         self.dropout = settings.dropout
         self.embedding = nn.Linear(size, settings.embedding)
@@ -109,26 +111,26 @@ class Branch(nn.Module):
 
     def embed(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
         """(N, ...) to the hidden layer (N, embedding); with `random`, some features are left out."""
-        return F.relu(self.embedding(dropped(self.features(seen), self.dropout, random)))
+        return F.relu(self.embedding(seeded_dropout(self.features(seen), self.dropout, random)))
 
-    def verdict(self, hidden: Tensor, random: np.random.Generator | None = None) -> Tensor:
+    def classify(self, hidden: Tensor, random: np.random.Generator | None = None) -> Tensor:
         """(N, embedding) to logits (N,)."""
-        return self.last(dropped(hidden, self.dropout, random))[:, 0]
+        return self.last(seeded_dropout(hidden, self.dropout, random))[:, 0]
 
     def forward(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
         """(N, ...) to logits (N,)."""
-        return self.verdict(self.embed(seen, random), random)
+        return self.classify(self.embed(seen, random), random)
 
 
-class Statistics(Branch):
+class StatisticsBranch(Branch):
     """Looks at fixed statistics (N, D), standardised as by the clips that it was taught by."""
 
-    def __init__(self, size: int, settings: NetSettings) -> None:
+    def __init__(self, size: int, settings: GenreNetSettings) -> None:
         super().__init__(size, settings)
         self.mean = nn.Buffer(torch.zeros(size))
         self.scale = nn.Buffer(torch.ones(size))
 
-    def standardise_by(self, statistics: Tensor) -> None:
+    def fit_standardisation(self, statistics: Tensor) -> None:
         """Statistics (V, N, D) of training examples."""
         self.mean.copy_(statistics.mean((0, 1)))
         self.scale.copy_(statistics.flatten(0, 1).std(0, correction=0).clamp_min(1e-6))
@@ -137,14 +139,14 @@ class Statistics(Branch):
         return ((seen - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
 
 
-class Convolutions(Branch):
+class ConvolutionalBranch(Branch):
     """Looks at standardised mels (N, M, F) through layers of 3 x 3 filters over bands and time.
 
     Two by two points are the channels of the first layer; each other layer halves the bands, the second also
     time. Of what the last layer gives, mean, standard deviation and maximum over time count.
     """
 
-    def __init__(self, n_mels: int, settings: NetSettings) -> None:
+    def __init__(self, n_mels: int, settings: GenreNetSettings) -> None:
         widths = settings.widths
         super().__init__(3 * widths[-1] * math.ceil(n_mels / 2 ** len(widths)), settings)
         self.level = nn.BatchNorm1d(n_mels, affine=False)
@@ -160,7 +162,7 @@ class Convolutions(Branch):
         even = F.pad(self.level(seen), (0, seen.shape[2] % 2, 0, seen.shape[1] % 2))
         points = F.pixel_unshuffle(even[:, None], 2)
         x = self.layers(points.contiguous(memory_format=torch.channels_last))
-        return self.norm(torch.cat([_moments(x), x.amax(-1).flatten(1)], 1)).clamp(-OUTLIER, OUTLIER)
+        return self.norm(torch.cat([_mean_and_std(x), x.amax(-1).flatten(1)], 1)).clamp(-OUTLIER, OUTLIER)
 
 
 class GenreNet(nn.Module):
@@ -177,38 +179,38 @@ class GenreNet(nn.Module):
         settings: sizes.
     """
 
-    def __init__(self, n_mels: int, frame_s: float, settings: NetSettings) -> None:
+    def __init__(self, n_mels: int, frame_s: float, settings: GenreNetSettings) -> None:
         super().__init__()
         self.pool = max(1, round(FRAME_S / frame_s))
         self.frame_s = frame_s * self.pool
-        self.statistics = Statistics(8 * n_mels + N_RELATIONS, settings)
-        self.convolutions = Convolutions(n_mels, settings)
-        self.share = nn.Buffer(torch.tensor(0.5))
+        self.statistics = StatisticsBranch(8 * n_mels + N_COVARIANCES, settings)
+        self.convolutions = ConvolutionalBranch(n_mels, settings)
+        self.mixing_weight = nn.Buffer(torch.tensor(0.5))
 
-    def see(self, mels_db: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, M, F) to what the two branches see: (N, 8 M + N_RELATIONS) and (N, M, F / pools)."""
+    def branch_inputs(self, mels_db: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, M, F) to what the two branches see: (N, 8 M + N_COVARIANCES) and (N, M, F / pools)."""
         x = standardise(mels_db)
         x = F.avg_pool1d(x, self.pool) if self.pool > 1 else x
-        moments = _moments(x), _moments(x.diff(dim=2).abs())
-        statistics = torch.cat([*moments, *modulation_log_power(x, self.frame_s), band_relations(x)], 1)
-        return statistics, F.avg_pool1d(x, PICTURE_POOL)
+        moments = _mean_and_std(x), _mean_and_std(x.diff(dim=2).abs())
+        statistics = torch.cat([*moments, *modulation_log_power(x, self.frame_s), band_covariances(x)], 1)
+        return statistics, F.avg_pool1d(x, CONVOLUTION_POOL)
 
     def embed(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to the hidden layers of both branches (N, 2 embedding)."""
-        statistics, pictures = self.see(mels_db)
+        statistics, pictures = self.branch_inputs(mels_db)
         return torch.cat([self.statistics.embed(statistics), self.convolutions.embed(pictures)], 1)
 
     def forward(self, mels_db: Tensor) -> Tensor:
         """(N, M, F) to logits (N,)."""
-        statistics, pictures = self.see(mels_db)
-        return self.verdict(self.statistics(statistics), self.convolutions(pictures))
+        statistics, pictures = self.branch_inputs(mels_db)
+        return self.combine_logits(self.statistics(statistics), self.convolutions(pictures))
 
-    def verdict(self, statistics: Tensor, convolutions: Tensor) -> Tensor:
+    def combine_logits(self, statistics: Tensor, convolutions: Tensor) -> Tensor:
         """Logits (N,) of the branches to those of both."""
-        return 2 * torch.lerp(statistics, convolutions, self.share)
+        return 2 * torch.lerp(statistics, convolutions, self.mixing_weight)
 
 
-def dropped(x: Tensor, share: float, random: np.random.Generator | None) -> Tensor:
+def seeded_dropout(x: Tensor, share: float, random: np.random.Generator | None) -> Tensor:
     """Dropout by a generator of its own, so that trainings in threads do not disturb each other; or x."""
     if random is None:
         return x
@@ -216,8 +218,8 @@ def dropped(x: Tensor, share: float, random: np.random.Generator | None) -> Tens
     return x * kept / (1 - share)
 
 
-def _moments(x: Tensor) -> Tensor:
+def _mean_and_std(x: Tensor) -> Tensor:
     """Mean and standard deviation over the last axis, (N, ..., F) to (N, D)."""
     mean = x.mean(-1)
-    spread = (x.square().mean(-1) - mean.square()).clamp_min(0).add(SMALLEST_VARIANCE).sqrt()
+    spread = (x.square().mean(-1) - mean.square()).clamp_min(0).add(MIN_VARIANCE).sqrt()
     return torch.cat([mean.flatten(1), spread.flatten(1)], 1)

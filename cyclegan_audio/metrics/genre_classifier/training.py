@@ -10,15 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_classifier.augmentation import augment, shifted
-from cyclegan_audio.metrics.genre_classifier.calibration import fit_share
-from cyclegan_audio.metrics.genre_classifier.network import BLOCK, Branch, GenreNet, NetSettings, Recipe
+from cyclegan_audio.metrics.genre_classifier.augmentation import augment, shift_bands
+from cyclegan_audio.metrics.genre_classifier.calibration import fit_mixing_weight
+from cyclegan_audio.metrics.genre_classifier.network import (
+    BLOCK,
+    Branch,
+    BranchSettings,
+    GenreNet,
+    GenreNetSettings,
+)
 from cyclegan_audio.statistics.folds import track_folds
 from cyclegan_audio.utils.devices import parallel_map
 
 FOLDS = 3  # of tracks, to calibrate by
 
-OnStep = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 class AugmentedViews:
@@ -30,7 +36,12 @@ class AugmentedViews:
     """
 
     def __init__(
-        self, net: GenreNet, mels_db: Tensor, band_hz: Tensor, settings: NetSettings, work: "Work"
+        self,
+        net: GenreNet,
+        mels_db: Tensor,
+        band_hz: Tensor,
+        settings: GenreNetSettings,
+        work: "ProgressCounter",
     ) -> None:
         self.settings = settings
         self.kinds = np.r_[np.zeros(settings.plain_views, int), np.arange(1, settings.views + 1)]
@@ -38,38 +49,38 @@ class AugmentedViews:
         def seen(view: int) -> tuple[Tensor, Tensor]:
             random, parts = torch.Generator().manual_seed(settings.seed + view), []
             for block in mels_db.split(BLOCK):
-                parts.append(net.see(augment(block, band_hz, settings, random) if view else block))
+                parts.append(net.branch_inputs(augment(block, band_hz, settings, random) if view else block))
                 work.add(len(block))
             return torch.cat([own for own, _ in parts]), torch.cat([own.half() for _, own in parts])
 
         made = parallel_map([partial(seen, view) for view in range(settings.views + 1)])
         self.statistics = torch.stack([statistics for statistics, _ in made])
-        self.pictures = [pictures for _, pictures in made]
+        self.mels = [pictures for _, pictures in made]
 
-    def draw_statistics(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+    def sample_statistics(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
         """A random view of each of the clips `rows`: (n, D)."""
         return self.statistics[random.choice(self.kinds, len(rows)), rows]
 
-    def draw_pictures(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+    def sample_mels(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
         """The same in another key, cut in time, some neighbouring bands hidden: (n, M, F)."""
         settings, cuts = self.settings, []
-        length = max(1, round(settings.picture_share * self.pictures[-1].shape[2]))
+        length = max(1, round(settings.convolution_crop_share * self.mels[-1].shape[2]))
         for kind, row in zip(random.choice(self.kinds, len(rows)), rows, strict=True):
-            picture = self.pictures[kind][row]
+            picture = self.mels[kind][row]
             start = random.integers(picture.shape[1] - length + 1)
             cuts.append(picture[:, start : start + length])
         bands = random.integers(-settings.shift_bands, settings.shift_bands + 1, len(rows))
-        x = shifted(torch.stack(cuts).float(), torch.from_numpy(bands))
+        x = shift_bands(torch.stack(cuts).float(), torch.from_numpy(bands))
         count = random.integers(settings.masked_bands, size=(len(rows), 1))
         first = random.integers(x.shape[1] - count + 1)
         band = np.arange(x.shape[1])
         return x.masked_fill(torch.from_numpy((band >= first) & (band < first + count))[:, :, None], 0.0)
 
 
-class Work:
+class ProgressCounter:
     """Tells how many examples of all have been worked through, by any thread; stops all on request."""
 
-    def __init__(self, total: int, on_step: OnStep) -> None:
+    def __init__(self, total: int, on_step: ProgressCallback) -> None:
         self.done, self.total, self.on_step, self.stopped = 0, total, on_step, False
         self.lock = threading.Lock()
 
@@ -86,7 +97,7 @@ class Work:
             self.on_step(self.done, self.total)
 
 
-def n_batches(recipe: Recipe, n_clips: int) -> tuple[int, int]:
+def n_batches(recipe: BranchSettings, n_clips: int) -> tuple[int, int]:
     """Count the batches in all and in an epoch."""
     in_epoch = max(1, n_clips // recipe.batch_size)
     return min(max(recipe.epochs * in_epoch, recipe.min_batches), recipe.max_batches), in_epoch
@@ -98,8 +109,8 @@ def train_net(
     groups: Sequence[str],
     band_hz: Tensor,
     frame_s: float,
-    settings: NetSettings,
-    on_step: OnStep = lambda done, total: None,
+    settings: GenreNetSettings,
+    on_step: ProgressCallback = lambda done, total: None,
 ) -> tuple[GenreNet, Tensor]:
     """Train on mels (N, M, F) with labels (N,) of 0 and 1 and their tracks; both genres count alike.
 
@@ -121,15 +132,15 @@ def train_net(
     nets += [copy.deepcopy(nets[0]) for _ in folds]
     recipes = settings.convolutions, settings.statistics
     sizes = [n_batches(recipe, len(rows))[0] * recipe.batch_size for rows in taught for recipe in recipes]
-    work = Work((settings.views + 1) * len(labels) + sum(sizes), on_step)
+    work = ProgressCounter((settings.views + 1) * len(labels) + sum(sizes), on_step)
     views = AugmentedViews(nets[0], mels_db, band_hz, settings, work)
     fit = partial(fit_branch, labels=labels, settings=settings, work=work)
     calls = []
     for net, rows in zip(nets, taught, strict=True):
-        net.statistics.standardise_by(views.statistics[np.ix_(views.kinds, rows)])
+        net.statistics.fit_standardisation(views.statistics[np.ix_(views.kinds, rows)])
         calls += [
-            partial(fit, net.convolutions, settings.convolutions, views.draw_pictures, rows=rows),
-            partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows),
+            partial(fit, net.convolutions, settings.convolutions, views.sample_mels, rows=rows),
+            partial(fit, net.statistics, settings.statistics, views.sample_statistics, rows=rows),
         ]
     try:
         parallel_map(calls)
@@ -139,26 +150,26 @@ def train_net(
     for other, (_, test) in zip(nets[1:], folds, strict=True):
         given[:, test] = branch_logits(other.eval(), views, test)
     if folds:
-        nets[0].share.fill_(fit_share(given[0], given[1], labels, groups))
-    return nets[0].eval(), nets[0].verdict(given[0], given[1])
+        nets[0].mixing_weight.fill_(fit_mixing_weight(given[0], given[1], labels, groups))
+    return nets[0].eval(), nets[0].combine_logits(given[0], given[1])
 
 
 @torch.no_grad()
 def branch_logits(net: GenreNet, views: AugmentedViews, rows: np.ndarray) -> Tensor:
     """Compute logits (2, n) of clips as they are, by statistics and by convolutions."""
-    plain = views.pictures[0][rows].float()
+    plain = views.mels[0][rows].float()
     of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
     return torch.stack([net.statistics(views.statistics[0][rows]), of_pictures])
 
 
 def fit_branch(
     branch: Branch,
-    recipe: Recipe,
+    recipe: BranchSettings,
     draw: Callable[[np.ndarray, np.random.Generator], Tensor],
     labels: Tensor,
     rows: np.ndarray,
-    settings: NetSettings,
-    work: Work,
+    settings: GenreNetSettings,
+    work: ProgressCounter,
 ) -> None:
     """Teach a branch what `draw` shows of the clips `rows`, of all with labels (N,)."""
     random = np.random.default_rng(settings.seed)
@@ -184,7 +195,7 @@ def fit_branch(
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step >= total * (1 - settings.averaged_share):
+        if step >= total * (1 - settings.weight_averaging_share):
             n_averaged += 1
             for name, value in branch.state_dict().items():
                 if value.is_floating_point():

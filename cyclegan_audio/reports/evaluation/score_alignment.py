@@ -70,7 +70,7 @@ def against_score(way: DirectionResult, corpus: Corpus) -> dict[str, dict[str, E
     out: dict[str, dict[str, Estimate]] = {}
     for name, wanted, above_hz in (
         ("onset_f1", everything, 0.0),
-        ("target_hats_f1", cymbals, onsets.HATS_ABOVE_HZ),
+        ("target_hats_f1", cymbals, onsets.HIHATS_ABOVE_HZ),
     ):
         for key, mels_db in mels.items():
             value = by_track(_f1(mels_db, wanted, corpus, above_hz), clips)

@@ -13,8 +13,8 @@ from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS_IN_ROW = 4
-OUTERMOST = 99.5  # percentile of |weight| at the end of the colours
+PANELS_PER_ROW = 4
+LIMIT_PERCENTILE = 99.5  # percentile of |weight| at the end of the colours
 
 
 def misclassified(
@@ -29,9 +29,9 @@ def misclassified(
 
     if not mels_db or len(mels_db) != len(titles):
         raise ValueError(f"{len(mels_db)} clips with {len(titles)} titles; give at least one, with its title")
-    n_rows = -(-len(mels_db) // PANELS_IN_ROW)
-    figure = Figure(figsize=(3.1 * PANELS_IN_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
-    axes = figure.subplots(n_rows, PANELS_IN_ROW, sharex=True, sharey=True, squeeze=False).ravel()
+    n_rows = -(-len(mels_db) // PANELS_PER_ROW)
+    figure = Figure(figsize=(3.1 * PANELS_PER_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
+    axes = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, values, name in zip(axes, mels_db, titles, strict=False):
         draw_mel(ax, values, mel, float(values.min()), float(values.max()))
         ax.set_title(name, fontsize=9)
@@ -92,7 +92,7 @@ def weight_spectrogram(
 
     figure = Figure(figsize=(7.5, 3.8), dpi=100, layout="constrained")
     ax = figure.subplots()
-    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(
         weights, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit,
         extent=(0.0, seconds, -0.5, mel.n_mels - 0.5),
@@ -111,7 +111,7 @@ def weight_table(
 
     figure = Figure(figsize=(9.0, 0.28 * len(names) + 1.2), dpi=100, layout="constrained")
     ax = figure.subplots()
-    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(weights, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
     ax.set_xticks(*band_ticks(mel))
     ax.set_yticks(range(len(names)), names, fontsize=8)

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.reports.figures.spectrograms import band_ticks, shown_range_db
+from cyclegan_audio.reports.figures.spectrograms import COLORMAP, band_ticks, color_limits_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ LEFT, RIGHT, TOP = 0.9, 1.0, 0.1  # inches around the strips
 GAP = 0.04  # between clips, share of a clip
 
 
-class Strip(NamedTuple):
+class ClipRow(NamedTuple):
     """Clips in a row: their mels in dB (M, F), all of one shape, and what stands below each."""
 
     name: str
@@ -25,7 +25,7 @@ class Strip(NamedTuple):
     labels: Sequence[str]
 
 
-def contact_sheet(strips: Sequence[Strip], mel: MelSpectrogram) -> "Figure":
+def contact_sheet(strips: Sequence[ClipRow], mel: MelSpectrogram) -> "Figure":
     """Draw strips of clips, one above the other, in common colours (see `cycle_grid`) with their bar.
 
     Far quicker to draw than a panel a clip.
@@ -40,7 +40,7 @@ def contact_sheet(strips: Sequence[Strip], mel: MelSpectrogram) -> "Figure":
         raise ValueError("contact_sheet needs at least one clip, and a label for each")
     height = TOP + len(strips) * (HEIGHT + LABELS)
     figure = Figure(figsize=(WIDTH, height), dpi=100)
-    low_db, high_db = shown_range_db(mels)
+    low_db, high_db = color_limits_db(mels)
     n_clips, n_frames = max(len(strip.mels_db) for strip in strips), mels[0].shape[1]
     step = n_frames + round(GAP * n_frames)
     for place, strip in enumerate(strips):
@@ -48,8 +48,8 @@ def contact_sheet(strips: Sequence[Strip], mel: MelSpectrogram) -> "Figure":
         box = (LEFT / WIDTH, bottom / height, 1 - (LEFT + RIGHT) / WIDTH, HEIGHT / height)
         ax = figure.add_axes(box)
         image = ax.imshow(
-            _joined(strip.mels_db, n_clips, step), origin="lower", aspect="auto", cmap="magma", vmin=low_db,
-            vmax=high_db, interpolation="nearest",
+            _concatenate(strip.mels_db, n_clips, step), origin="lower", aspect="auto", cmap=COLORMAP,
+            vmin=low_db, vmax=high_db, interpolation="nearest",
         )  # fmt: skip
         centres = np.arange(len(strip.labels)) * step + n_frames / 2
         ax.set_xticks(centres, strip.labels, fontsize=9, parse_math=False)
@@ -64,7 +64,7 @@ def contact_sheet(strips: Sequence[Strip], mel: MelSpectrogram) -> "Figure":
     return figure
 
 
-def _joined(mels_db: Sequence[Tensor], n_clips: int, step: int) -> np.ndarray:
+def _concatenate(mels_db: Sequence[Tensor], n_clips: int, step: int) -> np.ndarray:
     """The clips side by side, `step` columns apart, NaN between and after them."""
     n_mels, n_frames = mels_db[0].shape
     whole = np.full((n_mels, n_clips * step - (step - n_frames)), np.nan, dtype=np.float32)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BINS = 30
 MARGINS = {"left": 0.06, "right": 0.985, "bottom": 0.15, "top": 0.96}  # a layout engine takes seconds
-STYLES = ("-", "--", ":")  # where there are more genres than colours
+LINE_STYLES = ("-", "--", ":")  # where there are more genres than colours
 
 
 def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str) -> "Figure":
@@ -38,9 +38,9 @@ def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str
         edges = np.histogram_bin_edges(np.concatenate([np.asarray(own) for own in groups.values()]), BINS)
         for place, (genre, own) in enumerate(groups.items()):
             counts, _ = np.histogram(own, edges)
-            ax.stairs(100 * counts / len(own), edges, label=genre, linewidth=2, **_look(place))
-            ax.axvline(float(np.median(own)), linewidth=1, alpha=0.7, **_look(place))
-        _finish(ax, label, y_label)
+            ax.stairs(100 * counts / len(own), edges, label=genre, linewidth=2, **_line_style(place))
+            ax.axvline(float(np.median(own)), linewidth=1, alpha=0.7, **_line_style(place))
+        _label_axes(ax, label, y_label)
     return figure
 
 
@@ -86,21 +86,21 @@ def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSpectrogram) -> "Fig
     ax = figure.subplots(gridspec_kw=MARGINS)
     bands = np.arange(mel.n_mels)
     for place, (genre, (mean, low, high)) in enumerate(spectra.items()):
-        ax.plot(bands, mean, label=genre, linewidth=2, **_look(place))
-        ax.fill_between(bands, low, high, color=_look(place)["color"], alpha=0.12, linewidth=0)
+        ax.plot(bands, mean, label=genre, linewidth=2, **_line_style(place))
+        ax.fill_between(bands, low, high, color=_line_style(place)["color"], alpha=0.12, linewidth=0)
     ax.set_xticks(*band_ticks(mel))
     ax.set_xlim(0, mel.n_mels - 1)
-    _finish(ax, "Frequency (Hz)", "Level (dB)")
+    _label_axes(ax, "Frequency (Hz)", "Level (dB)")
     return figure
 
 
-def _look(place: int) -> dict[str, Any]:
+def _line_style(place: int) -> dict[str, Any]:
     """Colour and style of a genre's line."""
     round_, colour = divmod(place, len(LINE_COLOURS))
-    return {"color": LINE_COLOURS[colour], "linestyle": STYLES[round_ % len(STYLES)]}
+    return {"color": LINE_COLOURS[colour], "linestyle": LINE_STYLES[round_ % len(LINE_STYLES)]}
 
 
-def _finish(ax: "Axes", x_label: str, y_label: str) -> None:
+def _label_axes(ax: "Axes", x_label: str, y_label: str) -> None:
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     ax.grid(alpha=0.3)

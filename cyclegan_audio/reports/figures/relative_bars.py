@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = (-0.6, 1.6)  # of the way from floor to ceiling; what lies beyond is drawn at the edge
-WIDEST = 1.5  # difference, of that way
+AXIS_LIMITS = (-0.6, 1.6)  # of the way from floor to ceiling; what lies beyond is drawn at the edge
+MAX_DIFFERENCE = 1.5  # difference, of that way
 
 
 def relative_bars(bars: Mapping[str, tuple[float, float, float]], title: str = "") -> "Figure":
@@ -25,13 +25,13 @@ def relative_bars(bars: Mapping[str, tuple[float, float, float]], title: str = "
     """
     if not bars:
         raise ValueError("relative_bars needs at least one bar")
-    figure, ax, places = _rows(list(bars), 0.32, title)
-    values = 100 * np.clip(np.array([list(bar) for bar in bars.values()]), *SHOWN)
+    figure, ax, places = _labelled_rows(list(bars), 0.32, title)
+    values = 100 * np.clip(np.array([list(bar) for bar in bars.values()]), *AXIS_LIMITS)
     ax.barh(places, values[:, 0], height=0.6, color="#0072b2", alpha=0.75)
     ax.hlines(places, values[:, 1], values[:, 2], color="#18181b", linewidth=1.5)
     for end in (0, 100):
         ax.axvline(end, color="#52525b", linewidth=1)
-    ax.set_xlim(100 * SHOWN[0], 100 * SHOWN[1])
+    ax.set_xlim(100 * AXIS_LIMITS[0], 100 * AXIS_LIMITS[1])
     ax.set_xlabel("% of the way from floor to ceiling")
     return figure
 
@@ -51,9 +51,9 @@ def forest_plot(
     """
     if not differences:
         raise ValueError("forest_plot needs at least one difference")
-    figure, ax, places = _rows(list(differences), 0.3, title)
+    figure, ax, places = _labelled_rows(list(differences), 0.3, title)
     for place, ((value, low, high), said) in zip(places, differences.values(), strict=True):
-        middle, left, right = 100 * np.clip([value, low, high], -WIDEST, WIDEST)
+        middle, left, right = 100 * np.clip([value, low, high], -MAX_DIFFERENCE, MAX_DIFFERENCE)
         colour = colours.get(said, "#71717a")
         ax.hlines(place, left, right, color=colour, linewidth=2)
         ax.plot(middle, place, "o", color=colour, markersize=6)
@@ -63,7 +63,7 @@ def forest_plot(
     return figure
 
 
-def _rows(labels: Sequence[str], row_inches: float, title: str) -> "tuple[Figure, Axes, np.ndarray]":
+def _labelled_rows(labels: Sequence[str], row_inches: float, title: str) -> "tuple[Figure, Axes, np.ndarray]":
     """Make an empty figure of labelled rows; returns it with its axes and the rows' places, top down."""
     from matplotlib.figure import Figure
 

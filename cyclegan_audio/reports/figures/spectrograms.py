@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
-SHOWN_RANGE_DB = 80.0
+COLOR_RANGE_DB = 80.0
 PANEL_INCHES = (3.0, 2.0)
-COLOURS = "magma"
+COLORMAP = "magma"
 
 
 def cycle_grid(
@@ -53,7 +53,7 @@ def cycle_grid(
     size = (width * len(columns) + 1.6, height * len(rows) + (0.9 if title else 0.6))
     figure = Figure(figsize=size, dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
     axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
-    low_db, high_db = shown_range_db([values for row in rows for values in row.values()])
+    low_db, high_db = color_limits_db([values for row in rows for values in row.values()])
     for row_axes, row in zip(axes, rows, strict=True):
         for ax, values in zip(row_axes, row.values(), strict=True):
             image = draw_mel(ax, values, mel, low_db, high_db)
@@ -70,13 +70,13 @@ def cycle_grid(
     return figure
 
 
-def mel_picture(mels: Sequence[Tensor]) -> np.ndarray:
+def mel_image(mels: Sequence[Tensor]) -> np.ndarray:
     """Draw mels in dB (M, F) side by side in one range of colours, without axes; (M, frames, 3) uint8."""
     from matplotlib import colormaps
 
     values = torch.cat([mel.detach().float().cpu() for mel in mels], 1).flip(0).numpy()
-    low_db, high_db = shown_range_db(mels)
-    return colormaps[COLOURS]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
+    low_db, high_db = color_limits_db(mels)
+    return colormaps[COLORMAP]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
 
 
 def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSpectrogram, low_db: float, high_db: float) -> "AxesImage":
@@ -88,7 +88,7 @@ def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSpectrogram, low_db: float, hig
         values,
         origin="lower",
         aspect="auto",
-        cmap=COLOURS,
+        cmap=COLORMAP,
         vmin=low_db,
         vmax=high_db,
         extent=(0.0, duration_s, -0.5, n_mels - 0.5),
@@ -106,12 +106,12 @@ def band_ticks(mel: MelSpectrogram) -> tuple[np.ndarray, list[str]]:
     return np.interp(ticks, band_hz, np.arange(len(band_hz))), [str(hz) for hz in ticks]
 
 
-def shown_range_db(mels: Sequence[Tensor]) -> tuple[float, float]:
+def color_limits_db(mels: Sequence[Tensor]) -> tuple[float, float]:
     """Choose colour limits: 80 dB below the loudest 0.1 % of all panels, less where nothing is so quiet."""
     values = np.concatenate([m.detach().float().cpu().numpy().ravel() for m in mels])
     values = values[np.isfinite(values)]
     if not values.size:
-        return -SHOWN_RANGE_DB, 0.0
+        return -COLOR_RANGE_DB, 0.0
     high_db = float(np.percentile(values, 99.9))
-    low_db = max(float(values.min()), high_db - SHOWN_RANGE_DB)
+    low_db = max(float(values.min()), high_db - COLOR_RANGE_DB)
     return min(low_db, high_db - 1.0), high_db

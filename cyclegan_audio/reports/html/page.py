@@ -18,12 +18,14 @@ PACKAGE = "cyclegan_audio.reports.html"
 TEMPLATE = "page.html.j2"
 
 
-def render(title: str, verdict: str, sections: Sequence[Section]) -> str:
-    """Render the page as text, with everything that it shows and plays inside it; the verdict comes first."""
-    return environment().get_template(TEMPLATE).render(title=title, verdict=verdict, sections=sections)
+def render(title: str, summary: str, sections: Sequence[Section]) -> str:
+    """Render the page as text, with everything that it shows and plays inside it; the summary comes first."""
+    return (
+        template_environment().get_template(TEMPLATE).render(title=title, summary=summary, sections=sections)
+    )
 
 
-def environment(package: str = PACKAGE) -> "Environment":
+def template_environment(package: str = PACKAGE) -> "Environment":
     """Load templates of one of our packages, which may extend `base.html.j2` of this one."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -38,7 +40,7 @@ def environment(package: str = PACKAGE) -> "Environment":
     return made
 
 
-def as_json(numbers: Mapping[str, Any]) -> str:
+def to_json(numbers: Mapping[str, Any]) -> str:
     """Write plain values as JSON text, with null for NaN and infinity, which JSON has not."""
     return json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n"
 
@@ -56,7 +58,7 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def require_writable(folder: Path, what: str, mend: str) -> None:
+def ensure_writable(folder: Path, what: str, mend: str) -> None:
     """Make the folder of `what`, so that a wrong path shows before the work is done.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MP3_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
+MP3_SAMPLE_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class Image:
     """A PNG with its words: `alt` for who does not see it, `caption` for who does."""
 
     png: bytes
@@ -32,7 +32,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sound:
+class Audio:
     """Encoded audio with its media type."""
 
     label: str
@@ -41,11 +41,11 @@ class Sound:
 
 
 @dataclasses.dataclass(frozen=True)
-class Listening:
+class AudioGroup:
     """Sounds that belong to one clip, in the order in which one hears them."""
 
     title: str
-    sounds: list[Sound]
+    clips: list[Audio]
 
 
 @dataclasses.dataclass
@@ -56,19 +56,19 @@ class Section:
     title: str
     paragraphs: list[str] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
-    pictures: list[Picture] = dataclasses.field(default_factory=list)
-    listening: list[Listening] = dataclasses.field(default_factory=list)
+    images: list[Image] = dataclasses.field(default_factory=list)
+    audio_groups: list[AudioGroup] = dataclasses.field(default_factory=list)
     numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def picture(figure: "Figure", alt: str, caption: str) -> Picture:
+def encode_figure(figure: "Figure", alt: str, caption: str) -> Image:
     """Encode a matplotlib figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return Picture(buffer.getvalue(), alt, caption)
+    return Image(buffer.getvalue(), alt, caption)
 
 
-def sound(label: str, waveform: Tensor, rate: int, *, lossless: bool = False) -> Sound:
+def encode_audio(label: str, waveform: Tensor, rate: int, *, lossless: bool = False) -> Audio:
     """Encode a mono waveform (T,) as MP3, or as 16-bit WAV where MP3 lacks the sample rate.
 
     `lossless` takes 16-bit FLAC: three times the bytes, a twelfth of the time. A waveform that exceeds full
@@ -80,9 +80,9 @@ def sound(label: str, waveform: Tensor, rate: int, *, lossless: bool = False) ->
     buffer = io.BytesIO()
     if lossless:
         soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
-        return Sound(label, buffer.getvalue(), "audio/flac")
-    if rate in MP3_RATES:
+        return Audio(label, buffer.getvalue(), "audio/flac")
+    if rate in MP3_SAMPLE_RATES:
         soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
-        return Sound(label, buffer.getvalue(), "audio/mpeg")
+        return Audio(label, buffer.getvalue(), "audio/mpeg")
     soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
-    return Sound(label, buffer.getvalue(), "audio/wav")
+    return Audio(label, buffer.getvalue(), "audio/wav")

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from cyclegan_audio.metrics.genre_classifier.calibration import fit_share, fit_temperature, reliability
+from cyclegan_audio.metrics.genre_classifier.calibration import (
+    fit_mixing_weight,
+    fit_temperature,
+    reliability,
+)
 
 
 def test_temperature_undoes_overconfidence() -> None:
@@ -28,8 +32,8 @@ def test_reliability_by_hand() -> None:
     given = torch.tensor([0.05, 0.05, 0.62, 0.68, 1.0])
     found = reliability(given, torch.tensor([0, 1, 1, 1, 1]))
     assert found.counts == (2, 2, 1)
-    assert found.given == pytest.approx((0.05, 0.65, 1.0), abs=1e-6)
-    assert found.found == (0.5, 1.0, 1.0)
+    assert found.predicted == pytest.approx((0.05, 0.65, 1.0), abs=1e-6)
+    assert found.observed == (0.5, 1.0, 1.0)
     assert found.error == pytest.approx((2 * 0.45 + 2 * 0.35) / 5)
     assert math.isnan(reliability(given[:0], torch.zeros(0)).error)
 
@@ -53,16 +57,16 @@ def test_share_goes_to_the_logits_that_know_more() -> None:
 
     one, two, noise = heard(2), heard(2), heard(0)
     tracks = [str(place) for place in range(400)]
-    assert 0.3 <= fit_share(one, two, labels, tracks) <= 0.7
-    assert fit_share(one, noise, labels, tracks) <= 0.15
-    assert fit_share(noise, one, labels, tracks) >= 0.85
-    assert fit_share(one, one, labels, tracks) == 0.5
-    assert fit_share(one, two, torch.zeros(400), tracks) == 0.5
+    assert 0.3 <= fit_mixing_weight(one, two, labels, tracks) <= 0.7
+    assert fit_mixing_weight(one, noise, labels, tracks) <= 0.15
+    assert fit_mixing_weight(noise, one, labels, tracks) >= 0.85
+    assert fit_mixing_weight(one, one, labels, tracks) == 0.5
+    assert fit_mixing_weight(one, two, torch.zeros(400), tracks) == 0.5
 
 
 def test_share_counts_tracks_and_not_clips() -> None:
     labels = torch.arange(300) % 2
     right = (2.0 * labels - 1).where(torch.arange(300) < 200, 1 - 2.0 * labels)  # in the first 200 clips
-    assert fit_share(right, -right, labels, [str(place) for place in range(300)]) < 0.4
+    assert fit_mixing_weight(right, -right, labels, [str(place) for place in range(300)]) < 0.4
     in_two = [str(place // 100) if place < 200 else str(place) for place in range(300)]
-    assert fit_share(right, -right, labels, in_two) > 0.6
+    assert fit_mixing_weight(right, -right, labels, in_two) > 0.6

@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from cyclegan_audio.metrics.genre_classifier.linear import train_linear
-from cyclegan_audio.metrics.genre_classifier.network import GenreNet, NetSettings
-from cyclegan_audio.metrics.genre_classifier.training import AugmentedViews, Work, mixup, n_batches, train_net
+from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
+from cyclegan_audio.metrics.genre_classifier.training import (
+    AugmentedViews,
+    ProgressCounter,
+    mixup,
+    n_batches,
+    train_net,
+)
 from cyclegan_audio.statistics.folds import track_folds
 
 
@@ -51,7 +57,7 @@ def test_convolutions_hear_what_statistics_of_single_bands_cannot(small_settings
     one_track, band_hz = ["track"] * 36, torch.linspace(50, 20000, 128)  # so no folds
     net, _ = train_net(mels_db[:36], labels[:36], one_track, band_hz, 0.02, small_settings(2, 60))
     with torch.inference_mode():
-        alone = net.convolutions(net.see(mels_db[36:])[1])
+        alone = net.convolutions(net.branch_inputs(mels_db[36:])[1])
     assert ((alone > 0) == labels[36:].bool()).float().mean() >= 0.9
 
 
@@ -97,44 +103,48 @@ def test_progress_reaches_its_end_and_a_stop_is_heard(small_settings) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(stop)
-    work = Work(10, stop)
+    work = ProgressCounter(10, stop)
     work.stopped = True
     with pytest.raises(InterruptedError):
         work.add(1)
 
 
 def test_number_of_batches_follows_from_that_of_clips() -> None:
-    recipe = dataclasses.replace(NetSettings().convolutions, epochs=10, min_batches=30, max_batches=100)
+    recipe = dataclasses.replace(GenreNetSettings().convolutions, epochs=10, min_batches=30, max_batches=100)
     size = recipe.batch_size
     assert [n_batches(recipe, n) for n in (2, 5 * size, 50 * size)] == [(30, 1), (50, 5), (100, 50)]
 
 
 def test_pictures_are_cut_and_hide_some_bands() -> None:
-    settings = NetSettings(views=2, masked_bands=4)
+    settings = GenreNetSettings(views=2, masked_bands=4)
     mels_db = 20 * torch.randn(6, 128, 100, generator=torch.Generator().manual_seed(0))
     net = GenreNet(128, 0.02, settings)
     views = AugmentedViews(
-        net, mels_db, torch.linspace(50, 20000, 128), settings, Work(1, lambda done, total: None)
+        net, mels_db, torch.linspace(50, 20000, 128), settings, ProgressCounter(1, lambda done, total: None)
     )
-    assert [own.shape for own in views.pictures] == [(6, 128, 50), (6, 128, 35), (6, 128, 35)]
+    assert [own.shape for own in views.mels] == [(6, 128, 50), (6, 128, 35), (6, 128, 35)]
     random = np.random.default_rng(0)
     rows = np.array([0, 3, 3, 5] * 8)
-    drawn = views.draw_pictures(rows, random)
+    drawn = views.sample_mels(rows, random)
     assert drawn.shape == (32, 128, 24)
     hidden = (drawn == 0).all(2).sum(1)
     assert int(hidden.max()) == 3
     assert int(hidden.min()) == 0
-    assert views.draw_statistics(rows, random).shape == (32, views.statistics.shape[2])
+    assert views.sample_statistics(rows, random).shape == (32, views.statistics.shape[2])
 
 
 def test_pictures_are_in_other_keys() -> None:
-    settings = NetSettings(views=1, masked_bands=1, shift_bands=3)
+    settings = GenreNetSettings(views=1, masked_bands=1, shift_bands=3)
     net = GenreNet(128, 0.02, settings)
     views = AugmentedViews(
-        net, torch.zeros(1, 128, 100), torch.arange(128), settings, Work(1, lambda done, total: None)
+        net,
+        torch.zeros(1, 128, 100),
+        torch.arange(128),
+        settings,
+        ProgressCounter(1, lambda done, total: None),
     )
-    views.pictures = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
-    drawn = views.draw_pictures(np.zeros(60, int), np.random.default_rng(0))
+    views.mels = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
+    drawn = views.sample_mels(np.zeros(60, int), np.random.default_rng(0))
     assert set(drawn[:, 64].flatten().tolist()) == set(range(61, 68))
 
 

@@ -43,8 +43,8 @@ def test_report_is_whole_and_self_contained(report: Path) -> None:
     text = (report / "report.html").read_text()
     numbers = json.loads((report / "report.json").read_text())
     body = text[text.index("<body>") :]
-    assert re.search(r'^<p class="verdict">(Acts as a filter|Does not|Beats).*\ndull to bright: ', body, re.M)
-    assert body.index("verdict") < body.index("<h1>")
+    assert re.search(r'^<p class="summary">(Acts as a filter|Does not|Beats).*\ndull to bright: ', body, re.M)
+    assert body.index("summary") < body.index("<h1>")
     assert numbers["verdict"] in html.unescape(body)
 
     links = re.findall(r'(?:src|href|srcset|url)\s*[=(]\s*"?([^")>\s]*)', text)

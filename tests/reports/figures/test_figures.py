@@ -12,10 +12,10 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.reports.figures import cycle_grid, loss_curves
-from cyclegan_audio.reports.figures.contact_sheet import Strip, contact_sheet
+from cyclegan_audio.reports.figures.contact_sheet import ClipRow, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra, probability_histogram
 from cyclegan_audio.reports.figures.relative_bars import forest_plot, relative_bars
-from cyclegan_audio.reports.figures.spectrograms import mel_picture
+from cyclegan_audio.reports.figures.spectrograms import mel_image
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def pixels(figure: Figure) -> np.ndarray:
 def test_mels_side_by_side_share_colours_and_stand_upright():
     quiet, loud = torch.full((4, 3), -40.0), torch.full((4, 2), 0.0)
     quiet[0] = 0.0  # the lowest band
-    shown = mel_picture([quiet, loud])
+    shown = mel_image([quiet, loud])
     assert (shown.shape, shown.dtype) == ((4, 5, 3), np.uint8)
     bright, dark = shown[0, 3], shown[0, 0]
     assert (shown[:, 3:] == bright).all()
@@ -151,7 +151,7 @@ def test_histogram_shows_shares_of_each_group() -> None:
 
 
 def test_contact_sheet_joins_clips_in_common_colours(mel: MelSpectrogram) -> None:
-    strips = [Strip("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), Strip("trap", [ramp(50)], ["3"])]
+    strips = [ClipRow("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), ClipRow("trap", [ramp(50)], ["3"])]
     figure = contact_sheet(strips, mel)
     assert pixels(figure).std() > 0.1
     first, second, bar = figure.axes
@@ -167,7 +167,7 @@ def test_contact_sheet_joins_clips_in_common_colours(mel: MelSpectrogram) -> Non
     with pytest.raises(ValueError, match="at least one clip"):
         contact_sheet([], mel)
     with pytest.raises(ValueError, match="a label for each"):
-        contact_sheet([Strip("", [ramp()], [])], mel)
+        contact_sheet([ClipRow("", [ramp()], [])], mel)
 
 
 def test_histograms_share_edges_and_mark_medians() -> None:
