@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cyclegan_audio.listening.responses import Abx, Answers, Rating
-from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.statistics.estimates import Estimate, two_way_mean
 from cyclegan_audio.statistics.significance import holm
-from cyclegan_audio.statistics.two_way_clustering import two_way_mean
 
 LOW, HIGH = 0.0, 100.0
 ALL = "both directions"

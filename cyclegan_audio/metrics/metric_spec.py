@@ -13,12 +13,15 @@ Add the entry to `METRICS` (metrics/registry.py), or pass `metrics=(*METRICS, LO
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.metrics import rhythm
+from cyclegan_audio.metrics.genre_classifier.classifier import GenreClassifier
 from cyclegan_audio.statistics.estimates import Estimate
 
 # Candidates are computed for each clip: the translation, baselines, and both after the vocoder.
@@ -38,6 +41,89 @@ REFERENCES = {**CANDIDATES, OTHER_PIECE: "another piece", REAL_TARGET: "real tar
 GROUPS = STYLE, CONTENT, ARTEFACT = "style", "content", "artefact"
 PER_CENT = "%"
 BLOCK = 64  # clips at once: bounds memory
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricInput:
+    """N clips of one candidate (translation, baseline or real clips), and features that metrics share.
+
+    Attributes:
+        mels_db: the clips (N, M, F) in dB.
+        mel: the settings of the mels.
+        source_db: the untranslated clips (N, M, F) in dB; None for real clips.
+        target: the target genre.
+        classifier, linear: classifiers of the two genres; None if they could not be trained.
+        waveforms: the audio (1, T) of each clip at the mel's sample rate; None if there are only mels.
+        intended_db: the mels (N, M, F) in dB that the vocoder received; None for original audio.
+    """
+
+    mels_db: Tensor
+    mel: MelSpectrogram
+    source_db: Tensor | None = None
+    target: str = ""
+    classifier: GenreClassifier | None = None
+    linear: GenreClassifier | None = None
+    waveforms: Sequence[Tensor] | None = None
+    intended_db: Tensor | None = None
+
+    def split(self, size: int) -> Iterator["MetricInput"]:
+        """Yield the clips in blocks of at most `size`."""
+        for start in range(0, len(self.mels_db), size):
+            rows = slice(start, start + size)
+            yield dataclasses.replace(
+                self,
+                mels_db=self.mels_db[rows],
+                source_db=None if self.source_db is None else self.source_db[rows],
+                waveforms=None if self.waveforms is None else self.waveforms[rows],
+                intended_db=None if self.intended_db is None else self.intended_db[rows],
+            )
+
+    @cached_property
+    def source(self) -> "MetricInput":
+        """The untranslated clips."""
+        assert self.source_db is not None
+        return MetricInput(self.source_db, self.mel)
+
+    @property
+    def duration_s(self) -> float:
+        """Duration of a clip in seconds."""
+        return self.mels_db.shape[2] * self.mel.frame_s
+
+    @cached_property
+    def onset_strength(self) -> Tensor:
+        """Onset strength (N, F) in dB."""
+        return rhythm.onset_strength(self.mels_db, self.mel)
+
+    @cached_property
+    def onsets_s(self) -> list[np.ndarray]:
+        """Onset times of each clip in seconds."""
+        return rhythm.detect_onsets(self.onset_strength, self.mel.frame_s)
+
+    @cached_property
+    def hihat_onsets_s(self) -> list[np.ndarray]:
+        """Times in seconds of the onsets above 6 kHz of each clip."""
+        strength = rhythm.onset_strength(self.mels_db, self.mel, rhythm.HIHATS_ABOVE_HZ)
+        return rhythm.detect_onsets(strength, self.mel.frame_s)
+
+    @cached_property
+    def tempo_bpm(self) -> Tensor:
+        """Tempo (N,) of each clip in beats per minute."""
+        return rhythm.estimate_tempo_bpm(self.onset_strength, self.mel.frame_s)
+
+    def beats_s(self, bpm: Tensor) -> list[np.ndarray]:
+        """Return the beat times of each clip in seconds at a tempo (N,)."""
+        return rhythm.track_beats(self.onset_strength, bpm, self.mel.frame_s)
+
+    @cached_property
+    def genre_probability(self) -> np.ndarray | None:
+        """Probability (N,) of the target genre by the genre classifier; None without one."""
+        return None if self.classifier is None else self.classifier.probability_of(self.target, self.mels_db)
+
+    @cached_property
+    def linear_probability(self) -> np.ndarray | None:
+        """Probability (N,) of the target genre by the linear classifier; None without one."""
+        return None if self.linear is None else self.linear.probability_of(self.target, self.mels_db)
+
 
 Scores = dict[str, np.ndarray]
 MetricFunction = Callable[[MetricInput], Tensor | np.ndarray | list[float] | None]

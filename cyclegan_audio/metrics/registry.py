@@ -9,9 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from cyclegan_audio.metrics import artefacts, chroma, onsets, spectral, summary_rules
+from cyclegan_audio.metrics import artefacts, rhythm, spectral, summary_rules
 from cyclegan_audio.metrics.genre_classifier.classifier import DECISION_THRESHOLD
-from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_spec import (
     ARTEFACT,
     CONTENT,
@@ -23,6 +22,7 @@ from cyclegan_audio.metrics.metric_spec import (
     STYLE,
     UNTOUCHED,
     MetricFunction,
+    MetricInput,
     MetricSpec,
     SummaryRule,
 )
@@ -61,13 +61,13 @@ def _decisions(probability: np.ndarray | None) -> np.ndarray | None:
 
 
 def _f1(times_s: list[np.ndarray], source_s: list[np.ndarray], tolerance_s: float) -> list[float]:
-    return [onsets.f1(a, b, tolerance_s) for a, b in zip(times_s, source_s, strict=True)]
+    return [rhythm.f1_score(a, b, tolerance_s) for a, b in zip(times_s, source_s, strict=True)]
 
 
 def _beat_f1(clips: MetricInput) -> list[float]:
     """Compare the beats of both at the tempo of the source, so that only their times count."""
     bpm = clips.source.tempo_bpm
-    return _f1(clips.beats_s(bpm), clips.source.beats_s(bpm), onsets.BEAT_TOLERANCE_S)
+    return _f1(clips.beats_s(bpm), clips.source.beats_s(bpm), rhythm.BEAT_TOLERANCE_S)
 
 
 def _clicks_per_s(clips: MetricInput) -> list[float]:
@@ -105,12 +105,12 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
     _similarity(
         "onset_correlation",
         "onset strength, correlation",
-        lambda clips: onsets.row_correlation(clips.source.novelty, clips.novelty),
+        lambda clips: rhythm.row_correlation(clips.source.onset_strength, clips.onset_strength),
     ),
     _similarity(
         "onset_f1",
         "onsets, F1 within 50 ms",
-        lambda clips: _f1(clips.onsets_s, clips.source.onsets_s, onsets.TOLERANCE_S),
+        lambda clips: _f1(clips.onsets_s, clips.source.onsets_s, rhythm.TOLERANCE_S),
         low=0.0,
         summary=summary_rules.DRUMS,
     ),
@@ -118,7 +118,7 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         "tempo",
         "same tempo, or twice or half",
         CONTENT,
-        lambda clips: onsets.tempo_agrees(clips.source.tempo_bpm, clips.tempo_bpm),
+        lambda clips: rhythm.tempo_agrees(clips.source.tempo_bpm, clips.tempo_bpm),
         OTHER_PIECE,
         UNTOUCHED,
         uses_source=True,
@@ -127,20 +127,20 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
     _similarity(
         "chroma",
         "harmony, similarity of chroma",
-        lambda clips: chroma.chroma_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
+        lambda clips: spectral.chroma_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
         summary=summary_rules.HARMONY,
     ),
     _similarity(
         "bass",
         "bass line, correlation below 250 Hz",
-        lambda clips: chroma.bass_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
+        lambda clips: spectral.bass_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
         summary=summary_rules.BASS,
     ),
     MetricSpec(
         "hats_per_s",
         "onsets above 6 kHz",
         STYLE,
-        lambda clips: [onsets.onset_rate(times_s, clips.duration_s) for times_s in clips.hihat_onsets_s],
+        lambda clips: [rhythm.onset_rate(times_s, clips.duration_s) for times_s in clips.hihat_onsets_s],
         unit="/s",
         low=0.0,
         summary=summary_rules.HIHATS,
@@ -149,7 +149,7 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         "roll_share",
         "onset intervals above 6 kHz as short as in rolls",
         STYLE,
-        lambda clips: [onsets.roll_share(times_s) for times_s in clips.hihat_onsets_s],
+        lambda clips: [rhythm.roll_fraction(times_s) for times_s in clips.hihat_onsets_s],
     ),
     MetricSpec(
         "bandwidth_khz",
@@ -181,7 +181,7 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         "filter_share",
         "change that a fixed filter explains",
         CONTENT,
-        lambda clips: spectral.filter_share(clips.source.mels_db, clips.mels_db),
+        lambda clips: spectral.fixed_filter_fraction(clips.source.mels_db, clips.mels_db),
         MATCHED_MOMENTS,
         NEAREST_REAL,
         uses_source=True,

@@ -16,8 +16,7 @@ from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.metrics.artefacts import clicks_per_s, seam_db
 from cyclegan_audio.metrics.distances import PCAEmbedding, distances_to
 from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise
-from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, STYLE, compute_metrics
+from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, STYLE, MetricInput, compute_metrics
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.evaluation.classifiers import Classifiers, make_classifiers
 

@@ -22,7 +22,7 @@ from cyclegan_audio.audio.io import decode, find_audio, save
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
-from cyclegan_audio.metrics.onsets import TOLERANCE_S, f1, novelty, onsets
+from cyclegan_audio.metrics.rhythm import TOLERANCE_S, detect_onsets, f1_score, onset_strength
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 from cyclegan_audio.vocoders.base import mel_to_bins
 
@@ -73,14 +73,14 @@ def measures(
 ) -> tuple[float, ...]:
     """The numbers of COLUMNS for one clip (T,)."""
     made_db, truth_db = mel.mel_db(made[None]), mel.mel_db(truth[None])
-    found, true = (onsets(novelty(db, mel), mel.frame_s)[0] for db in (made_db, truth_db))
+    found, true = (detect_onsets(onset_strength(db, mel), mel.frame_s)[0] for db in (made_db, truth_db))
     clicks = [float(clicks_per_s(x[None], mel.sample_rate)) for x in (made, truth)]
     distance = (made_db - truth_db).abs()
     return (
         float(distance.mean()),
         float(distance[truth_db > truth_db.max() - AUDIBLE_DB].mean()),
         spectral_error(made, truth),
-        f1(found, true, TOLERANCE_S),
+        f1_score(found, true, TOLERANCE_S),
         clicks[0] - clicks[1],
         isolated_peaks(made, truth, source, mel),
         len(made) / mel.sample_rate / cpu_s,

@@ -1,4 +1,4 @@
-"""Distances and their intervals: nothing between equal sets however few, and torchmetrics' own values."""
+"""Test distances and their intervals: unbiased for equal sets, and equal to torchmetrics."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from cyclegan_audio.metrics.distances import (
     kernel_audio_distance,
     small_sample_warning,
 )
-from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife
+from cyclegan_audio.statistics.resampling import MAX_GROUPS, jackknife
 
 
 def drawn(
@@ -43,24 +43,24 @@ def test_frechet_distance_of_shifted_sets_by_hand() -> None:
     assert frechet_distance(a, a + torch.tensor([1.0, 2.0, 0.0])) == pytest.approx(5.0, abs=1e-4)
 
 
-def test_the_same_music_is_at_no_distance_and_intervals_hold() -> None:
-    """12 tracks a set: without bias, and within the intervals about as often as they say."""
+def test_distances_of_equal_sets_are_unbiased_and_intervals_cover_zero() -> None:
+    """12 tracks per set."""
     rng = np.random.default_rng(0)
-    plain, hits = [], {FRECHET: 0, KERNEL: 0}
-    found: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
+    biased, hits = [], {FRECHET: 0, KERNEL: 0}
+    means: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
     rounds = 40
     for _ in range(rounds):
         (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3)
-        plain.append(frechet_distance(a, b))
+        biased.append(frechet_distance(a, b))
         for kind, values in distances_to(b, others, {"same": a}, tracks).items():
-            found[kind].append(values["same"].mean)
+            means[kind].append(values["same"].mean)
             hits[kind] += values["same"].low <= 0 <= values["same"].high
-    assert abs(np.mean(found[FRECHET])) < 0.25 * np.mean(plain)
-    assert abs(np.mean(found[KERNEL])) < 0.1
+    assert abs(np.mean(means[FRECHET])) < 0.25 * np.mean(biased)
+    assert abs(np.mean(means[KERNEL])) < 0.1
     assert all(0.85 * rounds <= n for n in hits.values())
 
 
-def test_other_music_is_far_and_the_interval_says_so() -> None:
+def test_distances_of_different_sets_are_above_zero() -> None:
     rng = np.random.default_rng(1)
     (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3, shift=2.0)
     for values in distances_to(b, others, {"other": a, "shifted": a + 2}, tracks).values():
@@ -69,7 +69,7 @@ def test_other_music_is_far_and_the_interval_says_so() -> None:
         assert (values["other"].n, values["other"].groups) == (36, 12)
 
 
-def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> None:
+def test_jackknife_of_a_mean_equals_the_t_interval_and_groups_many_tracks() -> None:
     values = np.array([1.0, 2.0, 6.0])
     result = jackknife(lambda rows: np.array([values[rows[0]].mean()]), [["a", "b", "c"]])[0]
     assert result.mean == pytest.approx(3.0)
@@ -82,7 +82,7 @@ def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> No
     assert len(calls) == MAX_GROUPS + 1
 
 
-def test_principal_components_of_band_statistics() -> None:
+def test_pca_embedding_of_band_statistics() -> None:
     generator = torch.Generator().manual_seed(0)
     clips = torch.randn(30, 32, 64, generator=generator).cumsum(2) - 40
     embed = PCAEmbedding(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
@@ -91,12 +91,12 @@ def test_principal_components_of_band_statistics() -> None:
     covariance = torch.cov(embedded.T)
     assert covariance[0, 0].item() == pytest.approx(1, rel=0.1)
     assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
-    torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # loudness is no genre
+    torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # level does not matter
     shuffled = clips[..., torch.randperm(64, generator=generator)]
     assert kernel_audio_distance(embed(shuffled), embedded) > 1
 
 
-def test_kernel_distance_by_hand() -> None:
+def test_kernel_audio_distance_by_hand() -> None:
     """The cubic kernel (x y / D + 1)^3 of two sets of two numbers each."""
     a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [-1.0], [0.0]])
     within_a, within_b = 1.0, (2 * (-1) ** 3 + 4 * 1) / 6
@@ -104,7 +104,7 @@ def test_kernel_distance_by_hand() -> None:
     assert kernel_audio_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
 
 
-def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
+def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:
     """Two features of which one is constant: one component, whose spread is 1 at the clips fitted on."""
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
     embed = PCAEmbedding(lambda mels: mels.flatten(1), fit)
@@ -115,22 +115,16 @@ def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_clips", "n_tracks", "words"),
+    ("n_clips", "n_tracks", "text"),
     [
-        (3, 3, "3 clips are too few, at least 4"),
-        (4, 1, "rough: 4 clips of 1 track,"),
-        (149, 8, "rough"),
-        (150, 7, "rough"),
+        (3, 3, "need at least 4 clips, got 3"),
+        (4, 1, "imprecise: 4 clips of 1 track;"),
+        (149, 8, "imprecise"),
+        (150, 7, "imprecise"),
         (150, 8, ""),
     ],
 )
-def test_how_many_clips_are_enough(n_clips: int, n_tracks: int, words: str) -> None:
+def test_small_sample_warning(n_clips: int, n_tracks: int, text: str) -> None:
     warning = small_sample_warning(n_clips, n_tracks)
-    assert words in warning
-    assert bool(warning) is bool(words)
-
-
-def test_few_clips_are_said() -> None:
-    assert small_sample_warning(150, 8) == ""
-    assert "rough: 16 clips of 2 tracks" in small_sample_warning(16, 2)
-    assert "3 clips are too few" in small_sample_warning(3, 2)
+    assert text in warning
+    assert bool(warning) is bool(text)

@@ -15,8 +15,8 @@ from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
 from cyclegan_audio.corpus.splits import hash_rank
 from cyclegan_audio.reports.corpus.dropped import Dropped
-from cyclegan_audio.reports.figures.contact_sheet import ClipRow, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra
+from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet
 from cyclegan_audio.reports.html import Audio, AudioGroup, Section, Table, encode_audio, encode_figure
 from cyclegan_audio.utils.errors import UserError
 

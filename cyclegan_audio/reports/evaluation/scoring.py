@@ -13,7 +13,6 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.metrics.baselines import BandMoments, match_moments, nearest_neighbours
 from cyclegan_audio.metrics.distances import MIN_CLIPS, PCAEmbedding, distances_to, small_sample_warning
-from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_spec import (
     MATCHED_MOMENTS,
     MODEL,
@@ -23,6 +22,7 @@ from cyclegan_audio.metrics.metric_spec import (
     UNTOUCHED,
     VOCODED,
     VOCODED_SOURCE,
+    MetricInput,
     MetricSpec,
     Scores,
     compute_metrics,

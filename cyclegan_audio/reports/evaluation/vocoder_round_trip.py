@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_spec import UNTOUCHED, VOCODED, VOCODED_SOURCE
+from cyclegan_audio.metrics.metric_spec import UNTOUCHED, VOCODED, VOCODED_SOURCE, MetricInput
 from cyclegan_audio.utils.devices import parallel_map
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder

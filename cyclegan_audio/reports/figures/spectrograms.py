@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
 TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
 COLOR_RANGE_DB = 80.0
 PANEL_INCHES = (3.0, 2.0)
@@ -115,3 +121,64 @@ def color_limits_db(mels: Sequence[Tensor]) -> tuple[float, float]:
     high_db = float(np.percentile(values, 99.9))
     low_db = max(float(values.min()), high_db - COLOR_RANGE_DB)
     return min(low_db, high_db - 1.0), high_db
+
+
+WIDTH, HEIGHT, LABELS = 12.4, 1.55, 0.4  # inches: of the sheet, of a strip, of what stands below a strip
+LEFT, RIGHT, TOP = 0.9, 1.0, 0.1  # inches around the strips
+GAP = 0.04  # between clips, share of a clip
+
+
+class ClipRow(NamedTuple):
+    """Clips in a row: their mels in dB (M, F), all of one shape, and what stands below each."""
+
+    name: str
+    mels_db: Sequence[Tensor]
+    labels: Sequence[str]
+
+
+def contact_sheet(strips: Sequence[ClipRow], mel: MelSpectrogram) -> "Figure":
+    """Draw strips of clips, one above the other, in common colours (see `cycle_grid`) with their bar.
+
+    Far quicker to draw than a panel a clip.
+
+    Raises:
+        ValueError: there is no clip, or not one label for each.
+    """
+    from matplotlib.figure import Figure
+
+    mels = [mel_db for strip in strips for mel_db in strip.mels_db]
+    if not mels or any(len(strip.mels_db) != len(strip.labels) for strip in strips):
+        raise ValueError("contact_sheet needs at least one clip, and a label for each")
+    height = TOP + len(strips) * (HEIGHT + LABELS)
+    figure = Figure(figsize=(WIDTH, height), dpi=100)
+    low_db, high_db = color_limits_db(mels)
+    n_clips, n_frames = max(len(strip.mels_db) for strip in strips), mels[0].shape[1]
+    step = n_frames + round(GAP * n_frames)
+    for place, strip in enumerate(strips):
+        bottom = height - TOP - HEIGHT - place * (HEIGHT + LABELS)
+        box = (LEFT / WIDTH, bottom / height, 1 - (LEFT + RIGHT) / WIDTH, HEIGHT / height)
+        ax = figure.add_axes(box)
+        image = ax.imshow(
+            _concatenate(strip.mels_db, n_clips, step), origin="lower", aspect="auto", cmap=COLORMAP,
+            vmin=low_db, vmax=high_db, interpolation="nearest",
+        )  # fmt: skip
+        centres = np.arange(len(strip.labels)) * step + n_frames / 2
+        ax.set_xticks(centres, strip.labels, fontsize=9, parse_math=False)
+        ax.set_yticks(*band_ticks(mel), fontsize=7)
+        ax.tick_params(axis="x", length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_ylabel(strip.name, fontsize=11, parse_math=False)
+    bar = figure.add_axes(
+        (1 - 0.8 * RIGHT / WIDTH, bottom / height, 0.15 / WIDTH, 1 - (TOP + bottom) / height)
+    )
+    figure.colorbar(image, cax=bar, label="Level (dB)", extend="min").ax.tick_params(labelsize=8)
+    return figure
+
+
+def _concatenate(mels_db: Sequence[Tensor], n_clips: int, step: int) -> np.ndarray:
+    """The clips side by side, `step` columns apart, NaN between and after them."""
+    n_mels, n_frames = mels_db[0].shape
+    whole = np.full((n_mels, n_clips * step - (step - n_frames)), np.nan, dtype=np.float32)
+    for place, mel_db in enumerate(mels_db):
+        whole[:, place * step : place * step + n_frames] = mel_db.detach().float().cpu().numpy()
+    return whole

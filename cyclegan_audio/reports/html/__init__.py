@@ -1,13 +1,6 @@
-"""Self-contained HTML pages made of sections; they know nothing of what they show."""
+"""Self-contained HTML pages made of sections."""
 
 from cyclegan_audio.reports.html.page import (
-    ensure_writable,
-    render,
-    template_environment,
-    to_json,
-    write_files,
-)
-from cyclegan_audio.reports.html.section import (
     Audio,
     AudioGroup,
     Image,
@@ -15,6 +8,11 @@ from cyclegan_audio.reports.html.section import (
     Table,
     encode_audio,
     encode_figure,
+    ensure_writable,
+    render,
+    template_environment,
+    to_json,
+    write_files,
 )
 
 __all__ = [

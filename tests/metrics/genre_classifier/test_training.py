@@ -15,7 +15,7 @@ from cyclegan_audio.metrics.genre_classifier.training import (
     n_batches,
     train_net,
 )
-from cyclegan_audio.statistics.folds import track_folds
+from cyclegan_audio.statistics.resampling import track_folds
 
 
 def test_folds_keep_tracks_whole() -> None:

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_spec import (
     CONTENT,
     MODEL,
     OTHER_PIECE,
     STYLE,
     UNTOUCHED,
+    MetricInput,
     MetricSpec,
     compute_metrics,
 )

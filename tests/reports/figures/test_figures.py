@@ -12,10 +12,9 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.reports.figures import cycle_grid, loss_curves
-from cyclegan_audio.reports.figures.contact_sheet import ClipRow, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra, probability_histogram
 from cyclegan_audio.reports.figures.relative_bars import forest_plot, relative_bars
-from cyclegan_audio.reports.figures.spectrograms import mel_image
+from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet, mel_image
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cyclegan_audio.statistics.jackknife import jackknife
+from cyclegan_audio.statistics.resampling import jackknife
 
 VALUES = np.array([1.0, 2.0, 6.0, 7.0])
 
