@@ -1,4 +1,4 @@
-"""A small neural genre classifier of mels, trained apart from any CycleGAN: convolutions and statistics."""
+"""Define the network of the genre classifier: a convolutional branch and a branch on band statistics."""
 
 import dataclasses
 import math
@@ -15,8 +15,8 @@ from cyclegan_audio.metrics.band_statistics import (
     standardise,
 )
 
-FRAME_S = 0.02  # frames are averaged to about this length, so that both mel definitions cost alike
-CONVOLUTION_POOL = 2  # convolutions see so many of these as one
+FRAME_S = 0.02  # frames are averaged to about this length, so that all mel settings cost the same
+CONVOLUTION_POOL = 2  # further pooling in time before the convolutions
 OUTLIER = 4.0  # standard deviations of a feature
 BLOCK = 64  # clips at once
 MIN_VARIANCE = 1e-5
@@ -24,13 +24,13 @@ MIN_VARIANCE = 1e-5
 
 @dataclasses.dataclass(frozen=True)
 class BranchSettings:
-    """How one of the two branches is taught.
+    """Training settings of one branch.
 
     Attributes:
-        epochs: over the clips, in at least `min_batches` and at most `max_batches`.
+        epochs: over the clips, limited to between `min_batches` and `max_batches`.
         weight_decay: of AdamW.
-        label_smoothing: share of the label that says nothing.
-        mixup: both parameters of the beta distribution of shares (Zhang et al. 2018); 0 mixes nothing.
+        label_smoothing: fraction of each label that is replaced by 0.5.
+        mixup: both parameters of the beta distribution (Zhang et al. 2018); 0 disables mixup.
     """
 
     epochs: int
@@ -44,27 +44,28 @@ class BranchSettings:
 
 @dataclasses.dataclass(frozen=True)
 class GenreNetSettings:
-    """Numbers of the network and of its training.
+    """Settings of the network and its training.
 
     Attributes:
-        widths: filters of each layer of convolutions.
+        widths: filters of each convolutional layer.
         embedding: hidden units of each branch.
-        dropout: of features, and before the last layer.
-        statistics, convolutions: how the two branches are taught.
-        lr: of AdamW; it follows one cosine cycle.
-        weight_averaging_share: of the batches, at the end, over which weights are averaged.
-        views: augmented examples of each clip, made beforehand.
-        plain_views: times that the clip as it is counts beside them.
-        crop_share: share of a clip's frames in a view.
-        convolution_crop_share: share of a view's frames that convolutions see at once.
-        stretch: a view is played faster or slower by a factor of at most e to this.
-        shift_bands: convolutions see it moved up or down by at most so many bands, as if in another key.
-        masked_bands: fewer than so many neighbouring bands are hidden from convolutions.
-        tilt_db: largest random gain of a band relative to the clip's mean, smooth over bands.
-        noise_db: largest standard deviation of the random error of each point.
-        quiet_floor, loud_floor: a random noise floor fills at most this share of the clip's range from below
-            in the one half of the examples, and from this to that in the other.
-        floor_spread_db: least and largest standard deviation of the floor.
+        dropout: of the features and the hidden layer.
+        statistics, convolutions: training settings of the two branches.
+        lr: maximum learning rate of AdamW, on a one-cycle schedule.
+        weight_averaging_share: fraction of the batches, at the end, over which weights are averaged.
+        views: augmented versions of each clip, computed before training.
+        plain_views: how often the original clip counts relative to one augmented version.
+        crop_share: fraction of the clip's frames in an augmented version.
+        convolution_crop_share: fraction of those frames in an example for the convolutions.
+        stretch: maximum of |log| of the random tempo change.
+        shift_bands: maximum shift of examples for the convolutions, in bands (another key).
+        masked_bands: fewer than this many neighbouring bands are masked in examples for the convolutions.
+        tilt_db: maximum of the random smooth gain over bands.
+        noise_db: maximum standard deviation of the Gaussian noise.
+        quiet_floor, loud_floor: height of the random noise floor as a fraction of the clip's range: up to
+            `quiet_floor` in one half of the examples, from `quiet_floor` to `loud_floor` in the other.
+        floor_spread_db: minimum and maximum standard deviation of the noise floor.
+        seed: of initialisation, augmentation and training.
     """
 
     widths: tuple[int, ...] = (16, 24, 32, 48)
@@ -92,11 +93,11 @@ class GenreNetSettings:
 
 
 class Branch(nn.Module):
-    """One hidden layer on features of what a branch sees of clips: (N, ...) to one logit (N,).
+    """A classifier with one hidden layer on features of its inputs (N, ...); gives logits (N,).
 
     Args:
         size: D of the features (N, D).
-        settings: sizes.
+        settings: layer sizes and dropout.
     """
 
     def __init__(self, size: int, settings: GenreNetSettings) -> None:
@@ -105,25 +106,25 @@ class Branch(nn.Module):
         self.embedding = nn.Linear(size, settings.embedding)
         self.last = nn.Linear(settings.embedding, 1)
 
-    def features(self, seen: Tensor) -> Tensor:
-        """(N, ...) to (N, D), standardised and clipped: one odd feature decides nothing."""
+    def features(self, inputs: Tensor) -> Tensor:
+        """Compute standardised features (N, D) of the inputs (N, ...), clipped against outliers."""
         raise NotImplementedError
 
-    def embed(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
-        """(N, ...) to the hidden layer (N, embedding); with `random`, some features are left out."""
-        return F.relu(self.embedding(seeded_dropout(self.features(seen), self.dropout, random)))
+    def embed(self, inputs: Tensor, random: np.random.Generator | None = None) -> Tensor:
+        """Compute the hidden layer (N, embedding) of the inputs (N, ...); `random` enables dropout."""
+        return F.relu(self.embedding(seeded_dropout(self.features(inputs), self.dropout, random)))
 
     def classify(self, hidden: Tensor, random: np.random.Generator | None = None) -> Tensor:
-        """(N, embedding) to logits (N,)."""
+        """Compute logits (N,) of the hidden layer (N, embedding); `random` enables dropout."""
         return self.last(seeded_dropout(hidden, self.dropout, random))[:, 0]
 
-    def forward(self, seen: Tensor, random: np.random.Generator | None = None) -> Tensor:
-        """(N, ...) to logits (N,)."""
-        return self.classify(self.embed(seen, random), random)
+    def forward(self, inputs: Tensor, random: np.random.Generator | None = None) -> Tensor:
+        """Compute logits (N,) of the inputs (N, ...); `random` enables dropout."""
+        return self.classify(self.embed(inputs, random), random)
 
 
 class StatisticsBranch(Branch):
-    """Looks at fixed statistics (N, D), standardised as by the clips that it was taught by."""
+    """Branch on band statistics (N, D), standardised by those of the training clips."""
 
     def __init__(self, size: int, settings: GenreNetSettings) -> None:
         super().__init__(size, settings)
@@ -131,19 +132,19 @@ class StatisticsBranch(Branch):
         self.scale = nn.Buffer(torch.ones(size))
 
     def fit_standardisation(self, statistics: Tensor) -> None:
-        """Statistics (V, N, D) of training examples."""
+        """Set mean and scale from the statistics (V, N, D) of training examples."""
         self.mean.copy_(statistics.mean((0, 1)))
         self.scale.copy_(statistics.flatten(0, 1).std(0, correction=0).clamp_min(1e-6))
 
-    def features(self, seen: Tensor) -> Tensor:
-        return ((seen - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
+    def features(self, inputs: Tensor) -> Tensor:
+        return ((inputs - self.mean) / self.scale).clamp(-OUTLIER, OUTLIER)
 
 
 class ConvolutionalBranch(Branch):
-    """Looks at standardised mels (N, M, F) through layers of 3 x 3 filters over bands and time.
+    """Branch of 3 x 3 convolutions over bands and frames of standardised mels (N, M, F).
 
-    Two by two points are the channels of the first layer; each other layer halves the bands, the second also
-    time. Of what the last layer gives, mean, standard deviation and maximum over time count.
+    Blocks of two by two points are the input channels. Every layer but the first halves the bands, the second
+    also the frames. Features are mean, standard deviation and maximum of the last layer over time.
     """
 
     def __init__(self, n_mels: int, settings: GenreNetSettings) -> None:
@@ -158,25 +159,25 @@ class ConvolutionalBranch(Branch):
         self.layers = nn.Sequential(*layers)
         self.norm = nn.BatchNorm1d(self.embedding.in_features)
 
-    def features(self, seen: Tensor) -> Tensor:
-        even = F.pad(self.level(seen), (0, seen.shape[2] % 2, 0, seen.shape[1] % 2))
-        points = F.pixel_unshuffle(even[:, None], 2)
-        x = self.layers(points.contiguous(memory_format=torch.channels_last))
+    def features(self, inputs: Tensor) -> Tensor:
+        padded = F.pad(self.level(inputs), (0, inputs.shape[2] % 2, 0, inputs.shape[1] % 2))
+        blocks = F.pixel_unshuffle(padded[:, None], 2)
+        x = self.layers(blocks.contiguous(memory_format=torch.channels_last))
         return self.norm(torch.cat([_mean_and_std(x), x.amax(-1).flatten(1)], 1)).clamp(-OUTLIER, OUTLIER)
 
 
 class GenreNet(nn.Module):
-    """Mels in dB (N, M, F) of any level to one logit (N,), positive for the second genre.
+    """Network from mels in dB (N, M, F) of any level to one logit (N,), positive for the second genre.
 
-    Each clip is standardised over its bands and frames, so that level does not count. Two branches look at
-    it: convolutions over bands and time, and one hidden layer on the mean and standard deviation over time of
-    each band and of its steps from frame to frame, on its modulation, and on how bands move together. Their
-    logits are added by shares that tracks left out of training tell (experiments/005_paper_results).
+    Each clip is standardised, which removes its level. One branch convolves over bands and frames. The other
+    has one hidden layer on statistics: mean and standard deviation of each band and of its steps from frame
+    to frame, modulation, and covariances between bands. Their logits are averaged with a weight that is
+    fitted on held-out tracks (experiments/005_paper_results).
 
     Args:
         n_mels: M.
         frame_s: seconds from frame to frame.
-        settings: sizes.
+        settings: layer sizes and dropout.
     """
 
     def __init__(self, n_mels: int, frame_s: float, settings: GenreNetSettings) -> None:
@@ -188,7 +189,7 @@ class GenreNet(nn.Module):
         self.mixing_weight = nn.Buffer(torch.tensor(0.5))
 
     def branch_inputs(self, mels_db: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, M, F) to what the two branches see: (N, 8 M + N_COVARIANCES) and (N, M, F / pools)."""
+        """Compute the inputs of both branches: statistics (N, 8 M + N_COVARIANCES) and mels (N, M, F)."""
         x = standardise(mels_db)
         x = F.avg_pool1d(x, self.pool) if self.pool > 1 else x
         moments = _mean_and_std(x), _mean_and_std(x.diff(dim=2).abs())
@@ -196,30 +197,30 @@ class GenreNet(nn.Module):
         return statistics, F.avg_pool1d(x, CONVOLUTION_POOL)
 
     def embed(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to the hidden layers of both branches (N, 2 embedding)."""
-        statistics, pictures = self.branch_inputs(mels_db)
-        return torch.cat([self.statistics.embed(statistics), self.convolutions.embed(pictures)], 1)
+        """Concatenate the hidden layers of both branches (N, 2 embedding)."""
+        statistics, mels = self.branch_inputs(mels_db)
+        return torch.cat([self.statistics.embed(statistics), self.convolutions.embed(mels)], 1)
 
     def forward(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) to logits (N,)."""
-        statistics, pictures = self.branch_inputs(mels_db)
-        return self.combine_logits(self.statistics(statistics), self.convolutions(pictures))
+        """Compute logits (N,) of mels (N, M, F)."""
+        statistics, mels = self.branch_inputs(mels_db)
+        return self.combine_logits(self.statistics(statistics), self.convolutions(mels))
 
     def combine_logits(self, statistics: Tensor, convolutions: Tensor) -> Tensor:
-        """Logits (N,) of the branches to those of both."""
+        """Combine the logits (N,) of the two branches by `mixing_weight`."""
         return 2 * torch.lerp(statistics, convolutions, self.mixing_weight)
 
 
-def seeded_dropout(x: Tensor, share: float, random: np.random.Generator | None) -> Tensor:
-    """Dropout by a generator of its own, so that trainings in threads do not disturb each other; or x."""
+def seeded_dropout(x: Tensor, probability: float, random: np.random.Generator | None) -> Tensor:
+    """Apply dropout with a separate random generator, which keeps parallel trainings reproducible."""
     if random is None:
         return x
-    kept = torch.from_numpy(random.random(x.shape, dtype=np.float32) >= share)
-    return x * kept / (1 - share)
+    kept = torch.from_numpy(random.random(x.shape, dtype=np.float32) >= probability)
+    return x * kept / (1 - probability)
 
 
 def _mean_and_std(x: Tensor) -> Tensor:
-    """Mean and standard deviation over the last axis, (N, ..., F) to (N, D)."""
+    """Compute mean and standard deviation over the last axis, (N, ..., F) to (N, D)."""
     mean = x.mean(-1)
-    spread = (x.square().mean(-1) - mean.square()).clamp_min(0).add(MIN_VARIANCE).sqrt()
-    return torch.cat([mean.flatten(1), spread.flatten(1)], 1)
+    std = (x.square().mean(-1) - mean.square()).clamp_min(0).add(MIN_VARIANCE).sqrt()
+    return torch.cat([mean.flatten(1), std.flatten(1)], 1)
