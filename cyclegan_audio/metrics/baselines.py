@@ -1,4 +1,4 @@
-"""Compute baselines that a translation must beat: an equaliser per band, and the nearest real clip."""
+"""Compute baselines that a translation must beat: equalisers, and the nearest real clip."""
 
 import dataclasses
 
@@ -27,6 +27,14 @@ def match_moments(mels_db: Tensor, source: BandMoments, target: BandMoments) -> 
     """Change the mean and standard deviation of each band of (N, M, F) from the source's to the target's."""
     gain = (target.sd_db / source.sd_db.clamp_min(1e-3))[:, None]
     return (mels_db - source.mean_db[:, None]) * gain + target.mean_db[:, None]
+
+
+def match_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
+    """Shift each band of (M, F) by the difference of the genres' mean dB (M,): the equaliser baseline.
+
+    The means come from training clips of both genres, never from the scored pair.
+    """
+    return source_db + (target_mean_db - source_mean_db)[:, None]
 
 
 def nearest_neighbours(mels_db: Tensor, real_db: Tensor) -> Tensor:

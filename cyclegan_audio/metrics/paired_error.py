@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.metrics.baselines import match_mean
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 
 AUDIBLE_RANGE_DB = 80.0
 RHYTHM_ABOVE_HZ = 4000.0
 MIN_RELATIVE_GAIN = 0.1
-MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "match_mean"
+MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "matched_mean"
 BASELINES = (UNTOUCHED, MATCHED_MEAN)
 
 
@@ -37,14 +38,6 @@ def mean_abs_db(a_db: Tensor, b_db: Tensor) -> float:
     return float((a_db - b_db).abs().mean())
 
 
-def match_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
-    """Shift each band of (M, F) by the difference of the genres' mean dB (M,): the equaliser baseline.
-
-    The means come from training clips of both genres, never from the scored pair.
-    """
-    return source_db + (target_mean_db - source_mean_db)[:, None]
-
-
 def remove_band_means(mel_db: Tensor) -> Tensor:
     """Subtract each band's mean over time from (M, F), which leaves the rhythm without any equalisation."""
     return mel_db - mel_db.mean(1, keepdim=True)
@@ -59,7 +52,7 @@ def correlation(a_db: Tensor, b_db: Tensor) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class PairedScores:
-    """Errors of one direction over all pairs, by name: `model`, `untouched`, `match_mean`.
+    """Errors of one direction over all pairs, by candidate: `MODEL`, `UNTOUCHED`, `MATCHED_MEAN`.
 
     Attributes:
         error_db: mean absolute difference to the ground truth in dB.

@@ -55,6 +55,13 @@ def _similarity(
     )  # fmt: skip
 
 
+def _decibels(
+    name: str, label: str, group: str, function: MetricFunction, uses_source: bool = False,
+    summary: SummaryRule | None = None,
+) -> MetricSpec:  # fmt: skip
+    return MetricSpec(name, label, group, function, uses_source, unit="dB", digits=1, summary=summary)
+
+
 def _decisions(probability: np.ndarray | None) -> np.ndarray | None:
     """Return 1 for each clip that is classified as the target, else 0."""
     return None if probability is None else (probability > DECISION_THRESHOLD).astype(float)
@@ -116,7 +123,7 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
     ),
     _proportion(
         "tempo",
-        "same tempo, or twice or half",
+        "same tempo (or double or half)",
         CONTENT,
         lambda clips: rhythm.tempo_agrees(clips.source.tempo_bpm, clips.tempo_bpm),
         OTHER_PIECE,
@@ -147,7 +154,7 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
     ),
     _proportion(
         "roll_share",
-        "onset intervals above 6 kHz as short as in rolls",
+        "rolls among onset intervals above 6 kHz",
         STYLE,
         lambda clips: [rhythm.roll_fraction(times_s) for times_s in clips.hihat_onsets_s],
     ),
@@ -168,18 +175,16 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         unit="kHz",
         low=0.0,
     ),
-    MetricSpec(
+    _decibels(
         "high_band_db",
         "energy above 6 kHz",
         STYLE,
         lambda clips: spectral.high_band_db(clips.mels_db, clips.mel),
-        unit="dB",
-        digits=1,
         summary=summary_rules.HIGH_BAND,
     ),
     _proportion(
         "filter_share",
-        "change that a fixed filter explains",
+        "change explained by a fixed filter",
         CONTENT,
         lambda clips: spectral.fixed_filter_fraction(clips.source.mels_db, clips.mels_db),
         MATCHED_MOMENTS,
@@ -187,37 +192,31 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         uses_source=True,
         summary=summary_rules.FIXED_FILTER,
     ),
-    MetricSpec(
+    _decibels(
         "checkerboard_db",
         "checkerboard at the upsampling period",
         ARTEFACT,
         lambda clips: artefacts.checkerboard_db(clips.mels_db),
-        unit="dB",
-        digits=1,
         summary=summary_rules.CHECKERBOARD,
     ),
-    MetricSpec(
+    _decibels(
         "noise_floor_db",
-        "quietest passages, under the loudest",
+        "quietest passages, relative to the loudest",
         ARTEFACT,
         lambda clips: artefacts.noise_floor_db(clips.mels_db),
-        unit="dB",
-        digits=1,
         summary=summary_rules.NOISE,
     ),
-    MetricSpec(
+    _decibels(
         "silence_gain_db",
-        "silent passages louder by",
+        "gain of silent passages",
         ARTEFACT,
         lambda clips: artefacts.silence_gain_db(clips.source.mels_db, clips.mels_db),
         uses_source=True,
-        unit="dB",
-        digits=1,
     ),
     MetricSpec("clicks_per_s", "clicks", ARTEFACT, _clicks_per_s, uses_waveforms=True, unit="/s", low=0.0),
     MetricSpec(
         "vocoder_error_db",
-        "vocoder's error against its mel",
+        "vocoder error against its input mel",
         ARTEFACT,
         _vocoder_error_db,
         uses_waveforms=True,

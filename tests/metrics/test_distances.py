@@ -17,21 +17,20 @@ from cyclegan_audio.metrics.distances import (
     kernel_audio_distance,
     small_sample_warning,
 )
-from cyclegan_audio.statistics.resampling import MAX_GROUPS, jackknife
 
 
-def drawn(
+def sample_clips(
     rng: np.random.Generator, n_tracks: int, clips: int, shift: float = 0.0
 ) -> tuple[Tensor, list[str]]:
-    """(N, 4) embeddings, clips of a track alike, and their tracks."""
+    """Return embeddings (N, 4) that are correlated within tracks, and the track of each."""
     tracks = np.repeat(np.arange(n_tracks), clips)
     values = rng.normal(shift, 0.7, (n_tracks, 4))[tracks] + rng.normal(0, 0.7, (len(tracks), 4))
     return torch.from_numpy(values), tracks.astype(str).tolist()
 
 
-def test_kernel_distance_is_torchmetrics_own() -> None:
+def test_kernel_audio_distance_equals_torchmetrics() -> None:
     rng = np.random.default_rng(0)
-    a, b = drawn(rng, 20, 1)[0], drawn(rng, 20, 1, shift=1.0)[0]
+    a, b = sample_clips(rng, 20, 1)[0], sample_clips(rng, 20, 1, shift=1.0)[0]
     metric = KernelInceptionDistance(feature=Identity(4), subsets=1, subset_size=20)
     metric.update(a, real=True)
     metric.update(b, real=False)
@@ -50,7 +49,7 @@ def test_distances_of_equal_sets_are_unbiased_and_intervals_cover_zero() -> None
     means: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
     rounds = 40
     for _ in range(rounds):
-        (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3)
+        (a, tracks), (b, others) = sample_clips(rng, 12, 3), sample_clips(rng, 12, 3)
         biased.append(frechet_distance(a, b))
         for kind, values in distances_to(b, others, {"same": a}, tracks).items():
             means[kind].append(values["same"].mean)
@@ -62,24 +61,11 @@ def test_distances_of_equal_sets_are_unbiased_and_intervals_cover_zero() -> None
 
 def test_distances_of_different_sets_are_above_zero() -> None:
     rng = np.random.default_rng(1)
-    (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3, shift=2.0)
+    (a, tracks), (b, others) = sample_clips(rng, 12, 3), sample_clips(rng, 12, 3, shift=2.0)
     for values in distances_to(b, others, {"other": a, "shifted": a + 2}, tracks).values():
         assert values["other"].low > 0
         assert values["shifted"].mean < 0.2 * values["other"].mean
         assert (values["other"].n, values["other"].groups) == (36, 12)
-
-
-def test_jackknife_of_a_mean_equals_the_t_interval_and_groups_many_tracks() -> None:
-    values = np.array([1.0, 2.0, 6.0])
-    result = jackknife(lambda rows: np.array([values[rows[0]].mean()]), [["a", "b", "c"]])[0]
-    assert result.mean == pytest.approx(3.0)
-    assert result.high - result.mean == pytest.approx(4.302653 * np.sqrt(7 / 3), rel=1e-6)
-    many = np.random.default_rng(0).normal(0, 1, 400)
-    calls = []
-    jackknife(
-        lambda rows: (calls.append(1), np.array([many[rows[0]].mean()]))[1], [[str(i) for i in range(400)]]
-    )
-    assert len(calls) == MAX_GROUPS + 1
 
 
 def test_pca_embedding_of_band_statistics() -> None:
@@ -105,7 +91,7 @@ def test_kernel_audio_distance_by_hand() -> None:
 
 
 def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:
-    """Two features of which one is constant: one component, whose spread is 1 at the clips fitted on."""
+    """Two features of which one is constant: one component of standard deviation 1 on the fitted clips."""
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
     embed = PCAEmbedding(lambda mels: mels.flatten(1), fit)
     assert embed.num_features == 1

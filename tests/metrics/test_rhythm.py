@@ -180,7 +180,7 @@ def test_audible_db_is_per_hertz_and_clipped_at_70_db(hifi: MelSpectrogram) -> N
 
 
 def test_onset_strength_by_hand(hifi: MelSpectrogram) -> None:
-    """Two of 128 bands strength by 20 dB; a frame is 11.6 ms, so the attack lasts two frames."""
+    """Two of 128 bands rise by 20 dB; a frame is 11.6 ms, so the attack lasts two frames."""
     mel_db = (20 * hifi.filter_bank().sum(1).log10())[:, None].expand(-1, 40).clone()[None]
     mel_db[:, 100:102, 20:] += 20
     expected = torch.zeros(40)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cyclegan_audio.statistics.resampling import jackknife, track_folds
+from cyclegan_audio.statistics.resampling import MAX_GROUPS, jackknife, track_folds
 
 VALUES = np.array([1.0, 2.0, 6.0, 7.0])
 
@@ -70,6 +70,19 @@ def test_jackknife_leaves_out_many_tracks_in_groups() -> None:
     sizes.clear()
     jackknife(lambda rows: (sizes.append(len(rows[0])), np.array([0.0]))[1], [tracks[:40]])
     assert sizes == [40] + [39] * 40
+
+
+def test_jackknife_of_a_mean_equals_the_t_interval_and_groups_many_tracks() -> None:
+    values = np.array([1.0, 2.0, 6.0])
+    result = jackknife(lambda rows: np.array([values[rows[0]].mean()]), [["a", "b", "c"]])[0]
+    assert result.mean == pytest.approx(3.0)
+    assert result.high - result.mean == pytest.approx(4.302653 * np.sqrt(7 / 3), rel=1e-6)
+    many = np.random.default_rng(0).normal(0, 1, 400)
+    calls = []
+    jackknife(
+        lambda rows: (calls.append(1), np.array([many[rows[0]].mean()]))[1], [[str(i) for i in range(400)]]
+    )
+    assert len(calls) == MAX_GROUPS + 1
 
 
 def test_track_folds_keep_tracks_together() -> None:

@@ -34,7 +34,7 @@ def test_sign_flips_without_differences():
 
 
 def test_correction_controls_the_family_wise_error():
-    """Of 200 pairs of equal systems with 20 measures each, about 5 % find any difference."""
+    """Of 200 pairs of equal systems with 20 metrics each, about 5 % have a significant difference."""
     rng = np.random.default_rng(0)
     tracks = [str(i // 3) for i in range(24)]
     rejections = [0, 0]
@@ -85,7 +85,7 @@ def test_independent_groups_segments_few_tracks():
 
 
 def test_flips_are_exhaustive_up_to_fourteen_tracks():
-    """Only none and all flips reach the sum where all differ one way: 2 of 2^n, or at least as drawn."""
+    """If all differences have one sign, only no flip and all flips reach the sum: 2 of 2^n."""
     for n_tracks in (2, 5, 14):
         assert (
             sign_flip_test({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0]

@@ -59,7 +59,7 @@ def forest_plot(
         ax.plot(middle, y, "o", color=colour, markersize=6)
     ax.axvline(0, color="#18181b", linewidth=1)
     ax.set_ylim(-0.7, len(differences) - 0.3)
-    ax.set_xlabel("difference, % of the way from floor to ceiling")
+    ax.set_xlabel("difference, % of the range from floor to ceiling")
     return figure
 
 
