@@ -19,7 +19,7 @@ from cyclegan_audio.training.sweep import failure_reason, jobs_of
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 from cyclegan_audio.utils.progress import with_progress
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -68,7 +68,7 @@ def make_test(
 
     page = write_kit(folder, made(), list(pairs), opened.mel.sample_rate, abx)
     print(f"listening test: {page}")
-    say_next(command_line("listening_test", "--analyse", "FILES"))
+    print_next_commands(command_line("listening_test", "--analyse", "FILES"))
     return page
 
 

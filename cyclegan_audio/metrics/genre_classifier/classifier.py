@@ -107,7 +107,7 @@ def linear_classifier_for(corpus: Corpus, genres: tuple[str, str]) -> GenreClass
 
 
 def _classifier_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
-    genres = corpus.require_genres(*genres)
+    genres = corpus.check_genres(*genres)
     path = _classifier_path(corpus, genres, kind)
     return _load_classifier(path, corpus, genres, kind) or _train_and_save(path, corpus, genres, kind)
 

@@ -19,7 +19,7 @@ from cyclegan_audio.reports.comparison.summary import conclusion, warnings
 from cyclegan_audio.reports.html import ensure_writable, render, to_json, write_files
 from cyclegan_audio.training.sweep import jobs_of
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 HTML_FILE, JSON_FILE = "compare.html", "compare.json"
 WHAT = "the comparison"
@@ -64,7 +64,7 @@ def compare(
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))
     if heard := [run.as_argument for run in found[:LISTENING_RUNS] if run.as_argument.exists()]:
-        say_next(command_line("listening_test", *heard))
+        print_next_commands(command_line("listening_test", *heard))
     return page
 
 

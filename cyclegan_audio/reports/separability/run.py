@@ -14,7 +14,7 @@ from cyclegan_audio.reports.separability import sections
 from cyclegan_audio.reports.separability.features import Features, bands, pixels, trivial
 from cyclegan_audio.reports.separability.findings import by_kind, sentences, summary
 from cyclegan_audio.reports.separability.protocols import Clips, draw_sizes, run_protocols, tracks_apart
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.progress import progress_bar
 
 SPLITS = ("train", "val", "test")
@@ -43,10 +43,10 @@ class ClassifySettings:
 
     def __post_init__(self) -> None:
         for name, low in (("n_train", 2), ("n_test", 1), ("n_seeds", 1), ("n_folds", 2)):
-            require_number(name, getattr(self, name), low=low, whole=True)
+            check_number(name, getattr(self, name), low=low, integer=True)
         for name in ("pixel_strengths", "band_strengths"):
             for strength in getattr(self, name):
-                require_number(name, strength, low=1e-9)
+                check_number(name, strength, low=1e-9)
 
 
 def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: ClassifySettings) -> list[str]:
@@ -55,7 +55,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     Raises:
         UserError: a genre is missing, has too few clips or tracks, or the folder cannot be written.
     """
-    genres = corpus.require_genres(*genres)
+    genres = corpus.check_genres(*genres)
     rows = _clips(corpus, genres)
     html.ensure_writable(folder, WHAT, "choose another by out=")
     clips = Clips(np.array([genres.index(clip.genre) for clip in rows]), np.array([c.track for c in rows]))

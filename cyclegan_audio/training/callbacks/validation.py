@@ -15,7 +15,7 @@ from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.csv_log import CSVLog
 from cyclegan_audio.training.distributed import say
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 HELD_OUT = "held_out/"  # before the names of what is logged
 SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or below (-1) it, and what it says
@@ -39,9 +39,9 @@ class ValidationCallback(pl.Callback):
     """
 
     def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
-        require_number("callbacks.held_out.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.held_out.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
-            require_number(f"callbacks.held_out.thresholds.{sign}", thresholds.get(sign))
+            check_number(f"callbacks.held_out.thresholds.{sign}", thresholds.get(sign))
         self.table = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
