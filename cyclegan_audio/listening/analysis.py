@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cyclegan_audio.listening.responses import Abx, Answers, Rating
-from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.statistics.estimates import Estimate, two_way_mean
 from cyclegan_audio.statistics.significance import holm
-from cyclegan_audio.statistics.two_way_clustering import two_way_mean
 
 LOW, HIGH = 0.0, 100.0
 ALL = "both directions"
@@ -65,7 +64,7 @@ def means(answers: Sequence[Answers]) -> list[Mean]:
                 scores = [rating for rating in here if rating.system == system]
                 if scores:
                     score, _ = _over([(rating, rating.score) for rating in scores])
-                    out.append(Mean(name, way, system, _role(question, system), score.within(LOW, HIGH)))
+                    out.append(Mean(name, way, system, _role(question, system), score.clamp(LOW, HIGH)))
     return out
 
 

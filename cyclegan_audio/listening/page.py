@@ -11,7 +11,7 @@ from torch import Tensor
 from cyclegan_audio.audio.io import save
 from cyclegan_audio.listening.questions import EXAMPLES, QUESTIONS, SOURCE, VOCODER, Question
 from cyclegan_audio.listening.stimuli import Item, equally_loud
-from cyclegan_audio.reports.html import environment
+from cyclegan_audio.reports.html import template_environment
 from cyclegan_audio.utils.atomic import atomic_folder
 from cyclegan_audio.utils.errors import UserError
 
@@ -42,7 +42,7 @@ def write_kit(folder: Path, items: Iterable[Item], runs: Sequence[str], rate: in
             design = _design(part / SOUNDS, list(items), list(runs), rate, n_abx)
             text = json.dumps(design, indent=1)
             (part / DESIGN).write_text(text + "\n", encoding="utf-8")
-            page = environment("cyclegan_audio.listening").get_template("test.html.j2")
+            page = template_environment("cyclegan_audio.listening").get_template("test.html.j2")
             (part / PAGE).write_text(page.render(title="Listening test", design=design), encoding="utf-8")
     except OSError as error:
         raise UserError(

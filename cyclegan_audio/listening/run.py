@@ -14,7 +14,7 @@ from cyclegan_audio.listening.summary import numbers, show
 from cyclegan_audio.reports.comparison.grouping import learnt_by, name_apart
 from cyclegan_audio.reports.comparison.runs import flat
 from cyclegan_audio.reports.evaluation.translations import open_corpus
-from cyclegan_audio.reports.html import as_json, check_writable_folder, write_files
+from cyclegan_audio.reports.html import ensure_writable, to_json, write_files
 from cyclegan_audio.training.sweep import failure_reason, jobs_of
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
@@ -59,7 +59,7 @@ def make_test(
     voice = make_vocoder(vocoder)
     voice.check(opened.mel)
     folder = Path(out)
-    check_writable_folder(folder.absolute().parent, "the listening test", "choose another by --out")
+    ensure_writable(folder.absolute().parent, "the listening test", "choose another by --out")
 
     def made() -> Iterator[Item]:
         for source in sources:
@@ -128,9 +128,9 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
     if not kept:
         raise UserError(f"no listener is left ({RULE}); --keep-all counts them all the same")
     folder = Path(out) if out is not None else Path(files[0]).absolute().parent
-    check_writable_folder(folder, "the analysis", "choose another by --out")
+    ensure_writable(folder, "the analysis", "choose another by --out")
     plain = numbers(kept, [*notes, *lost])
     show(plain)
-    write_files(folder, {ANALYSIS: as_json(plain)}, "the analysis")
+    write_files(folder, {ANALYSIS: to_json(plain)}, "the analysis")
     print(f"analysis: {folder / ANALYSIS}")
     return folder / ANALYSIS

@@ -19,7 +19,7 @@ from cyclegan_audio.listening.questions import (
     SOURCE,
     VOCODER,
 )
-from cyclegan_audio.metrics.baselines import BandMoments, matched_moments
+from cyclegan_audio.metrics.baselines import BandMoments, match_moments
 from cyclegan_audio.reports.evaluation.audio_examples import voiced
 from cyclegan_audio.reports.evaluation.scoring import another
 from cyclegan_audio.reports.evaluation.translations import held_out, spread, through
@@ -84,7 +84,7 @@ def items(
     for number, clip in enumerate(clips):
         heard, real_db = corpus.audio(clip), corpus.mel_db(clip)
         made_db = {name: _translated(run, corpus, clip) for name, run in runs.items()}
-        made_db[EQUALISER] = matched_moments(real_db[None], moments[source], moments[target])[0]
+        made_db[EQUALISER] = match_moments(real_db[None], moments[source], moments[target])[0]
         made_db[VOCODER] = real_db
         sounds = {
             name: voiced(vocoder, mel_db, corpus.mel, heard, real_db) for name, mel_db in made_db.items()

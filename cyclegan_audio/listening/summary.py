@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclegan_audio.listening.analysis import ALL, contrasts, means, told_apart
 from cyclegan_audio.listening.responses import RULE, Answers, miss_rate
-from cyclegan_audio.statistics.significance import shown_p
+from cyclegan_audio.statistics.significance import format_p
 
 FEW = 6
 HOW = (
@@ -52,7 +52,7 @@ def show(found: dict[str, Any]) -> None:
             row["second"],
             row["first"],
             _interval(row["difference"], "+"),
-            shown_p(row["corrected"]),
+            format_p(row["corrected"]),
         )
     if found["contrasts"]:
         console.print(table)
@@ -60,7 +60,7 @@ def show(found: dict[str, Any]) -> None:
     for row in found["abx"]:
         share = f"{100 * row['right'] / row['n']:.0f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
         table.add_row(
-            " and ".join(row["systems"]), f"{row['right']} of {row['n']}", share, shown_p(row["corrected"])
+            " and ".join(row["systems"]), f"{row['right']} of {row['n']}", share, format_p(row["corrected"])
         )
     if found["abx"]:
         console.print(table)

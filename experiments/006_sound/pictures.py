@@ -40,9 +40,11 @@ def main() -> None:
     with torch.inference_mode():
         row = {
             "before": before,
-            "wanted by the model": next(iter(translators.values())).translate_mel(before, options.to),
+            "mel of the model": next(iter(translators.values())).translate_mel(before, options.to),
         }
-        row |= {name: picture(made(waveform, rate, options.to)) for name, made in translators.items()}
+        row |= {
+            name: picture(translator(waveform, rate, options.to)) for name, translator in translators.items()
+        }
     cycle_grid([row], mel).savefig(options.out, dpi=DPI)
 
 

@@ -34,7 +34,7 @@ PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (CheckpointCallback, "save", die),
-    "in validation": (validation, "held_out_metrics", die),
+    "in validation": (validation, "validation_metrics", die),
     "while the CSV is cut": (CSVLog, "start", die),
 }
 

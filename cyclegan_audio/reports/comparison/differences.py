@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cyclegan_audio.metrics.metric_spec import GENRE, MODEL, REAL, SOUND, UNTOUCHED, MetricSpec
+from cyclegan_audio.metrics.metric_spec import ARTEFACT, MODEL, REAL_TARGET, STYLE, UNTOUCHED, MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.comparison.values import (
@@ -20,8 +20,14 @@ from cyclegan_audio.reports.comparison.values import (
 )
 from cyclegan_audio.reports.evaluation.metric_tables import NAMES
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.proportions import share
-from cyclegan_audio.statistics.significance import clusters, holm, scaled, sign_flip_test, unpaired
+from cyclegan_audio.statistics.proportions import proportion
+from cyclegan_audio.statistics.significance import (
+    holm,
+    independent_groups,
+    rescale,
+    sign_flip_test,
+    welch_test,
+)
 
 ALPHA = 0.05
 SMALL = 0.05  # of the way from floor to ceiling
@@ -57,12 +63,12 @@ class Contrast:
     @property
     def of_way(self) -> Estimate:
         """The difference in parts of the way from floor to ceiling."""
-        return scaled(self.difference, self.whole)
+        return rescale(self.difference, self.whole)
 
     @property
     def deviations(self) -> Estimate:
         """The difference in standard deviations between clips."""
-        return scaled(self.difference, self.spread)
+        return rescale(self.difference, self.spread)
 
     @property
     def said(self) -> str:
@@ -138,13 +144,13 @@ def _row(
             difference, p = estimate(*pairs), math.nan
             flips[column.name] = pairs
         else:
-            difference, p = unpaired(_pooled(first, measure), _pooled(second, measure))
+            difference, p = welch_test(_pooled(first, measure), _pooled(second, measure))
         seeds = means[columns[0].name], means[column.name]
         contrasts[column.name] = Contrast(
             difference,
             len(clips) > 1,
             p,
-            math.nan if measure.group == SOUND else ceiling - floor or math.nan,
+            math.nan if measure.group == ARTEFACT else ceiling - floor or math.nan,
             _spread(first),
             _over_seeds(*seeds),
             _nearer(measure, ceiling, *(float(np.mean(both)) for both in seeds)),
@@ -160,7 +166,7 @@ def _differences(
         [float(np.mean([run.values[clip] for run in runs])) for clip in clips] for runs in (first, second)
     ]
     where = first[0]
-    groups = clusters([where.track[c] for c in clips], [where.start_s[c] for c in clips])
+    groups = independent_groups([where.track[c] for c in clips], [where.start_s[c] for c in clips])
     return [b - a for a, b in zip(*means, strict=True)], [f"{domain} {group}" for group in groups]
 
 
@@ -168,7 +174,7 @@ def _pooled(runs: Sequence[ByClip], measure: MetricSpec) -> Estimate:
     """Mean over tracks of all runs' clips; those of one clip and those of one track hang together."""
     values = [value for run in runs for value in run.values.values()]
     groups = [run.track[clip] for run in runs for clip in run.values]
-    return (share if measure.is_share else estimate)(values, groups)
+    return (proportion if measure.is_proportion else estimate)(values, groups)
 
 
 def _spread(runs: Sequence[ByClip]) -> float:
@@ -182,12 +188,12 @@ def _over_seeds(first: Sequence[float], second: Sequence[float]) -> Estimate | N
     if min(len(first), len(second)) < 2:
         return None
     both = [estimate(list(means), [str(i) for i in range(len(means))]) for means in (first, second)]
-    return unpaired(*both)[0]
+    return welch_test(*both)[0]
 
 
 def _nearer(measure: MetricSpec, ceiling: float, first: float, second: float) -> int:
     """Faults: the smaller is better. Else the nearer to the ceiling, if both are on one side of it."""
-    if measure.group == SOUND:
+    if measure.group == ARTEFACT:
         return int(np.sign(first - second))
     if math.isnan(ceiling) or (first - ceiling) * (second - ceiling) < 0:
         return 0
@@ -203,7 +209,7 @@ def _distance_rows(columns: Sequence[Column], way: str) -> Iterator[Row]:
         means = {name: [run[MODEL] for run in runs] for name, runs in values.items()}
         known = next(run for runs in values.values() for run in runs)
         label = f"{NAMES[key[1]]}, {key[0]}"
-        measure = MetricSpec("_".join((*key, "distance")).replace(" ", "_"), label, GENRE)
+        measure = MetricSpec("_".join((*key, "distance")).replace(" ", "_"), label, STYLE)
         first, contrasts = means[columns[0].name], {}
         for column in columns[1:]:
             if first and (second := means[column.name]):
@@ -213,12 +219,12 @@ def _distance_rows(columns: Sequence[Column], way: str) -> Iterator[Row]:
                     Estimate(b - a, math.nan, math.nan, math.nan, 0, 0),
                     False,
                     math.nan,
-                    known[REAL] - known[UNTOUCHED] or math.nan,
+                    known[REAL_TARGET] - known[UNTOUCHED] or math.nan,
                     math.nan,
                     seeds,
                     int(np.sign(a - b)),
                 )
-        yield Row(way, measure, known[UNTOUCHED], known[REAL], means, contrasts)
+        yield Row(way, measure, known[UNTOUCHED], known[REAL_TARGET], means, contrasts)
 
 
 def _corrected(

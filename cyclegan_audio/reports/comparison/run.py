@@ -16,7 +16,7 @@ from cyclegan_audio.reports.comparison.sections import (
 )
 from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
-from cyclegan_audio.reports.html import as_json, check_writable_folder, render, write_files
+from cyclegan_audio.reports.html import ensure_writable, render, to_json, write_files
 from cyclegan_audio.training.sweep import jobs_of
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, print_next_commands
@@ -48,7 +48,7 @@ def compare(
     made = columns(found)
     notes += warnings(made)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), found)
-    check_writable_folder(folder, WHAT, "choose another by --out")
+    ensure_writable(folder, WHAT, "choose another by --out")
     table = rows(made, metrics)
     words = conclusion(table, made)
     title = f"Compared: {', '.join(column.name for column in made)}"
@@ -59,7 +59,7 @@ def compare(
         side_by_side_section(made, corpus),
     ]
     plain = {"title": title, "conclusion": words, "notes": notes, **numbers(table, made)}
-    texts = {JSON_FILE: as_json(plain), HTML_FILE: render(title, words, sections)}
+    texts = {JSON_FILE: to_json(plain), HTML_FILE: render(title, words, sections)}
     write_files(folder, texts, WHAT)
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))

@@ -12,9 +12,9 @@ from cyclegan_audio.reports.comparison.grouping import NOT_SET, Column, differin
 from cyclegan_audio.reports.comparison.summary import HOW
 from cyclegan_audio.reports.evaluation.metric_tables import shown as shown_estimate
 from cyclegan_audio.reports.figures.relative_bars import forest_plot
-from cyclegan_audio.reports.html import Picture, Section, Table, picture
+from cyclegan_audio.reports.html import Image, Section, Table, encode_figure
 from cyclegan_audio.statistics.estimates import Estimate
-from cyclegan_audio.statistics.significance import shown_p
+from cyclegan_audio.statistics.significance import format_p
 
 PERCENT, PLAIN = MetricSpec("", "", "", scale=100.0, digits=0), MetricSpec("", "", "")
 COLOURS = {BETTER: "#0072b2", WORSE: "#d55e00"}
@@ -59,9 +59,9 @@ def table_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
     body = [
         [
             f"{row.way}: {_label(row)}",
-            row.measure.shown(row.floor),
+            row.measure.format_value(row.floor),
             *(_cell(row, name) for name in names),
-            row.measure.shown(row.ceiling),
+            row.measure.format_value(row.ceiling),
         ]
         for row in rows
     ]
@@ -80,7 +80,7 @@ def contrast_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
             own = [row for row in rows if row.way == way and column.name in row.contrasts]
             contrasts = {_label(row): row.contrasts[column.name] for row in own}
             name = f"{way}: {column.name} against {columns[0].name}"
-            section.pictures += _pictures(contrasts, name)
+            section.images += _pictures(contrasts, name)
             body = [
                 [label, *_contrast(r.measure, c)]
                 for r, (label, c) in zip(own, contrasts.items(), strict=True)
@@ -89,7 +89,7 @@ def contrast_section(rows: Sequence[Row], columns: Sequence[Column]) -> Section:
     return section
 
 
-def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Picture]:
+def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Image]:
     """A figure of the measures whose difference has an interval on the way; none without any."""
     found = {
         label: ((way.mean, way.low, way.high), contrast.said)
@@ -99,7 +99,7 @@ def _pictures(contrasts: Mapping[str, Contrast], name: str) -> list[Picture]:
     if not found:
         return []
     text = f"{name}: differences with 95 % intervals, in % of the way from floor to ceiling. {KEY}"
-    return [picture(forest_plot(found, name, COLOURS), f"Differences, {name}", text)]
+    return [encode_figure(forest_plot(found, name, COLOURS), f"Differences, {name}", text)]
 
 
 def numbers(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, Any]:
@@ -164,9 +164,9 @@ def _cell(row: Row, name: str) -> str:
     means = row.runs.get(name)
     if not means:
         return "-"
-    spread = f" ± {row.measure.shown(_sd(means))}" if len(means) > 1 else ""
+    spread = f" ± {row.measure.format_value(_sd(means))}" if len(means) > 1 else ""
     mark = MARKS.get(row.contrasts[name].said, "") if name in row.contrasts else ""
-    return f"{row.measure.shown(_mean(means))}{spread}{mark}"
+    return f"{row.measure.format_value(_mean(means))}{spread}{mark}"
 
 
 def _contrast(measure: MetricSpec, contrast: Contrast) -> list[str]:
@@ -174,9 +174,9 @@ def _contrast(measure: MetricSpec, contrast: Contrast) -> list[str]:
     return [
         _interval(measure, contrast.difference),
         _interval(PERCENT, contrast.of_way),
-        "-" if math.isnan(contrast.spread) else PLAIN.shown(contrast.deviations.mean),
-        shown_p(contrast.p),
-        shown_p(contrast.corrected),
+        "-" if math.isnan(contrast.spread) else PLAIN.format_value(contrast.deviations.mean),
+        format_p(contrast.p),
+        format_p(contrast.corrected),
         _interval(measure, seeds) if seeds else "-",
         contrast.said if contrast.corrected == contrast.corrected else "-",
     ]

@@ -10,7 +10,7 @@ from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.evaluation.audio_examples import play
 from cyclegan_audio.reports.evaluation.translations import TranslatedClip, open_corpus, spread, translate_clip
 from cyclegan_audio.reports.figures import cycle_grid
-from cyclegan_audio.reports.html import Listening, Picture, Section, picture
+from cyclegan_audio.reports.html import AudioGroup, Image, Section, encode_figure
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
@@ -51,9 +51,9 @@ def _add(section: Section, way: str, columns: Sequence[Column], corpus: str | Pa
         [translate_clip(pair, own, clip) for clip in clips] for pair, own in zip(pairs, corpora, strict=True)
     ]
     names = [column.name for column in columns]
-    section.pictures.append(_grid(way, names, clips, made, pairs[0]))
+    section.images.append(_grid(way, names, clips, made, pairs[0]))
     try:
-        section.listening += _players(way, names, clips, made, corpora)
+        section.audio_groups += _players(way, names, clips, made, corpora)
     except UserError as error:
         section.paragraphs.append(f"{way}: no audio to play: {error}.")
 
@@ -76,7 +76,7 @@ def _grid(
     clips: Sequence[Clip],
     made: Sequence[Sequence[TranslatedClip]],
     pair: TranslationModel,
-) -> Picture:
+) -> Image:
     """Rows: the clips, their translations by each, and the ways back by each; a column a clip."""
     titles = [f"clip {number}" for number in range(1, len(clips) + 1)]
     states = {"real x": [example.real_db for example in made[0]]}
@@ -89,7 +89,7 @@ def _grid(
     rows = [dict(zip(titles, mels_db, strict=True)) for mels_db in states.values()]
     figure = cycle_grid(rows, pair.mel, way, row_labels=list(states))
     where = "; ".join(f"{t}: {c.source} at {c.start_s:g} s" for t, c in zip(titles, clips, strict=True))
-    return picture(figure, f"Mel-spectrograms, {way}, by {', '.join(names)}", f"{way}. {where}.")
+    return encode_figure(figure, f"Mel-spectrograms, {way}, by {', '.join(names)}", f"{way}. {where}.")
 
 
 def _players(
@@ -98,7 +98,7 @@ def _players(
     clips: Sequence[Clip],
     made: Sequence[Sequence[TranslatedClip]],
     corpora: Sequence[Corpus],
-) -> list[Listening]:
+) -> list[AudioGroup]:
     vocoder, heard = make_vocoder(DEFAULT), clips[:PLAYED]
     players = []
     with progress_bar(f"{way}, making the sound", len(heard), "clips") as bar:

@@ -16,7 +16,7 @@ from cyclegan_audio.reports.comparison.differences import (
 )
 from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.comparison.runs import EvaluatedRun
-from cyclegan_audio.statistics.significance import LEAST_GROUPS, STRETCH_S
+from cyclegan_audio.statistics.significance import MIN_GROUPS, SEGMENT_S
 from cyclegan_audio.utils.errors import UserError
 
 HOW = (
@@ -28,7 +28,7 @@ HOW = (
     "interval of the difference over seeds must leave zero out too. Less than "
     f"{100 * SMALL:g} % of the way from floor to ceiling is called slight. Better means nearer to the "
     "ceiling, or, of faults in the sound, less. Distances have no values by clip, so that no p stands beside "
-    f"them. With fewer than {LEAST_GROUPS} tracks, stretches of {STRETCH_S:g} s stand for tracks: what is "
+    f"them. With fewer than {MIN_GROUPS} tracks, stretches of {SEGMENT_S:g} s stand for tracks: what is "
     "then said holds for these songs, not for others. Intervals are not corrected."
 )
 MOST_NAMED = 6
@@ -61,7 +61,7 @@ def _line(tested: Sequence[tuple[Row, Contrast]], column: Column, first: Column)
     if not tested:
         return "nothing can be tested, there are too few clips."
     groups = max(contrast.difference.groups for _, contrast in tested)
-    if all(contrast.is_paired for _, contrast in tested) and groups < LEAST_GROUPS:
+    if all(contrast.is_paired for _, contrast in tested) and groups < MIN_GROUPS:
         return (
             f"nothing can be said for certain from {groups} tracks or stretches; prepare more held-out music."
         )
@@ -82,7 +82,7 @@ def _size(row: Row, contrast: Contrast) -> str:
     """The difference with its sign and unit."""
     sign = "+" if contrast.difference.mean > 0 else "\N{MINUS SIGN}"
     unit = f" {row.measure.unit}" if row.measure.unit else ""
-    value = row.measure.shown(abs(contrast.difference.mean))
+    value = row.measure.format_value(abs(contrast.difference.mean))
     return f"{sign}{value}{unit}"
 
 
@@ -142,8 +142,8 @@ def _of_way(runs: Sequence[EvaluatedRun], way: str) -> list[str]:
         if other == clips[0] and _floors(run, way) != _floors(own[0], way)
     ]
     few = {len(set(run.report["measures"][way]["clips"]["track"])) for run in own}
-    if min(few) < LEAST_GROUPS:
-        out.append(f"{way}: {min(few)} tracks only, so that stretches of {STRETCH_S:g} s stand for tracks")
+    if min(few) < MIN_GROUPS:
+        out.append(f"{way}: {min(few)} tracks only, so that stretches of {SEGMENT_S:g} s stand for tracks")
     return out
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan_audio.metrics.metric_spec import GENRE, GROUPS, PIECE, SOUND, MetricSpec
+from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
 from cyclegan_audio.reports.evaluation.per_clip import SCORE
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
 TRUTH = "truth"
 OF_SECTIONS = (  # numbers by clip that sections of a report compute, beside its metrics
     MetricSpec(PAIRED, "error against the same score by the target's band", TRUTH, unit="dB", low=0.0),
-    MetricSpec(SCORE_NAME, SCORE.split(":")[0], GENRE, low=0.0, high=1.0),
-    MetricSpec(CYCLE, "there and back, error", PIECE, unit="dB", low=0.0),
-    MetricSpec(IDENTITY, "through its own generator, error", PIECE, unit="dB", low=0.0),
+    MetricSpec(SCORE_NAME, SCORE.split(":")[0], STYLE, low=0.0, high=1.0),
+    MetricSpec(CYCLE, "there and back, error", CONTENT, unit="dB", low=0.0),
+    MetricSpec(IDENTITY, "through its own generator, error", CONTENT, unit="dB", low=0.0),
 )
 
 
@@ -24,7 +24,7 @@ def compared(metrics: Sequence[MetricSpec]) -> list[MetricSpec]:
     """List all that is compared, group by group."""
     truth, score, *ways_back = OF_SECTIONS
     by_group = {group: [metric for metric in metrics if metric.group == group] for group in GROUPS}
-    return [truth, score, *by_group[GENRE], *by_group[PIECE], *ways_back, *by_group[SOUND]]
+    return [truth, score, *by_group[STYLE], *by_group[CONTENT], *ways_back, *by_group[ARTEFACT]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,9 @@ from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
 from cyclegan_audio.corpus.splits import hash_rank
 from cyclegan_audio.reports.corpus.dropped import Dropped
-from cyclegan_audio.reports.figures.contact_sheet import Strip, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra
-from cyclegan_audio.reports.html import Listening, Section, Sound, Table, picture, sound
+from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet
+from cyclegan_audio.reports.html import Audio, AudioGroup, Section, Table, encode_audio, encode_figure
 from cyclegan_audio.utils.errors import UserError
 
 SHOWN = 6  # kept clips a genre
@@ -56,7 +56,7 @@ def piles_section(found: Sequence[GenreStats], warnings: Sequence[str], rows: Se
             panels[label] = {genre: [v / unit for v in own] for genre, own in known.items() if own}
     if panels:
         caption = "Loudness and end of content of the clips; thin lines: medians."
-        section.pictures.append(picture(histograms(panels, "% of the clips"), "Histograms", caption))
+        section.images.append(encode_figure(histograms(panels, "% of the clips"), "Histograms", caption))
     return section
 
 
@@ -77,7 +77,7 @@ def spectra_section(corpus: Corpus) -> Section:
         f"Mean of the mel in dB over time and over {MEAN_CLIPS} clips a genre, or all where there are fewer; "
         f"pale: from {RANGE[0]:.0%} to {RANGE[1]:.0%} of the clips."
     )
-    section.pictures.append(picture(mean_spectra(spectra, corpus.mel), "Mean spectra", caption))
+    section.images.append(encode_figure(mean_spectra(spectra, corpus.mel), "Mean spectra", caption))
     return section
 
 
@@ -89,14 +89,14 @@ def kept_section(corpus: Corpus) -> Section:
     for genre in corpus.genres:
         clips = _drawn(corpus, genre, SHOWN)
         labels = [f"{place}  {clip.split}" for place, clip in enumerate(clips, 1)]
-        strips.append(Strip(genre, [corpus.mel_db(clip) for clip in clips], labels))
+        strips.append(ClipRow(genre, [corpus.mel_db(clip) for clip in clips], labels))
         places = [f"{n}: {_place(clip.source, clip.start_s)}" for n, clip in enumerate(clips, 1)]
         if players := _players(corpus, dict(zip(places, clips, strict=True))):
-            section.listening.append(Listening(genre, players))
+            section.audio_groups.append(AudioGroup(genre, players))
         else:
             section.paragraphs.append(f"{genre}, without audio in the corpus: {'; '.join(places)}.")
     caption = "Mels in dB in common colours; below, the split."
-    section.pictures.append(picture(contact_sheet(strips, corpus.mel), "Kept clips", caption))
+    section.images.append(encode_figure(contact_sheet(strips, corpus.mel), "Kept clips", caption))
     return section
 
 
@@ -113,13 +113,13 @@ def dropped_section(rows: Sequence[Row], dropped: Sequence[Dropped], mel: MelSpe
     for first in range(0, len(dropped), IN_ROW):
         own = dropped[first : first + IN_ROW]
         labels = [fill(f"{one.row['genre']}: {one.row['reason']}", LABEL_WIDTH) for one in own]
-        strips.append(Strip("", [one.mel_db for one in own], labels))
+        strips.append(ClipRow("", [one.mel_db for one in own], labels))
     figure = contact_sheet(strips, mel)
-    section.pictures.append(picture(figure, "Dropped clips", "The earliest clip of each reason."))
+    section.images.append(encode_figure(figure, "Dropped clips", "The earliest clip of each reason."))
     for one in dropped:
         label = f"{one.row['genre']}: {_place(one.row['source'], one.row['start_s'])}"
         players = [] if one.mono is None else [_sound(label, one.mono.nan_to_num(), mel)]
-        section.listening.append(Listening(one.row["reason"], players))
+        section.audio_groups.append(AudioGroup(one.row["reason"], players))
     return section
 
 
@@ -127,11 +127,11 @@ def _place(source: str, start_s: float) -> str:
     return f"{source} at {start_s:.2f} s"
 
 
-def _sound(label: str, mono: Tensor, mel: MelSpectrogram) -> Sound:
-    return sound(label, mono, mel.sample_rate, lossless=True)
+def _sound(label: str, mono: Tensor, mel: MelSpectrogram) -> Audio:
+    return encode_audio(label, mono, mel.sample_rate, lossless=True)
 
 
-def _players(corpus: Corpus, clips: Mapping[str, Clip]) -> list[Sound]:
+def _players(corpus: Corpus, clips: Mapping[str, Clip]) -> list[Audio]:
     """Of the clips (by label) whose audio the corpus keeps."""
     players = []
     for label, clip in clips.items():

@@ -10,7 +10,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.reports.evaluation.per_clip import clip_scores
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
-from cyclegan_audio.reports.html import Listening, Section, sound
+from cyclegan_audio.reports.html import AudioGroup, Section, encode_audio
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
@@ -29,23 +29,25 @@ def listening_section(evaluated: EvaluationData) -> Section:
     vocoder = make_vocoder(evaluated.vocoder)
     try:
         for direction, measured in zip(evaluated.directions, evaluated.measured, strict=True):
-            section.listening += _of_direction(direction, clip_scores(measured), evaluated, vocoder)
+            section.audio_groups += _of_direction(direction, clip_scores(measured), evaluated, vocoder)
     except UserError as error:
         section.paragraphs = [f"No audio to play: {error}."]
-        section.listening = []
-    section.numbers = {"vocoder": evaluated.vocoder, "clips": len(section.listening)}
+        section.audio_groups = []
+    section.numbers = {"vocoder": evaluated.vocoder, "clips": len(section.audio_groups)}
     return section
 
 
 def _of_direction(
     direction: DirectionResult, scores: np.ndarray, evaluated: EvaluationData, vocoder: Vocoder
-) -> list[Listening]:
+) -> list[AudioGroup]:
     groups = []
     for pair in spread(direction.paired, PLAYED):
         made = {f"translated ({direction.target})": pair.fake_db}
         group = play(str(direction), pair.clip, pair.real_db, made, evaluated.corpus, vocoder)
         truth = evaluated.corpus.audio(pair.truth)
-        group.sounds.append(sound(f"ground truth ({direction.target})", truth, evaluated.mel.sample_rate))
+        group.clips.append(
+            encode_audio(f"ground truth ({direction.target})", truth, evaluated.mel.sample_rate)
+        )
         groups.append(group)
     order = scores.argsort()[::-1]
     chosen = [("best", row) for row in order[:PLAYED]]
@@ -62,7 +64,7 @@ def _of_direction(
 
 def play(
     title: str, clip: Clip, real_db: Tensor, made: Mapping[str, Tensor], corpus: Corpus, vocoder: Vocoder
-) -> Listening:
+) -> AudioGroup:
     """Players of a clip: itself, itself through the vocoder, and what was made of it, mels in dB (M, F).
 
     Raises:
@@ -72,13 +74,13 @@ def play(
     source = corpus.audio(clip)
     voices = {"source through the vocoder": real_db, **made}
     sounds = [
-        sound(f"source ({clip.genre})", source, mel.sample_rate),
+        encode_audio(f"source ({clip.genre})", source, mel.sample_rate),
         *(
-            sound(label, voiced(vocoder, mel_db, mel, source, real_db), mel.sample_rate)
+            encode_audio(label, voiced(vocoder, mel_db, mel, source, real_db), mel.sample_rate)
             for label, mel_db in voices.items()
         ),
     ]
-    return Listening(f"{title}: {clip.score or clip.source} at {clip.start_s:g} s", sounds)
+    return AudioGroup(f"{title}: {clip.score or clip.source} at {clip.start_s:g} s", sounds)
 
 
 @torch.inference_mode()

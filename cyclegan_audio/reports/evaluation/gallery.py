@@ -1,11 +1,11 @@
 """The paper's gallery of ten clips a direction, the classifier's probabilities, and the linear classifier's errors."""
 
-from cyclegan_audio.metrics.genre_classifier.classifier import CALLED_FROM
+from cyclegan_audio.metrics.genre_classifier.classifier import DECISION_THRESHOLD
 from cyclegan_audio.metrics.metric_spec import MODEL, UNTOUCHED
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.reports.figures.distributions import probability_histogram
-from cyclegan_audio.reports.html import Picture, Section, picture
+from cyclegan_audio.reports.html import Image, Section, encode_figure
 
 SHOWN = 10
 MISCLASSIFIED = 8
@@ -19,11 +19,11 @@ def gallery_section(evaluated: EvaluationData) -> Section:
     """Show grids of ten clips, histograms where there is a genre classifier, and figure 1.1."""
     section = Section("gallery", "Ten clips in each direction", [HOW])
     for number, way in enumerate(evaluated.directions):
-        section.pictures.append(_ten(evaluated, way, number))
+        section.images.append(_ten(evaluated, way, number))
         if (histogram := _histogram(evaluated, number)) is not None:
-            section.pictures.append(histogram)
+            section.images.append(histogram)
     if (misjudged := _misjudged(evaluated)) is not None:
-        section.pictures.append(misjudged)
+        section.images.append(misjudged)
     elif evaluated.classifiers.linear is not None:
         section.paragraphs.append(
             "Figure 1.1 of the paper shows clips that the linear classifier gets wrong; here it got none of the "
@@ -32,7 +32,7 @@ def gallery_section(evaluated: EvaluationData) -> Section:
     return section
 
 
-def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Picture:
+def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Image:
     rows = spread(range(len(way.examples)), SHOWN)
     scores = evaluated.measured[number].scores
     before, after = (scores[name].get("genre_probability") for name in (UNTOUCHED, MODEL))
@@ -47,10 +47,10 @@ def _ten(evaluated: EvaluationData, way: DirectionResult, number: int) -> Pictur
     clips = "; ".join(
         f"{way.examples[row].clip.source} at {way.examples[row].clip.start_s:g} s" for row in rows
     )
-    return picture(figure, f"Gallery of {way}", f"{way}. {clips}.")
+    return encode_figure(figure, f"Gallery of {way}", f"{way}. {clips}.")
 
 
-def _histogram(evaluated: EvaluationData, number: int) -> Picture | None:
+def _histogram(evaluated: EvaluationData, number: int) -> Image | None:
     measured = evaluated.measured[number]
     groups = {
         f"real {measured.source}": measured.scores[UNTOUCHED].get("genre_probability"),
@@ -62,10 +62,10 @@ def _histogram(evaluated: EvaluationData, number: int) -> Picture | None:
         return None
     title = f"{measured.source} to {measured.target}: the genre classifier's probability of {measured.target}"
     figure = probability_histogram(known, title, f"probability of {measured.target}")
-    return picture(figure, title, f"{title}, over {len(measured.clips)} clips.")
+    return encode_figure(figure, title, f"{title}, over {len(measured.clips)} clips.")
 
 
-def _misjudged(evaluated: EvaluationData) -> Picture | None:
+def _misjudged(evaluated: EvaluationData) -> Image | None:
     """Real held-out clips on which the linear classifier errs, with the probability that it gave (figure 1.1)."""
     linear = evaluated.classifiers.linear
     if linear is None:
@@ -74,7 +74,7 @@ def _misjudged(evaluated: EvaluationData) -> Picture | None:
     for way in evaluated.directions:
         for example in way.examples:
             given = float(linear.probability_of(way.source, example.real_db[None])[0])
-            if given <= CALLED_FROM:
+            if given <= DECISION_THRESHOLD:
                 wrong.append((given, way.source, example))
     if not wrong:
         return None
@@ -84,4 +84,4 @@ def _misjudged(evaluated: EvaluationData) -> Picture | None:
     figure = cycle_grid(rows, evaluated.mel, "Misjudged by the linear classifier (1.1)", row_labels=labels)
     total = sum(len(way.examples) for way in evaluated.directions)
     caption = f"{len(wrong)} of {total} real held-out clips are misjudged; the {len(worst)} worst are shown."
-    return picture(figure, "Real clips that the linear classifier gets wrong", caption)
+    return encode_figure(figure, "Real clips that the linear classifier gets wrong", caption)

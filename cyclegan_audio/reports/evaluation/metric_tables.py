@@ -4,16 +4,16 @@ import dataclasses
 from typing import Any
 
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
-from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_DB, GenreClassifier
+from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_BELOW_DB, GenreClassifier
 from cyclegan_audio.metrics.metric_spec import (
+    ARTEFACT,
     CANDIDATES,
-    ENDS,
-    GENRE,
+    CONTENT,
     GROUPS,
     MODEL,
-    PIECE,
-    REAL,
-    SOUND,
+    REAL_TARGET,
+    REFERENCES,
+    STYLE,
     UNTOUCHED,
     MetricSpec,
 )
@@ -23,7 +23,7 @@ from cyclegan_audio.reports.evaluation.scoring import Measured
 from cyclegan_audio.reports.evaluation.summary import thresholds
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.figures.relative_bars import relative_bars
-from cyclegan_audio.reports.html import Section, Table, picture
+from cyclegan_audio.reports.html import Section, Table, encode_figure
 from cyclegan_audio.statistics.estimates import Estimate
 
 HOW = (
@@ -45,13 +45,13 @@ TRUST = (
     "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
     "classifier is logistic regression on such statistics. Below stands what both say of real held-out clips of "
     "both genres, balanced over genres: no share or probability that they give means more than this. Below 6 "
-    f"kHz only: all above is cut off. Noise: in every band, {NOISE_DB:g} dB under each clip's loudest point. "
+    f"kHz only: all above is cut off. Noise: in every band, {NOISE_BELOW_DB:g} dB under each clip's loudest point. "
     "The calibration error is the mean distance between the probabilities given and the shares found, in ten "
     "bins; few clips make it larger."
 )
 CLASSIFIERS = {"genre_classifier": "genre_classifier", "linear": "linear classifier"}
 NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
-TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
+TITLES = {STYLE: "Does the genre move", CONTENT: "Does the piece stay", ARTEFACT: "Does it sound whole"}
 
 
 def measures_section(evaluated: EvaluationData) -> Section:
@@ -67,7 +67,9 @@ def measures_section(evaluated: EvaluationData) -> Section:
         if bars:
             figure = relative_bars(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
             caption = f"{name}. Where the translation stands between floor and ceiling, with 95 % intervals."
-            section.pictures.append(picture(figure, f"Measures of {name} between floor and ceiling", caption))
+            section.images.append(
+                encode_figure(figure, f"Measures of {name} between floor and ceiling", caption)
+            )
         section.tables += [_table(measured, group, name) for group in TITLES]
         if measured.distances:
             section.tables.append(_distance_table(measured, name))
@@ -96,7 +98,7 @@ def _trust_table(classifiers: dict[str, GenreClassifier]) -> Table:
     for kind, classifier in classifiers.items():
         error = f"{100 * classifier.reliability.error:.1f} % (n = {classifier.reliability.n})"
         rows.append([CLASSIFIERS[kind], *(_percent(getattr(classifier, key)) for key in ACCURACIES), error])
-    header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_DB:g} dB", "calibration error"]
+    header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_BELOW_DB:g} dB", "calibration error"]
     return Table("How far the classifiers can be trusted", header, rows)
 
 
@@ -115,7 +117,7 @@ def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] 
     value, floor, ceiling = (
         measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
     )
-    if measure.group == SOUND or not (value and floor and ceiling) or floor.overlaps(ceiling):
+    if measure.group == ARTEFACT or not (value and floor and ceiling) or floor.overlaps(ceiling):
         return None
     places = [position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high)]
     if places[0] is None:
@@ -127,11 +129,11 @@ def shown(measure: MetricSpec, value: Estimate | None) -> str:
     """Format mean and interval for readers."""
     if value is None:
         return "-"
-    text = measure.shown(value.mean)
+    text = measure.format_value(value.mean)
     return (
         text
         if value.low != value.low
-        else f"{text} ({measure.shown(value.low)} to {measure.shown(value.high)})"
+        else f"{text} ({measure.format_value(value.low)} to {measure.format_value(value.high)})"
     )
 
 
@@ -139,7 +141,7 @@ def _table(measured: Measured, group: str, name: str) -> Table:
     rows = []
     others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in measured.scores]
     for measure in (m for m in measured.metrics if m.group == group):
-        found = {key: measured.estimate(key, measure.name) for key in ENDS}
+        found = {key: measured.estimate(key, measure.name) for key in REFERENCES}
         if not any(found.values()):
             continue
         floor, ceiling = found[measure.floor], found[measure.ceiling]
@@ -150,7 +152,7 @@ def _table(measured: Measured, group: str, name: str) -> Table:
                 _end(measure, floor, measure.floor),
                 shown(measure, found[MODEL]),
                 _end(measure, ceiling, measure.ceiling),
-                *(measure.shown(value.mean) if (value := found[key]) else "-" for key in others),
+                *(measure.format_value(value.mean) if (value := found[key]) else "-" for key in others),
             ]
         )
     header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in others)]
@@ -158,7 +160,7 @@ def _table(measured: Measured, group: str, name: str) -> Table:
 
 
 def _end(measure: MetricSpec, value: Estimate | None, name: str) -> str:
-    return f"{measure.shown(value.mean)} ({ENDS[name]})" if value else "-"
+    return f"{measure.format_value(value.mean)} ({REFERENCES[name]})" if value else "-"
 
 
 def _distance_table(measured: Measured, name: str) -> Table:
@@ -166,7 +168,7 @@ def _distance_table(measured: Measured, name: str) -> Table:
     for embedding, kinds in measured.distances.items():
         for kind, values in kinds.items():
             taught = "the genre classifier" if embedding == CLASSIFIER else embedding
-            cells = [_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL)]
+            cells = [_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL_TARGET)]
             others = [
                 f"{values[key].mean:.3g}"
                 for key in CANDIDATES
@@ -187,7 +189,7 @@ def _numbers(measured: Measured) -> dict[str, Any]:
     """Estimates by measure and candidate, with position; distances; what is missing."""
     out: dict[str, Any] = {}
     for measure in measured.metrics:
-        found = {key: value for key in ENDS if (value := measured.estimate(key, measure.name))}
+        found = {key: value for key in REFERENCES if (value := measured.estimate(key, measure.name))}
         if not found:
             continue
         out[measure.name] = {key: value.to_dict() for key, value in found.items()}

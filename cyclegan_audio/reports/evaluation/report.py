@@ -28,13 +28,13 @@ def report_folder(checkpoint: Path) -> Path:
     return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
 
 
-def check_writable_folder(folder: Path) -> None:
+def ensure_writable(folder: Path) -> None:
     """Make the folder of the report, so that a wrong path shows before the work is done.
 
     Raises:
         UserError: it cannot be made or written.
     """
-    html.check_writable_folder(folder, WHAT, "choose another by --out")
+    html.ensure_writable(folder, WHAT, "choose another by --out")
 
 
 def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
@@ -43,10 +43,10 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
     Raises:
         UserError: the folder cannot be written.
     """
-    check_writable_folder(folder)
+    ensure_writable(folder)
     numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
     texts = {
-        JSON_FILE: html.as_json(numbers),
+        JSON_FILE: html.to_json(numbers),
         HTML_FILE: html.render(title, verdict, sections),
     }
     html.write_files(folder, texts, WHAT)

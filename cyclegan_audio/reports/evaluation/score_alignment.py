@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics import onsets
+from cyclegan_audio.metrics import rhythm
 from cyclegan_audio.reports.evaluation.scoring import by_track
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.reports.html import Section, Table
@@ -70,7 +70,7 @@ def against_score(way: DirectionResult, corpus: Corpus) -> dict[str, dict[str, E
     out: dict[str, dict[str, Estimate]] = {}
     for name, wanted, above_hz in (
         ("onset_f1", everything, 0.0),
-        ("target_hats_f1", cymbals, onsets.HATS_ABOVE_HZ),
+        ("target_hats_f1", cymbals, rhythm.HIHATS_ABOVE_HZ),
     ):
         for key, mels_db in mels.items():
             value = by_track(_f1(mels_db, wanted, corpus, above_hz), clips)
@@ -80,8 +80,8 @@ def against_score(way: DirectionResult, corpus: Corpus) -> dict[str, dict[str, E
 
 
 def _f1(mels_db: Tensor, wanted: Sequence[np.ndarray], corpus: Corpus, above_hz: float) -> np.ndarray:
-    found = onsets.onsets(onsets.novelty(mels_db, corpus.mel, above_hz), corpus.mel.frame_s)
-    return np.array([onsets.f1(a, b, onsets.TOLERANCE_S) for a, b in zip(found, wanted, strict=True)])
+    found = rhythm.detect_onsets(rhythm.onset_strength(mels_db, corpus.mel, above_hz), corpus.mel.frame_s)
+    return np.array([rhythm.f1_score(a, b, rhythm.TOLERANCE_S) for a, b in zip(found, wanted, strict=True)])
 
 
 def _record(corpus: Corpus, clip: Clip) -> dict[str, list[float]] | None:

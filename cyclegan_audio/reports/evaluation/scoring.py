@@ -11,18 +11,18 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
-from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
-from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics.baselines import BandMoments, match_moments, nearest_neighbours
+from cyclegan_audio.metrics.distances import MIN_CLIPS, PCAEmbedding, distances_to, small_sample_warning
 from cyclegan_audio.metrics.metric_spec import (
-    HEARD,
-    MATCHED,
+    MATCHED_MOMENTS,
     MODEL,
-    NEAREST,
-    OTHER,
-    REAL,
+    NEAREST_REAL,
+    OTHER_PIECE,
+    REAL_TARGET,
     UNTOUCHED,
-    VOCODER,
+    VOCODED,
+    VOCODED_SOURCE,
+    MetricInput,
     MetricSpec,
     Scores,
     compute_metrics,
@@ -31,7 +31,7 @@ from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.evaluation.classifiers import Classifiers
 from cyclegan_audio.reports.evaluation.vocoder_round_trip import Vocoded
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.proportions import share
+from cyclegan_audio.statistics.proportions import proportion
 from cyclegan_audio.utils.devices import parallel_map
 
 
@@ -61,13 +61,15 @@ class Measured:
 
     def estimate(self, candidate: str, name: str) -> Estimate | None:
         """Average a metric, with its interval over tracks; None where nothing was measured."""
-        real = candidate == REAL
+        real = candidate == REAL_TARGET
         values = (self.real if real else self.scores.get(candidate, {})).get(name)
         of = next((metric for metric in self.metrics if metric.name == name), None)
         if values is None or of is None:
             return None
-        found = by_track(values, self.real_clips if real else self.clips, share if of.is_share else estimate)
-        return found and found.within(of.low, of.high)
+        found = by_track(
+            values, self.real_clips if real else self.clips, proportion if of.is_proportion else estimate
+        )
+        return found and found.clamp(of.low, of.high)
 
 
 def by_track(
@@ -128,23 +130,23 @@ def measure(
     made = {
         MODEL: mels.fake_db,
         UNTOUCHED: real_db,
-        MATCHED: matched_moments(real_db, moments[source], moments[target]),
-        NEAREST: reference_db[nearest(real_db, reference_db)],
+        MATCHED_MOMENTS: match_moments(real_db, moments[source], moments[target]),
+        NEAREST_REAL: reference_db[nearest_neighbours(real_db, reference_db)],
     }
     base = MetricInput(
         mels.target_db, mel, target=target, classifier=classifiers.classifier, linear=classifiers.linear
     )
     scores = _all_scores(base, mels, made, vocoded, metrics)
-    real = scores.pop(REAL)
+    real = scores.pop(REAL_TARGET)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
         name: _distances(embed, training[target], made, mels)
         for name, embed in classifiers.embeddings.items()
-        if n_clips >= LEAST_CLIPS
+        if n_clips >= MIN_CLIPS
     }
     missing = [text for text in (classifiers.missing, vocoded.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
-    missing += [text] if (text := too_few(n_clips, n_tracks)) else []
+    missing += [text] if (text := small_sample_warning(n_clips, n_tracks)) else []
     return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing, metrics)
 
 
@@ -159,12 +161,14 @@ def _all_scores(
     real_db, rows, n_clips = mels.real_db, vocoded.rows, len(mels.clips)
     made_of = partial(dataclasses.replace, real, source_db=real_db)
     some_of = partial(dataclasses.replace, real, source_db=real_db[rows])
-    remade = {name: vocoded.sounds[name].mels_db for name in (VOCODER, HEARD) if name in vocoded.sounds}
+    remade = {
+        name: vocoded.sounds[name].mels_db for name in (VOCODED_SOURCE, VOCODED) if name in vocoded.sounds
+    }
     piece = [metric for metric in metrics if metric.uses_other_piece]
     candidates = {
         **{name: (metrics, made_of(mels_db=mels_db)) for name, mels_db in made.items()},
-        OTHER: (piece, made_of(mels_db=real_db[another(mels.clips)])),
-        REAL: (metrics, real),
+        OTHER_PIECE: (piece, made_of(mels_db=real_db[another(mels.clips)])),
+        REAL_TARGET: (metrics, real),
         **{name: (metrics, some_of(mels_db=mels_db)) for name, mels_db in remade.items()},
     }
     found = parallel_map(partial(compute_metrics, *pair) for pair in candidates.values())
@@ -176,7 +180,7 @@ def _all_scores(
 
 
 def _distances(
-    embed: Principal, reference: tuple[list[Clip], Tensor], made: dict[str, Tensor], mels: Mels
+    embed: PCAEmbedding, reference: tuple[list[Clip], Tensor], made: dict[str, Tensor], mels: Mels
 ) -> dict[str, dict[str, Estimate]]:
     """Distances to the reference by kind and candidate, `real_target` among them."""
     sets = [reference[1], mels.target_db, *made.values()]
@@ -186,7 +190,7 @@ def _distances(
     out, of_real = parallel_map(
         [
             partial(distances_to, *fixed, dict(zip(made, embedded, strict=True)), others),
-            partial(distances_to, *fixed, {REAL: real}, tracks),
+            partial(distances_to, *fixed, {REAL_TARGET: real}, tracks),
         ]
     )
     return {kind: out[kind] | of_real[kind] for kind in out}

@@ -2,7 +2,7 @@
 
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, spread
 from cyclegan_audio.reports.figures import cycle_grid
-from cyclegan_audio.reports.html import Picture, Section, picture
+from cyclegan_audio.reports.html import Image, Section, encode_figure
 
 SHOWN = 3
 HOW = (
@@ -24,17 +24,17 @@ def pictures_section(evaluated: EvaluationData) -> Section:
     """Show grids of each direction, and of the run without identity loss where there is one."""
     a, b = evaluated.pair.genres
     section = Section("figures", "What it looks like", [HOW.format(a=a, b=b)])
-    section.pictures += [_grid(evaluated, way) for way in evaluated.directions]
+    section.images += [_grid(evaluated, way) for way in evaluated.directions]
     if len(evaluated.directions) == 1:
         section.paragraphs.append(ONE_WAY.format(way=evaluated.directions[0]))
     elif evaluated.without_identity:
-        section.pictures.append(_without_identity(evaluated))
+        section.images.append(_without_identity(evaluated))
     else:
         section.paragraphs.append(NO_SECOND_RUN)
     return section
 
 
-def _grid(evaluated: EvaluationData, direction: DirectionResult) -> Picture:
+def _grid(evaluated: EvaluationData, direction: DirectionResult) -> Image:
     names = NAMES[evaluated.pair.direction(direction.target)]
     shown = spread(direction.examples, SHOWN)
     rows = [dict(zip(names, example.states.values(), strict=False)) for example in shown]
@@ -44,10 +44,10 @@ def _grid(evaluated: EvaluationData, direction: DirectionResult) -> Picture:
         f"{label}: {e.clip.source} at {e.clip.start_s:g} s" for label, e in zip(labels, shown, strict=True)
     )
     columns = ", ".join(rows[0])
-    return picture(figure, f"Mel-spectrograms, {direction}: {columns}", f"{direction}. {clips}.")
+    return encode_figure(figure, f"Mel-spectrograms, {direction}: {columns}", f"{direction}. {clips}.")
 
 
-def _without_identity(evaluated: EvaluationData) -> Picture:
+def _without_identity(evaluated: EvaluationData) -> Image:
     backward, other = evaluated.directions[1], evaluated.without_identity[1]
     pairs = list(zip(backward.examples, other.examples, strict=True))
     rows = [
@@ -60,4 +60,4 @@ def _without_identity(evaluated: EvaluationData) -> Picture:
     ]
     figure = cycle_grid(rows, evaluated.mel, f"{backward} and back, with and without identity loss")
     text = f"{backward} and back, with and without identity loss"
-    return picture(figure, f"Mel-spectrograms, {text}", f"{text}; the same clips as above.")
+    return encode_figure(figure, f"Mel-spectrograms, {text}", f"{text}; the same clips as above.")

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from cyclegan_audio.metrics.distances import KERNEL
-from cyclegan_audio.metrics.metric_spec import MODEL, REAL, UNTOUCHED, MetricSpec
-from cyclegan_audio.metrics.paired_error import CLEAR_GAIN, MATCHED_MEAN, RHYTHM_ABOVE_HZ, PairedScores
+from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, UNTOUCHED, MetricSpec
+from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MIN_RELATIVE_GAIN, RHYTHM_ABOVE_HZ, PairedScores
 from cyclegan_audio.reports.evaluation.classifiers import STATISTICS
 from cyclegan_audio.reports.evaluation.scoring import Measured
 
@@ -19,7 +19,7 @@ GENRE_RULE = (
 RHYTHM_NAME = f"rhythm above {RHYTHM_ABOVE_HZ / 1000:g} kHz"
 CRITERIA = (
     "Beats the untouched input clearly: the 95 % interval of the paired difference of errors lies above "
-    f"0, and the error is at least {100 * CLEAR_GAIN:g} % smaller. Acts as a filter: in the {RHYTHM_NAME} "
+    f"0, and the error is at least {100 * MIN_RELATIVE_GAIN:g} % smaller. Acts as a filter: in the {RHYTHM_NAME} "
     "(mels with each band's mean over the clip taken out), the 95 % interval of the paired difference to "
     "the matched-mean baseline does not lie above 0, so that an equaliser would do as well."
 )
@@ -64,22 +64,24 @@ def metrics_summary(measured: Sequence[Measured]) -> str:
 
 def thresholds(metrics: Sequence[MetricSpec]) -> str:
     """Write down by which rules `metrics_summary` goes."""
-    rules = [metric.words.rule.format(label=metric.label) for metric in metrics if metric.words]
+    rules = [metric.summary.explanation.format(label=metric.label) for metric in metrics if metric.summary]
     return " ".join([GENRE_RULE, *rules])
 
 
 def _phrases(measured: Measured) -> list[str]:
     found = [
-        metric.words.phrase(metric, partial(measured.estimate, name=metric.name))
+        metric.summary.phrase(metric, partial(measured.estimate, name=metric.name))
         for metric in measured.metrics
-        if metric.words
+        if metric.summary
     ]
     return [_genre(measured), *(text for text in found if text)]
 
 
 def _genre(measured: Measured) -> str:
     nearer = _nearer(measured)
-    before, after, real = (measured.estimate(key, "genre_classifier") for key in (UNTOUCHED, MODEL, REAL))
+    before, after, real = (
+        measured.estimate(key, "genre_classifier") for key in (UNTOUCHED, MODEL, REAL_TARGET)
+    )
     by_distance = (
         "distances are not known" if nearer is None else f"the kernel distance falls by {100 * nearer:.0f} %"
     )

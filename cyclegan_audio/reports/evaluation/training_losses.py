@@ -8,7 +8,7 @@ from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.metrics.loss_trends import RULE, LossTrend, loss_trend
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.figures import loss_curves
-from cyclegan_audio.reports.html import Section, Table, picture
+from cyclegan_audio.reports.html import Section, Table, encode_figure
 from cyclegan_audio.utils.errors import UserError
 
 NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
@@ -58,8 +58,8 @@ def losses_section(evaluated: EvaluationData) -> Section:
     section.numbers = {name: trend.to_dict() for name, trend in trends.items()}
     header = ["loss", "mean of first tenth", "mean of last tenth", "exploded", "fell"]
     section.tables.append(Table("The rule, loss by loss", header, [_row(n, t) for n, t in trends.items()]))
-    section.pictures.append(
-        picture(
+    section.images.append(
+        encode_figure(
             loss_curves(losses, batches, terms=evaluated.pair.loss_terms),
             "Loss curves",
             "Means between log rows, and smoothed.",

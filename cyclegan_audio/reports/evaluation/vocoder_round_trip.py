@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_spec import HEARD, UNTOUCHED, VOCODER
+from cyclegan_audio.metrics.metric_spec import UNTOUCHED, VOCODED, VOCODED_SOURCE, MetricInput
 from cyclegan_audio.utils.devices import parallel_map
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
@@ -51,7 +50,7 @@ def vocode_some(
     )
     sounds = {
         UNTOUCHED: sound_of(source_db, waveforms=sources),
-        HEARD: sound_of(_mels(heard, corpus), waveforms=heard, intended_db=fake_db[rows]),
+        VOCODED: sound_of(_mels(heard, corpus), waveforms=heard, intended_db=fake_db[rows]),
     }
     try:
         alone = parallel_map(
@@ -60,7 +59,7 @@ def vocode_some(
         )
     except ValueError as error:
         return Vocoded(rows, sounds, f"There is no vocoder round trip from the mel alone: {error}.")
-    sounds[VOCODER] = sound_of(_mels(alone, corpus), waveforms=alone, intended_db=source_db)
+    sounds[VOCODED_SOURCE] = sound_of(_mels(alone, corpus), waveforms=alone, intended_db=source_db)
     return Vocoded(rows, sounds)
 
 

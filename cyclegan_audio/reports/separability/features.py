@@ -6,8 +6,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.band_statistics import NAMES, statistics_and_relations
-from cyclegan_audio.metrics.genre_classifier.linear import spanned
+from cyclegan_audio.metrics.band_statistics import STATISTIC_NAMES, band_features
+from cyclegan_audio.metrics.genre_classifier.linear import project_to_row_space
 
 PICTURE = (256, 256)  # the paper's
 PIXELS, BANDS = "pixels", "band statistics"
@@ -50,14 +50,14 @@ def pixels(mels_db: Tensor, strengths: tuple[float, ...]) -> Features:
     grey = (mels_db - low) / (high - low).clamp_min(1e-6)
     picture = F.interpolate(grey[:, None], PICTURE, mode="bilinear", align_corners=False).flatten(1)
     picture -= picture.mean(0)
-    turned, back = spanned(picture.numpy())
+    turned, back = project_to_row_space(picture.numpy())
     return Features(PIXELS, turned, False, strengths, back, PICTURE)
 
 
 def bands(mels_db: Tensor, frame_s: float, strengths: tuple[float, ...]) -> Features:
     """Compute statistics of each band over time, then relations of bands: (N, M, F) to (N, D)."""
-    statistics = statistics_and_relations(mels_db, frame_s).double().numpy()
-    return Features(BANDS, statistics, True, strengths, None, (len(NAMES), mels_db.shape[1]))
+    statistics = band_features(mels_db, frame_s).double().numpy()
+    return Features(BANDS, statistics, True, strengths, None, (len(STATISTIC_NAMES), mels_db.shape[1]))
 
 
 def trivial(values: Tensor, name: str) -> Features:

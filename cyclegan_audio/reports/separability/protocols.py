@@ -8,8 +8,8 @@ import numpy as np
 from cyclegan_audio.metrics.genre_classifier.linear import OUTLIER, LinearFit, fit_logistic
 from cyclegan_audio.reports.separability.features import Features
 from cyclegan_audio.statistics.estimates import Estimate
-from cyclegan_audio.statistics.folds import track_folds
 from cyclegan_audio.statistics.proportions import balanced_accuracy
+from cyclegan_audio.statistics.resampling import track_folds
 from cyclegan_audio.utils.errors import UserError
 
 RANDOM, APART = "random draw", "tracks apart"

@@ -57,7 +57,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     """
     genres = corpus.check_genres(*genres)
     rows = _clips(corpus, genres)
-    html.check_writable_folder(folder, WHAT, "choose another by out=")
+    html.ensure_writable(folder, WHAT, "choose another by out=")
     clips = Clips(np.array([genres.index(clip.genre) for clip in rows]), np.array([c.track for c in rows]))
     sizes = draw_sizes(clips, settings.n_train, settings.n_test)
     mels_db = torch.stack([corpus.mel_db(clip) for clip in rows])
@@ -88,7 +88,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
         **{part.name: part.numbers for part in parts},
     }
     title = f"{genres[0]} or {genres[1]}? {counts[0]} and {counts[1]} clips of {corpus.folder.name}"
-    texts = {JSON_FILE: html.as_json(numbers), HTML_FILE: html.render(title, " ".join(said), parts)}
+    texts = {JSON_FILE: html.to_json(numbers), HTML_FILE: html.render(title, " ".join(said), parts)}
     html.write_files(folder, texts, WHAT)
     return said
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.metrics.band_statistics import NAMES
+from cyclegan_audio.metrics.band_statistics import STATISTIC_NAMES
 from cyclegan_audio.reports.figures.classifier_results import (
     confusion_matrices,
     misclassified,
@@ -16,7 +16,7 @@ from cyclegan_audio.reports.figures.classifier_results import (
     weight_spectrogram,
     weight_table,
 )
-from cyclegan_audio.reports.html import Picture, Section, Table, picture
+from cyclegan_audio.reports.html import Image, Section, Table, encode_figure
 from cyclegan_audio.reports.separability.features import BANDS, PIXELS, Features
 from cyclegan_audio.reports.separability.findings import RULES, Key, by_kind, confusion, solver_sentence
 from cyclegan_audio.reports.separability.protocols import APART, RANDOM, Clips, Outcome
@@ -73,23 +73,23 @@ def verdicts_section(
     section = Section("verdicts", "Right and wrong")
     names = {key: f"{key[0]},\n{key[1]}" for key in kinds}
     matrices = {names[key]: confusion(own, clips) for key, own in kinds.items()}
-    section.pictures.append(
-        picture(confusion_matrices(matrices, genres), "Confusion matrices", "Counts of the first seed.")
+    section.images.append(
+        encode_figure(confusion_matrices(matrices, genres), "Confusion matrices", "Counts of the first seed.")
     )
     curves = {
         names[key].replace("\n", " "): (clips.labels[own[0].rows], own[0].logits)
         for key, own in kinds.items()
     }
-    section.pictures.append(picture(roc_curves(curves, genres[1]), "ROC", "ROC of the first seed."))
+    section.images.append(encode_figure(roc_curves(curves, genres[1]), "ROC", "ROC of the first seed."))
     for key in ((PIXELS, RANDOM, "lbfgs"), (BANDS, APART, "lbfgs")):
-        section.pictures += _misclassified(kinds[key][0], clips, rows, mels_db, mel, genres)
+        section.images += _misclassified(kinds[key][0], clips, rows, mels_db, mel, genres)
     return section
 
 
 def _misclassified(
     outcome: Outcome, clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
     genres: tuple[str, str],
-) -> list[Picture]:  # fmt: skip
+) -> list[Image]:  # fmt: skip
     """The wrong verdicts of one outcome, the surest first; nothing where all are right."""
     labels = clips.labels[outcome.rows]
     wrong = np.flatnonzero((outcome.logits > 0) != (labels > 0))
@@ -109,7 +109,7 @@ def _misclassified(
         f"{len(shown)} with the predicted probability of the genre that they were called."
     )
     figure = misclassified(shown, titles, mel)
-    return [picture(figure, "Misclassified clips", caption)]
+    return [encode_figure(figure, "Misclassified clips", caption)]
 
 
 def weights_section(
@@ -124,16 +124,20 @@ def weights_section(
         f"Red speaks for {b}, blue for {a}; mean weights of all fits with tracks apart."
     )
     figure = weight_spectrogram(pictures.picture(_mean_weight(outcomes, PIXELS)), mel, seconds, genres)
-    section.pictures.append(picture(figure, "Weights of pixels", "Weights of pixels, as a spectrogram."))
+    section.images.append(encode_figure(figure, "Weights of pixels", "Weights of pixels, as a spectrogram."))
     weights = table.picture(_mean_weight(outcomes, BANDS))
-    figure = weight_table(weights, NAMES, mel, genres)
-    section.pictures.append(
-        picture(figure, "Weights of band statistics", "Weights of standardised band statistics.")
+    figure = weight_table(weights, STATISTIC_NAMES, mel, genres)
+    section.images.append(
+        encode_figure(figure, "Weights of band statistics", "Weights of standardised band statistics.")
     )
     strongest = np.argsort(-np.abs(weights).ravel())[:SHOWN]
     places = [np.unravel_index(index, weights.shape) for index in strongest]
     section.numbers["strongest_band_weights"] = [
-        {"statistic": NAMES[row], "band_hz": float(mel.band_hz[band]), "weight": float(weights[row, band])}
+        {
+            "statistic": STATISTIC_NAMES[row],
+            "band_hz": float(mel.band_hz[band]),
+            "weight": float(weights[row, band]),
+        }
         for row, band in places
     ]
     return section

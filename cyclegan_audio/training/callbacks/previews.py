@@ -14,7 +14,7 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.inference.clips import translate_states
 from cyclegan_audio.models.directions import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_picture
+from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_image
 from cyclegan_audio.training.loggers import Cell, MediaLogger
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
@@ -145,7 +145,7 @@ def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:
         if kind in row
     }
     shown = [name for name in row if name != "identity"]
-    return {**errors_db, ", ".join(shown): mel_picture([row[name] for name in shown]), **sounds}
+    return {**errors_db, ", ".join(shown): mel_image([row[name] for name in shown]), **sounds}
 
 
 def _dashboards(trainer: pl.Trainer) -> Iterator[MediaLogger]:

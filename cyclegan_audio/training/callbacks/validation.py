@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.inference.run_paths import VALIDATION
-from cyclegan_audio.metrics.validation import discriminator_auc, held_out_metrics, held_out_signs
+from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.csv_log import CSVLog
@@ -67,7 +67,7 @@ class ValidationCallback(pl.Callback):
     def judge(self, trainer: pl.Trainer, module: TranslationModule) -> None:
         """Write, log and compare the numbers of the weights as they are now."""
         clips, signs = self.measure(trainer, module)
-        found = {**held_out_metrics(clips), **held_out_signs(clips), **signs}
+        found = {**validation_metrics(clips), **validation_diagnostics(clips), **signs}
         if trainer.is_global_zero:
             self.table.add(
                 {"batch": module.batches, "epoch": trainer.current_epoch, **_elapsed(module), **found}

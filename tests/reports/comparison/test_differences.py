@@ -11,7 +11,7 @@ from cyclegan_audio.reports.comparison.grouping import Column, columns
 from cyclegan_audio.reports.comparison.runs import gather
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
 from cyclegan_audio.reports.comparison.values import ByClip
-from cyclegan_audio.statistics.significance import unpaired
+from cyclegan_audio.statistics.significance import welch_test
 from cyclegan_audio.utils.errors import UserError
 
 MakeReport = Callable[..., Path]
@@ -92,10 +92,10 @@ def test_shares_of_other_clips_have_an_interval_though_all_are_called_target() -
         for values in ([1.0] * 8, [1.0, 0.0] * 4)
     )
     assert 0.5 < all_of_them.low < 0.8
-    same, p = unpaired(all_of_them, all_of_them)
+    same, p = welch_test(all_of_them, all_of_them)
     assert same.low < -0.1 < 0.1 < same.high
     assert p == pytest.approx(1.0)
-    less, p = unpaired(all_of_them, half)
+    less, p = welch_test(all_of_them, half)
     assert less.mean == -0.5
     assert 0.001 < p < 0.1
 

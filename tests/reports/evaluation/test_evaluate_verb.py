@@ -43,8 +43,8 @@ def test_report_is_whole_and_self_contained(report: Path) -> None:
     text = (report / "report.html").read_text()
     numbers = json.loads((report / "report.json").read_text())
     body = text[text.index("<body>") :]
-    assert re.search(r'^<p class="verdict">(Acts as a filter|Does not|Beats).*\ndull to bright: ', body, re.M)
-    assert body.index("verdict") < body.index("<h1>")
+    assert re.search(r'^<p class="summary">(Acts as a filter|Does not|Beats).*\ndull to bright: ', body, re.M)
+    assert body.index("summary") < body.index("<h1>")
     assert numbers["verdict"] in html.unescape(body)
 
     links = re.findall(r'(?:src|href|srcset|url)\s*[=(]\s*"?([^")>\s]*)', text)
@@ -84,7 +84,7 @@ def test_report_numbers(report: Path) -> None:
     wanted = (correlation["model"]["mean"] - ends[0]) / (ends[1] - ends[0])
     assert correlation["position"] == pytest.approx(wanted)
     assert measures["distances"] == {}
-    assert "2 clips are too few" in " ".join(measures["missing"])
+    assert "they need at least 4 clips, got 2" in " ".join(measures["missing"])
     clips = measures["clips"]
     assert np.mean(clips["onset_correlation"]) == pytest.approx(correlation["model"]["mean"])
     assert len(set(clips["clip_id"])) == len(clips["track"]) == 2
@@ -147,7 +147,7 @@ def test_corpus_without_pairs_and_audio(
     assert "Not judged against a ground truth" in text
     assert "Nothing is said of the vocoder and of clicks: the corpus keeps no audio" in text
     assert "Only demo songs come with a record" in text
-    assert "There are no distances: 1 clips are too few" in text
+    assert "There are no distances: they need at least 4 clips, got 1" in text
     assert "No audio to play: the corpus keeps no audio" in text
     assert "<audio" not in text
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_phrases import fault_from
 from cyclegan_audio.metrics.metric_spec import (
-    GENRE,
+    CONTENT,
     MODEL,
-    OTHER,
-    PIECE,
+    OTHER_PIECE,
+    STYLE,
     UNTOUCHED,
+    MetricInput,
     MetricSpec,
     compute_metrics,
 )
 from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.metrics.summary_rules import threshold_rule
 from cyclegan_audio.reports.comparison.run import compare
 from cyclegan_audio.reports.evaluation.metric_tables import measures_section
 from cyclegan_audio.reports.evaluation.provenance import run_section
@@ -35,10 +35,10 @@ def change_db(clips: MetricInput) -> torch.Tensor:
     return (clips.mels_db - clips.source.mels_db).abs().mean((1, 2))
 
 
-LOUDEST = MetricSpec("loudest_db", "loudest point in {target}", GENRE, loudest_db, unit="dB", digits=1)
+LOUDEST = MetricSpec("loudest_db", "loudest point in {target}", STYLE, loudest_db, unit="dB", digits=1)
 CHANGE = MetricSpec(
-    "change_db", "mean change", PIECE, change_db, True, unit="dB", floor=OTHER, ceiling=UNTOUCHED,
-    words=fault_from(MODEL, 0.1, "It changes from 0.1 dB.", "it changes by {:.1f} dB"),
+    "change_db", "mean change", CONTENT, change_db, True, unit="dB", floor=OTHER_PIECE, ceiling=UNTOUCHED,
+    summary=threshold_rule(MODEL, 0.1, "It changes from 0.1 dB.", "it changes by {:.1f} dB"),
 )  # fmt: skip
 MINE = (*METRICS, LOUDEST, CHANGE)
 
@@ -81,7 +81,11 @@ def test_many_clips_are_measured_in_blocks(small_mel: MelSpectrogram) -> None:
 
 def test_metrics_of_sound_are_computed_of_sound_only(small_mel: MelSpectrogram) -> None:
     peaks = MetricSpec(
-        "peak", "peak", GENRE, lambda clips: [float(w.max()) for w in clips.waveforms or ()], uses_sound=True
+        "peak",
+        "peak",
+        STYLE,
+        lambda clips: [float(w.max()) for w in clips.waveforms or ()],
+        uses_waveforms=True,
     )
     mels_db = torch.zeros(2, 128, 8)
     sounds = MetricInput(mels_db, small_mel, waveforms=[torch.ones(1, 9), torch.zeros(1, 9)])
@@ -90,10 +94,12 @@ def test_metrics_of_sound_are_computed_of_sound_only(small_mel: MelSpectrogram) 
 
 
 def test_what_is_no_metric_is_refused(small_mel: MelSpectrogram) -> None:
-    one_for_all = MetricSpec("one", "one", GENRE, lambda clips: clips.mels_db.mean())
-    with pytest.raises(ValueError, match=r"metric one gave shape \(\); return one number a clip, \(2,\)"):
+    one_for_all = MetricSpec("one", "one", STYLE, lambda clips: clips.mels_db.mean())
+    with pytest.raises(
+        ValueError, match=r"metric one returned shape \(\); return one number per clip, \(2,\)"
+    ):
         compute_metrics([one_for_all], MetricInput(torch.zeros(2, 128, 8), small_mel))
     with pytest.raises(ValueError, match="group must be one of"):
         MetricSpec("odd", "odd", "oddities", loudest_db)
     with pytest.raises(ValueError, match=r"must be one of .*, got 'silence'"):
-        MetricSpec("odd", "odd", GENRE, loudest_db, floor="silence")
+        MetricSpec("odd", "odd", STYLE, loudest_db, floor="silence")

@@ -10,7 +10,7 @@ import torch
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.distances import KERNEL
-from cyclegan_audio.metrics.metric_spec import HEARD, MODEL, OTHER, UNTOUCHED
+from cyclegan_audio.metrics.metric_spec import MODEL, OTHER_PIECE, UNTOUCHED, VOCODED
 from cyclegan_audio.reports.evaluation.classifiers import STATISTICS
 from cyclegan_audio.reports.evaluation.metric_tables import position
 from cyclegan_audio.reports.evaluation.per_clip import clip_scores
@@ -33,7 +33,7 @@ CLIPS = [clip(i) for i in range(4)]
 
 def measured(**means: float) -> Measured:
     """Four clips of four tracks; keys are CANDIDATE__MEASURE, values each clip's number."""
-    scores: dict[str, dict[str, np.ndarray]] = {key: {} for key in (MODEL, UNTOUCHED, OTHER, HEARD)}
+    scores: dict[str, dict[str, np.ndarray]] = {key: {} for key in (MODEL, UNTOUCHED, OTHER_PIECE, VOCODED)}
     real = {}
     for key, value in means.items():
         candidate, name = key.split("__")
@@ -45,11 +45,11 @@ def measured(**means: float) -> Measured:
 
 
 GOOD = {
-    "model__genre_classifier": 0.9, "untouched__genre_classifier": 0.05, "model__onset_f1": 0.8, "model__chroma": 0.7,
-    "model__bass": 0.3, "model__hats_per_s": 6.0, "untouched__hats_per_s": 3.0, "model__high_band_db": -35.0,
+    "model__genre_classifier": 0.9, "untouched__genre_classifier": 0.05, "model__onset_f1": 0.8,
+    "model__chroma": 0.7, "model__bass": 0.3, "model__hats_per_s": 6.0, "untouched__hats_per_s": 3.0, "model__high_band_db": -35.0,
     "real__high_band_db": -30.0, "model__filter_share": 0.5, "model__checkerboard_db": 1.0,
-    "untouched__checkerboard_db": 0.5, "model__quiet_db": -60.0, "untouched__quiet_db": -65.0,
-    "real__quiet_db": -60.0,
+    "untouched__checkerboard_db": 0.5, "model__noise_floor_db": -60.0, "untouched__noise_floor_db": -65.0,
+    "real__noise_floor_db": -60.0,
 }  # fmt: skip
 
 
@@ -60,29 +60,29 @@ def test_what_is_good_and_what_is_not_is_said() -> None:
     )
     assert "the kernel distance falls by 75 %" in line
     assert "the drums stay; the harmony stays; the bass line does not stay" in line
-    assert "hi-hats appear (3.0 to 6.0 a second)" in line
-    assert "the top end is dull (-5 dB beside the target's)" in line
+    assert "hi-hats appear (3.0 to 6.0 per second)" in line
+    assert "the high band is dull (-5 dB compared with the target's)" in line
     assert "filter" not in line
-    assert "lattice" not in line
+    assert "checkerboard" not in line
 
 
 def test_faults_are_said() -> None:
     bad = GOOD | {
-        "model__genre_classifier": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0, "model__filter_share": 0.95,
-        "model__checkerboard_db": 9.0, "model__quiet_db": -40.0, "heard__vocoder_error_db": 5.0,
+        "model__genre_classifier": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0,
+        "model__filter_share": 0.95, "model__checkerboard_db": 9.0, "model__noise_floor_db": -40.0, "vocoded__vocoder_error_db": 5.0,
     }  # fmt: skip
     line = metrics_summary([measured(**bad)])
     assert "the genre moves in part" in line
     assert "the drums do not stay" in line
     assert "hi-hats vanish" in line
-    assert "it is a mere filter (95 % of the change)" in line
-    assert "a lattice of 8 dB is seen" in line
+    assert "the change is mostly a fixed filter (95 %)" in line
+    assert "checkerboard artefacts 8 dB above the input's" in line
     assert "silence became noise (+20 dB)" in line
-    assert "the vocoder adds faults of its own (+5 dB)" in line
+    assert "the vocoder adds errors (+5 dB)" in line
 
 
 def test_without_a_judge_distances_speak() -> None:
-    quiet = {"model__quiet_db": -60.0, "untouched__quiet_db": -60.0}
+    quiet = {"model__noise_floor_db": -60.0, "untouched__noise_floor_db": -60.0}
     assert "no genre classifier; the kernel distance falls by 75 %" in metrics_summary(
         [measured(model__onset_f1=0.9, **quiet)]
     )

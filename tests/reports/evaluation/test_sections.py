@@ -13,7 +13,7 @@ from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MODEL, UNTOUCHED, 
 from cyclegan_audio.reports.evaluation.report import write_report
 from cyclegan_audio.reports.evaluation.summary import ground_truth_summary
 from cyclegan_audio.reports.evaluation.training_losses import read_losses
-from cyclegan_audio.reports.html import Section, Table, sound
+from cyclegan_audio.reports.html import Section, Table, encode_audio
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.utils.errors import UserError
 
@@ -74,7 +74,7 @@ def test_damaged_losses_are_the_users_to_mend(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rate", "media_type"), [(44100, "audio/mpeg"), (31000, "audio/wav")])
 def test_sound_is_what_was_given(rate: int, media_type: str) -> None:
     wave = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(rate) / rate)
-    encoded = sound("tone", wave, rate)
+    encoded = encode_audio("tone", wave, rate)
     samples, found_rate = soundfile.read(io.BytesIO(encoded.content))
     assert (encoded.media_type, found_rate) == (media_type, rate)
     assert abs(len(samples) - rate) < 0.1 * rate
@@ -85,7 +85,7 @@ def test_sound_is_what_was_given(rate: int, media_type: str) -> None:
 
 def test_loud_sound_is_turned_down_not_clipped() -> None:
     wave = 4 * torch.sin(2 * torch.pi * 440 * torch.arange(31000) / 31000)
-    samples, _ = soundfile.read(io.BytesIO(sound("tone", wave, 31000).content))
+    samples, _ = soundfile.read(io.BytesIO(encode_audio("tone", wave, 31000).content))
     assert np.abs(samples).max() <= 1
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(0.5), abs=0.01)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.metrics.band_statistics import NAMES
-from cyclegan_audio.metrics.genre_classifier.network import N_RELATIONS
+from cyclegan_audio.metrics.band_statistics import STATISTIC_NAMES
+from cyclegan_audio.metrics.genre_classifier.network import N_COVARIANCES
 from cyclegan_audio.reports.separability.features import PICTURE, Features, bands, pixels
 from cyclegan_audio.reports.separability.findings import by_kind, sentences, summary
 from cyclegan_audio.reports.separability.protocols import (
@@ -64,8 +64,8 @@ def test_turned_pixels_give_the_verdicts_of_all_pixels() -> None:
 
 def test_band_statistics_have_a_row_a_statistic() -> None:
     features = bands(torch.randn(5, 16, 60), 0.02, (1.0,))
-    assert features.values.shape == (5, len(NAMES) * 16 + N_RELATIONS)
-    assert features.picture(features.values[0]).shape == (len(NAMES), 16)
+    assert features.values.shape == (5, len(STATISTIC_NAMES) * 16 + N_COVARIANCES)
+    assert features.picture(features.values[0]).shape == (len(STATISTIC_NAMES), 16)
 
 
 def test_random_draw_leaks_tracks_and_the_honest_protocol_does_not(clips: Clips) -> None:
