@@ -33,7 +33,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.reports.evaluation.run import evaluate
+    from cyclegan_audio.reports.evaluation.evaluate import evaluate
 
     evaluate(**options)
     where = ["--corpus", options["corpus"]] if "corpus" in options else []

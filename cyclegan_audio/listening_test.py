@@ -41,7 +41,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see `parser`."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.listening.run import analyse, make_test
+    from cyclegan_audio.listening.listening_test import analyse, make_test
 
     runs, files = options.pop("runs"), options.pop("analyse", None)
     if files:
