@@ -13,7 +13,7 @@ GALLERY_CLIPS = 10
 MAX_MISCLASSIFIED = 8
 FIGURES_EXPLANATION = (
     "Held-out clips as in the paper's figures: x is a clip of {a}, y a clip of {b}; G translates {a} to {b}, "
-    "F translates {b} to {a}. All panels of a figure share one colour scale, which covers the loudest 80 dB."
+    "F is the reverse. All panels of a figure share one colour scale, which covers the loudest 80 dB."
 )
 ONE_DIRECTION = (
     "This model translates {direction} only, so there are no figures of the other direction and of cycles."

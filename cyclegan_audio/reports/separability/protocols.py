@@ -1,4 +1,4 @@
-"""How clips are shared between training and test: the paper's random draw, and tracks kept apart."""
+"""Protocols of training and test clips: the paper's random split, and cross-validation by track."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +12,12 @@ from cyclegan_audio.statistics.folds import track_folds
 from cyclegan_audio.statistics.proportions import balanced_accuracy
 from cyclegan_audio.utils.errors import UserError
 
-RANDOM, APART = "random draw", "tracks apart"
+RANDOM_SPLIT, SPLIT_BY_TRACK = "random split", "split by track"
 
 
 @dataclasses.dataclass(frozen=True)
-class Clips:
-    """What a protocol knows of N clips: genre as 0 or 1 (N,), and the track (or block of time) of each."""
+class LabelledClips:
+    """N clips of a protocol: genre as 0 or 1 (N,), and the track (or block of time) of each (N,)."""
 
     labels: np.ndarray
     tracks: np.ndarray
@@ -28,13 +28,14 @@ class Clips:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One seed of one protocol: the logits of the clips that were tested.
+    """Test result of one protocol with one seed.
 
     Attributes:
-        rows: which clips, (n,).
-        logits: of the second genre, each by a fit that has not seen the clip.
-        weight: (D,) of the features as given, the mean over fits.
-        strengths: C that each fit chose.
+        features, protocol, solver, seed: what was fitted and how.
+        rows: indices (n,) of the tested clips.
+        logits: logits (n,) of the second genre, each by a fit without this clip.
+        weight: weights (D,) of the features, the mean over fits.
+        c_values: the C of each fit.
     """
 
     features: str
@@ -44,49 +45,53 @@ class Outcome:
     rows: np.ndarray
     logits: np.ndarray
     weight: np.ndarray
-    strengths: tuple[float, ...]
+    c_values: tuple[float, ...]
 
-    def accuracy(self, clips: Clips) -> Estimate:
-        """Compute balanced accuracy; with a random draw each clip counts as a track of its own."""
+    def accuracy(self, clips: LabelledClips) -> Estimate:
+        """Compute balanced accuracy with an interval over tracks, or over clips for a random split."""
         labels = clips.labels[self.rows]
-        groups = self.rows if self.protocol == RANDOM else clips.tracks[self.rows]
+        groups = self.rows if self.protocol == RANDOM_SPLIT else clips.tracks[self.rows]
         correct = (self.logits > 0) == (labels > 0)
         return balanced_accuracy(correct.tolist(), labels.tolist(), [str(group) for group in groups])
 
 
-def draw_sizes(clips: Clips, n_train: int, n_test: int) -> tuple[int, int]:
-    """Choose clips a genre for training and test: as wanted, or in that proportion of the smaller genre."""
+def split_sizes(clips: LabelledClips, n_train: int, n_test: int) -> tuple[int, int]:
+    """Return clips of each genre to train and test on; with too few clips keep the proportion.
+
+    Raises:
+        UserError: there are fewer than two clips to train on, or none to test on.
+    """
     available = int(min((clips.labels == label).sum() for label in (0, 1)))
     if available >= n_train + n_test:
         return n_train, n_test
     train = round(available * n_train / (n_train + n_test))
     if train < 2 or available - train < 1:
-        raise UserError(f"{available} clips of a genre are too few to train and test on; prepare more music")
+        raise UserError(f"{available} clips of a genre are too few to train and test; prepare more music")
     return train, available - train
 
 
-def random_draw(
+def random_split(
     features: Features,
-    clips: Clips,
+    clips: LabelledClips,
     sizes: tuple[int, int],
     seed: int,
     solver: str = "lbfgs",
-    strengths: Sequence[float] | None = None,
+    c_values: Sequence[float] | None = None,
 ) -> Outcome:
-    """Follow the paper's protocol: clips drawn at random, neighbours in time on both sides."""
+    """Split clips at random as the paper does, so neighbouring clips are in both training and test."""
     rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(np.flatnonzero(clips.labels == label))[: sum(sizes)] for label in (0, 1)]
+    split = [rng.permutation(np.flatnonzero(clips.labels == label))[: sum(sizes)] for label in (0, 1)]
     train, test = (
-        np.concatenate(part) for part in zip(*((d[: sizes[0]], d[sizes[0] :]) for d in drawn), strict=True)
+        np.concatenate(part) for part in zip(*((d[: sizes[0]], d[sizes[0] :]) for d in split), strict=True)
     )
-    fit, logits = _fit_and_judge(
-        features, clips.labels, np.arange(len(clips)).astype(str), train, test, solver, seed, strengths
+    fit, logits = _fit_and_predict(
+        features, clips.labels, np.arange(len(clips)).astype(str), train, test, solver, seed, c_values
     )
-    return Outcome(features.name, RANDOM, solver, seed, test, logits, fit.weight, (fit.c,))
+    return Outcome(features.name, RANDOM_SPLIT, solver, seed, test, logits, fit.weight, (fit.c,))
 
 
-def tracks_apart(features: Features, clips: Clips, n_folds: int, seed: int) -> Outcome:
-    """Cross-validate over tracks: every clip is tested once, by a fit that knows nothing of its track.
+def cross_validate_tracks(features: Features, clips: LabelledClips, n_folds: int, seed: int) -> Outcome:
+    """Cross-validate by track: every clip is tested once, by a fit without its track.
 
     Raises:
         UserError: a genre has a single track.
@@ -94,19 +99,19 @@ def tracks_apart(features: Features, clips: Clips, n_folds: int, seed: int) -> O
     folds = track_folds(clips.labels, clips.tracks.tolist(), n_folds, seed)
     if not folds:
         raise UserError(
-            "a genre has clips of one track only, so that tracks cannot be kept apart; prepare more tracks, "
-            "or shorter blocks by split.by=block split.block_s=60"
+            "a genre has a single track, so clips cannot be split by track; prepare more tracks, "
+            "or shorter blocks with split.by=block split.block_s=60"
         )
-    logits, weights, strengths = np.zeros(len(clips)), [], []
+    logits, weights, c_values = np.zeros(len(clips)), [], []
     for train, test in folds:
-        fit, logits[test] = _fit_and_judge(features, clips.labels, clips.tracks, train, test, "lbfgs", seed)
+        fit, logits[test] = _fit_and_predict(features, clips.labels, clips.tracks, train, test, "lbfgs", seed)
         weights.append(fit.weight)
-        strengths.append(fit.c)
+        c_values.append(fit.c)
     rows, weight = np.arange(len(clips)), np.mean(weights, axis=0)
-    return Outcome(features.name, APART, "lbfgs", seed, rows, logits, weight, tuple(strengths))
+    return Outcome(features.name, SPLIT_BY_TRACK, "lbfgs", seed, rows, logits, weight, tuple(c_values))
 
 
-def _fit_and_judge(
+def _fit_and_predict(
     features: Features,
     labels: np.ndarray,
     groups: np.ndarray,
@@ -114,20 +119,20 @@ def _fit_and_judge(
     test: np.ndarray,
     solver: str,
     seed: int,
-    strengths: Sequence[float] | None = None,
+    c_values: Sequence[float] | None = None,
 ) -> tuple[LinearFit, np.ndarray]:
-    """Fit on rows `train`, C chosen inside them; returns the fit and the logits (n,) of rows `test`."""
+    """Fit on rows `train` with C chosen on them; return the fit and the logits (n,) of rows `test`."""
     x = features.values
     if features.standardise:
         x = np.clip((x - x[train].mean(0)) / np.maximum(x[train].std(0), 1e-9), -OUTLIER, OUTLIER)
-    chosen = strengths or features.strengths
-    fit = fit_logistic(x[train], labels[train], groups[train].tolist(), chosen, solver, seed)
+    choices = c_values or features.c_values
+    fit = fit_logistic(x[train], labels[train], groups[train].tolist(), choices, solver, seed)
     return fit, fit.logits(x[test])
 
 
 def run_protocols(
     feature_sets: Sequence[Features],
-    clips: Clips,
+    clips: LabelledClips,
     sizes: tuple[int, int],
     n_seeds: int,
     n_folds: int,
@@ -135,14 +140,14 @@ def run_protocols(
 ) -> Iterator[Outcome]:
     """Yield all outcomes: each feature set by both protocols and all seeds; pixels by two solvers.
 
-    The stochastic solver minimises the same loss with the C that was chosen for L-BFGS.
+    The stochastic solver minimises the same loss with the C that L-BFGS chose.
     """
     for features in feature_sets:
         for seed in range(n_seeds):
-            drawn = random_draw(features, clips, sizes, seed)
-            yield drawn
+            split = random_split(features, clips, sizes, seed)
+            yield split
             if features is feature_sets[0]:
-                yield random_draw(features, clips, sizes, seed, "saga", drawn.strengths)
+                yield random_split(features, clips, sizes, seed, "saga", split.c_values)
             on_fit()
-            yield tracks_apart(features, clips, n_folds, seed)
+            yield cross_validate_tracks(features, clips, n_folds, seed)
             on_fit()
