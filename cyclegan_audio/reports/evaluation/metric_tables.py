@@ -27,12 +27,13 @@ from cyclegan_audio.reports.html import Section, Table, picture
 from cyclegan_audio.statistics.estimates import Estimate
 
 EXPLANATION = (
-    "The floor is the value without any translation, the ceiling is the best possible value. For style, the "
-    "floor is the untouched input and the ceiling is held-out clips of the target genre. For content, the "
-    "floor is another piece of the source genre and the ceiling is the input itself. The last columns give "
-    "the same metrics for four baselines: an equaliser that matches each band's mean and spread to the "
-    "target genre, the nearest real clip of the target genre, the input rebuilt by the vocoder from its mel "
-    "alone, and the translation after the vocoder (as heard). Brackets: 95 % intervals over tracks."
+    "Each metric has a floor, the value if the translation achieves nothing, and a ceiling, the best "
+    "possible value. For style, the floor is the untouched input and the ceiling is held-out clips of the "
+    "target genre. For content, the floor is another piece of the source genre and the ceiling is the input "
+    "itself. The last columns give the same metrics for four baselines: an equaliser that matches each "
+    "band's mean and spread to the target genre, the nearest real clip of the target genre, the input "
+    "rebuilt by the vocoder from its mel alone, and the translation after the vocoder (as heard). Brackets: "
+    "95 % intervals over tracks."
 )
 DISTANCES_EXPLANATION = (
     "Distances are measured to the training clips of the target genre. Their ceiling is the distance of "
