@@ -12,9 +12,9 @@ from cyclegan_audio.reports.comparison.sections import (
     comparison_numbers,
     contrast_section,
     settings_section,
+    side_by_side_section,
     table_section,
 )
-from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import comparability_warnings, conclusion
 from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
 from cyclegan_audio.training.sweep import jobs_of

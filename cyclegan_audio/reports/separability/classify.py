@@ -11,16 +11,14 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.spectral import bandwidth_hz, roll_off_hz
 from cyclegan_audio.reports import html
 from cyclegan_audio.reports.separability import sections
-from cyclegan_audio.reports.separability.features import (
+from cyclegan_audio.reports.separability.logistic_regression import (
     Features,
-    band_features,
-    pixel_features,
-    single_feature,
-)
-from cyclegan_audio.reports.separability.protocols import (
     LabelledClips,
+    band_features,
     cross_validate_tracks,
+    pixel_features,
     run_protocols,
+    single_feature,
     split_sizes,
 )
 from cyclegan_audio.reports.separability.summary import accuracy_summary, group_outcomes, verdict_sentences

@@ -17,8 +17,15 @@ from cyclegan_audio.reports.figures.classifier_results import (
     weight_table,
 )
 from cyclegan_audio.reports.html import Picture, Section, Table, picture
-from cyclegan_audio.reports.separability.features import BANDS, PIXELS, Features
-from cyclegan_audio.reports.separability.protocols import RANDOM_SPLIT, SPLIT_BY_TRACK, LabelledClips, Outcome
+from cyclegan_audio.reports.separability.logistic_regression import (
+    BANDS,
+    PIXELS,
+    RANDOM_SPLIT,
+    SPLIT_BY_TRACK,
+    Features,
+    LabelledClips,
+    Outcome,
+)
 from cyclegan_audio.reports.separability.summary import (
     RULES,
     Key,

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan_audio.reports.separability.features import BANDS, PIXELS
-from cyclegan_audio.reports.separability.protocols import RANDOM_SPLIT, SPLIT_BY_TRACK, LabelledClips, Outcome
+from cyclegan_audio.reports.separability.logistic_regression import (
+    BANDS,
+    PIXELS,
+    RANDOM_SPLIT,
+    SPLIT_BY_TRACK,
+    LabelledClips,
+    Outcome,
+)
 from cyclegan_audio.statistics.estimates import Estimate
 
 MIN_SEPARABLE = 0.6

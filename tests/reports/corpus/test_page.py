@@ -99,10 +99,10 @@ def test_players_match_their_labels(corpus, page):
 
 
 def test_one_dropped_clip_per_reason_is_cut_again(corpus, source):
-    found = dropped_clips.one_clip_per_reason(read_manifest(corpus), source, 1.0, Corpus.open(corpus).mel)
-    assert [one.row["reason"] for one in found] == sorted(BAD)
-    assert {one.row["start_s"] for one in found} == {2.0}
-    by_reason = {one.row["reason"]: one for one in found}
+    dropped = dropped_clips.one_clip_per_reason(read_manifest(corpus), source, 1.0, Corpus.open(corpus).mel)
+    assert [one.row["reason"] for one in dropped] == sorted(BAD)
+    assert {one.row["start_s"] for one in dropped} == {2.0}
+    by_reason = {one.row["reason"]: one for one in dropped}
     assert by_reason["silence"].mono.square().mean() < 1e-5
     assert by_reason["dc offset"].mono.mean() == pytest.approx(0.2, abs=0.02)
     assert by_reason["clipping"].mel_db.shape == (128, Corpus.open(corpus).clip_frames)
@@ -152,8 +152,12 @@ def test_dropped_mels_have_no_audio(corpus):
         }
         for n, reason in enumerate(reasons)
     ]
-    (found,) = dropped_clips.one_clip_per_reason(rows, Source(), 1.0, Corpus.open(corpus).mel)
-    assert (found.row["reason"], float(found.mel_db.max()), found.mono) == ("near-duplicate", -20.0, None)
+    (dropped,) = dropped_clips.one_clip_per_reason(rows, Source(), 1.0, Corpus.open(corpus).mel)
+    assert (dropped.row["reason"], float(dropped.mel_db.max()), dropped.mono) == (
+        "near-duplicate",
+        -20.0,
+        None,
+    )
 
 
 @pytest.fixture

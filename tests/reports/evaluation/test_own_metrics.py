@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclegan_audio import reports
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics.metric_input import MetricInput
 from cyclegan_audio.metrics.metric_phrases import fault_from
@@ -71,6 +72,11 @@ def test_own_metrics_are_reported_and_compared(
     assert compared["loudest_db"]["label"] == "loudest point in bright, dB"
     assert compared["change_db"]["floor"] == pytest.approx(change["other_piece"]["mean"])
     assert "mean change, dB" in page.read_text()
+
+
+def test_guide_describes_every_metric() -> None:
+    guide = (Path(reports.__file__).parent / "README.md").read_text()
+    assert [metric.name for metric in METRICS if f"| `{metric.name}` |" not in guide] == []
 
 
 def test_many_clips_are_computed_in_blocks(small_mel: MelSpectrogram) -> None:

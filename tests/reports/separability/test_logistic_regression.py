@@ -6,12 +6,15 @@ import torch
 
 from cyclegan_audio.metrics.band_statistics import NAMES
 from cyclegan_audio.metrics.genre_classifier.network import N_RELATIONS
-from cyclegan_audio.reports.separability.features import IMAGE_SIZE, Features, band_features, pixel_features
-from cyclegan_audio.reports.separability.protocols import (
+from cyclegan_audio.reports.separability.logistic_regression import (
+    IMAGE_SIZE,
     RANDOM_SPLIT,
     SPLIT_BY_TRACK,
+    Features,
     LabelledClips,
+    band_features,
     cross_validate_tracks,
+    pixel_features,
     random_split,
     run_protocols,
     split_sizes,
