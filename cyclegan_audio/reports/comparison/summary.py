@@ -153,8 +153,8 @@ def _direction_warnings(runs: Sequence[EvaluatedRun], direction: str) -> list[st
     n_tracks = {len(set(run.report["metrics"][direction]["clips"]["track"])) for run in runs}
     if min(n_tracks) < LEAST_GROUPS:
         out.append(
-            f"{direction}: {min(n_tracks)} tracks are few, so sections of {STRETCH_S:g} s are used in place "
-            "of tracks"
+            f"{direction}: there are fewer than {LEAST_GROUPS} tracks, so sections of {STRETCH_S:g} s "
+            "replace them"
         )
     return out
 

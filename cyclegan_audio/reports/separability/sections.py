@@ -41,7 +41,7 @@ EXPLANATION = (
     "Logistic regression with an L2 penalty; cross-validation on the training clips selects its strength. "
     "Random split: the paper's protocol, with clips of a song in both training and test. Split by track: "
     "cross-validation over tracks or blocks of time, every clip tested once. The table gives balanced "
-    "accuracy, the mean over {seeds} seeds; brackets: the 95 % interval of the test with one seed."
+    "accuracy, the mean over seeds (n = {seeds}); brackets: the 95 % interval of the test with one seed."
 )
 
 

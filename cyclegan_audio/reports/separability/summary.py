@@ -88,7 +88,7 @@ def verdict_sentences(
         if estimate.mean >= MAX_SINGLE_FEATURE:
             sentences.append(
                 f"Warning: {name} alone separates them ({estimate.mean:.1%}), so a model will learn that "
-                f"first. Prepare both genres with the same {name}."
+                f"first. Choose music whose {name} is similar in both genres."
             )
     random_accuracy = summaries[best, RANDOM_SPLIT, "lbfgs"]["accuracy"]
     if random_accuracy > value["accuracy"] + MAX_LEAK:
