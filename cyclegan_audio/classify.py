@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import Help
 from cyclegan_audio.training.arguments import genre_hint
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,7 +38,7 @@ def main(cfg: "DictConfig") -> None:
         print(sentence)
     print(f"page: {folder / HTML_FILE}")
     genres = (f"genre_pair.a={cfg.genre_pair.a}", f"genre_pair.b={cfg.genre_pair.b}")
-    say_next(command_line("train", f"corpus={corpus.folder}", *genres))
+    print_next_commands(command_line("train", f"corpus={corpus.folder}", *genres))
 
 
 if __name__ == "__main__":

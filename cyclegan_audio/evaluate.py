@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
 from cyclegan_audio.utils.defaults import HELD_OUT_CLIPS
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 
 def parser() -> VerbParser:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     evaluate(**options)
     where = ["--corpus", options["corpus"]] if "corpus" in options else []
-    say_next(command_line("listening_test", options.get("checkpoint", options["run"]), *where))
+    print_next_commands(command_line("listening_test", options.get("checkpoint", options["run"]), *where))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from cyclegan_audio.reports.comparison.sections import (
     table_section,
 )
 from cyclegan_audio.reports.comparison.summary import comparability_warnings, conclusion
-from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
+from cyclegan_audio.reports.html import as_json, check_writable_folder, render, write_files
 from cyclegan_audio.training.sweep import jobs_of
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 HTML_FILE, JSON_FILE = "compare.html", "compare.json"
 DESCRIPTION = "the comparison"
@@ -48,7 +48,7 @@ def compare(
     grouped = columns(evaluated)
     notes += comparability_warnings(grouped)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), evaluated)
-    require_writable(folder, DESCRIPTION, "choose another with --out")
+    check_writable_folder(folder, DESCRIPTION, "choose another with --out")
     comparisons = compare_metrics(grouped, metrics)
     summary = conclusion(comparisons, grouped)
     title = f"Comparison: {', '.join(column.name for column in grouped)}"
@@ -69,7 +69,7 @@ def compare(
     page = folder / HTML_FILE
     print("\n".join([*notes, summary, f"comparison: {page}"]))
     if playable := [run.as_argument for run in evaluated[:LISTENING_RUNS] if run.as_argument.exists()]:
-        say_next(command_line("listening_test", *playable))
+        print_next_commands(command_line("listening_test", *playable))
     return page
 
 

@@ -18,8 +18,8 @@ from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
 from cyclegan_audio.reports.evaluation.provenance import provenance_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
 from cyclegan_audio.reports.evaluation.report_files import (
+    check_writable_folder,
     report_folder,
-    require_writable,
     run_folder,
     write_report,
 )
@@ -94,7 +94,7 @@ def evaluate(
     pairs = [pair, with_cycle_spinning(second, shifts)] if second else [pair]
     opened, n_excluded = _exclude_training_clips(opened, pairs)
     folder = Path(out) if out is not None else report_folder(path)
-    require_writable(folder)
+    check_writable_folder(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
     directions, *second_directions = _translate(pairs, opened, clips)

@@ -28,13 +28,13 @@ def report_folder(checkpoint: Path) -> Path:
     return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
 
 
-def require_writable(folder: Path) -> None:
+def check_writable_folder(folder: Path) -> None:
     """Create the folder of the report, to fail before the work if it cannot be written.
 
     Raises:
         UserError: the folder cannot be created or written.
     """
-    html.require_writable(folder, DESCRIPTION, "choose another with --out")
+    html.check_writable_folder(folder, DESCRIPTION, "choose another with --out")
 
 
 def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
@@ -43,7 +43,7 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
     Raises:
         UserError: the folder cannot be written.
     """
-    require_writable(folder)
+    check_writable_folder(folder)
     numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
     texts = {
         JSON_FILE: html.as_json(numbers),

@@ -22,7 +22,7 @@ from cyclegan_audio.reports.separability.logistic_regression import (
     split_sizes,
 )
 from cyclegan_audio.reports.separability.summary import accuracy_summary, group_outcomes, verdict_sentences
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.progress import progress_bar
 
 SPLITS = ("train", "val", "test")
@@ -51,10 +51,10 @@ class ClassifySettings:
 
     def __post_init__(self) -> None:
         for name, low in (("n_train", 2), ("n_test", 1), ("n_seeds", 1), ("n_folds", 2)):
-            require_number(name, getattr(self, name), low=low, whole=True)
+            check_number(name, getattr(self, name), low=low, integer=True)
         for name in ("pixel_strengths", "band_strengths"):
             for strength in getattr(self, name):
-                require_number(name, strength, low=1e-9)
+                check_number(name, strength, low=1e-9)
 
 
 def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: ClassifySettings) -> list[str]:
@@ -63,9 +63,9 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     Raises:
         UserError: a genre is missing, has too few clips or tracks, or the folder cannot be written.
     """
-    genres = corpus.require_genres(*genres)
+    genres = corpus.check_genres(*genres)
     rows = _clips(corpus, genres)
-    html.require_writable(folder, DESCRIPTION, "choose another with out=")
+    html.check_writable_folder(folder, DESCRIPTION, "choose another with out=")
     labels, tracks = [genres.index(clip.genre) for clip in rows], [clip.track for clip in rows]
     clips = LabelledClips(np.array(labels), np.array(tracks))
     sizes = split_sizes(clips, settings.n_train, settings.n_test)
