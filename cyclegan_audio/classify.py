@@ -28,7 +28,7 @@ def main(cfg: "DictConfig") -> None:
 
     from cyclegan_audio.corpus.corpus import Corpus
     from cyclegan_audio.demo import corpus as demo_corpus
-    from cyclegan_audio.reports.separability.run import HTML_FILE, ClassifySettings, classify
+    from cyclegan_audio.reports.separability.classify import HTML_FILE, ClassifySettings, classify
 
     names = [field.name for field in dataclasses.fields(ClassifySettings)]
     settings = ClassifySettings(**{name: cfg[name] for name in names})

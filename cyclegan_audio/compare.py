@@ -27,7 +27,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.reports.comparison.run import compare
+    from cyclegan_audio.reports.comparison.compare import compare
 
     compare(**options)
 

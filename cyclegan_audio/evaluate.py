@@ -33,11 +33,11 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.reports.evaluation.run import evaluate
+    from cyclegan_audio.reports.evaluation.evaluate import evaluate
 
     evaluate(**options)
-    corpus = ["--corpus", options["corpus"]] if "corpus" in options else []
-    print_next_commands(command_line("listening_test", options.get("checkpoint", options["run"]), *corpus))
+    where = ["--corpus", options["corpus"]] if "corpus" in options else []
+    print_next_commands(command_line("listening_test", options.get("checkpoint", options["run"]), *where))
 
 
 if __name__ == "__main__":

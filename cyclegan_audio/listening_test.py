@@ -45,7 +45,7 @@ def parser() -> VerbParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.listening.run import analyse, make_test
+    from cyclegan_audio.listening.listening_test import analyse, make_test
 
     runs, files = options.pop("runs"), options.pop("analyse", None)
     if files:

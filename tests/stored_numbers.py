@@ -18,8 +18,8 @@ from cyclegan_audio.data.sampler import sample_epoch_pairs
 from cyclegan_audio.demo import compose_score, render_song
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
-from cyclegan_audio.metrics.genre_classifier.network import GenreNet, NetSettings
-from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
+from cyclegan_audio.metrics.metric_spec import MetricInput
 from cyclegan_audio.metrics.metric_spec import compute_metrics
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.translation.translator import Translator
@@ -86,7 +86,7 @@ def compute() -> Numbers:
     scaled = [mels["hifi"].normalise(db[genre], mels["hifi"].range_db(db[genre]))[0, :, :64] for genre in db]
     clips = MetricInput(db["rnb"], mels["hifi"], source_db=db["lofi"], target="rnb")
     torch.manual_seed(0)
-    network = GenreNet(mels["hifi"].n_mels, mels["hifi"].frame_s, NetSettings()).eval()
+    network = GenreNet(mels["hifi"].n_mels, mels["hifi"].frame_s, GenreNetSettings()).eval()
     with torch.inference_mode():
         logits = network(torch.cat([*db.values()]))
     pairs = sample_epoch_pairs(7, 5, 30, seed=1, epoch=2, n_rolls=9, gain_db=6.0)

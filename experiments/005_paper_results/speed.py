@@ -12,9 +12,9 @@ from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_genre_classifier
 from cyclegan_audio.reports.evaluation.classifiers import make_classifiers
-from cyclegan_audio.reports.evaluation.scoring import Mels, measure
-from cyclegan_audio.reports.evaluation.translations import held_out, translate_clip
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_some
+from cyclegan_audio.reports.evaluation.scoring import DirectionMels, score_direction
+from cyclegan_audio.reports.evaluation.translations import held_out_clips, translate_clip
+from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_clips
 
 CLIPS, TRANSLATED = 500, 40  # per genre
 
@@ -38,7 +38,7 @@ class Clock:
 
 def repeated(pair: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
     """500 clips of as many tracks as if all were different, and their mels before and after."""
-    translated = [translate_clip(pair, corpus, clip) for clip in held_out(corpus, genre, TRANSLATED)]
+    translated = [translate_clip(pair, corpus, clip) for clip in held_out_clips(corpus, genre, TRANSLATED)]
     examples = []
     for index in range(CLIPS):
         turn, row = divmod(index, len(translated))
@@ -68,10 +68,16 @@ def main() -> None:
         directions, reversed(directions), (pair.genres, pair.genres[::-1]), strict=True
     ):
         before = Clock()
-        vocoded = vocode_some("hybrid", corpus, clips_of_genre, real_db, fake_db)
+        vocoded = vocode_clips("hybrid", corpus, clips_of_genre, real_db, fake_db)
         of_vocoder += Clock() - before
-        mels = Mels(clips_of_genre, real_db, fake_db, *target[:2])
-        measure(*genres, mels, training, classifiers, vocoded, corpus.mel)
+        score_direction(
+            *genres,
+            DirectionMels(clips_of_genre, real_db, fake_db, *target[:2]),
+            training,
+            classifiers,
+            vocoded,
+            corpus.mel,
+        )
     print(f"{2 * CLIPS} clips: {Clock() - start}, of it the vocoder {of_vocoder}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")

@@ -1,4 +1,4 @@
-"""The whole verb on a small corpus: what the page holds, and what bad input is told."""
+"""The command `evaluate` on a small corpus: page, numbers, and errors."""
 
 import base64
 import dataclasses
@@ -19,10 +19,10 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import training_intervals
 from cyclegan_audio.evaluate import main
-from cyclegan_audio.reports.evaluation.provenance import run_section
+from cyclegan_audio.reports.evaluation.evaluate import evaluate
+from cyclegan_audio.reports.evaluation.provenance import provenance_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
-from cyclegan_audio.reports.evaluation.run import evaluate
-from cyclegan_audio.reports.evaluation.spectrograms import pictures_section
+from cyclegan_audio.reports.evaluation.spectrograms import spectrograms_section
 from cyclegan_audio.utils.errors import UserError
 from tests.page_text import page_text
 
@@ -39,7 +39,7 @@ def report(make_run: MakeRun) -> Path:
     return page.parent
 
 
-def test_report_is_whole_and_self_contained(report: Path) -> None:
+def test_report_is_self_contained(report: Path) -> None:
     text = (report / "report.html").read_text()
     numbers = json.loads((report / "report.json").read_text())
     body = text[text.index("<body>") :]
@@ -55,10 +55,10 @@ def test_report_is_whole_and_self_contained(report: Path) -> None:
     assert not re.search("[{}]", page_text(text))
     contents = [(kind, base64.b64decode(data)) for kind, data in DATA.findall(text)]
     pictures = [imread(io.BytesIO(data)) for kind, data in contents if kind == "image/png"]
-    assert len(pictures) >= 9  # both ways: standing, cycle, gallery, histogram; and the losses
+    assert len(pictures) >= 9  # both directions: bars, spectrograms, gallery, histogram; and the losses
     assert all(picture[..., :3].std() > 0.05 for picture in pictures)
     sounds = [soundfile.read(io.BytesIO(data)) for kind, data in contents if kind == "audio/mpeg"]
-    assert len(sounds) == 32  # both ways: 2 held-out clips of 4 sounds, 2 paired ones of 4
+    assert len(sounds) == 32  # both directions: 2 held-out clips of 4 sounds, 2 paired ones of 4
     for samples, rate in sounds:
         assert len(samples) / rate == pytest.approx(4, abs=0.2)
         assert np.abs(samples).max() > 0.01
@@ -77,33 +77,33 @@ def test_report_numbers(report: Path) -> None:
     assert cycle["n"] == 2
     assert set(numbers["paired"]) == {"dull to bright", "bright to dull"}
     assert numbers["paired"]["dull to bright"]["error_db"]["untouched"]["n"] == 4
-    measures = numbers["measures"]["dull to bright"]
-    correlation = measures["measures"]["onset_correlation"]
+    metrics = numbers["metrics"]["dull to bright"]
+    correlation = metrics["metrics"]["onset_correlation"]
     assert correlation["untouched"]["mean"] == pytest.approx(1)
     ends = correlation["other_piece"]["mean"], correlation["untouched"]["mean"]
-    wanted = (correlation["model"]["mean"] - ends[0]) / (ends[1] - ends[0])
-    assert correlation["position"] == pytest.approx(wanted)
-    assert measures["distances"] == {}
-    assert "they need at least 4 clips, got 2" in " ".join(measures["missing"])
-    clips = measures["clips"]
+    expected = (correlation["model"]["mean"] - ends[0]) / (ends[1] - ends[0])
+    assert correlation["position"] == pytest.approx(expected)
+    assert metrics["distances"] == {}
+    assert "at least 4 clips, got 2" in " ".join(metrics["missing"])
+    clips = metrics["clips"]
     assert np.mean(clips["onset_correlation"]) == pytest.approx(correlation["model"]["mean"])
     assert len(set(clips["clip_id"])) == len(clips["track"]) == 2
     assert len(clips["paired"]["error_db"]) == 4
     assert np.mean(clips["cycle_db"]) == pytest.approx(cycle["mean"])
-    for classifier in numbers["measures"]["classifiers"].values():
+    for classifier in numbers["metrics"]["classifiers"].values():
         for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy"):
             assert classifier[name]["low"] <= classifier[name]["mean"] <= classifier[name]["high"]
         assert sum(classifier["reliability"]["counts"]) == classifier["accuracy"]["n"] > 0
-    assert "How far the classifiers can be trusted" in (report / "report.html").read_text()
+    assert "Accuracy of the classifiers on real clips" in (report / "report.html").read_text()
     assert numbers["run"]["batches_trained"] == 500
     assert numbers["run"]["mel"]["sample_rate"] == 22050
 
 
-def test_second_run_gives_figure_1_8(
+def test_second_run_adds_figure_1_8(
     make_run: MakeRun, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "cyclegan_audio.reports.evaluation.run.SECTIONS", (pictures_section, reconstruction_section)
+        "cyclegan_audio.reports.evaluation.evaluate.SECTIONS", (spectrograms_section, reconstruction_section)
     )
     run, second = make_run(), make_run("second", identity=0.0)
     assert "needs a second run" in (report / "report.html").read_text()
@@ -115,23 +115,23 @@ def test_second_run_gives_figure_1_8(
         evaluate(run, without_identity=run)
 
 
-def test_a_model_of_one_direction_is_judged_in_it(make_run: MakeRun) -> None:
+def test_model_of_one_direction_is_evaluated_in_it(make_run: MakeRun) -> None:
     run = make_run("one_way", directions=("ab",))
     page = evaluate(run, clips=1, vocoder="mask", shifts=2)
     text, numbers = page.read_text(), json.loads((page.parent / "report.json").read_text())
     assert "<title>dull to bright: one_way" in text
     assert numbers["run"]["averaged_over_shifts"] == 2
-    assert "translates from dull to bright only" in text
-    assert "one way only: there is no way back" in text
-    assert "there and back</" not in text
+    assert "translates dull to bright only" in text
+    assert "one direction only, so there is no cycle" in text
+    assert "cycle (there and back)" not in text
     assert "bright to dull" not in text
     assert set(numbers["paired"]) == {"dull to bright"}
-    assert set(numbers["measures"]) == {"dull to bright", "classifiers"}
-    measures = numbers["measures"]["dull to bright"]
-    assert {"real_target", "model", "untouched"} <= set(measures["measures"]["hats_per_s"])
-    assert "cycle_db" not in measures["clips"]
+    assert set(numbers["metrics"]) == {"dull to bright", "classifiers"}
+    metrics = numbers["metrics"]["dull to bright"]
+    assert {"real_target", "model", "untouched"} <= set(metrics["metrics"]["hats_per_s"])
+    assert "cycle_db" not in metrics["clips"]
     assert numbers["reconstruction"] == {}
-    with pytest.raises(UserError, match="two models that translate both ways"):
+    with pytest.raises(UserError, match="two models that translate in both directions"):
         evaluate(run, without_identity=make_run("twin", identity=0.0, directions=("ab",)))
 
 
@@ -144,11 +144,11 @@ def test_corpus_without_pairs_and_audio(
     monkeypatch.setattr(Corpus, "paired", lambda self, a, b: [])
     monkeypatch.setattr(Corpus, "audio", no_audio)
     text = evaluate(make_run(), clips=1).read_text()
-    assert "Not judged against a ground truth" in text
-    assert "Nothing is said of the vocoder and of clicks: the corpus keeps no audio" in text
+    assert "No comparison with a ground truth" in text
+    assert "Metrics of the vocoder and of clicks are missing: the corpus keeps no audio" in text
     assert "Only demo songs come with a record" in text
     assert "There are no distances: they need at least 4 clips, got 1" in text
-    assert "No audio to play: the corpus keeps no audio" in text
+    assert "No audio: the corpus keeps no audio" in text
     assert "<audio" not in text
 
 
@@ -167,7 +167,7 @@ def test_bad_input(make_run: MakeRun, corpus: Corpus, small_mel: MelSpectrogram,
         evaluate(run, out=tmp_path / "file")
     with pytest.raises(UserError, match="unknown vocoder 'magic'"):
         evaluate(run, vocoder="magic", out=tmp_path / "out")
-    with pytest.raises(UserError, match="no device 'abacus'"):
+    with pytest.raises(UserError, match="device 'abacus' is not available"):
         evaluate(run, device="abacus")
     assert not (run / "report").exists()
 
@@ -177,43 +177,41 @@ def test_no_held_out_clips(make_run: MakeRun, corpus: Corpus, monkeypatch: pytes
     monkeypatch.setattr(
         Corpus, "clips", lambda self, genre, split: [] if split == "test" else clips(genre, split)
     )
-    with pytest.raises(UserError, match="no clips of dull to test on"):
+    with pytest.raises(UserError, match="no test clips of dull"):
         evaluate(make_run())
 
 
-def test_clips_that_the_run_was_trained_on_are_not_held_out(
+def test_training_clips_are_excluded(
     make_run: MakeRun, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_judge(corpus: Corpus, genres: tuple[str, str]) -> None:
+    def no_classifier(corpus: Corpus, genres: tuple[str, str]) -> None:
         raise UserError("too little music to train a genre classifier")
 
-    monkeypatch.setattr("cyclegan_audio.reports.evaluation.classifiers.genre_classifier_for", no_judge)
+    monkeypatch.setattr("cyclegan_audio.reports.evaluation.classifiers.genre_classifier_for", no_classifier)
     monkeypatch.setattr(
-        "cyclegan_audio.reports.evaluation.run.SECTIONS", (reconstruction_section, run_section)
+        "cyclegan_audio.reports.evaluation.evaluate.SECTIONS", (reconstruction_section, provenance_section)
     )
     test = corpus.clips("dull", "test")
-    run = make_run("seen", training_intervals=training_intervals(test[:1]))
+    run = make_run("trained", training_intervals=training_intervals(test[:1]))
     (run / "validation.csv").write_text("batch,score\n250,0.5\n500,1.25\n")
     numbers = json.loads((evaluate(run, clips=9, vocoder="mask").parent / "report.json").read_text())
     assert numbers["reconstruction"]["this_run"]["dull"]["cycle"]["n"] == len(test) - 1
     assert "no genre classifier" in numbers["verdict"]
-    assert numbers["run"]["left_out_as_trained_on"] == "1 clips of the other splits"
-    assert numbers["run"]["held_out_score"].startswith("1.250 (the run's best 0.500;")
-    assert numbers["run"]["music"] == "as it is in the corpus"
-    with pytest.raises(UserError, match="no clips of dull to test on"):
+    assert numbers["run"]["excluded_as_training_clips"] == "1 clips of the other splits"
+    assert numbers["run"]["validation_score"].startswith("1.250 (best of the run 0.500;")
+    assert numbers["run"]["music"] == "as in the corpus"
+    with pytest.raises(UserError, match="no test clips of dull"):
         evaluate(make_run("all", training_intervals=training_intervals(test)))
 
 
-def test_moved_corpus_is_named_on_the_command_line(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_corpus_is_an_error(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run, is_dir = make_run(), Path.is_dir
     monkeypatch.setattr(Path, "is_dir", lambda self: is_dir(self) and self.name != "corpus")
     with pytest.raises(UserError, match="--corpus DIR"):
         evaluate(run)
 
 
-def test_command_shows_one_line(
+def test_error_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["evaluate", str(tmp_path / "nothing")])
@@ -221,12 +219,12 @@ def test_command_shows_one_line(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: no run")
-    assert len(told.strip().splitlines()) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: no run")
+    assert len(error.strip().splitlines()) == 1
 
 
-def test_command_wants_at_least_one_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_clips_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["evaluate", "run", "--clips", "0"])
     with pytest.raises(SystemExit) as stopped:
         main()

@@ -1,4 +1,4 @@
-"""The report on disk: one self-contained HTML page and the same numbers as JSON."""
+"""Files of a report: where they lie, and how report.html and report.json are written."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from cyclegan_audio.reports.html import Section
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
-REPORT = "report"  # a folder in the run's
-WHAT = "the report"
+REPORT = "report"  # folder inside the run folder
+DESCRIPTION = "the report"
 
 
 def run_folder(checkpoint: Path) -> Path | None:
-    """Return the folder of a checkpoint's run; None for a pair that ships in the package."""
+    """Return the run folder of a checkpoint; None for a pair that ships in the package."""
     if checkpoint.parent == PRETRAINED:
         return None
     if checkpoint.is_dir():
@@ -24,21 +24,21 @@ def run_folder(checkpoint: Path) -> Path | None:
 
 
 def report_folder(checkpoint: Path) -> Path:
-    """Return where a report goes by default."""
+    """Return the default folder of a checkpoint's report."""
     return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
 
 
 def ensure_writable(folder: Path) -> None:
-    """Make the folder of the report, so that a wrong path shows before the work is done.
+    """Create the folder of the report, to fail before the work if it cannot be written.
 
     Raises:
-        UserError: it cannot be made or written.
+        UserError: the folder cannot be created or written.
     """
-    html.ensure_writable(folder, WHAT, "choose another by --out")
+    html.ensure_writable(folder, DESCRIPTION, "choose another with --out")
 
 
 def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
-    """Write `report.json` and `report.html`, both whole or not at all; returns the page.
+    """Write `report.json` and `report.html`, both or none; return the path of the page.
 
     Raises:
         UserError: the folder cannot be written.
@@ -49,5 +49,5 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
         JSON_FILE: html.to_json(numbers),
         HTML_FILE: html.render(title, verdict, sections),
     }
-    html.write_files(folder, texts, WHAT)
+    html.write_files(folder, texts, DESCRIPTION)
     return folder / HTML_FILE

@@ -1,4 +1,4 @@
-"""Whole commands on runs that learn one way and both ways, side by side."""
+"""Commands on a run of one direction beside a run of both directions."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.listening import run as listening_run
-from cyclegan_audio.reports.comparison import run as comparison_run
+from cyclegan_audio.listening.listening_test import make_test
+from cyclegan_audio.reports.comparison.compare import JSON_FILE, compare
 from cyclegan_audio.training.runner import train
 from cyclegan_audio.training.translation_run import TranslationRecipe
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_classifiers")]
 
 @pytest.fixture
 def run(corpus: Path, tiny: tuple[str, ...], tmp_path: Path) -> Callable[[str], Path]:
-    """Trains a model for one epoch."""
+    """Return a function that trains a model for one epoch."""
 
     def make(model: str) -> Path:
         cfg = compose(
@@ -32,18 +32,18 @@ def run(corpus: Path, tiny: tuple[str, ...], tmp_path: Path) -> Callable[[str], 
     return make
 
 
-def test_a_way_back_is_compared_only_where_both_have_it(
+def test_only_common_directions_are_compared(
     run: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [str(run(model)) for model in ("cyclegan_small", "cut_small")]
     monkeypatch.chdir(tmp_path)
-    page = comparison_run.compare(runs, out="compared")
-    found = json.loads((page.parent / comparison_run.JSON_FILE).read_text())
-    assert [column["name"] for column in found["columns"]] == [
+    page = compare(runs, out="compared")
+    numbers = json.loads((page.parent / JSON_FILE).read_text())
+    assert [column["name"] for column in numbers["columns"]] == [
         "model=CycleGAN, identity=5, pool_size=50", "model=CUT, identity=0.5, pool_size=0",
     ]  # fmt: skip
-    ways = {row["way"] for row in found["table"] if row["contrasts"]}
-    assert ways == {"low to high"}
-    kit = listening_run.make_test(runs, out="heard", clips=1, abx=2)
-    assert "low to high" in kit.read_text()
-    assert "high to low" not in kit.read_text()
+    directions = {row["direction"] for row in numbers["table"] if row["contrasts"]}
+    assert directions == {"low to high"}
+    listening_page = make_test(runs, out="heard", clips=1, abx=2)
+    assert "low to high" in listening_page.read_text()
+    assert "high to low" not in listening_page.read_text()

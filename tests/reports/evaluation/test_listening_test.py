@@ -1,4 +1,4 @@
-"""The whole verb: a test of untrained runs, and the analysis of made-up answers."""
+"""The command `listening_test`: a test of untrained runs, and the analysis of invented answers."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
-from cyclegan_audio.listening.run import make_test
+from cyclegan_audio.listening.listening_test import make_test
 from cyclegan_audio.listening_test import main
 from cyclegan_audio.utils.errors import UserError
 from tests.page_text import page_text
@@ -19,9 +19,9 @@ from tests.page_text import page_text
 MakeRun = Callable[..., Path]
 
 
-def test_a_test_of_two_runs(make_run: MakeRun, tmp_path: Path) -> None:
+def test_make_test_of_two_runs(make_run: MakeRun, tmp_path: Path) -> None:
     runs = [make_run("with"), make_run("without", identity=0.0)]
-    page = make_test(runs, out=tmp_path / "kit", clips=2, abx=2, vocoder="mask")
+    page = make_test(runs, out=tmp_path / "listening", clips=2, abx=2, vocoder="mask")
     design = json.loads((page.parent / "test.json").read_text())
     assert design["runs"] == ["identity=5", "identity=0"]
     assert len(design["trials"]) == 3 * 4 + 2
@@ -39,38 +39,38 @@ def test_a_test_of_two_runs(make_run: MakeRun, tmp_path: Path) -> None:
 def test_bad_input(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     with pytest.raises(UserError, match="no run"):
-        make_test([tmp_path / "nothing"], out=tmp_path / "kit")
+        make_test([tmp_path / "nothing"], out=tmp_path / "listening")
     with pytest.raises(UserError, match="named twice"):
-        make_test([run, run], out=tmp_path / "kit")
-    with pytest.raises(UserError, match="1 to 6 runs, not 7"):
-        make_test([run] * 7, out=tmp_path / "kit")
+        make_test([run, run], out=tmp_path / "listening")
+    with pytest.raises(UserError, match="1 to 6 runs, got 7"):
+        make_test([run] * 7, out=tmp_path / "listening")
     with pytest.raises(UserError, match="unknown vocoder"):
-        make_test([run], out=tmp_path / "kit", vocoder="magic")
-    with pytest.raises(UserError, match="there already"):
+        make_test([run], out=tmp_path / "listening", vocoder="magic")
+    with pytest.raises(UserError, match="may contain answers"):
         make_test([run], out=tmp_path, clips=1, vocoder="mask")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_analyses(
+def test_command_analyses_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    question = {"hidden": "source", "anchor": "another piece", "beside": [], "is_screened": True}
-    rating = {"question": "piece", "way": "a to b", "item": "1"}
+    question = {"hidden": "source", "anchor": "another piece", "baselines": [], "is_screened": True}
+    rating = {"question": "piece", "direction": "a to b", "item": "1"}
     scores = {"source": 95, "run": 50, "another piece": 5}
     answers = {
-        "format": 1, "test": "t", "listener": "ann", "finished": "1", "runs": ["run"],
+        "format": 2, "test": "t", "listener": "ann", "finished": "1", "runs": ["run"],
         "questions": {"piece": question}, "abx": [],
         "ratings": [{**rating, "system": system, "score": score} for system, score in scores.items()],
     }  # fmt: skip
     (tmp_path / "ann.json").write_text(json.dumps(answers))
     monkeypatch.setattr(sys, "argv", ["listening_test", "--analyse", str(tmp_path / "ann.json")])
     main()
-    shown = capsys.readouterr().out
-    assert "50.0" in shown
-    assert "1 listener," in shown
-    found = json.loads((tmp_path / "analysis.json").read_text())
-    assert [mean["score"]["mean"] for mean in found["means"][:3]] == [95, 50, 5]
-    assert found["means"][0]["score"]["low"] is None  # one listener, one clip
+    printed = capsys.readouterr().out
+    assert "50.0" in printed
+    assert "only 1 listener:" in printed
+    analysis = json.loads((tmp_path / "analysis.json").read_text())
+    assert [mean["score"]["mean"] for mean in analysis["means"][:3]] == [95, 50, 5]
+    assert analysis["means"][0]["score"]["low"] is None  # one listener, one clip
     answers["ratings"] = [{**rating, "system": "source", "score": 10}]
     (tmp_path / "ann.json").write_text(json.dumps(answers))
     monkeypatch.setattr(sys, "argv", ["listening_test", "--analyse", str(tmp_path / "ann.json")])
