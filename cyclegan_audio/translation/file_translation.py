@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.file_tags import copy_tags, strings_for
+from cyclegan_audio.audio.file_tags import copy_tags, tags_at_creation
 from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
@@ -86,8 +86,8 @@ def translate_file(
     check_format(target, rate, channels)
     with _folder_of(target) as folder, closing(Spool(folder)) as spool:
         levelled = translate(blocks, rate, to, spool, on_progress, amount=amount)
-        strings = strings_for(source, target)
-        form = rate, channels, spool.n_samples, strings
+        tags = tags_at_creation(source, target)
+        form = rate, channels, spool.n_samples, tags
         with open_writer(target, *form) as writer:
             n_samples = _write(writer, levelled(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
             if is_lossy(target):

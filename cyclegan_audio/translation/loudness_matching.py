@@ -104,14 +104,14 @@ def limit_peaks(blocks: Iterable[Tensor], gain: float = 1.0, max_peak: float = M
         if stop > done:
             yield _limit_part(buffer, done, stop, max_peak)
             done = stop
-            buffer.forget(max(done - LIMITER_REACH, 0))
+            buffer.discard_before(max(done - LIMITER_REACH, 0))
     if buffer.stop > done:
         yield _limit_part(buffer, done, buffer.stop, max_peak)
 
 
 def _limit_part(buffer: RollingBuffer, start: int, stop: int, max_peak: float) -> Tensor:
     begin = max(start - LIMITER_REACH, 0)
-    piece = buffer.between(begin, stop + LIMITER_REACH)
+    piece = buffer.read(begin, stop + LIMITER_REACH)
     part = piece[:, start - begin : stop - begin]
     if peak_of(piece) <= max_peak:
         return part

@@ -66,6 +66,6 @@ class Pipeline:
         made = self.vocoder(VocoderInput(target_db, self.mel, n_samples, piece[:1], source_db))
         if len(piece) > 1:
             gain = mask_gain(source_db, target_db, self.mel, MAX_CUT_DB, MAX_SIDE_BOOST_DB)
-            sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, smooth=True)
+            sides = self.mel.istft(self.mel.stft(piece[1:]) * gain, n_samples, hann_synthesis=True)
             made = torch.cat([made, sides])
         return made * activity_mask(piece, self.mel.n_fft)

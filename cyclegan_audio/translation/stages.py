@@ -50,10 +50,10 @@ class MelStream:
         if stop <= self._done:
             return waveform.new_zeros(self.mel.n_mels, 0)
         begin = max(self._done - MARGIN_FRAMES, 0)
-        piece = self._samples.between(begin * hop, self._samples.stop)
+        piece = self._samples.read(begin * hop, self._samples.stop)
         found = self.mel.mel_db(piece[None])[0, :, self._done - begin : None if last else stop - begin]
         self._done = stop
-        self._samples.forget(max(stop - MARGIN_FRAMES, 0) * hop)
+        self._samples.discard_before(max(stop - MARGIN_FRAMES, 0) * hop)
         return found
 
 
@@ -111,7 +111,7 @@ class WindowStream:
             windows = [self._window(self._next + number * hop) for number in range(count)]
             done += [self._fade(made) for made in self._made(windows)]
             self._next += count * hop
-            self._frames.forget(self._next - self.window)  # reflection at the end takes as much
+            self._frames.discard_before(self._next - self.window)  # reflection at the end takes as much
         if last and self._tail is not None:
             done.append(self._tail)
         return torch.cat(done, 1)[:, : self._frames.stop - final if last else None]
@@ -139,7 +139,7 @@ class WindowStream:
         if self.multiple and stop > self._frames.stop:
             wanted = max(self._frames.stop - start, 2 * self.overlap, SHORTEST * self.multiple)
             stop = min(stop, start + -(-wanted // self.multiple) * self.multiple)
-        piece = self._frames.between(max(self._frames.start, start - self.window), stop)
+        piece = self._frames.read(max(self._frames.start, start - self.window), stop)
         return pad_reflect(piece, piece.shape[1] + max(stop - self._frames.stop, 0))[:, start - stop :]
 
     def _fade(self, made: Tensor) -> Tensor:
@@ -182,15 +182,15 @@ class SoundStream:
             pieces.append(self._piece(total))
         made = parallel_map((partial(self.make, *piece) for piece in pieces), self.workers)
         done = [self._joined(sound, last and sound is made[-1]) for sound in made]
-        self._samples.forget(self._next * self.mel.hop_length)
-        self._frames.forget(self._next)
+        self._samples.discard_before(self._next * self.mel.hop_length)
+        self._frames.discard_before(self._next)
         return torch.cat([samples.new_zeros(samples.shape[0], 0), *done], 1)
 
     def _piece(self, stop: int) -> tuple[Tensor, Tensor]:
         """The samples and the values of the frames from the next to `stop`."""
         hop = self.mel.hop_length
-        piece = self._samples.between(self._next * hop, stop * hop)
-        return piece, self._frames.between(self._next, self._next + self.mel.n_frames(piece.shape[1]))
+        piece = self._samples.read(self._next * hop, stop * hop)
+        return piece, self._frames.read(self._next, self._next + self.mel.n_frames(piece.shape[1]))
 
     def _joined(self, made: Tensor, last: bool) -> Tensor:
         """The sound of a chunk without its margins, faded in over the end of the one before."""

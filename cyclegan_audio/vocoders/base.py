@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.audio.mel_cpu import BlockFilterBank, block_filter_bank, block_matmul
+from cyclegan_audio.audio.mel_filters import BlockFilterBank, block_filter_bank, block_matmul
 
 TINY_POWER = 1e-24  # below it a bin has no phase
 
@@ -190,10 +190,10 @@ def mel_consistent(
     kept = spectrum[:, unseen]
     for _ in range(rounds):
         corrected = scale_(spectrum, mel_correction(target, fast_abs(spectrum), mel))
-        consistent = mel.stft(mel.istft(corrected, n_samples, smooth=True))
+        consistent = mel.stft(mel.istft(corrected, n_samples, hann_synthesis=True))
         consistent.index_copy_(1, unseen, kept)
         before, now = torch.view_as_real(previous), torch.view_as_real(consistent)
         spectrum = torch.view_as_complex(torch.lerp(before, now, 1 + momentum))
         previous = consistent
     corrected = scale_(spectrum, mel_correction(target, fast_abs(spectrum), mel))
-    return mel.istft(corrected, n_samples, smooth=True)
+    return mel.istft(corrected, n_samples, hann_synthesis=True)

@@ -32,7 +32,7 @@ class GriffinLim(Vocoder):
         magnitude = mel_to_magnitude(inputs.target, mel, self.magnitude_iterations)
         start = torch.polar(magnitude, random_phase(magnitude, self.seed))
         spectrum = griffin_lim(start, mel, n_samples, self.iterations, self.momentum)
-        return mel.istft(spectrum, n_samples, smooth=True)
+        return mel.istft(spectrum, n_samples, hann_synthesis=True)
 
 
 def random_phase(like: Tensor, seed: int) -> Tensor:

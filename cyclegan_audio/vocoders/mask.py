@@ -52,4 +52,4 @@ class Mask(Vocoder):
             ValueError: there is no source.
         """
         spectrum = masked_source(inputs, self.max_cut_db, self.max_boost_db)
-        return inputs.mel.istft(spectrum, inputs.n_samples, smooth=True)
+        return inputs.mel.istft(spectrum, inputs.n_samples, hann_synthesis=True)

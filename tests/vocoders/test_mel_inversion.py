@@ -74,11 +74,13 @@ def test_changed_frames_do_not_step_where_they_begin(preset_name):
     gain[..., ::3] = 0.1
     spectrum = mel.stft(wave) * gain
     bend = wave.diff().diff().abs().max()
-    smooth, nearest = (mel.istft(spectrum, wave.shape[1], smooth=how) for how in (True, False))
+    smooth, nearest = (mel.istft(spectrum, wave.shape[1], hann_synthesis=how) for how in (True, False))
     assert smooth[:, 4096:-4096].diff().diff().abs().max() < 2 * bend
     if mel.window == "hamming":
         assert nearest[:, 4096:-4096].diff().diff().abs().max() > 10 * bend
-    torch.testing.assert_close(mel.istft(mel.stft(wave), wave.shape[1], smooth=True), wave, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        mel.istft(mel.stft(wave), wave.shape[1], hann_synthesis=True), wave, atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
@@ -133,10 +135,10 @@ def test_rounds_of_mel_consistency_one_by_one(rounds, momentum):
     now = before = spectrum
     for _ in range(rounds):
         corrected = now * mel_correction(target, now.abs(), mel)
-        after = mel.stft(mel.istft(corrected, source.shape[1], smooth=True))
+        after = mel.stft(mel.istft(corrected, source.shape[1], hann_synthesis=True))
         after[:, unseen] = spectrum[:, unseen]
         now, before = before + (1 + momentum) * (after - before), after
-    expected = mel.istft(now * mel_correction(target, now.abs(), mel), source.shape[1], smooth=True)
+    expected = mel.istft(now * mel_correction(target, now.abs(), mel), source.shape[1], hann_synthesis=True)
     actual = mel_consistent(spectrum.clone(), target, mel, source.shape[1], rounds, momentum)
     assert (actual - expected).norm() < 1e-3 * expected.norm()
 
