@@ -54,7 +54,7 @@ def test_silence_and_gradients(translator):
 
 def test_genres_targets_and_repr(translator):
     assert (translator.genres, translator.targets) == (("other", "same"), ("same", "other"))
-    rest = "mel='hifi', sample_rate=44100, vocoder=Mask, device='cpu')"
+    rest = "mel='hifi', sample_rate=44100, vocoder=MaskVocoder, device='cpu')"
     assert repr(translator) == f"Translator(other <-> same, {rest}"
     generators = translator.pair.generators
     for direction, text in (("ab", "other -> same"), ("ba", "same -> other")):
