@@ -73,12 +73,12 @@ def translated_change(translator: Translator, waveform: Tensor, to: str) -> tupl
     whole = to_whole_frames(waveform[None], 0, mel).to(device)
     mel_db = mel.mel_db(whole)[0]
     with torch.no_grad(), single_threaded():
-        survey = translator.analyse(lambda: [waveform[None]], mel.sample_rate, to, workers)
-        if survey.is_silent:
+        statistics = translator.analyse(lambda: [waveform[None]], mel.sample_rate, to, workers)
+        if statistics.is_silent:
             return torch.zeros_like(mel_db).cpu(), []
-        change = translator.windowed_generator(to, survey)
-        stream = change.stream(device.type == "cuda", workers)
-        target_db = change.apply(mel_db, stream.push(mel_db, last=True))
+        generator = translator.windowed_generator(to, statistics)
+        stream = generator.stream(device.type == "cuda", workers)
+        target_db = generator.add_change(mel_db, stream.push(mel_db, last=True))
     hop, n_frames = stream.window - stream.overlap, mel_db.shape[1]
     starts = [number * hop for number in range(1, n_windows(n_frames, stream.window, stream.overlap))]
     borders = [edge for start in starts for edge in (start, start + stream.overlap)]

@@ -15,14 +15,14 @@ from cyclegan_audio.reports.evaluation.seams import NONE, seam_energy, seams_sec
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.vocoders import VocoderInput
-from tests.translation.stand_ins import Change, Normed
+from tests.translation.stand_ins import FunctionGenerator, InstanceNormGenerator
 
 WINDOW = 16
 
 
-def rising() -> Change:
+def rising() -> FunctionGenerator:
     """A generator that adds what rises within a window, so that windows do not agree where they meet."""
-    return Change(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
+    return FunctionGenerator(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
 
 
 class Recorder:
@@ -53,7 +53,7 @@ def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> Eva
 
 @pytest.mark.parametrize(
     ("generator", "hop", "overlap"),
-    [(rising, 3 * WINDOW // 4, WINDOW // 4), (Normed, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
+    [(rising, 3 * WINDOW // 4, WINDOW // 4), (InstanceNormGenerator, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
 )
 def test_the_change_is_the_one_that_is_heard(
     corpus: Corpus, generator: Callable[[], nn.Module], hop: int, overlap: int
