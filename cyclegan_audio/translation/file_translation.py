@@ -68,18 +68,10 @@ def translate_file(
     on_progress: Progress | None = None,
     overwrite: bool = False,
 ) -> float:
-    """Translate a song of any length at bounded memory; see `Translator.translate_file`.
+    """Translate a song of any length at bounded memory by `Translator.translate`.
 
-    Args:
-        translate: `Translator.translate`.
-        source: audio file to read.
-        target: audio file to write.
-        to: the genre to translate to.
-        amount: share of the change in dB, from 0 to 1.
-        on_progress: called with the share of the work that is done.
-        overwrite: whether to replace an existing target.
-
-    Needs disk space for the result as 32-bit floats in the target's folder while it runs.
+    The other arguments are those of `Translator.translate_file`. While it runs, it needs disk space for the
+    result as 32-bit floats in the target's folder.
     """
     source, target = Path(source), Path(target)
     if target.resolve() == source.resolve():

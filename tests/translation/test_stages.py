@@ -5,12 +5,9 @@ import threading
 
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from cyclegan_audio.audio.windows import join_windows, split_windows
-from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.translation.stages import (
     FADE_FRAMES,
     MARGIN_FRAMES,
@@ -22,10 +19,7 @@ from cyclegan_audio.translation.stages import (
     to_whole_frames,
 )
 from cyclegan_audio.utils.devices import single_threaded
-
-
-def preset(name: str):
-    return instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{name}.yaml"))
+from tests.vocoders.sounds import preset
 
 
 def noise(*shape: int) -> Tensor:

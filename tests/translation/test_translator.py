@@ -22,7 +22,7 @@ def test_identity_returns_the_same_mel_at_any_length(preset, n_frames):
 
 
 def test_windows_join_without_a_seam():
-    ramp = torch.linspace(-0.3, 0.3, 344)  # a change that depends on the place in the window
+    ramp = torch.linspace(-0.3, 0.3, 344)  # a change that depends on the position in the window
     translator = Translator(pair("hifi", lambda x: x + ramp))
     flat = torch.full((128, 2000), -40.0)
     steps = (translated_mel(translator, flat, "other") - flat)[0].diff().abs()

@@ -59,11 +59,11 @@ def test_magnitudes_of_complex_values():
     spectrum = torch.complex(torch.randn(1, 5, 3), torch.randn(1, 5, 3))
     spectrum[0, 0, 0] = 0
     torch.testing.assert_close(fast_abs(spectrum), spectrum.abs())
-    wanted = torch.rand(1, 5, 3)
-    scaled = set_magnitude_(spectrum.clone(), wanted)
+    magnitude = torch.rand(1, 5, 3)
+    scaled = set_magnitude_(spectrum.clone(), magnitude)
     assert scaled[0, 0, 0] == 0
     sounding = spectrum != 0
-    torch.testing.assert_close(scaled[sounding], (spectrum / spectrum.abs() * wanted)[sounding])
+    torch.testing.assert_close(scaled[sounding], (spectrum / spectrum.abs() * magnitude)[sounding])
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
