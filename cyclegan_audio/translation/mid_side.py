@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 BLOCK = 64  # samples; silence and the limiter's gain are determined by block
 INVERSION_CORRELATION = -0.5  # a channel with a lower correlation to the loudest one is inverted for the mid
@@ -19,7 +19,7 @@ def as_channels(waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
     Raises:
         UserError: not an array, another shape, integer samples, or a sample rate out of range.
     """
-    require_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, whole=True)
+    check_number("sample_rate", sample_rate, MIN_RATE, MAX_RATE, integer=True)
     if not isinstance(waveform, Tensor | np.ndarray):
         kind = type(waveform).__name__
         raise UserError(f"a waveform must be a numpy array or a torch tensor, got {kind}; convert it")

@@ -13,7 +13,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.models.losses.reconstruction import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.vocoders.vocos import VocosNetwork, import_vocos
 
 DB_PER_NEPER = 20 / math.log(10)
@@ -66,8 +66,8 @@ class VocoderGAN(RunModule):
         schedule: LinearDecay,
     ) -> None:
         super().__init__(schedule)
-        require_number("model.pretrain_epochs", pretrain_epochs, low=0, whole=True)
-        require_number("model.resolution_weight", resolution_weight, low=0)
+        check_number("model.pretrain_epochs", pretrain_epochs, low=0, integer=True)
+        check_number("model.resolution_weight", resolution_weight, low=0)
         self.mel = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
         self.network = network(mel=self.mel)
         self.discriminators = nn.ModuleDict(

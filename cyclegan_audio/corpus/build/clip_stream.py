@@ -13,7 +13,7 @@ from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.time_stretch import wsola
 from cyclegan_audio.corpus.build.beats import Span, bar_spans
 from cyclegan_audio.corpus.raw_clip import RawClip
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 ALIGN_CHOICES = ("none", "beats")
 
@@ -39,14 +39,14 @@ class ClipSettings:
     bars: int | None = None
 
     def __post_init__(self) -> None:
-        require_number("clip.seconds", self.seconds, low=0)
-        require_number("clip.overlap", self.overlap, low=0, high=0.99)
+        check_number("clip.seconds", self.seconds, low=0)
+        check_number("clip.overlap", self.overlap, low=0, high=0.99)
         for name in ("skip_start_s", "skip_end_s"):
-            require_number(f"clip.{name}", getattr(self, name), low=0)
+            check_number(f"clip.{name}", getattr(self, name), low=0)
         if self.align not in ALIGN_CHOICES:
             raise UserError(f"clip.align={self.align} is unknown; choose one of {', '.join(ALIGN_CHOICES)}")
         if self.bars is not None:
-            require_number("clip.bars", self.bars, low=1, whole=True)
+            check_number("clip.bars", self.bars, low=1, integer=True)
             if self.align == "none":
                 raise UserError(
                     f"clip.bars={self.bars} needs clip.align=beats; add it, or leave out clip.bars"
