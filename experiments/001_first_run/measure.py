@@ -12,10 +12,20 @@ import torch
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode, resample, save, to_mono
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
 from cyclegan_audio.vocoders import VOCODERS
 
 AUDIBLE_DB = 80.0  # under the loudest value of the target: quieter points are left out of the error
 EXCERPT_S = 4.0
+
+
+@torch.no_grad()
+def target_mel(translator: Translator, source_db: torch.Tensor, to: str) -> torch.Tensor:
+    """Translate a mel (M, F) in dB, each window by its own statistics."""
+    range_db = translator.mel.range_db(translator.normalisation.apply(source_db, translator.mel))
+    statistics = PieceStatistics(0, 0.0, False, torch.ones(1, 1), range_db)
+    generator = translator.windowed_generator(to, statistics)
+    return generator.add_change(source_db, generator.stream().push(source_db, last=True))
 
 
 def main() -> None:
@@ -32,7 +42,7 @@ def main() -> None:
     def mel_db(waveform: torch.Tensor) -> torch.Tensor:
         return mel.mel_db(resample(to_mono(waveform)[None], rate, mel.sample_rate))[0]
 
-    target = Translator.load(options.run, device="cpu").translate_mel(mel_db(source), options.to)
+    target = target_mel(Translator.load(options.run, device="cpu"), mel_db(source), options.to)
     audible = target > target.max() - AUDIBLE_DB
     rows = {"source": mel_db(source), "target mel": target}
     high = mel.band_hz > 6000

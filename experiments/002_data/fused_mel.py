@@ -173,10 +173,10 @@ def make_fused(mel: MelSpectrogram) -> Callable[[torch.Tensor], torch.Tensor]:
     def fused(waveform: torch.Tensor) -> torch.Tensor:
         out = torch.empty(1, mel.n_mels, mel.n_frames(waveform.shape[1]))
         more = (0, FRAMES * mel.hop_length)
-        padded = torch.nn.functional.pad(mel._padded(waveform), more)[0].numpy()
+        padded = torch.nn.functional.pad(mel._pad_waveform(waveform), more)[0].numpy()
         epsilon = mel.magnitude_epsilon
         kernel(padded, window, twiddles, pairs, turns, epsilon, bands, weights, out[0].numpy())
-        return mel._db(out)
+        return mel._to_db(out)
 
     return fused
 

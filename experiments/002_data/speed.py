@@ -161,7 +161,7 @@ def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
 def exact_db(mel: MelSpectrogram, waveform: torch.Tensor) -> torch.Tensor:
     """Waveform (1, T) to the mel in dB (M, F) in float64."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
-    frames = mel._padded(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
+    frames = mel._pad_waveform(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
     spectrum = torch.fft.rfft(frames * window(mel.n_fft, dtype=torch.float64))
     magnitude = (spectrum.abs().square() + mel.magnitude_epsilon).sqrt()
     return 20 * (mel.filter_bank().double() @ magnitude.T).clamp_min(mel.floor).log10()

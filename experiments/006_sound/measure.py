@@ -24,7 +24,7 @@ from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
 from cyclegan_audio.metrics.rhythm import TOLERANCE_S, detect_onsets, f1_score, onset_strength
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
-from cyclegan_audio.vocoders.base import mel_to_bins
+from cyclegan_audio.vocoders.mel_inversion import mel_to_bins
 
 COLUMNS = (
     "mel distance dB", "within 60 dB of the top", "spectral error", "onset F1", "clicks added /s",

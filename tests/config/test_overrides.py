@@ -72,8 +72,8 @@ def test_single_settings_change(saved):
 def test_an_allowed_group_changes(saved):
     apply_overrides(saved, ["logger=none", "vocoder=mask"], ("logger", "vocoder"))
     assert OmegaConf.to_container(saved.logger) == {}
-    assert saved.vocoder._target_.endswith("Mask")
-    assert saved.callbacks.previews.vocoder._target_.endswith("Mask")
+    assert saved.vocoder._target_.endswith("MaskVocoder")
+    assert saved.callbacks.previews.vocoder._target_.endswith("MaskVocoder")
 
 
 @pytest.mark.parametrize(

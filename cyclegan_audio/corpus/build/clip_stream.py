@@ -130,13 +130,13 @@ class ClipStream:
             return span.start_s, span.reason
         rate = self.info.sample_rate
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
-        mono = wsola(self._mono.between(*self._place(span)), n_samples)
+        mono = wsola(self._mono.read(*self._place(span)), n_samples)
         own_start = round(span[0] * rate)
-        channels = self._own.between(own_start, own_start + round(span[1] * rate))
+        channels = self._own.read(own_start, own_start + round(span[1] * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
         return RawClip(span.start_s, span.length_s, channels, rate, mono, self.mel.sample_rate, mel_db)
 
     def _forget(self, span: Span | None) -> None:
         start_s = span[0] if span else float("inf")
-        self._own.forget(int(min(start_s * self.info.sample_rate, self._own.stop)))
-        self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.stop)))
+        self._own.discard_before(int(min(start_s * self.info.sample_rate, self._own.stop)))
+        self._mono.discard_before(int(min(start_s * self.mel.sample_rate, self._mono.stop)))

@@ -78,7 +78,7 @@ def translated_change(translator: Translator, waveform: Tensor, to: str) -> tupl
             return torch.zeros_like(mel_db).cpu(), []
         generator = translator.windowed_generator(to, statistics)
         stream = generator.stream(device.type == "cuda", workers)
-        target_db = generator.apply(mel_db, stream.push(mel_db, last=True))
+        target_db = generator.add_change(mel_db, stream.push(mel_db, last=True))
     hop, n_frames = stream.window - stream.overlap, mel_db.shape[1]
     starts = [number * hop for number in range(1, n_windows(n_frames, stream.window, stream.overlap))]
     borders = [edge for start in starts for edge in (start, start + stream.overlap)]

@@ -65,7 +65,7 @@ def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, c
         for tape, rate in ((stream._mono, hifi.sample_rate), (stream._own, piece.rate)):
             held_s.append(sum(block.shape[-1] for block in tape._blocks) / rate)
     assert len(held_s) == 2 * int(45 / clip_s)
-    assert max(held_s) < clip_s + 2 * (5 + io._STREAM_BLOCK / RATE)  # two blocks of resampler and file
+    assert max(held_s) < clip_s + 2 * (5 + io.READ_BLOCK / RATE)  # two blocks of resampler and file
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,14 +15,14 @@ from cyclegan_audio.reports.evaluation.seams import NO_BORDERS, seam_energy, sea
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.vocoders import VocoderInput
-from tests.translation.stand_ins import Change, Normed
+from tests.translation.stand_ins import FunctionGenerator, InstanceNormGenerator
 
 WINDOW = 16
 
 
-def rising() -> Change:
-    """Return a generator that adds a ramp within each window, so windows disagree where they overlap."""
-    return Change(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
+def rising() -> FunctionGenerator:
+    """A generator that adds what rises within a window, so that windows do not agree where they meet."""
+    return FunctionGenerator(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
 
 
 class Recorder:
@@ -55,7 +55,7 @@ def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> Eva
 
 @pytest.mark.parametrize(
     ("generator", "hop", "overlap"),
-    [(rising, 3 * WINDOW // 4, WINDOW // 4), (Normed, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
+    [(rising, 3 * WINDOW // 4, WINDOW // 4), (InstanceNormGenerator, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
 )
 def test_change_equals_that_of_translate(
     corpus: Corpus, generator: Callable[[], nn.Module], hop: int, overlap: int

@@ -70,7 +70,7 @@ def test_resume_may_choose_loggers_and_previews_anew(run, small):
     code, shown = run("resume=out", "n_epochs=2", "vocoder=mask", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
     assert (Path("out") / "audio" / "epoch_0002_low_to_high_0_fake.wav").is_file()
-    assert "Mask" in (Path("out") / "config.yaml").read_text()
+    assert "MaskVocoder" in (Path("out") / "config.yaml").read_text()
 
 
 def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):

@@ -13,41 +13,41 @@ from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
 
 
-def test_what_training_matched_is_said(run, song, tmp_path, capsys):
+def test_normalisation_of_training_is_printed(run, song, tmp_path, capsys):
     card = json.loads((run / "pair.json").read_text())
     card["normalisation"] = {"loudness_lufs": -14.0, "cutoff_hz": 9000.0}
     (run / "pair.json").write_text(json.dumps(card))
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
-    said = capsys.readouterr().out
-    assert "as in training, the input of the model is brought to -14.0 LUFS and heard up to 9.0 kHz" in said
+    output = capsys.readouterr().out
+    assert "as in training, the input of the model is brought to -14.0 LUFS and heard up to 9.0 kHz" in output
 
 
-def test_a_genre_is_known_without_regard_to_case(run, song, tmp_path, capsys):
+def test_genre_names_ignore_case(run, song, tmp_path, capsys):
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "TRAP", "--vocoder", "mask"])
     assert "s of music to trap in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("vocoder", ["hybrid", "mask", "griffin_lim"])
-def test_one_song_to_one_file(run, song, tmp_path, capsys, vocoder):
+def test_translate_one_file(run, song, tmp_path, capsys, vocoder):
     out = tmp_path / "new" / "out.flac"
     translate.main([str(run), str(song), str(out), "--to", "trap", "--vocoder", vocoder, "--device", "cpu"])
     wave, rate = decode(out)
     assert (rate, wave.shape) == (32000, (2, 30000))
     assert wave.abs().max() > 0.01
     assert not torch.equal(wave, decode(song)[0])
-    said = capsys.readouterr().out
-    assert f"{out}  (0.9 s of music to trap in " in said
-    assert said.endswith(f"next: cyclegan-audio evaluate {run}\n")
+    output = capsys.readouterr().out
+    assert f"{out}  (0.9 s of music to trap in " in output
+    assert output.endswith(f"next: cyclegan-audio evaluate {run}\n")
 
 
-def test_a_folder_keeps_names_and_places(run, song, tmp_path):
+def test_folder_keeps_names_and_subfolders(run, song, tmp_path):
     save(song.parent / "deep" / "b.mp3", torch.randn(1, 8000) * 0.1, 16000)
     translate.main([str(run), str(song.parent), str(tmp_path / "out"), "--to", "lofi", "--vocoder", "mask"])
-    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
-    assert made == ["Song [1] & more.wav", "deep/b.wav"]
+    names = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert names == ["Song [1] & more.wav", "deep/b.wav"]
 
 
-def test_several_songs_and_another_suffix(run, song, tmp_path):
+def test_several_songs_with_another_suffix(run, song, tmp_path):
     other = song.with_name("b.c.wav")
     save(other, torch.zeros(8000), 16000)
     translate.main(
@@ -68,7 +68,7 @@ def test_several_songs_and_another_suffix(run, song, tmp_path):
     assert decode(tmp_path / "out" / "b.c.flac")[0].eq(0).all()
 
 
-def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
+def test_bad_input_is_a_one_line_error_and_writes_nothing(run, song, tmp_path, capsys):
     out = tmp_path / "out.wav"
     (tmp_path / "text.mp3").write_text("no song " * 50)
     (tmp_path / "file").write_text("x")
@@ -93,14 +93,14 @@ def test_bad_input_is_one_line_and_writes_nothing(run, song, tmp_path, capsys):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_song_that_fails_alone_is_told_once(run, tmp_path, capsys):
+def test_single_failing_song_is_reported_once(run, tmp_path, capsys):
     (tmp_path / "text.mp3").write_text("no song " * 50)
     with pytest.raises(SystemExit):
         translate.main([str(run), str(tmp_path / "text.mp3"), str(tmp_path / "o.wav"), "--to", "trap"])
     assert "".join(capsys.readouterr()).count("cannot be read") == 1
 
 
-def test_a_damaged_checkpoint_is_refused(run, song, tmp_path, capsys):
+def test_damaged_checkpoint_is_refused(run, song, tmp_path, capsys):
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes(b"x" * 1000)
     assert "damaged" in refused(
@@ -108,7 +108,7 @@ def test_a_damaged_checkpoint_is_refused(run, song, tmp_path, capsys):
     )
 
 
-def test_one_bad_song_does_not_keep_the_others(run, song, tmp_path, capsys):
+def test_bad_song_does_not_stop_the_others(run, song, tmp_path, capsys):
     (song.parent / "bad.mp3").write_text("no song " * 50)
     message = refused(capsys, run, song.parent, tmp_path / "out", "--to", "trap", "--vocoder", "mask")
     assert "1 of 2 songs failed" in message
@@ -116,7 +116,7 @@ def test_one_bad_song_does_not_keep_the_others(run, song, tmp_path, capsys):
     assert [p.name for p in (tmp_path / "out").iterdir()] == [song.name]
 
 
-def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
+def test_existing_result_is_kept(run, song, tmp_path, capsys):
     out = tmp_path / "out"
     save(out / song.name, torch.zeros(10), 8000)
     before = (out / song.name).read_bytes()
@@ -131,13 +131,13 @@ def test_a_result_that_is_there_is_kept(run, song, tmp_path, capsys):
     assert decode(out / song.name)[0].shape == (2, 30000)
 
 
-def test_a_suffix_needs_no_dot(run, song, tmp_path):
+def test_suffix_needs_no_dot(run, song, tmp_path):
     arguments = ["--to", "trap", "--vocoder", "mask", "--suffix", "mp3"]
     translate.main([str(run), str(song), str(tmp_path / "out"), *arguments])
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["Song [1] & more.mp3"]
 
 
-def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
+def test_non_finite_samples_leave_no_file(run, tmp_path, capsys):
     import soundfile
 
     wave = np.zeros((20_000, 2), np.float32)
@@ -148,7 +148,7 @@ def test_samples_that_are_no_numbers_leave_nothing(run, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_results_that_would_meet_are_refused(song):
+def test_results_with_the_same_path_are_refused(song):
     save(song.with_suffix(".flac"), torch.zeros(100), 8000)
     with pytest.raises(UserError, match="would overwrite"):
         translate.plan([song.parent], song.parent.parent / "out")
@@ -156,19 +156,19 @@ def test_results_that_would_meet_are_refused(song):
         translate.plan([song], song.parent)
 
 
-def test_debug_shows_the_trace(run, song, capsys, monkeypatch):
+def test_debug_prints_the_traceback(run, song, capsys, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(SystemExit):
         translate.main([str(run), str(song), "x.wav", "--to", "polka", "--debug"])
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_importing_the_verb_is_light():
+def test_importing_the_verb_does_not_import_torch():
     code = "import sys, cyclegan_audio.translate as t; t.parser(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_an_output_without_a_suffix_becomes_a_folder_and_says_so(run, song, tmp_path, capsys):
+def test_output_without_a_suffix_becomes_a_folder_with_a_note(run, song, tmp_path, capsys):
     out = tmp_path / "out"
     translate.main([str(run), str(song), str(out), "to=trap", "vocoder=mask", "--suffix", "flac"])
     assert (

@@ -1,13 +1,13 @@
-"""Matrices in groups of rows, and magnitudes in blocks: the same as whole ones, at the blocks' edges too."""
+"""Test that block-wise filter banks and magnitudes equal whole ones, also at the blocks' edges."""
 
 import pytest
 import torch
 
-from cyclegan_audio.audio.mel_cpu import block_filter_bank, block_matmul, mel_magnitudes
+from cyclegan_audio.audio.mel_filters import block_filter_bank, block_matmul, mel_magnitudes
 
 
 def banded(n_rows: int, n_columns: int) -> torch.Tensor:
-    """Rows of three numbers that move along; the last eighth of them is empty."""
+    """Return a banded matrix of three numbers a row; its last eighth of rows is empty."""
     bank = torch.zeros(n_rows, n_columns)
     for row in range(n_rows - n_rows // 8):
         first = row * (n_columns - 3) // n_rows
@@ -16,7 +16,7 @@ def banded(n_rows: int, n_columns: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("n_rows", "n_columns"), [(16, 40), (24, 100), (5, 30)])
-def test_groups_make_the_product_of_the_whole_matrix(n_rows, n_columns):
+def test_block_matmul_equals_the_product_of_the_whole_matrix(n_rows, n_columns):
     bank = banded(n_rows, n_columns)
     groups = block_filter_bank(bank)
     assert len(groups) == min(n_rows, 8)
@@ -27,7 +27,7 @@ def test_groups_make_the_product_of_the_whole_matrix(n_rows, n_columns):
 
 
 @pytest.mark.parametrize("n_frames", [1, 63, 64, 65, 2048, 2049])
-def test_magnitudes_of_any_number_of_frames(n_frames):
+def test_mel_magnitudes_for_any_number_of_frames(n_frames):
     frames, window = torch.randn(n_frames, 16), torch.hann_window(16)
     bank = banded(8, 9)
     actual = mel_magnitudes(frames, window, 1e-2, block_filter_bank(bank))
