@@ -59,8 +59,8 @@ def genres_to_override(arguments: list[str]) -> list[str]:
         UserError: NAME=FOLDER is missing after `--genre`, or a genre is given twice.
     """
     values = [argument.removeprefix(GENRE) for argument in arguments if argument.startswith(GENRE)]
-    rest = [argument for argument in arguments if not argument.startswith(GENRE)]
-    if GENRE.rstrip("=") in rest:
+    others = [argument for argument in arguments if not argument.startswith(GENRE)]
+    if GENRE.rstrip("=") in others:
         raise UserError(f"{OPTION} needs NAME=FOLDER; write for example {OPTION} lofi=music/lofi")
     if not values:
         return arguments
@@ -74,7 +74,7 @@ def genres_to_override(arguments: list[str]) -> list[str]:
             f"the genre {repeated[0]!r} is given twice; put its music in one folder, or in its subfolders"
         )
     encoded = ",".join(f"'{quote(value, safe='', errors='surrogateescape')}'" for value in values)
-    return [*rest, f"genre_folders=[{encoded}]"]
+    return [*others, f"genre_folders=[{encoded}]"]
 
 
 def make_source(cfg: "DictConfig") -> "Source":

@@ -70,8 +70,8 @@ def clean_message(error: BaseException) -> str:
     """Return a message of Hydra or OmegaConf in one line, without their internals."""
     lines = [line.strip() for line in str(error).splitlines()]
     internal = ("To append to your config", "Config search path", "See https", "full_key", "object_type")
-    kept = [line for line in lines if line and not line.startswith((*internal, "provider="))]
-    return _missing_plugin(str(error)) or " ".join(kept)
+    lines = [line for line in lines if line and not line.startswith((*internal, "provider="))]
+    return _missing_plugin(str(error)) or " ".join(lines)
 
 
 def _parse(verb: str, word: str, groups: Collection[str]) -> Override:
