@@ -95,7 +95,7 @@ def make_source(cfg: "DictConfig") -> "Source":
     for value in cfg.genre_folders:
         if not isinstance(source, GenreFolders):
             raise UserError(
-                f"{GENRE_OPTION} needs source=folders, mixes or images; leave out {GENRE_OPTION} or change source="
+                f"{GENRE_OPTION} needs source=folders, mixes or images; change source= or leave it out"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
         source.genres[name] = Path(folder)
