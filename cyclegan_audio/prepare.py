@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPTION, GENRE = "--genre", "genre="
+GENRE_OPTION, GENRE_PREFIX = "--genre", "genre="
 HELP = HelpExtras(
     examples=(
         "--genre lofi=music/lofi --genre trap=music/trap corpus=data/mine",
@@ -38,7 +38,7 @@ HELP = HelpExtras(
         "split.by",
         "split.max_clips",
     ),
-    options=((f"{OPTION} NAME=FOLDER", "a genre and the folder of its music; once for each genre"),),
+    options=((f"{GENRE_OPTION} NAME=FOLDER", "a genre and the folder of its music; once for each genre"),),
 )
 STATS_HEADER = "medians and shares of clips"
 LITERAL_KEYS = ("corpus", "source.file", "source.folder", "source.paired")
@@ -58,23 +58,27 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     Raises:
         UserError: NAME=FOLDER is missing after `--genre`, or a genre is given twice.
     """
-    values = [argument.removeprefix(GENRE) for argument in arguments if argument.startswith(GENRE)]
-    rest = [argument for argument in arguments if not argument.startswith(GENRE)]
-    if GENRE.rstrip("=") in rest:
-        raise UserError(f"{OPTION} needs NAME=FOLDER; write for example {OPTION} lofi=music/lofi")
+    values = [
+        argument.removeprefix(GENRE_PREFIX) for argument in arguments if argument.startswith(GENRE_PREFIX)
+    ]
+    others = [argument for argument in arguments if not argument.startswith(GENRE_PREFIX)]
+    if GENRE_PREFIX.rstrip("=") in others:
+        raise UserError(f"{GENRE_OPTION} needs NAME=FOLDER; write for example {GENRE_OPTION} lofi=music/lofi")
     if not values:
         return arguments
     for value in values:
         name, equals, folder = value.partition("=")
         if not (name and equals and folder):
-            raise UserError(f"{OPTION} needs NAME=FOLDER, got {value!r}; example: {OPTION} lofi=music/lofi")
+            raise UserError(
+                f"{GENRE_OPTION} needs NAME=FOLDER, got {value!r}; example: {GENRE_OPTION} lofi=music/lofi"
+            )
     names = Counter(value.partition("=")[0] for value in values)
     if repeated := [name for name, count in names.items() if count > 1]:
         raise UserError(
             f"the genre {repeated[0]!r} is given twice; put its music in one folder, or in its subfolders"
         )
     encoded = ",".join(f"'{quote(value, safe='', errors='surrogateescape')}'" for value in values)
-    return [*rest, f"genre_folders=[{encoded}]"]
+    return [*others, f"genre_folders=[{encoded}]"]
 
 
 def make_source(cfg: "DictConfig") -> "Source":
@@ -91,7 +95,7 @@ def make_source(cfg: "DictConfig") -> "Source":
     for value in cfg.genre_folders:
         if not isinstance(source, GenreFolders):
             raise UserError(
-                f"{OPTION} needs source=folders, mixes or images; leave out {OPTION} or change source="
+                f"{GENRE_OPTION} needs source=folders, mixes or images; change source= or leave it out"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
         source.genres[name] = Path(folder)

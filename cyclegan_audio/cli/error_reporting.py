@@ -4,11 +4,12 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE, UserError
 
+GroupHint = Callable[[Sequence[str]], str]  # from the overrides to an addition to a message about a group
 DEBUG_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name; the option `--debug` sets it
 
 

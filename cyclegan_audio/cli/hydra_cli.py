@@ -9,7 +9,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from cyclegan_audio.cli.conf_reader import list_settings
-from cyclegan_audio.cli.error_reporting import DEBUG_VARIABLE, handle_user_errors, is_debug, report_error
+from cyclegan_audio.cli.error_reporting import (
+    DEBUG_VARIABLE,
+    GroupHint,
+    handle_user_errors,
+    is_debug,
+    report_error,
+)
 from cyclegan_audio.cli.hydra_help import HelpExtras, help_text
 from cyclegan_audio.cli.options import to_overrides
 from cyclegan_audio.cli.verbs import version
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 TaskFunction = Callable[["DictConfig"], Any]
-GroupHint = Callable[[Sequence[str]], str]  # from the overrides to an addition to a message about a group
 
 
 def hydra_main(

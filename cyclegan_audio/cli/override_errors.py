@@ -1,7 +1,7 @@
 """Find the error in a command line for Hydra, and explain in one line how to correct it."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cyclegan_audio.cli.conf_reader import list_choices, list_groups
+from cyclegan_audio.cli.error_reporting import GroupHint
 from cyclegan_audio.cli.options import extract_overrides
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import MULTIRUN
@@ -21,7 +22,6 @@ from cyclegan_audio.utils.hints import PROGRAM, setting_names, suggest_name, sug
 from cyclegan_audio.utils.paths import CONF_DIR
 
 ConfigDict = dict[str, Any]
-GroupHint = Callable[[Sequence[str]], str]  # from the overrides to an addition to a message about a group
 PLUGIN_EXTRAS = {  # the extra of this package that installs a launcher or sweeper of Hydra
     "joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "optuna": "sweeps",
     "ray": "ray",
@@ -70,8 +70,8 @@ def clean_message(error: BaseException) -> str:
     """Return a message of Hydra or OmegaConf in one line, without their internals."""
     lines = [line.strip() for line in str(error).splitlines()]
     internal = ("To append to your config", "Config search path", "See https", "full_key", "object_type")
-    kept = [line for line in lines if line and not line.startswith((*internal, "provider="))]
-    return _missing_plugin(str(error)) or " ".join(kept)
+    lines = [line for line in lines if line and not line.startswith((*internal, "provider="))]
+    return _missing_plugin(str(error)) or " ".join(lines)
 
 
 def _parse(verb: str, word: str, groups: Collection[str]) -> Override:

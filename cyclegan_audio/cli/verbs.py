@@ -33,12 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(*(sys.argv[1:] if arguments is None else arguments))
 
 
-def _run(first: str = "--help", *rest: str) -> None:
-    if first in _HELP and rest:
-        first, rest = rest[0], ("--help",)
+def _run(first: str = "--help", *arguments: str) -> None:
+    if first in _HELP and arguments:
+        first, arguments = arguments[0], ("--help",)
     verb = first.replace("-", "_")
     if verb in VERBS:
-        sys.argv[1:] = rest
+        sys.argv[1:] = arguments
         # As the main module: Lightning starts the main module again for further processes.
         runpy.run_module(f"cyclegan_audio.{verb}", run_name="__main__", alter_sys=True)
     elif first in _HELP:

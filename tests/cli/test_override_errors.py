@@ -113,11 +113,11 @@ def test_clean_message_removes_hydra_internals():
 
 
 def test_checking_overrides_imports_no_training_code(monkeypatch):
-    usual = builtins.__import__
+    original_import = builtins.__import__
 
-    def watched(name, *rest, **named):
+    def watched(name, *args, **kwargs):
         assert name.split(".")[0] not in ("torch", "pytorch_lightning"), name
-        return usual(name, *rest, **named)
+        return original_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", watched)
     with pytest.raises(UserError, match="nothing reads"):

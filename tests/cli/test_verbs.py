@@ -53,9 +53,9 @@ def test_version(capsys):
 
 
 def test_an_unknown_verb_is_one_line(capsys):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as completed:
         main(["trian", "corpus=x"])
-    assert ended.value.code == 2
+    assert completed.value.code == 2
     stderr = capsys.readouterr().err
     assert (
         stderr
@@ -65,8 +65,8 @@ def test_an_unknown_verb_is_one_line(capsys):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_imports_nothing_heavy_and_fits_a_terminal(verb):
-    ended = python("-c", SCRIPT, verb.replace("_", "-"), "--help")
-    *lines, modules = ended.stdout.splitlines()
+    completed = python("-c", SCRIPT, verb.replace("_", "-"), "--help")
+    *lines, modules = completed.stdout.splitlines()
     assert HEAVY_MODULES & set(json.loads(modules)) == set()
     assert lines[0].startswith(f"usage: cyclegan-audio {verb} ")
     assert sum(line.startswith(f"  cyclegan-audio {verb} ") for line in lines) == 3  # examples
@@ -91,18 +91,18 @@ def test_a_verb_runs_as_its_module_does():
 
 @pytest.mark.parametrize("arguments", [["--info", "defaults"], ["--hydra-help"], ["--cfg", "job"]])
 def test_hydra_options_work(arguments):
-    ended = python("-m", "cyclegan_audio.prepare", *arguments)
-    assert ended.returncode == 0
-    assert len(ended.stdout.splitlines()) > 10
-    assert ended.stderr == ""
+    completed = python("-m", "cyclegan_audio.prepare", *arguments)
+    assert completed.returncode == 0
+    assert len(completed.stdout.splitlines()) > 10
+    assert completed.stderr == ""
 
 
 @pytest.mark.parametrize("verb", ["translate", "evaluate", "compare", "listening_test", "export"])
 def test_an_unknown_option_is_one_line(verb, capsys):
     parser = import_module(f"cyclegan_audio.{verb}").parser()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as completed:
         parser.parse_args(["demo", "x", "y", "--debog", *(["--to", "a"] if verb == "translate" else [])])
-    assert ended.value.code == 2
+    assert completed.value.code == 2
     stderr = capsys.readouterr().err
     assert stderr.startswith("error: there is no option --debog; did you mean --debug?")
     assert stderr.count("\n") == 1
@@ -130,9 +130,9 @@ def test_an_unknown_option_is_one_line(verb, capsys):
 def test_a_wrong_option_of_translate_is_one_line(words, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("-dash.wav").touch()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as completed:
         translate_parser().parse_args(words)
-    assert ended.value.code == 2
+    assert completed.value.code == 2
     stderr = capsys.readouterr().err
     assert stderr.startswith("error: ")
     assert message in stderr
@@ -152,18 +152,18 @@ def test_values_that_look_like_options_are_values(tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["translate", "--help"]])
 def test_help_into_a_closed_pipe_prints_no_error(arguments):
     script = f"{shlex.quote(sys.executable)} -m cyclegan_audio {' '.join(arguments)} | true"
-    ended = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, cwd=ROOT, check=False, timeout=60
     )
-    assert ended.stderr == ""
+    assert completed.stderr == ""
 
 
 def test_an_error_in_a_hydra_command_is_one_line():
-    for wrong in (["page=no"], ["--page=maybe"], ["--pages"], ["--cfg"]):
-        ended = python("-m", "cyclegan_audio", "prepare", "source=demo", "corpus=x", *wrong)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("error: ")
-        assert ended.stderr.count("\n") == 1
+    for options in (["page=no"], ["--page=maybe"], ["--pages"], ["--cfg"]):
+        completed = python("-m", "cyclegan_audio", "prepare", "source=demo", "corpus=x", *options)
+        assert completed.returncode == 1
+        assert completed.stderr.startswith("error: ")
+        assert completed.stderr.count("\n") == 1
 
 
 def test_help_lists_the_vocoders_in_conf_and_those_with_weights(tmp_path, monkeypatch):

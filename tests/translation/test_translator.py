@@ -263,7 +263,7 @@ def test_existing_file_is_kept(run, song, tmp_path):
     for target, options, message in (
         (tmp_path / "a.wav", {}, r"a\.wav exists already; .*overwrite=True"),
         (song, {"overwrite": True}, "written over itself"),
-        (tmp_path / "b.wav", {"amount": 2}, "amount=2"),
+        (tmp_path / "b.wav", {"amount": 2}, "amount must be"),
         (tmp_path / "b.xyz", {}, "unknown suffix"),
     ):
         with pytest.raises(UserError, match=message):

@@ -144,7 +144,8 @@ class TimeEstimate(pl.Callback):
         now = datetime.now()
         end = now + timedelta(seconds=left)
         day = "" if end.date() == now.date() else f" on {end.day} {end:%B}"
-        text = f"{step_s:.2g} s a batch: training ends in about {progress.format_duration(left)}, at {end:%H:%M}{day}"
+        duration = progress.format_duration(left)
+        text = f"{step_s:.2g} s a batch: training ends in about {duration}, at {end:%H:%M}{day}"
         if left > 3600 * self.long_hours and module.device.type == "cpu":
             text += f"; that is long: {module.small_model} is ten times faster, max_minutes=60 ends it"
         return text
