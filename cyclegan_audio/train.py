@@ -34,8 +34,8 @@ def main(cfg: "DictConfig") -> float | None:
     Returns:
         The sum of `optimized_metric`, for sweepers that search; None where a job of a sweep has failed.
     """
+    from cyclegan_audio.training.recipes import TranslationRecipe
     from cyclegan_audio.training.runner import run_command
-    from cyclegan_audio.training.translation_run import TranslationRecipe
 
     return run_command(TranslationRecipe(), cfg)
 

@@ -23,8 +23,8 @@ VERBATIM = ("corpus", "run_dir", "resume")
 @hydra_main("train_vocoder", HELP, before=run_arguments, verbatim=VERBATIM)
 def main(cfg: "DictConfig") -> None:
     """Run the command: `cfg` is `conf/train_vocoder.yaml` with the command line's overrides."""
+    from cyclegan_audio.training.recipes import VocoderRecipe
     from cyclegan_audio.training.runner import run_command
-    from cyclegan_audio.training.vocoder_run import VocoderRecipe
 
     run_command(VocoderRecipe(), cfg)
 

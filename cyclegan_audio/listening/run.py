@@ -15,7 +15,7 @@ from cyclegan_audio.reports.comparison.grouping import learnt_by, name_apart
 from cyclegan_audio.reports.comparison.runs import flat
 from cyclegan_audio.reports.evaluation.translations import open_corpus
 from cyclegan_audio.reports.html import as_json, require_writable, write_files
-from cyclegan_audio.training.sweep import failure_reason, jobs_of
+from cyclegan_audio.training.sweep import failure_reason, list_jobs
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
@@ -80,7 +80,7 @@ def _expanded(runs: Sequence[str | Path]) -> list[str | Path]:
     """
     out: list[str | Path] = []
     for run in runs:
-        jobs = jobs_of(Path(run))
+        jobs = list_jobs(Path(run))
         out += [job for job in jobs if not failure_reason(job)] if jobs else [run]
     if not 1 <= len(out) <= LISTENING_RUNS:
         raise UserError(
@@ -99,7 +99,7 @@ def _open(
     plain = Corpus.open(opened.folder)
     for run, pair in zip(runs, pairs, strict=True):
         pair.mel.check_compatible(plain.mel, f"the model {run}", f"the corpus {plain.folder}")
-        if not pair.respell(first.genres):
+        if not pair.adopt_spelling(first.genres):
             raise UserError(
                 f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"

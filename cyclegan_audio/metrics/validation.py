@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.models.directions import DIRECTIONS, ordered
+from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
 
 MIN_SPREAD = 1e-4  # of a statistic over clips, under which it says nothing
 CELL = 4  # points: the period of two doublings in a generator
@@ -102,7 +102,7 @@ def held_out_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     found, parts = {}, []
     for direction in _directions(clips):
-        reals = ordered((clips["real_a"], clips["real_b"]), direction)
+        reals = source_and_target((clips["real_a"], clips["real_b"]), direction)
         source, fake = direction[0], clips[f"fake_{direction[1]}"]
         found[f"genre_{direction}"] = genre_distance(fake, *reals)
         if f"rec_{source}" in clips:
@@ -128,7 +128,7 @@ def held_out_signs(clips: Mapping[str, Tensor]) -> dict[str, float]:
     apart = max(difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     found = {}
     for direction in _directions(clips):
-        source, target = ordered((clips["real_a"], clips["real_b"]), direction)
+        source, target = source_and_target((clips["real_a"], clips["real_b"]), direction)
         fake = clips[f"fake_{direction[1]}"]
         found[f"moved_{direction}"] = difference(fake, source) / apart
         found[f"variety_{direction}"] = diversity(fake) / diversity(source) if diversity(source) > 0 else 1.0

@@ -16,7 +16,7 @@ from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.inference.clips import precision
+from cyclegan_audio.inference.clip_translation import generator_precision
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
@@ -276,7 +276,7 @@ class Translator:
             return survey
         change = self.windowed_generator(to, survey)
         inputs = [change.scaled(window[None, None]) for window in mid.windows.found]
-        with precision(change.generator, self.bf16):
+        with generator_precision(change.generator, self.bf16):
             return replace(survey, statistics=collect_statistics(change.generator, inputs, workers) or None)
 
     def _mid_survey(self, sample_rate: int) -> MidAnalysis:

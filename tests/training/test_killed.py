@@ -16,7 +16,7 @@ from cyclegan_audio import train as command
 from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.training.callbacks import checkpoints, validation
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
-from cyclegan_audio.training.csv_log import CSVLog
+from cyclegan_audio.training.loggers import CSVLog
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -72,7 +72,7 @@ def run(corpus, tiny, tmp_path, monkeypatch):
         "data.crop_frames=32", "data.val_pairs=2", "model.pool_size=4", "model.ema_decay=0.9",
         "model.adversarial.instance_noise=0.1", "precision=32-true", "threads=1", "logger=none",
         "callbacks.loss_log.every_batches=3", "callbacks.previews.every_epochs=10",
-        "callbacks.previews.clips=1", "vocoder=mask", "callbacks.held_out.every_epochs=1",
+        "callbacks.previews.clips=1", "vocoder=mask", "callbacks.validation.every_epochs=1",
     ]  # fmt: skip
 
     def call(*arguments: str, place=None, calls_before=0, max_bytes=None) -> tuple[int | None, str]:

@@ -17,7 +17,7 @@ from cyclegan_audio.reports.comparison.sections import (
 from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
 from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
-from cyclegan_audio.training.sweep import jobs_of
+from cyclegan_audio.training.sweep import list_jobs
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, say_next
 
@@ -69,4 +69,4 @@ def compare(
 
 
 def _beside(first: Path, found: Sequence[EvaluatedRun]) -> Path:
-    return (first if jobs_of(first) else found[0].report_folder.parent.parent) / "comparison"
+    return (first if list_jobs(first) else found[0].report_folder.parent.parent) / "comparison"

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.reports.evaluation.report import JSON_FILE, REPORT, report_folder
-from cyclegan_audio.training.sweep import RECORD, evaluate_run, failure_reason, jobs_of
+from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -67,7 +67,7 @@ def gather(
     found: dict[Path, EvaluatedRun] = {}
     notes: list[str] = []
     for argument in arguments:
-        jobs = jobs_of(Path(argument))
+        jobs = list_jobs(Path(argument))
         failed = {job: line for job in jobs if not _judged_since(job) and (line := failure_reason(job))}
         notes += failed.values()
         for run in [job for job in jobs if job not in failed] if jobs else [argument]:
@@ -79,7 +79,7 @@ def gather(
 
 def _judged_since(job: Path) -> bool:
     """Whether a job has a report that is newer than its record: it was finished by hand."""
-    report, record = job / REPORT / JSON_FILE, job / RECORD
+    report, record = job / REPORT / JSON_FILE, job / RECORD_FILE
     return report.is_file() and report.stat().st_mtime > record.stat().st_mtime
 
 

@@ -11,7 +11,7 @@ from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.models.directions import ordered
+from cyclegan_audio.models.directions import source_and_target
 from cyclegan_audio.reports.evaluation.audio_examples import listening_section
 from cyclegan_audio.reports.evaluation.gallery import gallery_section
 from cyclegan_audio.reports.evaluation.metric_tables import measures_section
@@ -135,7 +135,7 @@ def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, devic
         raise UserError(
             f"{run} was trained with another data.normalise; give a twin that differs in identity only"
         )
-    if not second.respell(first.genres):
+    if not second.adopt_spelling(first.genres):
         raise UserError(
             f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; give its twin"
         )
@@ -172,6 +172,6 @@ def _translate(pairs: Sequence[TranslationModel], corpus: Corpus, clips: int) ->
 
 
 def _n_clips(pair: TranslationModel, corpus: Corpus, clips: int) -> int:
-    ways = [ordered(pair.genres, direction) for direction in pair.generators]
+    ways = [source_and_target(pair.genres, direction) for direction in pair.generators]
     single = sum(len(held_out(corpus, source, clips)) for source, _ in ways)
     return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in ways)

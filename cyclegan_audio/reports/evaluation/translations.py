@@ -14,7 +14,7 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
 from cyclegan_audio.inference.checkpoints import PRETRAINED
-from cyclegan_audio.inference.clips import apply_generator, translate_states
+from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
@@ -208,7 +208,7 @@ def translate_direction(
 def translate_clip(pair: TranslationModel, corpus: Corpus, clip: Clip) -> TranslatedClip:
     """A clip to the other genre and, where there is a way back, there and through its own generator."""
     direction = pair.direction(next(genre for genre in pair.genres if genre != clip.genre))
-    states = translate_states(
+    states = translate_with_cycle(
         pair.generators,
         direction,
         corpus.mel_db(clip),
@@ -222,7 +222,7 @@ def through(pair: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> 
     """Translate a mel (M, F) in dB to genre `to`, and bring it to what the corpus is matched to."""
     range_db = pair.mel.range_db(mel_db)
     return corpus.normalisation.apply(
-        apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
+        translate_mel_db(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
     )
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.models.base_module import RunModule
-from cyclegan_audio.models.losses.reconstruction import check_weights
+from cyclegan_audio.models.base_module import BaseModule
+from cyclegan_audio.models.losses.terms import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.utils.errors import require_number
 from cyclegan_audio.vocoders.vocos.losses import TERMS, mel_loss, stft_loss
@@ -25,7 +25,7 @@ LOSS_TERMS = {"gen_total": "gen", "mel": "mel", "stft": "stft"} | {
 }
 
 
-class VocoderGAN(RunModule):
+class VocoderGAN(BaseModule):
     """A network makes waveforms of mels; multi-period and multi-resolution discriminators judge them.
 
     Batches are waveforms (B, T); their mels are computed here. Discriminators, hinge losses and feature
@@ -45,7 +45,7 @@ class VocoderGAN(RunModule):
 
     command = "train_vocoder"
     loss_terms = LOSS_TERMS
-    shown_losses = ("mel", "disc")
+    progress_bar_losses = ("mel", "disc")
     small_model = "vocoder_model=vocos_small"
 
     def __init__(
@@ -75,13 +75,13 @@ class VocoderGAN(RunModule):
         self.loss_weights = check_weights(loss_weights, TERMS)
         self.kind_weights = {"period": 1.0, "resolution": resolution_weight}
         self.pretrain_epochs = pretrain_epochs
-        self.make_optimizer = optimizer
+        self.optimizer_factory = optimizer
         self.fool, self.tell = (vocos_part(f"loss.{name}Loss")() for name in ("Generator", "Discriminator"))
         self.match = vocos_part("loss.FeatureMatchingLoss")()
 
     def configure_optimizers(self) -> list[Optimizer]:
         parts = (self.network, self.discriminators)
-        return self.build_optimizers(partial(self.make_optimizer, part.parameters()) for part in parts)
+        return self.build_optimizers(partial(self.optimizer_factory, part.parameters()) for part in parts)
 
     def generator_losses(
         self, made: Tensor, real: Tensor, real_db: Tensor, judged: bool
@@ -114,7 +114,7 @@ class VocoderGAN(RunModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
         judged = self.current_epoch >= self.pretrain_epochs
-        self.guard.start(self.device)
+        self.nonfinite_guard.start(self.device)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             real_db = self.mel.mel_db(batch)
         with self.toggled_optimizer(opt_gen):
@@ -122,15 +122,15 @@ class VocoderGAN(RunModule):
             losses = self.generator_losses(made, batch, real_db, judged)
             losses = {"gen_total": self.total(losses), **losses}
             self.compute_gradients(losses["gen_total"], self.network.parameters())
-            self.guard.step(opt_gen, losses["gen_total"])
+            self.nonfinite_guard.step(opt_gen, losses["gen_total"])
         if judged:
             with self.toggled_optimizer(opt_disc):
                 disc_losses = self.discriminator_losses(made, batch)
                 total = self.total(disc_losses)
                 self.compute_gradients(total, self.discriminators.parameters())
-                self.guard.step(opt_disc, total)
+                self.nonfinite_guard.step(opt_disc, total)
             losses |= disc_losses
-        self.guard.end()
+        self.nonfinite_guard.end()
         self.losses = {name: loss.detach() for name, loss in losses.items()}
         self.count_batch()
 

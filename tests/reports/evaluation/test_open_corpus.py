@@ -31,7 +31,7 @@ def test_a_corpus_without_the_genres_of_the_pair_is_refused(corpus):
 
 def test_twins_may_spell_their_genres_otherwise_but_not_differ():
     twin = pair("hifi", quieter)
-    assert twin.respell(("OTHER", "Same"))
+    assert twin.adopt_spelling(("OTHER", "Same"))
     assert twin.genres == ("OTHER", "Same")
-    assert not twin.respell(("same", "other"))
+    assert not twin.adopt_spelling(("same", "other"))
     assert twin.genres == ("OTHER", "Same")
