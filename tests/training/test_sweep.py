@@ -31,13 +31,13 @@ def config(**more):
 
 
 def test_a_job_returns_its_metric_and_writes_its_record(tmp_path, capsys):
-    held_out = {"held_out/x": 1.0, "held_out/y": 0.25, "held_out/z": 9.0}
-    value = sweep.run_job(lambda cfg, folder: held_out, config(), tmp_path / "job", ["seed=1"])
+    metrics = {"held_out/x": 1.0, "held_out/y": 0.25, "held_out/z": 9.0}
+    value = sweep.run_job(lambda cfg, folder: metrics, config(), tmp_path / "job", ["seed=1"])
     assert value == 1.25
     record = json.loads((tmp_path / "job" / "job.json").read_text())
-    assert record == {"overrides": ["seed=1"], "state": "done", "held_out": held_out}
+    assert record == {"overrides": ["seed=1"], "state": "done", "metrics": metrics}
     assert sweep.run_job(lambda cfg, folder: {"held_out/x": 1.0}, config(), tmp_path / "job", []) is None
-    assert "optimized_metric=held_out/y was not measured (held_out/x)" in capsys.readouterr().err
+    assert "optimized_metric=held_out/y was not measured; measured: held_out/x" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_failed_job_that_is_rerun_is_done(tmp_path, monkeypatch):
 
 
 def test_a_job_that_failed_in_its_evaluation_keeps_its_metrics(tmp_path):
-    folder, held_out = tmp_path / "job", {"held_out/x": 1.0}
+    folder, metrics = tmp_path / "job", {"held_out/x": 1.0}
     folder.mkdir()
     (folder / "job.json").write_text(
-        json.dumps({"overrides": ["seed=1"], "state": "failed", "held_out": held_out})
+        json.dumps({"overrides": ["seed=1"], "state": "failed", "metrics": metrics})
     )
 
     def train(cfg, folder):
@@ -97,7 +97,7 @@ def test_a_job_that_failed_in_its_evaluation_keeps_its_metrics(tmp_path):
     assert json.loads((folder / "job.json").read_text()) == {
         "overrides": ["seed=1"],
         "state": "done",
-        "held_out": held_out,
+        "metrics": metrics,
     }
 
 
