@@ -7,7 +7,7 @@ from pathlib import Path
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 
 def parser() -> VerbParser:
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start
     print(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; largest difference from the model {difference:.1g})")
     if path.suffix == ".onnx":
-        say_next(command_line("translate", path, "song.mp3", "out.wav", "--to", to or model.targets[-1]))
+        print_next_commands(
+            command_line("translate", path, "song.mp3", "out.wav", "--to", to or model.targets[-1])
+        )
     else:
         print(f"load it by torch.export.load({str(path)!r})")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.utils.errors import STOPPED
+from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
 
 COLUMNS = 80
 TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|([^\x1b])", re.DOTALL)
@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_clean_lines(verb, music, corpus, tiny, tmp_path):
         ),
     }[verb]
     code, screen, text = stop_when(seen, verb, *arguments, folder=tmp_path)
-    assert code == STOPPED, text
+    assert code == INTERRUPTED_EXIT_CODE, text
     lines = [line.rstrip() for line in screen.lines]
     assert lines[-2:] == ["stopped", ""]
     assert screen.cursor_is_shown

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.inference.translation_model import TranslationModel
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 
 class CycleSpinning(nn.Module):
@@ -42,7 +42,7 @@ def with_cycle_spinning(model: TranslationModel, shifts: int) -> TranslationMode
     Raises:
         UserError: `shifts` is not an integer from 1 to the model's `frame_multiple`.
     """
-    require_number("shifts", shifts, 1, model.frame_multiple, whole=True)
+    check_number("shifts", shifts, 1, model.frame_multiple, integer=True)
     if shifts == 1:
         return model
     generators: dict[str, nn.Module] = {

@@ -10,7 +10,7 @@ from torch import nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.name_matching import match_name
+from cyclegan_audio.utils.hints import match_name
 
 METADATA_FORMAT = 2
 METADATA_FILE = "model.json"  # in the folder of a pretrained model, and in exported files

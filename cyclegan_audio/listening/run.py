@@ -14,12 +14,12 @@ from cyclegan_audio.listening.summary import numbers, show
 from cyclegan_audio.reports.comparison.grouping import learnt_by, name_apart
 from cyclegan_audio.reports.comparison.runs import flat
 from cyclegan_audio.reports.evaluation.translations import open_corpus
-from cyclegan_audio.reports.html import as_json, require_writable, write_files
+from cyclegan_audio.reports.html import as_json, check_writable_folder, write_files
 from cyclegan_audio.training.sweep import failure_reason, list_jobs
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 from cyclegan_audio.utils.progress import with_progress
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -59,7 +59,7 @@ def make_test(
     voice = make_vocoder(vocoder)
     voice.check(opened.mel)
     folder = Path(out)
-    require_writable(folder.absolute().parent, "the listening test", "choose another by --out")
+    check_writable_folder(folder.absolute().parent, "the listening test", "choose another by --out")
 
     def made() -> Iterator[Item]:
         for source in sources:
@@ -68,7 +68,7 @@ def make_test(
 
     page = write_kit(folder, made(), list(pairs), opened.mel.sample_rate, abx)
     print(f"listening test: {page}")
-    say_next(command_line("listening_test", "--analyse", "FILES"))
+    print_next_commands(command_line("listening_test", "--analyse", "FILES"))
     return page
 
 
@@ -128,7 +128,7 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
     if not kept:
         raise UserError(f"no listener is left ({RULE}); --keep-all counts them all the same")
     folder = Path(out) if out is not None else Path(files[0]).absolute().parent
-    require_writable(folder, "the analysis", "choose another by --out")
+    check_writable_folder(folder, "the analysis", "choose another by --out")
     plain = numbers(kept, [*notes, *lost])
     show(plain)
     write_files(folder, {ANALYSIS: as_json(plain)}, "the analysis")

@@ -42,7 +42,7 @@ def rank_zero_print_next(*commands: str) -> None:
     """Print on rank 0 only which commands can be typed next."""
     from pytorch_lightning.utilities import rank_zero_only
 
-    rank_zero_only(hints.say_next)(*commands)
+    rank_zero_only(hints.print_next_commands)(*commands)
 
 
 def check_shared_run_dir(cfg: "DictConfig", overrides: Sequence[str]) -> None:

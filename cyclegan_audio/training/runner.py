@@ -36,7 +36,7 @@ from cyclegan_audio.training.recipes import Recipe
 from cyclegan_audio.training.resume import find_resume_checkpoint, resolve_config, restore_data_position
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str, float]:
@@ -106,7 +106,7 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
         UserError: the seed is not a number, or the folder holds a run.
     """
     quieten_libraries()
-    require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
+    check_number("seed", cfg.seed, low=0, high=2**32 - 1, integer=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
     if cfg.resume is None and is_local_zero() and (run_dir / CHECKPOINTS / LAST).exists():

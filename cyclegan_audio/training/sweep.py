@@ -28,7 +28,7 @@ from cyclegan_audio.training.resume import TrainingCompleteError
 from cyclegan_audio.utils.atomic import atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import PART, command_line
-from cyclegan_audio.utils.progress import duration
+from cyclegan_audio.utils.progress import format_duration
 
 RECORD_FILE = "job.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
@@ -165,7 +165,10 @@ class SweepSummary(Callback):
         n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
         if 0 < n_ended < self.n_jobs:
             left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
-            print(f"{n_ended} of {self.n_jobs} jobs have ended, about {duration(left_s)} left", flush=True)
+            print(
+                f"{n_ended} of {self.n_jobs} jobs have ended, about {format_duration(left_s)} left",
+                flush=True,
+            )
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the results of all jobs, from their records in the sweep's folder."""

@@ -34,7 +34,7 @@ from cyclegan_audio.translation.pipeline import Pipeline
 from cyclegan_audio.translation.stages import in_groups
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples handed on at once
@@ -239,7 +239,7 @@ class Translator:
         Raises:
             UserError: see `__call__`.
         """
-        require_number("amount", amount, 0, 1)
+        check_number("amount", amount, 0, 1)
         self.pair.generator(to)
         workers = n_workers(self.device)
         with single_threaded():

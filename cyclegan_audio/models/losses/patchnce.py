@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.models.losses.terms import LossTerm
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 
@@ -58,9 +58,9 @@ class PatchNCELoss(nn.Module):
         self, widths: Mapping[str, int], n_features: int, n_patches: int, temperature: float, seed: int = 0
     ) -> None:
         super().__init__()
-        require_number("model.contrast.n_features", n_features, low=1, whole=True)
-        require_number("model.contrast.n_patches", n_patches, low=2, whole=True)
-        require_number("model.contrast.temperature", temperature, low=1e-6)
+        check_number("model.contrast.n_features", n_features, low=1, integer=True)
+        check_number("model.contrast.n_patches", n_patches, low=2, integer=True)
+        check_number("model.contrast.temperature", temperature, low=1e-6)
         heads = {name: _projection_head(width, n_features) for name, width in widths.items()}
         self.heads = nn.ModuleDict(heads)
         self.n_patches, self.temperature = n_patches, temperature

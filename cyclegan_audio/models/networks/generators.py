@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cyclegan_audio.models.networks.cpu_convolutions import RowConv2d, WinogradConv2d
 from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 FRAME_MULTIPLE = 4  # of ResnetGenerator, which halves bands and frames twice
 FEATURE_BLOCKS = (1, 5)  # CUT compares their outputs
@@ -146,8 +146,8 @@ class UNetGenerator(nn.Module, FeatureGenerator):
 
     def __init__(self, n_filters: int = 64, n_levels: int = 5, n_channels: int = 1) -> None:
         super().__init__()
-        require_number("generator.n_filters", n_filters, low=1, whole=True)
-        require_number("generator.n_levels", n_levels, low=2, whole=True)
+        check_number("generator.n_filters", n_filters, low=1, integer=True)
+        check_number("generator.n_levels", n_levels, low=2, integer=True)
         self.frame_multiple = 2**n_levels
         widths = [n_filters * min(2**level, MAX_WIDTH_FACTOR) for level in range(n_levels)]
         ins = [n_channels, *widths[:-1]]

@@ -16,10 +16,10 @@ from cyclegan_audio.reports.comparison.sections import (
 )
 from cyclegan_audio.reports.comparison.side_by_side import side_by_side_section
 from cyclegan_audio.reports.comparison.summary import conclusion, warnings
-from cyclegan_audio.reports.html import as_json, render, require_writable, write_files
+from cyclegan_audio.reports.html import as_json, check_writable_folder, render, write_files
 from cyclegan_audio.training.sweep import list_jobs
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 HTML_FILE, JSON_FILE = "compare.html", "compare.json"
 WHAT = "the comparison"
@@ -48,7 +48,7 @@ def compare(
     made = columns(found)
     notes += warnings(made)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), found)
-    require_writable(folder, WHAT, "choose another by --out")
+    check_writable_folder(folder, WHAT, "choose another by --out")
     table = rows(made, metrics)
     words = conclusion(table, made)
     title = f"Compared: {', '.join(column.name for column in made)}"
@@ -64,7 +64,7 @@ def compare(
     page = folder / HTML_FILE
     print("\n".join([*notes, words, f"comparison: {page}"]))
     if heard := [run.as_argument for run in found[:LISTENING_RUNS] if run.as_argument.exists()]:
-        say_next(command_line("listening_test", *heard))
+        print_next_commands(command_line("listening_test", *heard))
     return page
 
 

@@ -18,7 +18,12 @@ from cyclegan_audio.reports.evaluation.metric_tables import measures_section
 from cyclegan_audio.reports.evaluation.paired_error import paired_section
 from cyclegan_audio.reports.evaluation.provenance import run_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
-from cyclegan_audio.reports.evaluation.report import report_folder, require_writable, run_folder, write_report
+from cyclegan_audio.reports.evaluation.report import (
+    check_writable_folder,
+    report_folder,
+    run_folder,
+    write_report,
+)
 from cyclegan_audio.reports.evaluation.score_alignment import score_section
 from cyclegan_audio.reports.evaluation.seams import seams_section
 from cyclegan_audio.reports.evaluation.spectrograms import pictures_section
@@ -91,7 +96,7 @@ def evaluate(
     pairs = [pair, with_cycle_spinning(second, shifts)] if second else [pair]
     opened, left_out = _without_seen(opened, pairs)
     folder = Path(out) if out is not None else report_folder(path)
-    require_writable(folder)
+    check_writable_folder(folder)
     make_vocoder(vocoder).check(pair.mel)
     start = time.perf_counter()
     directions, *of_second = _translate(pairs, opened, clips)

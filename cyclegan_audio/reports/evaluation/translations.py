@@ -285,5 +285,5 @@ def open_corpus(pair: TranslationModel, corpus: str | Path | None, path: Path) -
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
     pair.mel.check_compatible(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
-    pair.genres = opened.require_genres(*pair.genres)
+    pair.genres = opened.check_genres(*pair.genres)
     return opened.normalised(CorpusNormalisation.from_dict(pair.normalisation))

@@ -17,7 +17,7 @@ from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_picture
 from cyclegan_audio.training.loggers import MediaLogger, TableCell
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Previews(pl.Callback):
     """
 
     def __init__(self, run_dir: str, vocoder: Vocoder, every_epochs: int = 5, clips: int = 3) -> None:
-        require_number("callbacks.previews.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.previews.every_epochs", every_epochs, low=1, integer=True)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.clips = clips

@@ -15,7 +15,7 @@ from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import CSVLog
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 METRIC_PREFIX = "held_out/"  # of logged metrics
 SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
@@ -48,9 +48,9 @@ class ValidationCallback(pl.Callback):
     """
 
     def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
-        require_number("callbacks.validation.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
-            require_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
+            check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
         self.csv = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)

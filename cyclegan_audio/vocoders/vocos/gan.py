@@ -12,7 +12,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.losses.terms import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.vocoders.vocos.losses import TERMS, mel_loss, stft_loss
 from cyclegan_audio.vocoders.vocos.network import VocosNetwork, vocos_part
 
@@ -61,8 +61,8 @@ class VocoderGAN(BaseModule):
         schedule: LinearDecay,
     ) -> None:
         super().__init__(schedule)
-        require_number("model.pretrain_epochs", pretrain_epochs, low=0, whole=True)
-        require_number("model.resolution_weight", resolution_weight, low=0)
+        check_number("model.pretrain_epochs", pretrain_epochs, low=0, integer=True)
+        check_number("model.resolution_weight", resolution_weight, low=0)
         self.mel = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
         self.network = network(mel=self.mel)
         self.discriminators = nn.ModuleDict(
