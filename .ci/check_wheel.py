@@ -16,7 +16,7 @@ REQUIRED_FILES = (  # in addition to the code
     "py.typed",
     "conf/train.yaml",
     "conf/mel/hifi.yaml",
-    "inference/pretrained/demo/pair.json",
+    "inference/pretrained/demo/model.json",
     "inference/pretrained/demo/gen_ab.safetensors",
     "inference/pretrained/demo/gen_ba.safetensors",
     "reports/html/base.html.j2",

@@ -37,18 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"{options.run} is already an export; give the run that it comes from")
 
     from cyclegan_audio.inference.checkpoints import load_model
-    from cyclegan_audio.inference.export.files import export_pair
+    from cyclegan_audio.inference.export import export_model
 
     start = time.perf_counter()
     to = getattr(options, "to", None)
-    pair = load_model(options.run, "cpu", getattr(options, "checkpoint", None))
-    to = None if to is None else pair.genre(to)
-    difference = export_pair(pair, path, to)
+    model = load_model(options.run, "cpu", getattr(options, "checkpoint", None))
+    to = None if to is None else model.genre(to)
+    difference = export_model(model, path, to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start
     print(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; maximum difference from the model {difference:.1g})")
     if path.suffix == ".onnx":
         print_next_commands(
-            command_line("translate", path, "song.mp3", "out.wav", "--to", to or pair.targets[-1])
+            command_line("translate", path, "song.mp3", "out.wav", "--to", to or model.targets[-1])
         )
     else:
         print(f"load it with torch.export.load({str(path)!r})")

@@ -36,8 +36,8 @@ def main(cfg: "DictConfig") -> float | None:
     Returns:
         The sum of `optimized_metric`, for sweepers that search; None if a job of a sweep failed.
     """
+    from cyclegan_audio.training.recipes import TranslationRecipe
     from cyclegan_audio.training.runner import run_command
-    from cyclegan_audio.training.translation_run import TranslationRecipe
 
     return run_command(TranslationRecipe(), cfg)
 

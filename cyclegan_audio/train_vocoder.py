@@ -23,8 +23,8 @@ LITERAL_KEYS = ("corpus", "run_dir", "resume")
 @hydra_main("train_vocoder", HELP, preprocess=run_arguments, literal_keys=LITERAL_KEYS)
 def main(cfg: "DictConfig") -> None:
     """Run the command; `cfg` is `conf/train_vocoder.yaml` with the overrides of the command line."""
+    from cyclegan_audio.training.recipes import VocoderRecipe
     from cyclegan_audio.training.runner import run_command
-    from cyclegan_audio.training.vocoder_run import VocoderRecipe
 
     run_command(VocoderRecipe(), cfg)
 

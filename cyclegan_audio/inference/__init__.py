@@ -1,1 +1,1 @@
-"""Trained models as they are used: checkpoints, the models that ship, and exports."""
+"""Inference: load trained and pretrained models, translate clips of mels, export to ONNX and torch.export."""

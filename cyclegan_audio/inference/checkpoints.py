@@ -1,4 +1,4 @@
-"""Finding trained generators, loading them without `conf/`, and shipping them small."""
+"""Checkpoints: find the one of a run, load models from it without `conf/`, save small pretrained models."""
 
 import json
 import pickle
@@ -13,39 +13,48 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.inference.pair_metadata import CARD, FORMAT, make_card
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
-from cyclegan_audio.inference.translation_model import TranslationModel
+from cyclegan_audio.inference.translation_model import (
+    METADATA_FILE,
+    METADATA_FORMAT,
+    TranslationModel,
+    make_metadata,
+)
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
-AVERAGED = "average.networks.{}.module."  # before the names of averaged weights (`models.average`)
+EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-DAMAGE = (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+READ_ERRORS = (
+    *(RuntimeError, EOFError, OSError, KeyError, ValueError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile),
+)
+
+Weights = dict[str, dict[str, Tensor]]  # a state dict for each direction
 
 
 def list_pretrained() -> list[str]:
-    """Return the names of the pairs that ship with the package, which `Translator.load` takes."""
-    return sorted(card.parent.name for card in PRETRAINED.glob(f"*/{CARD}"))
+    """Return the names of the models that ship with the package, which `Translator.load` takes."""
+    return sorted(file.parent.name for file in PRETRAINED.glob(f"*/{METADATA_FILE}"))
 
 
 def resolve_run(
     run: str | Path, checkpoint: str | Path | None = None, prefer: Sequence[str] = (BEST, LAST)
 ) -> Path:
-    """The file or folder behind a RUN: a checkpoint, a run folder (its best, else its last), a shipped pair.
+    """Find the file or folder of a RUN: a checkpoint, a run folder's best or last one, a pretrained model.
 
     Args:
         run: path or name.
-        checkpoint: taken in place of the run's own choice.
-        prefer: names of a run folder's checkpoints, the first that is there counts.
+        checkpoint: used instead of the run's default.
+        prefer: names of checkpoints in a run folder; the first that exists is taken.
 
     Raises:
-        UserError: there is nothing of the kind.
+        UserError: there is none.
     """
     path = Path(checkpoint) if checkpoint is not None else Path(run)
-    if path.is_file() or (path / CARD).is_file():
+    if path.is_file() or (path / METADATA_FILE).is_file():
         return path
     if checkpoint is not None:
         raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run{suggest_path(path)}")
@@ -53,50 +62,50 @@ def resolve_run(
         if (path / CHECKPOINTS / name).is_file():
             return path / CHECKPOINTS / name
     if (path / CONFIG).is_file():
-        again = shlex.quote(f"run_dir={path}")
+        option = shlex.quote(f"run_dir={path}")
         raise UserError(
-            f"{path} has no checkpoint: its training has just begun, or ended before it wrote the first one; "
-            f"if it ended, start it again by the same command with {again}"
+            f"{path} has no checkpoint yet: its training has just started, or ended before the first one; "
+            f"if it ended, start it again by the same command with {option}"
         )
     if path.is_dir():
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
-    if path.name == str(run) and (PRETRAINED / path.name / CARD).is_file():
+    if path.name == str(run) and (PRETRAINED / path.name / METADATA_FILE).is_file():
         return PRETRAINED / path.name
-    shipped = ", ".join(list_pretrained())
+    names = ", ".join(list_pretrained())
     raise UserError(
-        f"no run {str(run)!r}: give a run folder, a .ckpt file, or one that ships here ({shipped})"
+        f"no run {str(run)!r}; give a run folder, a .ckpt file, or a pretrained model ({names})"
         f"{suggest_path(path)}"
     )
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """A training checkpoint of this package, read without running any code in it.
+    """Read a training checkpoint of this package without running code from it.
 
     Raises:
-        UserError: the file is damaged or of another kind.
+        UserError: the file is damaged or not such a checkpoint.
     """
     try:
-        _check_complete(path)
+        _check_integrity(path)
         content = torch.load(path, map_location=device, weights_only=True)
-        if content["cyclegan_audio"]["format"] != FORMAT:
+        if content["cyclegan_audio"]["format"] != METADATA_FORMAT:
             raise UserError(
-                f"{path} was written by another version of cyclegan_audio; train again or use that one"
+                f"{path} was written by another version of cyclegan_audio; use that version, or train again"
             )
-    except (*DAMAGE, TypeError) as error:
+    except (*READ_ERRORS, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or of another kind, "
+            f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or another kind of file, "
             "use another checkpoint of the run"
         ) from error
     return content
 
 
-def _check_complete(path: Path) -> None:
+def _check_integrity(path: Path) -> None:
     """Check every part of a checkpoint against its checksum, which `torch.load` does not.
 
     Raises:
         ValueError: a part has changed.
-        zipfile.BadZipFile: not a checkpoint, or cut off.
+        zipfile.BadZipFile: the file is truncated or not a checkpoint.
     """
     with zipfile.ZipFile(path) as archive:
         if broken := archive.testzip():
@@ -106,118 +115,115 @@ def _check_complete(path: Path) -> None:
 def load_model(
     run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
 ) -> TranslationModel:
-    """The generators of a RUN (see `resolve_run`), or of an exported ONNX file, ready to translate.
+    """Load the model of a RUN (see `resolve_run`) or of an exported ONNX file.
 
     Raises:
         UserError: there is no such run, its checkpoint is damaged, or it is a torch.export program.
     """
     path = resolve_run(run, checkpoint)
     if path.suffix == ".onnx":
-        from cyclegan_audio.inference.export.files import load_exported
+        from cyclegan_audio.inference.export import load_onnx
 
-        return load_exported(path)
+        return load_onnx(path)
     if path.suffix == ".pt2":
         raise UserError(
             f"{path} is a program for torch.export.load; give the run itself, or its export to .onnx"
         )
-    card, weights = _read_shipped(path, device) if path.is_dir() else _read_trained(path, device)
+    metadata, weights = _read_pretrained(path, device) if path.is_dir() else _read_trained(path, device)
     try:
-        return _pair(card, weights, path, device)
+        return _build_model(metadata, weights, path, device)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
-            f"{path} does not describe a whole pair ({error!r}); it is damaged, use another checkpoint"
+            f"{path} does not describe a complete model ({error!r}); it is damaged, use another checkpoint"
         ) from error
 
 
-def _pair(
-    card: Mapping[str, Any], weights: dict[str, dict[str, Tensor]], path: Path, device: str | torch.device
+def _build_model(
+    metadata: Mapping[str, Any], weights: Weights, path: Path, device: str | torch.device
 ) -> TranslationModel:
-    config = card["config"]["model"]["generator"]
+    config = metadata["config"]["model"]["generator"]
     return TranslationModel(
-        genres=(card["genres"][0], card["genres"][1]),
-        mel=MelSpectrogram.from_dict(card["mel"]),
+        genres=(metadata["genres"][0], metadata["genres"][1]),
+        mel=MelSpectrogram.from_dict(metadata["mel"]),
         generators={
-            direction: _build(config, weights[direction], path).to(device) for direction in _directions(card)
+            direction: _build_generator(config, weights[direction], path).to(device)
+            for direction in _stored_directions(metadata)
         },
-        window_frames=card["window_frames"],
-        config=card["config"],
-        batches=card["batches"],
-        training_intervals=card.get("training_intervals", {}),
-        normalisation=card.get("normalisation", {}),
-        loss_terms=card.get("loss_terms", {}),
+        window_frames=metadata["window_frames"],
+        config=metadata["config"],
+        batches=metadata["batches"],
+        training_intervals=metadata.get("training_intervals", {}),
+        normalisation=metadata.get("normalisation", {}),
+        loss_terms=metadata.get("loss_terms", {}),
     )
 
 
-def save_pretrained(pair: TranslationModel, folder: Path) -> None:
-    """Write the generators as 16-bit safetensors with their card into `folder`, the card last."""
+def save_pretrained(model: TranslationModel, folder: Path) -> None:
+    """Save the generators as 16-bit safetensors in `folder`, then the metadata."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for direction, generator in pair.generators.items():
+    for direction, generator in model.generators.items():
         weights = {key: value.half().contiguous() for key, value in generator.state_dict().items()}
         with atomic_path(folder / f"gen_{direction}.safetensors") as part:
             save_file(weights, part)
-    config = {"model": {"generator": pair.config["model"]["generator"]}}
-    card = make_card(
-        pair.genres, pair.mel, pair.window_frames, config, pair.training_intervals, list(pair.generators)
+    config = {"model": {"generator": model.config["model"]["generator"]}}
+    metadata = make_metadata(
+        model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
-    card |= {"batches": pair.batches, "normalisation": pair.normalisation}
-    atomic_write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+    metadata |= {"batches": model.batches, "normalisation": model.normalisation}
+    atomic_write_text(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
 
 
-def _read_trained(
-    path: Path, device: str | torch.device
-) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
-    """The card of a training checkpoint, and the weights of its generators: averages where they are kept."""
+def _read_trained(path: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
+    """Read metadata and generators' weights of a training checkpoint; averaged weights if it has them."""
     content = read_checkpoint(path, device)
     state = content.get("state_dict", {})
-    weights = {
-        direction: _below(AVERAGED.format(f"gen_{direction}"), state) or _below(f"gen_{direction}.", state)
-        for direction in DIRECTIONS
-    }
+    weights = {}
+    for direction in DIRECTIONS:
+        name = f"gen_{direction}"
+        weights[direction] = _strip_prefix(EMA_PREFIX.format(name), state) or _strip_prefix(f"{name}.", state)
     return content["cyclegan_audio"], weights
 
 
-def _directions(card: Mapping[str, Any]) -> list[str]:
-    """Which generators there are; cards from before there were models of one direction do not say so."""
-    return card.get("directions", list(DIRECTIONS))
+def _stored_directions(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the directions of the generators; old metadata, always of both, does not list them."""
+    return metadata.get("directions", list(DIRECTIONS))
 
 
-def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _strip_prefix(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _read_shipped(
-    folder: Path, device: str | torch.device
-) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+def _read_pretrained(folder: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        card = json.loads((folder / CARD).read_text())
-        files = {direction: folder / f"gen_{direction}.safetensors" for direction in _directions(card)}
-        return card, {direction: load_file(file, str(device)) for direction, file in files.items()}
-    except (*DAMAGE, SafetensorError) as error:
+        metadata = json.loads((folder / METADATA_FILE).read_text())
+        files = {name: folder / f"gen_{name}.safetensors" for name in _stored_directions(metadata)}
+        return metadata, {direction: load_file(file, str(device)) for direction, file in files.items()}
+    except (*READ_ERRORS, SafetensorError) as error:
         raise UserError(
-            f"{folder} does not hold a whole pair ({error}); install or export it again"
+            f"{folder} does not hold a complete model ({error}); install or save it again"
         ) from error
 
 
-def _build(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) -> nn.Module:
-    """A generator of this package (and of no other, whatever the checkpoint says) with its weights."""
-    numbers = {key: value for key, value in config.items() if not key.startswith("_")}
+def _build_generator(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) -> nn.Module:
+    """Build a generator with its weights; only classes of this package, whatever the checkpoint names."""
+    arguments = {key: value for key, value in config.items() if not key.startswith("_")}
     target = str(config["_target_"])
-    built = locate(target) if target.startswith("cyclegan_audio.models.") else None
-    if not (isinstance(built, type) and issubclass(built, nn.Module)):
+    generator_type = locate(target) if target.startswith("cyclegan_audio.models.") else None
+    if not (isinstance(generator_type, type) and issubclass(generator_type, nn.Module)):
         raise UserError(
-            f"{path} names the generator {target}; a checkpoint makes only generators of this version of the "
-            "package: load the weights of another into its class in Python"
+            f"{path} names the generator {target}; only generators of this version of the package are built "
+            "from a checkpoint, load the weights of another one into its class in Python"
         )
-    generator = built(**numbers)
+    generator = generator_type(**arguments)
     try:
         generator.load_state_dict({key: value.float() for key, value in weights.items()})
     except RuntimeError as error:
         raise UserError(
-            f"{path}: the weights do not fit its own configuration; the file is damaged"
+            f"{path}: the weights do not fit the configuration; the file is damaged, use another one"
         ) from error
     return generator.eval()

@@ -1,4 +1,4 @@
-"""Generators without the lattice that their up-sampling draws."""
+"""Cycle spinning: average a generator over shifts in time, which removes checkerboard artefacts."""
 
 from dataclasses import replace
 
@@ -10,16 +10,16 @@ from cyclegan_audio.utils.errors import check_number
 
 
 class CycleSpinning(nn.Module):
-    """The mean of what a generator makes of its input at several shifts; (B, 1, M, F) to the same shape.
+    """Average a generator's output over shifts of its input; (B, 1, M, F) to the same shape.
 
-    The input is moved by 0, 1, ... frames, reflected at its ends, and what comes out is moved back. What
-    follows the music stays; what keeps to the frame grid, as the lattice of transposed convolutions does,
-    falls on other frames each time and cancels. Takes `shifts` times the time. Coifman and Donoho 1995,
-    Translation-invariant de-noising.
+    The input is shifted by 0, 1, ... frames, padded by reflection, and the output is shifted back. What
+    follows the music stays; what is fixed to the grid of frames, such as checkerboard artefacts of transposed
+    convolutions, falls on other frames each time and cancels. It takes `shifts` times the time.
+    Coifman and Donoho 1995, Translation-invariant de-noising.
 
     Args:
         generator: with a `frame_multiple`.
-        shifts: at most its `frame_multiple`, after which the grid is itself again.
+        shifts: at most the `frame_multiple`, after which the grid repeats.
     """
 
     def __init__(self, generator: nn.Module, shifts: int) -> None:
@@ -28,24 +28,24 @@ class CycleSpinning(nn.Module):
         self.frame_multiple = int(generator.frame_multiple)  # type: ignore[arg-type]
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, 1, M, F) in [-1, 1] to the same."""
+        """Translate (B, 1, M, F) in [-1, 1] to the same shape."""
         total = self.generator(mel)
         for shift in range(1, self.shifts):
-            moved = F.pad(mel, (shift, self.frame_multiple - shift, 0, 0), mode="reflect")
-            total = total + self.generator(moved)[..., shift : shift + mel.shape[3]]
+            shifted = F.pad(mel, (shift, self.frame_multiple - shift, 0, 0), mode="reflect")
+            total = total + self.generator(shifted)[..., shift : shift + mel.shape[3]]
         return total / self.shifts
 
 
-def with_cycle_spinning(pair: TranslationModel, shifts: int) -> TranslationModel:
-    """The pair with its generators averaged over `shifts` shifts; itself for one.
+def with_cycle_spinning(model: TranslationModel, shifts: int) -> TranslationModel:
+    """Return the model with its generators averaged over `shifts` shifts; unchanged for one.
 
     Raises:
-        UserError: `shifts` is no whole number from 1 to the pair's `frame_multiple`.
+        UserError: `shifts` is not an integer from 1 to the model's `frame_multiple`.
     """
-    check_number("shifts", shifts, 1, pair.frame_multiple, integer=True)
+    check_number("shifts", shifts, 1, model.frame_multiple, integer=True)
     if shifts == 1:
-        return pair
+        return model
     generators: dict[str, nn.Module] = {
-        direction: CycleSpinning(generator, shifts) for direction, generator in pair.generators.items()
+        direction: CycleSpinning(generator, shifts) for direction, generator in model.generators.items()
     }
-    return replace(pair, generators=generators)
+    return replace(model, generators=generators)

@@ -1,8 +1,8 @@
-"""The names of what lies in a run's folder."""
+"""Names of the files and folders in a run's folder."""
 
 CHECKPOINTS = "checkpoints"  # a folder
-BEST = "best.ckpt"  # by held-out clips; what a run is used by
-LAST = "last.ckpt"  # what training goes on from
+BEST = "best.ckpt"  # best on the validation clips; used for inference
+LAST = "last.ckpt"  # used to resume
 CONFIG = "config.yaml"
 LOCK = ".training"  # held by the process that trains in the folder
 LOSSES = "losses.csv"

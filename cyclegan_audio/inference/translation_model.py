@@ -1,5 +1,6 @@
-"""A trained model as it is used: the generators that there are, and what they take and give."""
+"""A trained model for inference (`TranslationModel`), and the metadata stored beside its weights."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,26 +8,29 @@ import torch
 from torch import nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.models.directions import DIRECTIONS, ordered
+from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import match_name
+
+METADATA_FORMAT = 2
+METADATA_FILE = "model.json"  # in the folder of a pretrained model, and in exported files
 
 
 @dataclass
 class TranslationModel:
-    """Two genres, the generators between them, and all that is needed to use these.
+    """Two genres, the generators between them, and what is needed to use them.
 
     Attributes:
         genres: names of A and B.
-        mel: the settings of the mels that the generators take and give.
-        generators: by direction, of `DIRECTIONS` both or one; (B, 1, M, F) in [-1, 1] to the same; in eval
-            mode.
+        mel: the mel-spectrogram of the generators' inputs and outputs.
+        generators: one or both, by direction of `DIRECTIONS`; (B, 1, M, F) in [-1, 1] to the same shape; in
+            eval mode.
         window_frames: frames of a training clip.
         config: the plain configuration of the run.
-        batches: training batches seen.
-        training_intervals: the music of the training clips (`corpus.leakage`); empty where not known.
-        loss_terms: the term of each loss in the run's losses.csv; empty where not known.
-        normalisation: what mels are brought to before the generators see them (`corpus.normalisation`).
+        batches: training batches of the run.
+        training_intervals: the times of the training clips (`corpus.leakage`); empty if unknown.
+        loss_terms: the term of each loss in the run's losses.csv; empty if unknown.
+        normalisation: targets to which mels are normalised before the generators (`corpus.normalisation`).
     """
 
     genres: tuple[str, str]
@@ -41,40 +45,40 @@ class TranslationModel:
 
     @property
     def frame_multiple(self) -> int:
-        """The generators take a multiple of this many frames."""
-        return int(self._any.frame_multiple)  # type: ignore[arg-type]
+        """Return the number of which the generators' frames must be a multiple."""
+        return int(self._first_generator.frame_multiple)  # type: ignore[arg-type]
 
     @property
     def device(self) -> torch.device:
-        """Where the generators are."""
-        return next(self._any.parameters()).device
+        """Return the generators' device."""
+        return next(self._first_generator.parameters()).device
 
     @property
     def targets(self) -> list[str]:
-        """The genres that it translates to: B, then A, as far as there are generators."""
-        there = [direction for direction in DIRECTIONS if direction in self.generators]
-        return [ordered(self.genres, direction)[1] for direction in there]
+        """Return the genres that it translates to: B, then A, if there are generators."""
+        directions = [direction for direction in DIRECTIONS if direction in self.generators]
+        return [source_and_target(self.genres, direction)[1] for direction in directions]
 
     def genre(self, name: str) -> str:
-        """Return the pair's own spelling of a genre.
+        """Return the model's spelling of a genre.
 
         Raises:
-            UserError: the pair does not have that genre.
+            UserError: the model does not have that genre.
         """
         return match_name(name, self.genres, "genre", "in this model")
 
-    def respell(self, genres: tuple[str, str]) -> bool:
-        """Take on this spelling of the pair's genres; returns False, and does nothing, if they are others."""
+    def adopt_spelling(self, genres: tuple[str, str]) -> bool:
+        """Use the given spelling of the genres; return False, and change nothing, if they are others."""
         is_same = [genre.casefold() for genre in self.genres] == [genre.casefold() for genre in genres]
         if is_same:
             self.genres = genres
         return is_same
 
     def generator(self, to: str) -> nn.Module:
-        """The generator that translates to genre `to`.
+        """Return the generator that translates to genre `to`.
 
         Raises:
-            UserError: the pair does not have that genre, or no way to it.
+            UserError: the model does not have that genre, or no generator to it.
         """
         direction = self.direction(to)
         if direction not in self.generators:
@@ -85,13 +89,42 @@ class TranslationModel:
         return self.generators[direction]
 
     def direction(self, to: str) -> str:
-        """The direction toward genre `to`.
+        """Return the direction toward genre `to`.
 
         Raises:
-            UserError: the pair does not have that genre.
+            UserError: the model does not have that genre.
         """
         return DIRECTIONS[0] if self.genre(to) == self.genres[1] else DIRECTIONS[1]
 
     @property
-    def _any(self) -> nn.Module:
+    def _first_generator(self) -> nn.Module:
         return next(iter(self.generators.values()))
+
+
+def make_metadata(
+    genres: tuple[str, str],
+    mel: MelSpectrogram,
+    window_frames: int,
+    config: Mapping[str, Any],
+    training_intervals: Mapping[str, Any],
+    directions: Sequence[str] = DIRECTIONS,
+) -> dict[str, Any]:
+    """Describe a model in plain values, so that its weights can be used without the run.
+
+    Args:
+        genres: names of A and B.
+        mel: the mel-spectrogram of its generators.
+        window_frames: frames of a training clip.
+        config: the configuration of the run.
+        training_intervals: the times of the training clips.
+        directions: of its generators.
+    """
+    return {
+        "format": METADATA_FORMAT,
+        "genres": list(genres),
+        "directions": list(directions),
+        "mel": mel.to_dict(),
+        "window_frames": window_frames,
+        "config": dict(config),
+        "training_intervals": dict(training_intervals),
+    }

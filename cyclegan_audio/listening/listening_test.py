@@ -15,7 +15,7 @@ from cyclegan_audio.reports.comparison.grouping import distinct_names, training_
 from cyclegan_audio.reports.comparison.runs import flatten
 from cyclegan_audio.reports.evaluation.translations import open_corpus
 from cyclegan_audio.reports.html import ensure_writable, to_json, write_files
-from cyclegan_audio.training.sweep import failure_reason, jobs_of
+from cyclegan_audio.training.sweep import failure_reason, list_jobs
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_RUNS, LISTENING_TEST
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
@@ -80,7 +80,7 @@ def _expand_sweeps(runs: Sequence[str | Path]) -> list[str | Path]:
     """
     out: list[str | Path] = []
     for run in runs:
-        jobs = jobs_of(Path(run))
+        jobs = list_jobs(Path(run))
         out += [job for job in jobs if not failure_reason(job)] if jobs else [run]
     if not 1 <= len(out) <= LISTENING_RUNS:
         raise UserError(f"a listening test takes 1 to {LISTENING_RUNS} runs, got {len(out)}; name fewer")
@@ -97,7 +97,7 @@ def _open(
     plain_corpus = Corpus.open(opened.folder)
     for run, pair in zip(runs, pairs, strict=True):
         pair.mel.check_compatible(plain_corpus.mel, f"the model {run}", f"the corpus {plain_corpus.folder}")
-        if not pair.respell(first.genres):
+        if not pair.adopt_spelling(first.genres):
             raise UserError(
                 f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"

@@ -22,7 +22,7 @@ from cyclegan_audio.listening.questions import (
 from cyclegan_audio.metrics.baselines import BandMoments, match_moments
 from cyclegan_audio.reports.evaluation.audio_examples import vocode
 from cyclegan_audio.reports.evaluation.scoring import other_track_rows
-from cyclegan_audio.reports.evaluation.translations import evenly_spaced, held_out_clips, translate_mel_db
+from cyclegan_audio.reports.evaluation.translations import evenly_spaced, held_out_clips, translate_normalised
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import Vocoder
 
@@ -104,7 +104,7 @@ def _translated(pair: TranslationModel, corpus: Corpus, clip: Clip) -> Tensor:
     normalised = corpus.normalised(CorpusNormalisation.from_dict(pair.normalisation))
     real_db = normalised.mel_db(clip)
     to = next(genre for genre in pair.genres if genre != clip.genre)
-    return translate_mel_db(pair, normalised, to, real_db)
+    return translate_normalised(pair, normalised, to, real_db)
 
 
 def _moments(corpus: Corpus, genre: str) -> BandMoments:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.models.directions import DIRECTIONS, ordered
+from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
 
 MIN_SPREAD = 1e-4  # of a statistic over clips, below which it is not informative
 CELL = 4  # bands or frames: the period of two upsamplings by two in a generator
@@ -101,7 +101,7 @@ def validation_metrics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     scale = max(mean_abs_difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     metrics, scores = {}, []
     for direction in _directions(clips):
-        reals = ordered((clips["real_a"], clips["real_b"]), direction)
+        reals = source_and_target((clips["real_a"], clips["real_b"]), direction)
         source, fake = direction[0], clips[f"fake_{direction[1]}"]
         metrics[f"genre_{direction}"] = style_distance(fake, *reals)
         if f"rec_{source}" in clips:
@@ -131,7 +131,7 @@ def validation_diagnostics(clips: Mapping[str, Tensor]) -> dict[str, float]:
     scale = max(mean_abs_difference(clips["real_a"], clips["real_b"]), MIN_SPREAD)
     indicators = {}
     for direction in _directions(clips):
-        source, target = ordered((clips["real_a"], clips["real_b"]), direction)
+        source, target = source_and_target((clips["real_a"], clips["real_b"]), direction)
         fake = clips[f"fake_{direction[1]}"]
         indicators[f"moved_{direction}"] = mean_abs_difference(fake, source) / scale
         indicators[f"variety_{direction}"] = (

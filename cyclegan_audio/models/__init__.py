@@ -1,1 +1,1 @@
-"""LightningModules that learn to translate, and what their training steps are made of."""
+"""Models as LightningModules: CycleGAN, CUT, their base classes, and the parts of a training step."""

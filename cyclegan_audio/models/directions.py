@@ -1,4 +1,4 @@
-"""The two directions of translation between genres A and B."""
+"""The two directions of translation, `ab` and `ba`, between genres A and B."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -7,7 +7,7 @@ DIRECTIONS = ("ab", "ba")  # ab: from genre A to genre B
 T = TypeVar("T")
 
 
-def ordered(both: Sequence[T], direction: str) -> tuple[T, T]:
-    """Source and target of a direction, from what belongs to A and to B."""
-    a, b = both
+def source_and_target(pair: Sequence[T], direction: str) -> tuple[T, T]:
+    """Return the source's and the target's item of `pair`, which holds one of A and one of B."""
+    a, b = pair
     return (a, b) if direction == DIRECTIONS[0] else (b, a)

@@ -1,4 +1,4 @@
-"""Exponential moving average of the generators, which translate steadier than the last step's."""
+"""Exponential moving average of the generators' weights."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ from cyclegan_audio.utils.errors import check_number
 
 
 class GeneratorEMA(nn.Module):
-    """After each step: average = decay · average + (1 - decay) · weights; the first step's weights begin it.
+    """Average weights after each step: average = decay · average + (1 - decay) · weights.
 
-    The averages stand in the module's state as `<name>.module.*`.
+    The first step's weights start the average. The state dict holds `networks.<name>.module.*`.
 
     Args:
         networks: by name; they are copied.
@@ -30,10 +30,10 @@ class GeneratorEMA(nn.Module):
         )
 
     def update(self, networks: Mapping[str, nn.Module]) -> None:
-        """Take in the networks' weights after a step."""
+        """Add the networks' weights after a step to the averages."""
         for name, network in networks.items():
             self.networks[name].update_parameters(network)  # type: ignore[operator]
 
     def __getitem__(self, name: str) -> nn.Module:
-        """The network with averaged weights."""
+        """Return the network with averaged weights."""
         return self.networks[name].module  # type: ignore[return-value]

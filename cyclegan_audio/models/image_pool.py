@@ -1,4 +1,4 @@
-"""The history of translated mels that the discriminators also see."""
+"""Pool of past translations that the discriminators see again."""
 
 from typing import Any
 
@@ -7,15 +7,14 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Keeps up to `size` past fakes; once full, each new fake is exchanged for a past one half of the time.
+    """Keep up to `size` past fakes; once full, swap each new fake for a past one with probability 1/2.
 
-    Shrivastava et al. 2017, section 2.3, in the form of Zhu et al. 2017. Draws come from a generator of its
-    own, and both the draws' state and the stored fakes are part of the module's state, so that a resumed run
-    goes on exactly.
+    Shrivastava et al. 2017, section 2.3, in the form of Zhu et al. 2017. The module's state holds the stored
+    fakes and its random generator, so that a resumed run continues exactly.
 
     Args:
-        size: fakes to keep (50 in the paper); 0 returns every batch as it is.
-        seed: of the draws.
+        size: fakes to keep (50 in the paper); 0 returns every batch unchanged.
+        seed: of the random generator.
     """
 
     def __init__(self, size: int = 50, seed: int = 0) -> None:
@@ -23,12 +22,12 @@ class ImagePool(nn.Module):
         self.size = size
         self.stored: Tensor | None = None
         self.n_stored = 0
-        self.draws = torch.Generator().manual_seed(seed)
+        self.rng = torch.Generator().manual_seed(seed)
 
     def forward(self, fakes: Tensor) -> Tensor:
-        """Fakes (B, C, M, F) in, as many out, each either itself or a past one; detached.
+        """Replace some of the fakes (B, C, M, F) by past ones; detached.
 
-        What is not finite becomes 0, so that one broken batch does not come back later.
+        Values that are not finite become 0, so that a broken batch does not come back later.
         """
         fakes = fakes.detach().nan_to_num(0.0, 0.0, 0.0)
         if self.size == 0:
@@ -44,19 +43,19 @@ class ImagePool(nn.Module):
             stored[self.n_stored] = fake
             self.n_stored += 1
             return fake
-        if torch.rand((), generator=self.draws) < 0.5:
+        if torch.rand((), generator=self.rng) < 0.5:
             return fake
-        place = int(torch.randint(self.size, (), generator=self.draws))
-        past = stored[place].clone()
-        stored[place] = fake
+        index = int(torch.randint(self.size, (), generator=self.rng))
+        past = stored[index].clone()
+        stored[index] = fake
         return past
 
     def get_extra_state(self) -> dict[str, Any]:
         stored = None if self.stored is None else self.stored[: self.n_stored].clone()
-        return {"stored": stored, "draws": self.draws.get_state()}
+        return {"stored": stored, "rng": self.rng.get_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.draws.set_state(state["draws"].cpu())
+        self.rng.set_state(state["rng"].cpu())
         stored = state["stored"]
         self.stored, self.n_stored = None, 0
         if stored is not None and self.size:

@@ -1,1 +1,1 @@
-"""Runs: set-up, fit, sweeps, loggers and how they end and resume."""
+"""Training: set up, fit, resume and sweep runs of `train` and `train_vocoder`; loggers and callbacks."""

@@ -1,4 +1,4 @@
-"""How to compute on this machine: what it can do, and what a short probe of the run's own generator shows."""
+"""Choose precision and CPU threads by the hardware and a short timing of the run's generator."""
 
 import os
 import time
@@ -7,69 +7,84 @@ from statistics import median
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 from torch import nn
 
-from cyclegan_audio.models.acceleration import SCALED
-from cyclegan_audio.utils.devices import has_fast_bf16
+from cyclegan_audio.models.acceleration import FP16_MIXED
+from cyclegan_audio.utils.devices import choose_device, has_fast_bf16
 from cyclegan_audio.utils.errors import UserError
 
-PRECISIONS = ("auto", "32-true", "bf16-mixed", SCALED)
+PRECISIONS = ("auto", "32-true", "bf16-mixed", FP16_MIXED)
 PROBE_FRAMES = 64
 PROBE_ROUNDS = 3
-WORTH_IT = 0.9
+MAX_TIME_RATIO = 0.9  # several threads are used if they take at most this share of one thread's time
 
-Build = Callable[[], Any]  # to a network with `training_input`, as `models.protocols.Generator` has it
+GeneratorFactory = Callable[
+    [], Any
+]  # builds a network with `training_input`, as `protocols.Generator` has it
 
 
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """Lightning's name of the precision to train in; `auto` takes bf16 where the device is fast at it.
+def choose_precision_and_threads(cfg: DictConfig, generator: GeneratorFactory) -> None:
+    """Replace `auto` in `threads` and `precision`; the configuration keeps the choice, for resuming."""
+    accelerator = str(cfg.trainer.accelerator)
+    if accelerator == "gpu":  # Lightning's name for CUDA or MPS
+        accelerator = "mps" if torch.backends.mps.is_available() else "cuda"
+    device = choose_device(accelerator)
+    if device.type == "cpu":
+        cfg.threads = choose_threads(cfg.threads, generator)
+        torch.set_num_threads(cfg.threads)
+    cfg.precision = choose_precision(cfg.precision, device)
+
+
+def choose_precision(requested: str, device: torch.device) -> str:
+    """Return Lightning's name of the precision; `auto` is bf16 if the device is fast at it.
 
     Raises:
-        UserError: `wanted` is not one of `PRECISIONS`.
+        UserError: `requested` is not one of `PRECISIONS`.
     """
-    if wanted not in PRECISIONS:
-        raise UserError(f"precision={wanted} is not known; choose one of {', '.join(PRECISIONS)}")
-    if wanted != "auto":
-        return wanted
+    if requested not in PRECISIONS:
+        raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, got {requested}")
+    if requested != "auto":
+        return requested
     return "bf16-mixed" if has_fast_bf16(device) else "32-true"
 
 
-def choose_threads(wanted: str | int, generator: Build) -> int:
-    """Threads to compute with on a CPU.
+def choose_threads(requested: str | int, generator: GeneratorFactory) -> int:
+    """Return the number of CPU threads.
 
-    `auto` takes a thread a core where a pass gains by it, else one: on a machine with other work, threads
-    that wait for each other were six times slower than one. OMP_NUM_THREADS decides where it is set.
+    `auto` is one thread for each core if a training pass is faster by it, otherwise one: on a machine with
+    other work, threads that wait for each other took six times as long as one. OMP_NUM_THREADS has priority.
 
     Raises:
-        UserError: `wanted` is not `auto` or a number above 0.
+        UserError: `requested` is neither `auto` nor an integer >= 1.
     """
-    if wanted != "auto":
-        if not str(wanted).isdigit() or int(wanted) < 1:
-            raise UserError(f"threads must be auto or an integer >= 1, got {wanted!r}")
-        return int(wanted)
-    many = torch.get_num_threads()
-    if many == 1 or "OMP_NUM_THREADS" in os.environ:
-        return many
-    return many if thread_ratio(many, generator) < WORTH_IT else 1
+    if requested != "auto":
+        if not str(requested).isdigit() or int(requested) < 1:
+            raise UserError(f"threads must be an integer >= 1 or auto, got {requested}")
+        return int(requested)
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or "OMP_NUM_THREADS" in os.environ:
+        return n_threads
+    return n_threads if thread_ratio(n_threads, generator) < MAX_TIME_RATIO else 1
 
 
-def thread_ratio(many: int, generator: Build) -> float:
-    """Median time of a training pass with `many` threads over that with one."""
+def thread_ratio(n_threads: int, generator: GeneratorFactory) -> float:
+    """Measure the median time of a training pass with `n_threads` as a share of that with one thread."""
     network, mel = _network_and_mel(generator)
     before = torch.get_num_threads()
 
-    def seconds(threads: int) -> float:
+    def time_pass(threads: int) -> float:
         torch.set_num_threads(threads)
         return _pass_s(network, mel)
 
     try:
-        return _ratio(lambda: seconds(many), lambda: seconds(1))
+        return _ratio(lambda: time_pass(n_threads), lambda: time_pass(1))
     finally:
         torch.set_num_threads(before)
 
 
-def _network_and_mel(generator: Build) -> tuple[nn.Module, torch.Tensor]:
-    """A generator and its input, on the CPU; the global random state is kept."""
+def _network_and_mel(generator: GeneratorFactory) -> tuple[nn.Module, torch.Tensor]:
+    """Build a generator and its input on the CPU, without changing the global random state."""
     with torch.random.fork_rng(devices=[]):
         network = generator()
         mel = torch.rand(1, 1, 128, PROBE_FRAMES) * 2 - 1
@@ -77,14 +92,14 @@ def _network_and_mel(generator: Build) -> tuple[nn.Module, torch.Tensor]:
 
 
 def _pass_s(network: nn.Module, mel: torch.Tensor) -> float:
-    """Seconds of one forward and backward pass."""
+    """Time one forward and backward pass, in seconds."""
     start = time.perf_counter()
     network(mel).square().mean().backward()
     return time.perf_counter() - start
 
 
 def _ratio(one: Callable[[], float], other: Callable[[], float]) -> float:
-    """Ratio of the medians of interleaved rounds, after one of each to warm up."""
+    """Return the ratio of the medians of interleaved rounds, after one warm-up of each."""
     one(), other()
     rounds = [(one(), other()) for _ in range(PROBE_ROUNDS)]
     return median(first for first, _ in rounds) / median(second for _, second in rounds)

@@ -1,5 +1,6 @@
-"""Loggers beside the files in the run's folder."""
+"""Loggers: CSV files of a run, Weights & Biases, TensorBoard; images, audio and tables in both."""
 
+import csv
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,74 +16,76 @@ from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.inference.run_paths import TENSORBOARD, WANDB_ID
-from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 
-SCORE = "held_out/score"  # by which runs are listed: its least in W&B, its last beside TensorBoard's settings
+SCORE_METRIC = "held_out/score"  # listed with each run: its minimum in W&B, its last value in TensorBoard
 
-Cell = str | int | float | Path | np.ndarray  # a WAV file; a picture (height, width, 3) uint8
+TableCell = (
+    str | int | float | Path | np.ndarray
+)  # Path: a WAV file; array: an image (height, width, 3) uint8
 
 
 @runtime_checkable
 class MediaLogger(Protocol):
-    """A Lightning logger that also takes pictures and sound. `step` is the number of batches trained."""
+    """A Lightning logger that also takes images, audio and tables; `step` counts the trained batches."""
 
-    def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
+    def add_image_file(self, name: str, path: Path, caption: str, step: int) -> None:
         """Log the PNG file `path` as `name`."""
 
-    def show_sound(self, name: str, path: Path, step: int) -> None:
+    def add_audio_file(self, name: str, path: Path, step: int) -> None:
         """Log the WAV file `path` as `name`."""
 
-    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
-        """Log a table as `name`: a mapping a row, from column to cell, the same columns in each."""
+    def add_table(self, name: str, rows: Sequence[Mapping[str, TableCell]], step: int) -> None:
+        """Log a table as `name`: one mapping from column to cell for each row, with equal columns."""
 
 
 class WandbMediaLogger(WandbLogger):
-    """Lightning's W&B logger as a `Dashboard`. Its run ends with its fit: the next job starts its own."""
+    """Lightning's W&B logger as a `MediaLogger`; its run ends with the fit, so that each job has its own."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The W&B run, begun on first use; its summary keeps the best held-out score."""
-        is_begun = self._experiment is not None
+        """Return the W&B run, started on first use; its summary keeps the best validation score."""
+        is_started = self._experiment is not None
         run = super().experiment
-        if not is_begun:
-            run.define_metric(SCORE, step_metric="trainer/global_step", summary="min")
+        if not is_started:
+            run.define_metric(SCORE_METRIC, step_metric="trainer/global_step", summary="min")
         return run
 
-    def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
-        """See `Dashboard`."""
+    def add_image_file(self, name: str, path: Path, caption: str, step: int) -> None:
+        """See `MediaLogger`."""
         self.log_image(name, [str(path)], step, caption=[caption])
 
-    def show_sound(self, name: str, path: Path, step: int) -> None:
-        """See `Dashboard`."""
+    def add_audio_file(self, name: str, path: Path, step: int) -> None:
+        """See `MediaLogger`."""
         self.log_audio(name, [str(path)], step)
 
-    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
-        """See `Dashboard`; W&B joins the tables of all steps by `runs.history.concat`."""
+    def add_table(self, name: str, rows: Sequence[Mapping[str, TableCell]], step: int) -> None:
+        """See `MediaLogger`; in W&B `runs.history.concat` joins the tables of all steps."""
         cells = [[_wandb_cell(cell) for cell in row.values()] for row in rows]
         self.log_table(name, list(rows[0]), cells, step=step)
 
     @rank_zero_only
-    def keep_files(self, name: str, kind: str, files: Sequence[Path], about: Mapping[str, Any]) -> None:
-        """Keep `files` as the artifact `name` of type `kind`, with what `about` says of it."""
+    def save_artifact(self, name: str, kind: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
+        """Save `files` as the artifact `name` of type `kind`."""
         import wandb
 
-        artifact = wandb.Artifact(name, kind, metadata=dict(about))
+        artifact = wandb.Artifact(name, kind, metadata=dict(metadata))
         for file in files:
             artifact.add_file(str(file))
         self.experiment.log_artifact(artifact)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Upload or write what is left, and end the run."""
+        """Upload or write the rest, and end the run."""
         import wandb
 
         super().finalize(status)
         wandb.finish()
 
 
-def _wandb_cell(cell: Cell) -> Any:
+def _wandb_cell(cell: TableCell) -> Any:
     import wandb
 
     if isinstance(cell, Path):
@@ -91,58 +94,58 @@ def _wandb_cell(cell: Cell) -> Any:
 
 
 class TensorBoardMediaLogger(TensorBoardLogger):
-    """Lightning's TensorBoard logger as a `Dashboard`; pictures have no captions there."""
+    """Lightning's TensorBoard logger as a `MediaLogger`; images have no captions there."""
 
-    def show_picture(self, name: str, path: Path, caption: str, step: int) -> None:
-        """See `Dashboard`."""
+    def add_image_file(self, name: str, path: Path, caption: str, step: int) -> None:
+        """See `MediaLogger`."""
         from PIL import Image
 
-        with Image.open(path) as picture:
-            self.experiment.add_image(name, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+        with Image.open(path) as image:
+            self.experiment.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
-    def show_sound(self, name: str, path: Path, step: int) -> None:
-        """See `Dashboard`."""
+    def add_audio_file(self, name: str, path: Path, step: int) -> None:
+        """See `MediaLogger`."""
         import soundfile
 
         samples, sample_rate = soundfile.read(path, dtype="float32")
         self.experiment.add_audio(name, samples, step, sample_rate)
 
-    def show_table(self, name: str, rows: Sequence[Mapping[str, Cell]], step: int) -> None:
-        """See `Dashboard`; under Text, where cells that are heard or seen have no place."""
+    def add_table(self, name: str, rows: Sequence[Mapping[str, TableCell]], step: int) -> None:
+        """See `MediaLogger`; shown under Text, without images and audio."""
         plain = [name for name, cell in rows[0].items() if isinstance(cell, str | int | float)]
         lines = [plain, ["---"] * len(plain), *([_text(row[name]) for name in plain] for row in rows)]
         self.experiment.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines), step)
 
     @rank_zero_only
     def log_settings(self, config: Mapping[str, Any]) -> None:
-        """The run's settings for the page HParams, beside the last `SCORE`, and in `hparams.yaml`."""
+        """Log the settings for the page HParams, with the last `SCORE_METRIC`, and in `hparams.yaml`."""
         from torch.utils.tensorboard.summary import hparams
 
-        self.log_hyperparams(dict(config))  # without a number: Lightning only keeps them for its file
-        settings = dict(_flat(config))
-        for summary in hparams(settings, {SCORE: 0.0}):  # the name counts; the numbers are the scalars'
+        self.log_hyperparams(dict(config))  # without a metric Lightning only writes its file
+        settings = dict(_flatten(config))
+        for summary in hparams(settings, {SCORE_METRIC: 0.0}):  # values come from the scalars
             self.experiment._get_file_writer().add_summary(summary)
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: TableCell) -> str:
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
 
 
-def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
-    """`model.optimizer.lr` and its value, and so on; what is no plain value as text."""
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
+    """Yield dotted keys, such as `model.optimizer.lr`, with plain values; others become text."""
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}", value if isinstance(value, bool | int | float | str) else str(value)
+            yield f"{prefix}{key}", value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def tensorboard_logger(
     run_dir: str, config: Mapping[str, Any] | None = None, **options: Any
 ) -> TensorBoardMediaLogger:
-    """A log for TensorBoard under `run_dir/tensorboard`; a resumed run goes on there.
+    """Build a TensorBoard logger in `run_dir/tensorboard`, which a resumed run continues.
 
-    `options` go to Lightning's logger (`+logger.flush_secs=10`).
+    `options` are passed to Lightning's logger (`+logger.flush_secs=10`).
 
     Raises:
         UserError: TensorBoard is not installed.
@@ -162,13 +165,13 @@ def wandb_logger(
     config: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> WandbMediaLogger:
-    """A Weights & Biases run: online where the user is logged in, else offline under `run_dir/wandb`.
+    """Build a Weights & Biases logger: online if the user is logged in, otherwise offline in `run_dir/wandb`.
 
-    Runs of one `group` stand together there, as the jobs of a sweep do. `options` go to Lightning's logger
-    and to `wandb.init` (`+logger.entity=NAME`, `+logger.tags=[first]`).
+    W&B shows runs of one `group`, such as the jobs of a sweep, together. `options` are passed to Lightning's
+    logger and to `wandb.init` (`+logger.entity=NAME`, `+logger.tags=[first]`).
 
-    WANDB_MODE (`online`, `offline`, `disabled`) decides where it is set. A resumed run goes on under its id,
-    which lies in the run's folder.
+    WANDB_MODE (`online`, `offline`, `disabled`) has priority. A resumed run continues under its id, which is
+    stored in the run's folder.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE")
@@ -185,12 +188,12 @@ def wandb_logger(
         config=dict(config or {}),
         **{**settings, **options},
     )
-    logger._wandb_init.pop("anonymous", None)  # Lightning gives it unasked, and W&B warns of it
+    logger._wandb_init.pop("anonymous", None)  # Lightning always sets it, and W&B warns of it
     return logger
 
 
 def _run_id(run_dir: Path) -> str:
-    """The id of the run in `run_dir`; made on first use."""
+    """Return the id of the run in `run_dir`; create it on first use."""
     file = run_dir / WANDB_ID
     if not file.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -199,7 +202,7 @@ def _run_id(run_dir: Path) -> str:
 
 
 def _is_logged_in() -> bool:
-    """Whether a key is at hand (environment or netrc), asked without network."""
+    """Return whether there is a W&B key (environment or netrc), without network."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -207,3 +210,46 @@ def _is_logged_in() -> bool:
         return netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, NetrcParseError):
         return False
+
+
+class CSVLog:
+    """CSV file with a row for each logged batch, written at once; a resume cuts it back to the checkpoint.
+
+    Args:
+        file: its path.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.columns: Sequence[str] = ()
+
+    def start(self, columns: Sequence[str], batches: int) -> None:
+        """Start a new file, or keep the complete rows up to `batches` of a resumed run.
+
+        Args:
+            columns: names in order, with `batch`.
+            batches: of the run so far.
+        """
+        self.columns, rows = columns, []
+        if batches and self.file.is_file():
+            with self.file.open(newline="") as file:
+                reader = csv.DictReader(file)
+                rows = [row for row in reader if _is_complete(row) and int(row["batch"]) <= batches]
+        with atomic_path(self.file) as part:
+            self._write(part, "w", rows)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append `row`."""
+        self._write(self.file, "a", [row])
+
+    def _write(self, path: Path, mode: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with path.open(mode, newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            if mode == "w":
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+def _is_complete(row: Mapping[str, Any]) -> bool:
+    """Return whether a row has all columns; a full disk cuts rows off."""
+    return None not in row.values() and row["batch"].isdigit()

@@ -16,7 +16,7 @@ from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.inference.clips import precision
+from cyclegan_audio.inference.clip_translation import generator_precision
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
@@ -293,7 +293,7 @@ class Translator:
             return statistics
         generator = self.windowed_generator(to, statistics)
         inputs = [generator.normalise(window[None, None]) for window in mid.sampler.windows]
-        with precision(generator.generator, self.bf16):
+        with generator_precision(generator.generator, self.bf16):
             norm_statistics = collect_statistics(generator.generator, inputs, workers) or None
         return replace(statistics, norm_statistics=norm_statistics)
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
-from cyclegan_audio.inference.clips import run_generator
+from cyclegan_audio.inference.clip_translation import run_generator
 from cyclegan_audio.models.networks.norm import with_statistics
 from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS, PieceStatistics
 from cyclegan_audio.translation.stages import WindowStream, is_audible

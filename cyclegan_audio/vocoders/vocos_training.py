@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.models.base_module import RunModule
-from cyclegan_audio.models.losses.reconstruction import check_weights
+from cyclegan_audio.models.base_module import BaseModule
+from cyclegan_audio.models.losses.terms import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.vocoders.vocos import VocosNetwork, import_vocos
@@ -30,7 +30,7 @@ LOSS_TERMS = {"gen_total": "gen", "mel": "mel", "stft": "stft"} | {
 }
 
 
-class VocoderGAN(RunModule):
+class VocoderGAN(BaseModule):
     """A `VocosNetwork` in training against a multi-period and a multi-resolution discriminator.
 
     Batches are waveforms (B, T); the module computes their mels. Discriminators, hinge losses and feature
@@ -50,7 +50,7 @@ class VocoderGAN(RunModule):
 
     command = "train_vocoder"
     loss_terms = LOSS_TERMS
-    shown_losses = ("mel", "disc")
+    progress_bar_losses = ("mel", "disc")
     small_model = "vocoder_model=vocos_small"
 
     def __init__(
@@ -80,14 +80,14 @@ class VocoderGAN(RunModule):
         self.loss_weights = check_weights(loss_weights, TERMS)
         self.discriminator_weights = {"period": 1.0, "resolution": resolution_weight}
         self.pretrain_epochs = pretrain_epochs
-        self.make_optimizer = optimizer
+        self.optimizer_factory = optimizer
         self.generator_loss = import_vocos("loss.GeneratorLoss")()
         self.discriminator_loss = import_vocos("loss.DiscriminatorLoss")()
         self.feature_matching_loss = import_vocos("loss.FeatureMatchingLoss")()
 
     def configure_optimizers(self) -> list[Optimizer]:
         parts = (self.network, self.discriminators)
-        return self.build_optimizers(partial(self.make_optimizer, part.parameters()) for part in parts)
+        return self.build_optimizers(partial(self.optimizer_factory, part.parameters()) for part in parts)
 
     def generator_losses(
         self, fake: Tensor, real: Tensor, real_db: Tensor, adversarial: bool
@@ -130,7 +130,7 @@ class VocoderGAN(RunModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
         adversarial = self.current_epoch >= self.pretrain_epochs
-        self.guard.start(self.device)
+        self.nonfinite_guard.start(self.device)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             real_db = self.mel.mel_db(batch)
         with self.toggled_optimizer(opt_gen):
@@ -138,15 +138,15 @@ class VocoderGAN(RunModule):
             losses = self.generator_losses(fake, batch, real_db, adversarial)
             losses = {"gen_total": self.total(losses), **losses}
             self.compute_gradients(losses["gen_total"], self.network.parameters())
-            self.guard.step(opt_gen, losses["gen_total"])
+            self.nonfinite_guard.step(opt_gen, losses["gen_total"])
         if adversarial:
             with self.toggled_optimizer(opt_disc):
                 disc_losses = self.discriminator_losses(fake, batch)
                 total = self.total(disc_losses)
                 self.compute_gradients(total, self.discriminators.parameters())
-                self.guard.step(opt_disc, total)
+                self.nonfinite_guard.step(opt_disc, total)
             losses |= disc_losses
-        self.guard.end()
+        self.nonfinite_guard.end()
         self.losses = {name: loss.detach() for name, loss in losses.items()}
         self.count_batch()
 

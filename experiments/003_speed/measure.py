@@ -22,8 +22,7 @@ from torch import Tensor
 
 from cyclegan_audio.models.acceleration import Acceleration
 from cyclegan_audio.models.cyclegan import CycleGAN
-from cyclegan_audio.models.losses.adversarial import AdversarialLoss
-from cyclegan_audio.models.losses.gan import LSGANLoss
+from cyclegan_audio.models.losses.adversarial import AdversarialLoss, LSGANLoss
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
 from cyclegan_audio.models.networks.generators import ResnetGenerator

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.inference.export.files import INPUT, OUTPUTS, OnnxGenerator, export_pair, open_session
+from cyclegan_audio.inference.export import INPUT, OUTPUTS, OnnxGenerator, export_model, open_session
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.paired_error import MODEL
 from cyclegan_audio.reports.evaluation.translations import translate_direction
@@ -63,7 +63,7 @@ def ways(pair: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> d
     plain, ready, static, dynamic = (
         folder / f"{to}_{name}.onnx" for name in ("plain", "ready", "static", "dynamic")
     )
-    export_pair(pair, plain, to)
+    export_model(pair, plain, to)
     quant_pre_process(plain, ready, skip_symbolic_shape=True)
     kinds = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": True}
     quantize_static(ready, static, Calibration(mels), op_types_to_quantize=CONVOLUTIONS, **kinds)

@@ -13,7 +13,7 @@ import torch
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.inference.clips import apply_generator
+from cyclegan_audio.inference.clip_translation import translate_mel_db
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.artefacts import checkerboard_db
@@ -87,7 +87,7 @@ def times(pair: TranslationModel, corpus: Corpus) -> str:
     for _ in range(ROUNDS + 1):
         for shifts, generator in generators.items():
             start = time.process_time()
-            apply_generator(generator, mel_db, pair.mel, range_db)
+            translate_mel_db(generator, mel_db, pair.mel, range_db)
             taken[shifts].append(time.process_time() - start)
     first = statistics.median(taken[1][1:])
     ratios = (f"{shifts}: {statistics.median(taken[shifts][1:]) / first:.2f}" for shifts in SHIFTS)

@@ -26,7 +26,7 @@ from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.metrics.validation import temporal_decorrelation
-from cyclegan_audio.models.losses.gan import r1_penalty
+from cyclegan_audio.models.losses.adversarial import r1_penalty
 from cyclegan_audio.models.translation_module import TranslationModule
 
 STEPS, SIZE, CLIPS = 200, 32, 20

@@ -15,7 +15,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.inference.export.files import OnnxGenerator, export_pair, open_session
+from cyclegan_audio.inference.export import OnnxGenerator, export_model, open_session
 
 ROUNDS = 7
 FRAMES = 344
@@ -33,7 +33,7 @@ def bf16(x: torch.Tensor) -> torch.Tensor:
 with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
     plain, int8 = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
     with torch.inference_mode(False):
-        export_pair(pair, plain, to=pair.genres[1])
+        export_model(pair, plain, to=pair.genres[1])
     quantize_dynamic(plain, int8, weight_type=QuantType.QUInt8)
     generators = {"eager fp32": pair.generators["ab"], "eager bf16": bf16}
     for name, path in (("onnx fp32", plain), ("onnx int8", int8)):

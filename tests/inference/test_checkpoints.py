@@ -5,8 +5,8 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, resolve_run, save_pretrained
-from cyclegan_audio.inference.pair_metadata import make_card
-from cyclegan_audio.training.resume import to_resume
+from cyclegan_audio.inference.translation_model import make_metadata
+from cyclegan_audio.training.resume import find_resume_checkpoint
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -18,7 +18,7 @@ def checkpoint(tiny_model, tmp_path):
         "train", ["model=cyclegan_small", "model.generator.n_filters=4", "model.generator.n_blocks=1"]
     )
     mel = instantiate(compose("train", ["mel=hifi"]).mel)
-    model.card = make_card(
+    model.metadata = make_metadata(
         ("lofi", "rnb"),
         mel,
         344,
@@ -33,18 +33,18 @@ def checkpoint(tiny_model, tmp_path):
     return path, model
 
 
-def test_pair_comes_back_from_a_run_folder_and_from_a_file(checkpoint):
+def test_model_loads_from_a_run_folder_and_from_a_file(checkpoint):
     path, model = checkpoint
     mel = torch.rand(1, 1, 128, 16) * 2 - 1
     for run in (path, path.parent.parent, str(path)):
-        pair = load_model(run)
-        assert (pair.genres, pair.window_frames, pair.frame_multiple) == (("lofi", "rnb"), 344, 4)
+        loaded = load_model(run)
+        assert (loaded.genres, loaded.window_frames, loaded.frame_multiple) == (("lofi", "rnb"), 344, 4)
         with torch.no_grad():
-            assert torch.equal(pair.generator("rnb")(mel), model.gen_ab(mel))
-            assert torch.equal(pair.generator("lofi")(mel), model.gen_ba(mel))
+            assert torch.equal(loaded.generator("rnb")(mel), model.gen_ab(mel))
+            assert torch.equal(loaded.generator("lofi")(mel), model.gen_ba(mel))
 
 
-def test_a_run_is_its_best_checkpoint_else_its_last_unless_one_is_named(checkpoint):
+def test_a_run_resolves_to_its_best_else_its_last_checkpoint(checkpoint):
     last, _ = checkpoint
     run = last.parent.parent
     assert resolve_run(run) == last
@@ -52,38 +52,38 @@ def test_a_run_is_its_best_checkpoint_else_its_last_unless_one_is_named(checkpoi
     best.write_bytes(last.read_bytes())
     assert resolve_run(run) == best
     assert resolve_run(run, checkpoint=last) == last
-    assert to_resume(str(run)) == last
+    assert find_resume_checkpoint(str(run)) == last
 
 
-def test_averaged_weights_are_loaded_where_they_are_kept(checkpoint):
+def test_averaged_weights_are_loaded_if_there_are_any(checkpoint):
     path, model = checkpoint
     content = torch.load(path, weights_only=True)
-    averaged = {f"average.networks.gen_ab.module.{k}": 2 * v for k, v in model.gen_ab.state_dict().items()}
+    averaged = {f"ema.networks.gen_ab.module.{k}": 2 * v for k, v in model.gen_ab.state_dict().items()}
     content["state_dict"] |= averaged
     torch.save(content, path)
-    pair = load_model(path)
-    assert torch.equal(pair.generators["ab"].head[1].weight, 2 * model.gen_ab.head[1].weight)
-    assert torch.equal(pair.generators["ba"].head[1].weight, model.gen_ba.head[1].weight)
+    loaded = load_model(path)
+    assert torch.equal(loaded.generators["ab"].head[1].weight, 2 * model.gen_ab.head[1].weight)
+    assert torch.equal(loaded.generators["ba"].head[1].weight, model.gen_ba.head[1].weight)
 
 
-def test_shipped_pair_is_small_and_the_same_to_16_bits(checkpoint, tmp_path):
+def test_pretrained_model_is_small_and_equal_to_16_bits(checkpoint, tmp_path):
     path, model = checkpoint
     save_pretrained(load_model(path), tmp_path / "small")
-    pair = load_model(tmp_path / "small")
+    loaded = load_model(tmp_path / "small")
     n_bytes = (tmp_path / "small" / "gen_ab.safetensors").stat().st_size
     assert n_bytes < 2 * sum(p.numel() for p in model.gen_ab.parameters()) + 8000
     mel = torch.rand(1, 1, 128, 16) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(pair.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
-    assert pair.mel.hash == load_model(path).mel.hash
+        torch.testing.assert_close(loaded.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
+    assert loaded.mel.hash == load_model(path).mel.hash
 
 
-def test_genre_that_the_pair_lacks(checkpoint):
-    pair = load_model(checkpoint[0])
+def test_unknown_genre_is_refused(checkpoint):
+    loaded = load_model(checkpoint[0])
     with pytest.raises(UserError, match=r"no genre 'jazz' in this model\. There are: lofi, rnb"):
-        pair.generator("jazz")
-    assert pair.generator("RNB") is pair.generators["ab"]
-    assert pair.direction("Lofi") == "ba"
+        loaded.generator("jazz")
+    assert loaded.generator("RNB") is loaded.generators["ab"]
+    assert loaded.direction("Lofi") == "ba"
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "foreign", "bytes", "stateless"])
@@ -137,38 +137,38 @@ def test_run_that_is_not_there(tmp_path):
         resolve_run(tmp_path, checkpoint=tmp_path / "x.ckpt")
 
 
-def test_every_shipped_pair_loads_and_moves_its_input():
-    cards = sorted(PRETRAINED.glob("*/pair.json"))
-    assert [card.parent.name for card in cards] == ["demo"]
-    pair = load_model("demo")
+def test_every_pretrained_model_loads_and_changes_its_input():
+    files = sorted(PRETRAINED.glob("*/model.json"))
+    assert [file.parent.name for file in files] == ["demo"]
+    loaded = load_model("demo")
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     with torch.no_grad():
-        there = pair.generators["ab"](mel)
+        there = loaded.generators["ab"](mel)
     assert there.shape == mel.shape
     assert (there - mel).abs().mean() > 0.01
 
 
-def test_a_model_of_one_direction_is_used_and_shipped_like_any(checkpoint, tmp_path):
+def test_a_model_of_one_direction_loads_and_saves(checkpoint, tmp_path):
     path, _ = checkpoint
     content = torch.load(path, weights_only=True)
     content["cyclegan_audio"]["directions"] = ["ab"]
     content["state_dict"] = {k: v for k, v in content["state_dict"].items() if not k.startswith("gen_ba")}
     torch.save(content, path)
     save_pretrained(load_model(path), tmp_path / "small")
-    for pair in (load_model(path), load_model(tmp_path / "small")):
-        assert (list(pair.generators), pair.targets, pair.frame_multiple) == (["ab"], ["rnb"], 4)
+    for loaded in (load_model(path), load_model(tmp_path / "small")):
+        assert (list(loaded.generators), loaded.targets, loaded.frame_multiple) == (["ab"], ["rnb"], 4)
         with pytest.raises(UserError, match=r"translates from lofi to rnb only; .* toward lofi"):
-            pair.generator("lofi")
+            loaded.generator("lofi")
         with pytest.raises(UserError, match=r"translates from lofi to rnb only; .* toward lofi"):
-            pair.generator("LOFI")
+            loaded.generator("LOFI")
     assert not (tmp_path / "small" / "gen_ba.safetensors").exists()
 
 
-def test_cards_from_before_say_nothing_of_directions_and_have_both(checkpoint):
+def test_metadata_without_directions_has_both(checkpoint):
     path, _ = checkpoint
     content = torch.load(path, weights_only=True)
     del content["cyclegan_audio"]["directions"]
     torch.save(content, path)
     assert load_model(path).targets == ["rnb", "lofi"]
-    assert "directions" not in (PRETRAINED / "demo" / "pair.json").read_text()
+    assert "directions" not in (PRETRAINED / "demo" / "model.json").read_text()
     assert len(load_model("demo").generators) == 2

@@ -12,7 +12,7 @@ from cyclegan_audio.utils.errors import UserError
 
 
 class Grid(nn.Module):
-    """Half of what goes in, and a pattern that keeps to the grid of frames."""
+    """Half of the input, and a pattern fixed to the grid of frames."""
 
     frame_multiple = 4
 
@@ -26,12 +26,12 @@ class Grid(nn.Module):
 
 
 @pytest.mark.parametrize(("shifts", "pattern"), [(2, (0.1, -0.1)), (4, (0.3, 0.1, -0.1, -0.3))])
-def test_what_keeps_to_the_grid_cancels_and_what_follows_the_music_stays(shifts, pattern):
+def test_patterns_of_the_grid_cancel_and_the_music_stays(shifts, pattern):
     mel = torch.rand(2, 1, 16, 32) * 2 - 1
     torch.testing.assert_close(CycleSpinning(Grid(pattern), shifts)(mel), mel / 2)
 
 
-def test_the_lattice_of_transposed_convolutions_shrinks():
+def test_checkerboard_of_transposed_convolutions_shrinks():
     torch.manual_seed(0)
     generator = ResnetGenerator(n_filters=4, n_blocks=1).eval()
     mel = torch.rand(3, 1, 16, 128) * 2 - 1
@@ -47,15 +47,15 @@ def test_statistics_from_outside_reach_the_generator_within():
     with torch.no_grad():
         fixed = with_statistics(network, collect_statistics(network, [mel]))
         whole, part = fixed(mel), fixed(mel[..., :256])
-        assert (whole - network(mel)).abs().mean() < 0.01  # shifts had statistics of their own there
+        assert (whole - network(mel)).abs().mean() < 0.01  # without fixed statistics each shift has its own
         torch.testing.assert_close(part[..., :200], whole[..., :200], atol=1e-5, rtol=0)
 
 
-def test_one_shift_is_the_pair_itself_and_others_must_fit_the_grid():
+def test_one_shift_is_the_model_itself_and_others_must_fit_the_grid():
     mel = build("mel", compose("prepare").mel)
-    pair = TranslationModel(("a", "b"), mel, {"ab": Grid((0.0,))}, 64, {})
-    assert with_cycle_spinning(pair, 1) is pair
-    assert with_cycle_spinning(pair, 4).frame_multiple == pair.frame_multiple
+    model = TranslationModel(("a", "b"), mel, {"ab": Grid((0.0,))}, 64, {})
+    assert with_cycle_spinning(model, 1) is model
+    assert with_cycle_spinning(model, 4).frame_multiple == model.frame_multiple
     for shifts in (0, 5):
-        with pytest.raises(UserError, match="<= 4"):
-            with_cycle_spinning(pair, shifts)
+        with pytest.raises(UserError, match=">= 1 and <= 4"):
+            with_cycle_spinning(model, shifts)

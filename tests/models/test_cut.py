@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.losses.reconstruction import weighted_sum
-from cyclegan_audio.models.networks.generators import ResnetGenerator
-from cyclegan_audio.models.networks.unet import UNetGenerator
+from cyclegan_audio.models.losses.terms import weighted_sum
+from cyclegan_audio.models.networks.generators import ResnetGenerator, UNetGenerator
 from tests.models.test_cyclegan import Fill, batch, fit, state
 
 
@@ -43,7 +42,7 @@ def test_losses_by_hand(tiny_model, overrides, passes, total):
     if passes == 1:
         del wanted["identity_b"]
     assert {name: float(loss.detach()) for name, loss in losses.items()} == pytest.approx(wanted)
-    assert len(model.gen_ab.seen) == passes
+    assert len(model.gen_ab.inputs) == passes
     assert float(weighted_sum(losses, model.loss_weights, model.loss_terms).detach()) == pytest.approx(total)
     disc = model.discriminator_losses({**batch(), **out})
     assert set(disc) == {"disc_b"}
@@ -54,34 +53,36 @@ def test_features_are_those_of_the_translation():
     """Of the layers that the paper names, in the order of the network."""
     torch.manual_seed(0)
     generator = ResnetGenerator(n_filters=4, n_blocks=6)
-    seen = {}
+    outputs = {}
     places = {"down_1": generator.down[0], "down_2": generator.down[3]}
     places |= {f"block_{number}": generator.blocks[number - 1] for number in (1, 5)}
     for name, layer in places.items():
-        layer.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.clone()}))
+        layer.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out.clone()}))
     mel = torch.rand(2, 1, 32, 16) * 2 - 1
     with torch.no_grad():
         generator(mel)
-        whole = dict(seen)
-        found = generator.features(mel)
+        whole = dict(outputs)
+        features = generator.features(mel)
     assert (
-        list(found) == ["input", "down_1", "down_2", "block_1", "block_5"] == list(generator.feature_widths)
+        list(features)
+        == ["input", "down_1", "down_2", "block_1", "block_5"]
+        == list(generator.feature_widths)
     )
-    assert torch.equal(found["input"], mel)
+    assert torch.equal(features["input"], mel)
     for name, expected in whole.items():
-        assert torch.equal(found[name], expected)
-        assert found[name].shape[1] == generator.feature_widths[name]
+        assert torch.equal(features[name], expected)
+        assert features[name].shape[1] == generator.feature_widths[name]
     assert list(ResnetGenerator(4, 1).feature_widths) == ["input", "down_1", "down_2", "block_1"]
 
 
 def test_features_of_a_unet():
     generator = UNetGenerator(n_filters=4, n_levels=3)
-    found = generator.features(torch.rand(1, 1, 32, 16))
-    assert {name: x.shape[1] for name, x in found.items()} == generator.feature_widths
-    assert [x.shape[2] for x in found.values()] == [32, 16, 8, 4]
+    features = generator.features(torch.rand(1, 1, 32, 16))
+    assert {name: x.shape[1] for name, x in features.items()} == generator.feature_widths
+    assert [x.shape[2] for x in features.values()] == [32, 16, 8, 4]
 
 
-def test_each_step_moves_what_it_should(tiny_model):
+def test_each_optimizer_changes_its_networks(tiny_model):
     """The generator, what projects its features, and the discriminator; no network of the other direction."""
     model = tiny_model("model=cut_small", "n_epochs=1", "n_epochs_decay=0", "model.contrast.n_patches=16")
     assert [name for name, _ in model.named_children()] == [
@@ -101,6 +102,6 @@ def test_batches_that_are_not_finite_draw_places_too_and_change_no_weight(tiny_m
     overrides = ("model=cut_small", "n_epochs=1", "n_epochs_decay=0", "model.contrast.n_patches=16")
     broken = fit(tiny_model(*overrides), n_batches=2, break_batch=1)
     whole = fit(tiny_model(*overrides), n_batches=1)
-    assert int(broken.guard.skipped) == 1
+    assert int(broken.nonfinite_guard.skipped) == 1
     for mine, wanted in zip(state(broken), state(whole), strict=True):
         assert torch.equal(mine, wanted)

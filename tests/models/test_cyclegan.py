@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from cyclegan_audio.models.acceleration import Acceleration
-from cyclegan_audio.models.losses.reconstruction import weighted_sum
+from cyclegan_audio.models.losses.terms import weighted_sum
 
 
 class Fill(nn.Module):
@@ -16,10 +16,10 @@ class Fill(nn.Module):
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = nn.Parameter(torch.tensor(factor))
-        self.seen: list[torch.Tensor] = []
+        self.inputs: list[torch.Tensor] = []
 
     def forward(self, x):
-        self.seen.append(x.detach().clone())
+        self.inputs.append(x.detach().clone())
         return x * self.factor
 
 
@@ -55,15 +55,15 @@ def test_losses_by_hand(tiny_model):
     assert float(disc["disc_b"].detach()) == pytest.approx(0.5 * ((-0.75 - 1) ** 2 + 0.75**2))
 
 
-def test_disc_a_sees_only_a(tiny_model):
+def test_disc_a_gets_only_mels_of_a(tiny_model):
     model = with_fills(tiny_model("acceleration.joint_forwards=false"))
     out = model.translate_batch(batch())
     model.generator_losses(batch(), out)
     model.discriminator_losses({**batch(), **out})
     mels_of_a = {0.5, -0.5}  # real_a, and gen_ba(real_b) = 2 * -0.25
     mels_of_b = {-0.25, 0.25}
-    assert {float(x.mean()) for x in model.disc_a.seen} == mels_of_a
-    assert {float(x.mean()) for x in model.disc_b.seen} == mels_of_b
+    assert {float(x.mean()) for x in model.disc_a.inputs} == mels_of_a
+    assert {float(x.mean()) for x in model.disc_b.inputs} == mels_of_b
 
 
 @pytest.mark.parametrize(("weight", "passes"), [(0, 2), (5, 3)])
@@ -72,7 +72,7 @@ def test_identity_weight_zero_leaves_its_pass_out(tiny_model, weight, passes):
         tiny_model("acceleration.joint_forwards=false", f"model.loss_weights.identity={weight}")
     )
     losses = model.generator_losses(batch(), model.translate_batch(batch()))
-    assert len(model.gen_ab.seen) == len(model.gen_ba.seen) == passes
+    assert len(model.gen_ab.inputs) == len(model.gen_ba.inputs) == passes
     assert ("identity_a" in losses) == (weight > 0)
 
 
@@ -103,11 +103,11 @@ def test_each_step_leaves_the_other_networks_untouched(tiny_model, monkeypatch):
     model = tiny_model("n_epochs=1", "n_epochs_decay=0")
     snapshots = []
 
-    def spy(optimizer, loss, step=model.guard.step):
+    def spy(optimizer, loss, step=model.nonfinite_guard.step):
         step(optimizer, loss)
         snapshots.append((state(model.gen_ab, model.gen_ba), state(model.disc_a, model.disc_b)))
 
-    monkeypatch.setattr(model.guard, "step", spy)
+    monkeypatch.setattr(model.nonfinite_guard, "step", spy)
     snapshots.append((state(model.gen_ab, model.gen_ba), state(model.disc_a, model.disc_b)))
     fit(model)
     start, after_gen, after_disc = snapshots
@@ -138,7 +138,7 @@ def phases(model, precise: bool, **engine) -> tuple[dict[str, torch.Tensor], lis
     return {**gen, **disc}, [*generators, *(p.grad for p in model.discriminator_parameters())]
 
 
-WAYS = [
+OPTIONS = [
     {},
     {"joint_forwards": True},
     {"channels_last": True},
@@ -146,11 +146,11 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: "+".join(way) or "plain")
-def test_losses_and_gradients_equal_float64_however_computed(tiny_model, way):
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "+".join(options) or "plain")
+def test_losses_and_gradients_equal_float64_with_all_accelerations(tiny_model, options):
     model = tiny_model()
     exact_losses, exact = phases(model, precise=True)
-    losses, gradients = phases(model, precise=False, **way)
+    losses, gradients = phases(model, precise=False, **options)
     for name, loss in losses.items():
         assert float(loss) == pytest.approx(float(exact_losses[name]), rel=2e-6)
     scale = torch.cat([g.flatten() for g in exact]).abs().max()
@@ -160,8 +160,8 @@ def test_losses_and_gradients_equal_float64_however_computed(tiny_model, way):
 
 def test_a_fused_optimiser_learns_the_same(tiny_model):
     plain, fused = (
-        fit(tiny_model("n_epochs=1", "n_epochs_decay=0", f"acceleration.fused_optimizer={way}"))
-        for way in (False, True)
+        fit(tiny_model("n_epochs=1", "n_epochs_decay=0", f"acceleration.fused_optimizer={is_fused}"))
+        for is_fused in (False, True)
     )
     assert all(group["fused"] for o in fused.trainer.optimizers for group in o.param_groups)
     for mine, wanted in zip(state(fused), state(plain), strict=True):
@@ -169,12 +169,12 @@ def test_a_fused_optimiser_learns_the_same(tiny_model):
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_what_is_not_finite_changes_nothing_and_is_counted(tiny_model, fused):
+def test_updates_that_are_not_finite_are_skipped_and_counted(tiny_model, fused):
     """The second of three batches holds a value that is not a number."""
     overrides = ("n_epochs=1", "n_epochs_decay=0", f"acceleration.fused_optimizer={fused}")
     broken = fit(tiny_model(*overrides), n_batches=3, break_batch=1)
     whole = fit(tiny_model(*overrides), n_batches=3, leave_out=1)
-    assert (int(broken.guard.skipped), int(broken.guard.in_a_row)) == (1, 0)
+    assert (int(broken.nonfinite_guard.skipped), int(broken.nonfinite_guard.in_a_row)) == (1, 0)
     for mine, wanted in zip(state(broken), state(whole), strict=True):
         assert torch.equal(mine, wanted)
     assert all(stored.isfinite().all() for stored in (broken.pool_a.stored, broken.pool_b.stored))
@@ -182,13 +182,13 @@ def test_what_is_not_finite_changes_nothing_and_is_counted(tiny_model, fused):
 
 def test_learning_rate_falls_to_the_last_epoch(tiny_model):
     model = tiny_model("n_epochs=2", "n_epochs_decay=3")
-    seen = []
-    model.on_train_epoch_end = lambda: seen.append(
+    rates = []
+    model.on_train_epoch_end = lambda: rates.append(
         [o.param_groups[0]["lr"] for o in model.trainer.optimizers]
     )
     fit(model)
-    assert [gen for gen, _ in seen] == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
-    assert [gen for gen, _ in seen] == [disc for _, disc in seen]
+    assert [gen for gen, _ in rates] == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
+    assert [gen for gen, _ in rates] == [disc for _, disc in rates]
     assert model.batches == 5
 
 

@@ -1,3 +1,5 @@
+"""Average of the generators' weights."""
+
 import pytest
 import torch
 from torch import nn
@@ -7,9 +9,9 @@ from cyclegan_audio.utils.errors import UserError
 
 
 def network(weight: float) -> nn.Linear:
-    made = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(made.weight, weight)
-    return made
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, weight)
+    return layer
 
 
 def test_average_by_hand():
@@ -24,7 +26,7 @@ def test_average_by_hand():
     assert not any(p.requires_grad for p in average.parameters())
 
 
-def test_a_saved_average_goes_on():
+def test_a_saved_average_continues():
     live = network(2.0)
     first = GeneratorEMA({"gen": live}, decay=0.5)
     first.update({"gen": live})
@@ -44,3 +46,24 @@ def test_a_decay_is_a_share(decay):
         GeneratorEMA({"gen": network(0.0)}, decay=end)
     with pytest.raises(UserError, match="ema_decay"):
         GeneratorEMA({"gen": network(0.0)}, decay=decay)
+
+
+def test_averaged_generators_translate_and_are_saved(tiny_model):
+    model = tiny_model("model.ema_decay=0.5")
+    mel = torch.rand(1, 1, 16, 16)
+    before = model(mel)
+    with torch.no_grad():
+        for parameter in model.gen_ab.parameters():
+            parameter.add_(0.01)
+    assert torch.equal(model(mel), before)  # the average does not have the step yet
+    model.ema.update(model.generators())
+    assert torch.equal(model(mel), model.gen_ab(mel))  # the first step starts it
+    assert not torch.equal(model(mel), before)
+    assert "ema.networks.gen_ab.module.head.1.weight" in model.state_dict()
+    trained = {
+        id(p)
+        for optimizer in model.configure_optimizers()
+        for g in optimizer.param_groups
+        for p in g["params"]
+    }
+    assert not trained & {id(p) for p in model.ema.parameters()}

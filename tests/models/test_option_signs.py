@@ -1,4 +1,4 @@
-"""Each option moves what it is meant to move, in 200 steps of tiny networks on made mels."""
+"""Each training option has its intended effect in 200 steps of tiny networks on synthetic mels."""
 
 import importlib.util
 from pathlib import Path
@@ -15,6 +15,6 @@ spec.loader.exec_module(signs)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", signs.SIGNS)
-def test_option_moves_its_sign(name):
-    with_it, without_it = signs.measured(name)
-    assert with_it < without_it
+def test_option_has_its_effect(name):
+    with_option, without_option = signs.measured(name)
+    assert with_option < without_option

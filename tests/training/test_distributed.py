@@ -11,8 +11,12 @@ from pytorch_lightning import Callback, Trainer
 
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.training.distributed import STARTED, check_shared_folder, rank_environment
-from cyclegan_audio.training.local_rank import parents_run
+from cyclegan_audio.training.distributed import (
+    WORLD_SIZE_VARIABLES,
+    check_shared_run_dir,
+    parent_run_dir,
+    rank_environment,
+)
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -61,41 +65,41 @@ def test_gradients_of_two_processes_are_those_of_one_with_the_doubled_batch(tiny
     for name, loss in one["losses"].items():
         assert first["losses"][name] != second["losses"][name]
         assert (first["losses"][name] + second["losses"][name]) / 2 == pytest.approx(loss, rel=1e-4)
-    assert not torch.equal(first["pool"]["draws"], second["pool"]["draws"])
+    assert not torch.equal(first["pool"]["rng"], second["pool"]["rng"])
 
 
-def test_further_ranks_find_their_run_and_the_next_job_is_no_child(tmp_path, monkeypatch):
+def test_further_ranks_get_the_run_folder_and_the_next_job_is_rank_zero(tmp_path, monkeypatch):
     for name in ("LOCAL_RANK", "SLURM_LOCALID", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert parents_run() is None
+    assert parent_run_dir() is None
     with rank_environment(tmp_path):
         os.environ["LOCAL_RANK"] = os.environ["WORLD_SIZE"] = (
             "0"  # what Lightning leaves in the first process
         )
-        assert parents_run() is None
+        assert parent_run_dir() is None
         os.environ["LOCAL_RANK"] = "1"
-        assert parents_run() == tmp_path
+        assert parent_run_dir() == tmp_path
     assert "LOCAL_RANK" not in os.environ
     assert "WORLD_SIZE" not in os.environ
-    assert parents_run() is None
+    assert parent_run_dir() is None
 
 
 def test_several_machines_need_a_named_folder(monkeypatch):
-    for name in STARTED:
+    for name in WORLD_SIZE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     cfg = OmegaConf.create({"trainer": {"num_nodes": 2}})
     with pytest.raises(UserError, match="run_dir="):
-        check_shared_folder(cfg, ["seed=1"])
-    check_shared_folder(cfg, ["run_dir=runs/x"])
+        check_shared_run_dir(cfg, ["seed=1"])
+    check_shared_run_dir(cfg, ["run_dir=runs/x"])
     one = OmegaConf.create({"trainer": {}})
-    check_shared_folder(one, [])
+    check_shared_run_dir(one, [])
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    check_shared_folder(one, [])
-    for name in STARTED:
+    check_shared_run_dir(one, [])
+    for name in WORLD_SIZE_VARIABLES:
         monkeypatch.setenv(name, "2")
         with pytest.raises(UserError, match="run_dir="):
-            check_shared_folder(one, [])
-        check_shared_folder(one, ["resume=runs/x"])
+            check_shared_run_dir(one, [])
+        check_shared_run_dir(one, ["resume=runs/x"])
         monkeypatch.setenv(name, "1")
 
 
@@ -122,9 +126,11 @@ def test_the_command_trains_and_resumes_on_two_processes(corpus, tiny, tmp_path)
     command("resume=parts", "n_epochs=3")
     whole, parts = (torch.load(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "parts"))
     torch.testing.assert_close(parts["state_dict"], whole["state_dict"], rtol=0, atol=0)
-    pools = [rank["pool_a"]["stored"] for rank in whole["cyclegan_audio"]["ranks"]]
+    pools = [rank["pool_a"]["stored"] for rank in whole["cyclegan_audio"]["rank_states"]]
     assert not torch.equal(*pools)
-    torch.testing.assert_close([rank["pool_a"]["stored"] for rank in parts["cyclegan_audio"]["ranks"]], pools)
+    torch.testing.assert_close(
+        [rank["pool_a"]["stored"] for rank in parts["cyclegan_audio"]["rank_states"]], pools
+    )
     rows = [(tmp_path / run / "losses.csv").read_text().splitlines() for run in ("whole", "parts")]
     assert len(rows[0]) == len(rows[1]) == 1 + 3
     assert load_model(tmp_path / "parts" / "checkpoints" / "last.ckpt").batches == 12  # not the best

@@ -16,7 +16,7 @@ from cyclegan_audio import train as command
 from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.training.callbacks import checkpoints, validation
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
-from cyclegan_audio.training.csv_log import CSVLog
+from cyclegan_audio.training.loggers import CSVLog
 
 
 def die(*args: object, **kwargs: object) -> None:

@@ -1,3 +1,6 @@
+"""Loggers: CSV files, Weights & Biases, TensorBoard."""
+
+import csv
 import io
 
 import numpy as np
@@ -6,6 +9,7 @@ import soundfile
 from PIL import Image
 
 from cyclegan_audio.training import loggers
+from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -58,9 +62,9 @@ def test_tensorboard_holds_scalars_pictures_sound_and_settings(tmp_path):
     logger = loggers.tensorboard_logger(str(tmp_path), {"model": {"lr": 2e-4, "betas": [0.5, 0.9]}, "n": 3})
     assert isinstance(logger, loggers.MediaLogger)
     logger.log_metrics({"cycle/cycle_a": 0.25, "cycle/cycle_b": 0.5}, 50)
-    logger.show_picture("grids/a_to_b", tmp_path / "grid.png", "title", 50)
-    logger.show_sound("audio/low_to_high_0_fake", tmp_path / "fake.wav", 50)
-    logger.show_table(
+    logger.add_image_file("grids/a_to_b", tmp_path / "grid.png", "title", 50)
+    logger.add_audio_file("audio/low_to_high_0_fake", tmp_path / "fake.wav", 50)
+    logger.add_table(
         "clips/a", [{"clip": "x|y", "n": 3, "error": 0.123456, "real": tmp_path / "fake.wav"}], 50
     )
     logger.finalize("success")
@@ -94,3 +98,21 @@ def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"pip install 'cyclegan-audio\[tensorboard\]'"):
         loggers.tensorboard_logger(str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_table_keeps_whole_rows_up_to_the_checkpoint(tmp_path):
+    columns = ("batch", "loss")
+    table = CSVLog(tmp_path / "rows.csv")
+    table.start(columns, 0)
+    for batch in (10, 20, 30):
+        table.add({"batch": batch, "loss": batch / 10})
+    with table.file.open("a") as file:
+        file.write("1")  # of 15,..., cut off by a full disk
+    table.start(columns, 20)
+    with table.file.open(newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"batch": "10", "loss": "1.0"},
+            {"batch": "20", "loss": "2.0"},
+        ]
+    table.start(columns, 0)
+    assert table.file.read_text().splitlines() == ["batch,loss"]

@@ -1,1 +1,1 @@
-"""Adversarial, reconstruction and contrastive losses."""
+"""Losses of the translation models: adversarial losses, terms of the generators' loss, PatchNCE."""

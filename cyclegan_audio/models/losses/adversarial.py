@@ -1,28 +1,125 @@
-"""How discriminators' scores become losses: adversarial loss, penalties, noise on what they see."""
+"""Adversarial losses: least squares, vanilla, hinge, Wasserstein; gradient penalties and instance noise."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.models.losses.gan import GANLoss, r1_penalty
 from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
-Apply = Callable[..., Sequence[Tensor]]  # a network and its inputs to its outputs
+BatchedForward = Callable[..., Sequence[Tensor]]  # a network and its inputs to its outputs
+
+
+class GANLoss(Protocol):
+    """Map scores of any shape to scalar losses in fp32; smaller is better for the named network.
+
+    Attributes:
+        is_random: whether `penalty` draws random numbers.
+    """
+
+    is_random: bool
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute the generator's loss from the scores of its fakes."""
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute the discriminator's loss from the scores of real and translated mels."""
+
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, rng: SeededRNG) -> Tensor:
+        """Compute a penalty on the discriminator from the mels (B, C, M, F)."""
+
+
+class _NoPenalty:
+    is_random = False
+
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, rng: SeededRNG) -> Tensor:
+        """Return 0."""
+        return real.new_zeros(())
+
+
+class LSGANLoss(_NoPenalty):
+    """Least squares: (D - 1)^2 for reals, D^2 for fakes (Mao et al. 2017).
+
+    The discriminator's loss is halved (Zhu et al. 2017).
+    """
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute mean (D - 1)^2."""
+        return _mse(fake, 1.0)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute half of mean (D(real) - 1)^2 + mean D(fake)^2."""
+        return 0.5 * (_mse(real, 1.0) + _mse(fake, 0.0))
+
+
+class VanillaGANLoss(_NoPenalty):
+    """Cross-entropy of logits, non-saturating (Goodfellow et al. 2014); the discriminator's is halved."""
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute mean -log sigmoid(D)."""
+        return F.softplus(-fake.float()).mean()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute half of mean -log sigmoid(D(real)) + mean -log(1 - sigmoid(D(fake)))."""
+        return 0.5 * (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean())
+
+
+class HingeGANLoss(_NoPenalty):
+    """Hinge loss with margin 1 (Lim and Ye 2017); the discriminator's is halved."""
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute mean -D."""
+        return -fake.float().mean()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute half of mean max(0, 1 - D(real)) + mean max(0, 1 + D(fake))."""
+        return 0.5 * (F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean())
+
+
+class WGANGPLoss:
+    """Wasserstein distance with gradient penalty (Gulrajani et al. 2017).
+
+    Args:
+        weight: of the penalty (10 in the paper).
+    """
+
+    is_random = True
+
+    def __init__(self, weight: float) -> None:
+        check_number("model.adversarial.loss.weight", weight, low=0)
+        self.weight = weight
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute mean -D."""
+        return -fake.float().mean()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute mean D(fake) - mean D(real)."""
+        return fake.float().mean() - real.float().mean()
+
+    def penalty(self, disc: nn.Module, real: Tensor, fake: Tensor, rng: SeededRNG) -> Tensor:
+        """Compute weight · mean (|gradient of the score| - 1)^2 at random points between real and fake."""
+        share = rng.uniform((len(real), 1, 1, 1)).to(real)
+        between = (share * real + (1 - share) * fake).detach()
+        norm = _squared_gradient_norm(disc, between).sqrt()
+        return self.weight * (norm - 1).square().mean()
 
 
 class AdversarialLoss(nn.Module):
-    """The generator's and the discriminator's loss for a discriminator and mels (B, C, M, F).
+    """Compute the losses of a generator and a discriminator from mels (B, C, M, F).
 
     Args:
         loss: of the scores.
         r1_weight: of `r1_penalty` at real mels; 0 leaves it out.
-        noise: spread of normal noise on all that discriminators see (Sønderby et al. 2017) at the run's
-            start; it falls linearly to 0 at the end. 0 leaves it out.
+        instance_noise: standard deviation of normal noise on the discriminators' inputs (Sønderby et al.
+            2017) at the start of the run; it falls linearly to 0 at the end. 0 adds none.
         seed: of noise and penalties.
 
     Attributes:
-        progress: the share of the run that is behind.
+        progress: the share of the run that is done.
     """
 
     def __init__(
@@ -33,40 +130,73 @@ class AdversarialLoss(nn.Module):
         check_number("model.adversarial.instance_noise", instance_noise, low=0)
         self.loss, self.r1_weight, self.instance_noise = loss, r1_weight, instance_noise
         self.progress = 0.0
-        if self.draws_numbers:
-            self.draws = SeededRNG(seed)
+        if self.is_random:
+            self.rng = SeededRNG(seed)
 
     @property
-    def draws_numbers(self) -> bool:
-        """Whether a step draws random numbers, which a CUDA graph would repeat."""
-        return self.instance_noise > 0 or self.loss.draws_numbers
+    def is_random(self) -> bool:
+        """Return whether a step draws random numbers, which a CUDA graph would repeat."""
+        return self.instance_noise > 0 or self.loss.is_random
 
-    def generator(self, disc: nn.Module, fake: Tensor) -> Tensor:
-        """The generator's loss for its fakes."""
-        return self.loss.generator(disc(self._noisy(fake)))
+    def generator_loss(self, disc: nn.Module, fake: Tensor) -> Tensor:
+        """Compute the generator's loss for its fakes."""
+        return self.loss.generator_loss(disc(self._add_noise(fake)))
 
-    def discriminator(self, disc: nn.Module, real: Tensor, fake: Tensor, apply: Apply) -> Tensor:
-        """The discriminator's loss, penalties included; `apply` runs it on several inputs."""
-        real, fake = self._noisy(real), self._noisy(fake.detach())
-        score_real, score_fake = apply(disc, real, fake)
-        total = self.loss.discriminator(score_real, score_fake)
-        if self.loss.draws_numbers:
-            total = total + self.loss.penalty(disc, real, fake, self.draws)
+    def discriminator_loss(
+        self, disc: nn.Module, real: Tensor, fake: Tensor, batched_forward: BatchedForward
+    ) -> Tensor:
+        """Compute the discriminator's loss with its penalties.
+
+        Args:
+            disc: the discriminator.
+            real: real mels.
+            fake: translated mels.
+            batched_forward: applies a network to several inputs.
+        """
+        real, fake = self._add_noise(real), self._add_noise(fake.detach())
+        score_real, score_fake = batched_forward(disc, real, fake)
+        total = self.loss.discriminator_loss(score_real, score_fake)
+        if self.loss.is_random:
+            total = total + self.loss.penalty(disc, real, fake, self.rng)
         if self.r1_weight > 0:
             total = total + self.r1_weight * r1_penalty(disc, real)
         return total
 
-    def _noisy(self, mel: Tensor) -> Tensor:
-        spread = self.instance_noise * (1.0 - self.progress)
-        return mel + spread * self.draws.normal_like(mel) if spread > 0 else mel
+    def _add_noise(self, mel: Tensor) -> Tensor:
+        deviation = self.instance_noise * (1.0 - self.progress)
+        return mel + deviation * self.rng.normal_like(mel) if deviation > 0 else mel
 
 
-def linear_decay(start: float, until: float | None, progress: float) -> float:
-    """A weight that falls linearly from `start` to 0 at the share `until` of the run, in hundredths of a run.
+def r1_penalty(disc: nn.Module, real: Tensor) -> Tensor:
+    """Compute half the mean squared norm of the score's gradient at real mels (Mescheder et al. 2018)."""
+    return 0.5 * _squared_gradient_norm(disc, real.detach()).mean()
 
-    In steps, so that what is computed stays the same for a while. None keeps it.
+
+def linear_decay(start: float, end: float | None, progress: float) -> float:
+    """Compute a weight that falls linearly from `start` to 0, in steps of a hundredth of the run.
+
+    Between two steps the weight is constant, so that a captured CUDA graph stays valid for a while.
+
+    Args:
+        start: the weight at the start of the run.
+        end: the share of the run at which the weight is 0; None keeps it constant.
+        progress: the share of the run that is done.
     """
-    if until is None:
+    if end is None:
         return start
-    check_number("model.identity_decay_end", until, low=0.01, high=1)
-    return start * max(0.0, 1.0 - int(100 * progress) / 100 / until)
+    check_number("model.identity_decay_end", end, low=0.01, high=1)
+    return start * max(0.0, 1.0 - int(100 * progress) / 100 / end)
+
+
+def _squared_gradient_norm(disc: nn.Module, x: Tensor) -> Tensor:
+    """Compute the squared norm (B,) of the gradient of each sample's mean score, in fp32, differentiable."""
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float().requires_grad_()
+        score = disc(x).flatten(1).mean(1).sum()
+        (gradient,) = torch.autograd.grad(score, x, create_graph=True)
+    return gradient.square().flatten(1).sum(1)
+
+
+def _mse(score: Tensor, target: float) -> Tensor:
+    score = score.float()
+    return F.mse_loss(score, score.new_full((), target).expand_as(score))

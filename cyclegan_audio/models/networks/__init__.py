@@ -1,1 +1,1 @@
-"""Generators, discriminators and their layers."""
+"""Networks: generators, discriminators, their layers, and the protocols that generators follow."""

@@ -1,7 +1,7 @@
-"""The paper's networks as they were trained: on colour pictures of mels, not on mels.
+"""Generator and discriminator of the paper's colour images of mels, and the conversion between both.
 
-Pictures are (B, 3, S, S) in [-1, 1], drawn as in `audio.drawing` and made S x S by bicubic interpolation as
-the public code does. They exist to compare losses with the paper's; the colours cost detail (`read`).
+Images are (B, 3, S, S) in [-1, 1], rendered as in `audio.paper_rendering` and resized to S x S by bicubic
+interpolation as in the public code. Use them to compare losses with the paper's; the colours lose detail.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ from cyclegan_audio.utils.errors import UserError
 
 
 class ImageGenerator(ResnetGenerator):
-    """The generator of pictures; given mels (B, 1, M, F) it draws them, translates, and reads the mels back.
+    """ResNet on images; mels (B, 1, M, F) are rendered, translated and converted back.
 
-    Gradients pass through pictures only.
+    Gradients flow through images only.
 
     Args:
         size: S, a multiple of 4 (256 in the paper).
@@ -44,17 +44,17 @@ class ImageGenerator(ResnetGenerator):
         return image_to_mel(super().forward(mel_to_image(x, self.size)), x.shape[2], x.shape[3])
 
     def training_input(self, mels: Tensor) -> Tensor:
-        """Draw mels (B, 1, M, F) in [-1, 1] as pictures (B, 3, S, S) in [-1, 1]."""
+        """Render mels (B, 1, M, F) in [-1, 1] as images (B, 3, S, S) in [-1, 1]."""
         return mel_to_image(mels, self.size)
 
 
 class ImageDiscriminator(PatchDiscriminator):
-    """Judges pictures, and mels (B, 1, M, F) by their pictures; one raw score a patch.
+    """PatchGAN on images; mels (B, 1, M, F) are rendered first.
 
     Args:
         size: S, that of the generator.
         n_filters: channels of the first layer.
-        n_layers: halvings.
+        n_layers: layers with stride 2.
         spectral_norm: as in `PatchDiscriminator`.
     """
 
@@ -68,57 +68,55 @@ class ImageDiscriminator(PatchDiscriminator):
         return super().forward(x if x.shape[1] == 3 else mel_to_image(x, self.size))
 
 
-def check_matching_images(networks: Iterable[nn.Module]) -> None:
-    """Refuse networks of which some are made for pictures of a size and others are not.
+def check_image_sizes(networks: Iterable[nn.Module]) -> None:
+    """Check that all networks take images of one size, or all take mels.
 
     Raises:
-        UserError: they do not fit together.
+        UserError: they do not.
     """
     if len({getattr(network, "size", None) for network in networks}) > 1:
-        raise UserError(
-            "generator=images and discriminator=images belong together, at one size; choose both or none"
-        )
+        raise UserError("generator=images and discriminator=images must be used together, at one size")
 
 
 @torch.no_grad()
 def mel_to_image(mels: Tensor, size: int) -> Tensor:
-    """Mels (B, 1, M, F) in [-1, 1] as pictures (B, 3, size, size) in [-1, 1]."""
+    """Render mels (B, 1, M, F) in [-1, 1] as images (B, 3, size, size) in [-1, 1]."""
     device = mels.device
     with torch.autocast(device.type, enabled=False):
         levels = (mels[:, 0].float().flip(1) + 1) * (GREY_LEVELS / 2)
         rows, columns = (_tensor(matrix, device) for matrix in enlargement(*levels.shape[1:]))
-        drawn = (rows @ levels @ columns.T).round().clamp(0, GREY_LEVELS).long()
-        pixels = _tensor(colormap(), device)[drawn].permute(0, 3, 1, 2)
-        small = F.interpolate(pixels, (size, size), mode="bicubic", antialias=True)
-        return small.round().clamp(0, 255) / 127.5 - 1
+        indices = (rows @ levels @ columns.T).round().clamp(0, GREY_LEVELS).long()
+        pixels = _tensor(colormap(), device)[indices].permute(0, 3, 1, 2)
+        resized = F.interpolate(pixels, (size, size), mode="bicubic", antialias=True)
+        return resized.round().clamp(0, 255) / 127.5 - 1
 
 
 @torch.no_grad()
-def image_to_mel(pictures: Tensor, n_bands: int, n_frames: int) -> Tensor:
-    """The mels (B, 1, M, F) in [-1, 1] of pictures (B, 3, S, S): nearest colours, then least squares."""
-    device = pictures.device
+def image_to_mel(images: Tensor, n_bands: int, n_frames: int) -> Tensor:
+    """Convert images (B, 3, S, S) to mels (B, 1, M, F) in [-1, 1]: nearest colours, then least squares."""
+    device = images.device
     with torch.autocast(device.type, enabled=False):
         palette = _tensor(colormap(), device)
-        pixels = (pictures.float().permute(0, 2, 3, 1) + 1) * 127.5
+        pixels = (images.float().permute(0, 2, 3, 1) + 1) * 127.5
         levels = (palette.square().sum(1) - 2 * pixels @ palette.T).argmin(-1).float()
-        undo = _reading(pictures.shape[-1], n_bands, n_frames)
-        rows, columns = (_tensor(matrix, device) for matrix in undo)
-        found = (rows @ levels @ columns.T).clamp(0, GREY_LEVELS)
-        return (found / (GREY_LEVELS / 2) - 1).flip(1)[:, None]
+        inverses = _inverse_matrices(images.shape[-1], n_bands, n_frames)
+        rows, columns = (_tensor(matrix, device) for matrix in inverses)
+        restored = (rows @ levels @ columns.T).clamp(0, GREY_LEVELS)
+        return (restored / (GREY_LEVELS / 2) - 1).flip(1)[:, None]
 
 
 @lru_cache(maxsize=8)
-def _reading(size: int, n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """What undoes `enlarging` and the resizing: (M, size) and (F, size)."""
+def _inverse_matrices(size: int, n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the pseudo-inverses (M, size) and (F, size) of `enlargement` and the resizing."""
     rows, columns = (
-        np.linalg.pinv(_resizing(before, size) @ matrix)
+        np.linalg.pinv(_resize_matrix(before, size) @ matrix)
         for before, matrix in zip(SIZE, enlargement(n_bands, n_frames), strict=True)
     )
     return rows, columns
 
 
-def _resizing(before: int, after: int) -> np.ndarray:
-    """The bicubic interpolation of `draw` as a matrix (after, before)."""
+def _resize_matrix(before: int, after: int) -> np.ndarray:
+    """Compute the bicubic interpolation of `mel_to_image` as a matrix (after, before)."""
     rows = torch.eye(before)[None, None]
     return F.interpolate(rows, (after, before), mode="bicubic", antialias=True)[0, 0].numpy()
 

@@ -1,4 +1,4 @@
-"""Instance normalisation of our own: right in every memory format, and open to statistics from outside."""
+"""Instance normalisation with optional external statistics: collect them from mels, and apply them."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ from cyclegan_audio.utils.devices import parallel_map
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 
 
-class Normalised(nn.Module):
-    """A module that normalises each sample's channels by their own mean and variance, or by those given.
+class NormWithStatistics(nn.Module):
+    """Base of modules that normalise channels by each sample's own or by given mean and variance.
 
     Attributes:
-        fixed: mean and variance, each (C,), that replace the sample's own, or None.
-        record: where not None, every forward appends the sample's own mean and variance, each (B, C).
+        fixed: mean and variance, each (C,), in place of the sample's own, or None.
+        record: if not None, every forward appends the samples' own mean and variance, each (B, C).
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Normalised(nn.Module):
         self.record: list[tuple[Tensor, Tensor]] | None = None
 
 
-class InstanceNorm(Normalised):
-    """Zero mean and unit variance per sample and channel over (H, W) (Ulyanov et al. 2016).
+class InstanceNorm(NormWithStatistics):
+    """Instance normalisation: zero mean, unit variance per sample and channel (Ulyanov et al. 2016).
 
-    The same function as `nn.InstanceNorm2d`, whose gradient on the CPU is wrong at batch size 1 where the
+    The same function as `nn.InstanceNorm2d`, whose gradient on the CPU is wrong at batch size 1 if the
     incoming gradient is channels-last (torch 2.11). Input and output (B, C, H, W).
     """
 
@@ -49,9 +49,9 @@ class InstanceNorm(Normalised):
             return (x - mean) * torch.rsqrt(var + self.eps)
         if x.is_contiguous():
             return F.layer_norm(x, x.shape[2:], eps=self.eps)
-        wide = x.float()
-        var, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
-        return ((wide - mean) * torch.rsqrt(var + self.eps)).to(x.dtype)
+        x_fp32 = x.float()
+        var, mean = torch.var_mean(x_fp32, (2, 3), correction=0, keepdim=True)
+        return ((x_fp32 - mean) * torch.rsqrt(var + self.eps)).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"eps={self.eps}"
@@ -60,21 +60,28 @@ class InstanceNorm(Normalised):
 def collect_statistics(
     network: nn.Module, inputs: Iterable[Tensor], workers: int = 1
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and variance (C,) of every instance norm of `network` over all `inputs` (each (B, C, H, W)).
+    """Compute the mean and variance (C,) of every instance norm over all inputs.
 
-    Each input is normalised by its own statistics on the way; for one input the result reproduces its output.
-    `workers` inputs are on their way at once.
+    Each input is normalised by its own statistics meanwhile, so that the statistics of a single input
+    reproduce its output.
+
+    Args:
+        network: with instance norms.
+        inputs: each (B, C, H, W).
+        workers: threads, with one input each.
     """
-    found = parallel_map((partial(_moments, network, x) for x in inputs), workers)
-    return {name: _pool([moments[name] for moments in found]) for name in found[0]}
+    statistics = parallel_map((partial(_sample_statistics, network, x) for x in inputs), workers)
+    return {name: _pool_statistics([moments[name] for moments in statistics]) for name in statistics[0]}
 
 
 @torch.no_grad()
-def _moments(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and variance (B, C) of every instance norm, by a copy that shares its weights."""
+def _sample_statistics(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Compute the mean and variance (B, C) of every instance norm, by a copy that shares the weights."""
     weights = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     copied = copy.deepcopy(network, weights)
-    norms = {name: module for name, module in copied.named_modules() if isinstance(module, Normalised)}
+    norms = {
+        name: module for name, module in copied.named_modules() if isinstance(module, NormWithStatistics)
+    }
     for norm in norms.values():
         norm.record = []
     copied(x)
@@ -86,30 +93,32 @@ def _moments(network: nn.Module, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def with_statistics(network: nn.Module, statistics: Statistics) -> nn.Module:
-    """A copy of `network` for inference whose instance norms use `statistics` (from `collect_statistics`).
+    """Return a copy of `network` for inference whose norms use `statistics` of `collect_statistics`.
 
-    With statistics from outside a norm is an affine map: where it follows a convolution it is folded into its
-    weights, which are kept channels-last; a CPU core then takes 0.8 of the time.
+    A norm with fixed statistics is an affine map. After a convolution it is folded into the weights, which
+    become channels-last; a CPU core then takes 0.8 of the time.
 
     Raises:
-        ValueError: the statistics are those of another network.
+        ValueError: the statistics belong to another network.
     """
     copied = copy.deepcopy(network)
-    norms = {name: module for name, module in copied.named_modules() if isinstance(module, Normalised)}
+    norms = {
+        name: module for name, module in copied.named_modules() if isinstance(module, NormWithStatistics)
+    }
     if norms.keys() != statistics.keys():
-        raise ValueError("the statistics were not collected from this network")
+        raise ValueError("the statistics belong to another network")
     for name, norm in norms.items():
         norm.fixed = statistics[name]
     for layers in [module for module in copied.modules() if isinstance(module, nn.Sequential)]:
-        for place, (layer, after) in enumerate(pairwise(layers), 1):
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(after, InstanceNorm):
-                _fold(layer, after)
-                layers[place] = nn.Identity()
+        for index, (layer, following) in enumerate(pairwise(layers), 1):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(following, InstanceNorm):
+                _fold_norm(layer, following)
+                layers[index] = nn.Identity()
     return copied.to(memory_format=torch.channels_last)
 
 
-def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:
-    """Let `conv` do what `norm`, whose statistics are fixed, would do after it."""
+def _fold_norm(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:
+    """Fold `norm`, whose statistics are fixed, into the weights of `conv` before it."""
     assert norm.fixed is not None
     mean, var = (value.to(conv.weight) for value in norm.fixed)
     transposed = isinstance(conv, nn.ConvTranspose2d)
@@ -118,7 +127,7 @@ def _fold(conv: nn.Conv2d | nn.ConvTranspose2d, norm: InstanceNorm) -> None:
     )
 
 
-def _pool(record: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) of all samples together, without differences of large squares."""
+def _pool_statistics(record: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Combine the samples' statistics to mean and variance (C,), without differences of large squares."""
     mean, var = map(torch.cat, zip(*record, strict=True))
     return mean.mean(0), var.mean(0) + mean.var(0, correction=0)

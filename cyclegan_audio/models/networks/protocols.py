@@ -1,4 +1,4 @@
-"""What a generator must have to be trained, and to translate."""
+"""Protocols of generators: what a generator needs to be trained, and to be trained by CUT."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -10,31 +10,31 @@ from cyclegan_audio.utils.errors import UserError
 
 @runtime_checkable
 class Generator(Protocol):
-    """A network (`nn.Module`) that maps mels (B, 1, M, F) in [-1, 1] to mels of the same shape.
+    """Network (`nn.Module`) from mels (B, 1, M, F) in [-1, 1] to mels of the same shape.
 
-    Derive a class from `nn.Module` and from this one, in this order; it gives the defaults.
+    Derive a class from `nn.Module` and this protocol, in this order; the protocol provides the defaults.
 
     Attributes:
-        frame_multiple: F must be a multiple of it.
+        frame_multiple: number of which F must be a multiple.
     """
 
     frame_multiple: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Translate (B, 1, M, F), or what `training_input` makes of it, to the same shape."""
+        """Translate (B, 1, M, F), or the result of `training_input`, to the same shape."""
         raise NotImplementedError
 
     def training_input(self, mels: Tensor) -> Tensor:
-        """Convert mels (B, 1, M, F) in [-1, 1] to what the network is trained on: here, the mels themselves.
+        """Convert mels (B, 1, M, F) in [-1, 1] to the inputs of training; by default the mels themselves.
 
-        Discriminators and losses get the result, and what `forward` makes of it.
+        Discriminators and losses receive the result and its translations.
         """
         return mels
 
 
 @runtime_checkable
 class FeatureGenerator(Generator, Protocol):
-    """A generator whose first half gives features, which CUT compares.
+    """Generator with features of its first half, which CUT compares.
 
     Attributes:
         feature_widths: channels of each layer of `features`, by name.
@@ -48,17 +48,17 @@ class FeatureGenerator(Generator, Protocol):
 
 
 def check_generator(network: nn.Module, protocol: type) -> nn.Module:
-    """Return `network` if it has what `protocol` asks for.
+    """Return `network` if it follows `protocol`.
 
     Raises:
-        UserError: it lacks something.
+        UserError: an attribute or a method is missing.
     """
     attributes = [name for base in protocol.__mro__ for name in getattr(base, "__annotations__", {})]
     missing = [name for name in attributes if not hasattr(network, name)]
     if missing or not isinstance(network, protocol):
-        lacks = f" (it lacks {', '.join(missing)})" if missing else ""
+        missing_text = f" (it lacks {', '.join(missing)})" if missing else ""
         raise UserError(
-            f"model.generator: {type(network).__name__} is no {protocol.__name__}{lacks}; "
+            f"model.generator: {type(network).__name__} is not a {protocol.__name__}{missing_text}; "
             f"derive it from nn.Module and {protocol.__module__}.{protocol.__name__}"
         )
     return network

@@ -17,7 +17,7 @@ from cyclegan_audio.reports.comparison.sections import (
 )
 from cyclegan_audio.reports.comparison.summary import comparability_warnings, conclusion
 from cyclegan_audio.reports.html import ensure_writable, render, to_json, write_files
-from cyclegan_audio.training.sweep import jobs_of
+from cyclegan_audio.training.sweep import list_jobs
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, print_next_commands
 
@@ -74,4 +74,4 @@ def compare(
 
 
 def _beside(first: Path, evaluated: Sequence[EvaluatedRun]) -> Path:
-    return (first if jobs_of(first) else evaluated[0].report_folder.parent.parent) / "comparison"
+    return (first if list_jobs(first) else evaluated[0].report_folder.parent.parent) / "comparison"

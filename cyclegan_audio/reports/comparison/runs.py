@@ -15,7 +15,7 @@ from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
 from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, report_folder
 from cyclegan_audio.reports.evaluation.scoring import SCORE
-from cyclegan_audio.training.sweep import RECORD, evaluate_run, failure_reason, jobs_of
+from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
 from cyclegan_audio.utils.errors import UserError
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
@@ -80,7 +80,7 @@ def find_runs(
     runs: dict[Path, EvaluatedRun] = {}
     notes: list[str] = []
     for argument in arguments:
-        jobs = jobs_of(Path(argument))
+        jobs = list_jobs(Path(argument))
         failed = {
             job: line for job in jobs if not _was_evaluated_later(job) and (line := failure_reason(job))
         }
@@ -94,7 +94,7 @@ def find_runs(
 
 def _was_evaluated_later(job: Path) -> bool:
     """Return whether a job's report is newer than its record: the job was finished by hand."""
-    report, record = job / REPORT / JSON_FILE, job / RECORD
+    report, record = job / REPORT / JSON_FILE, job / RECORD_FILE
     return report.is_file() and report.stat().st_mtime > record.stat().st_mtime
 
 

@@ -11,7 +11,7 @@ from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.models.directions import ordered
+from cyclegan_audio.models.directions import source_and_target
 from cyclegan_audio.reports.evaluation.audio_examples import audio_section
 from cyclegan_audio.reports.evaluation.ground_truth import paired_section, score_section
 from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
@@ -138,7 +138,7 @@ def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, devic
         raise UserError(
             f"{run} was trained with another data.normalise; choose a run that differs in identity loss only"
         )
-    if not second.respell(first.genres):
+    if not second.adopt_spelling(first.genres):
         raise UserError(
             f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; "
             "choose a run between the same genres"
@@ -177,6 +177,6 @@ def _translate(pairs: Sequence[TranslationModel], corpus: Corpus, clips: int) ->
 
 
 def _n_clips(pair: TranslationModel, corpus: Corpus, clips: int) -> int:
-    directions = [ordered(pair.genres, direction) for direction in pair.generators]
+    directions = [source_and_target(pair.genres, direction) for direction in pair.generators]
     single = sum(len(held_out_clips(corpus, source, clips)) for source, _ in directions)
     return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in directions)

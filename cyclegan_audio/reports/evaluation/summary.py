@@ -20,9 +20,9 @@ STYLE_RULE = (
 RHYTHM_NAME = f"rhythm above {RHYTHM_ABOVE_HZ / 1000:g} kHz"
 GROUND_TRUTH_RULES = (
     "The translation beats the untouched input if the 95 % interval of the paired difference of errors is "
-    f"above 0 and the error is at least {100 * MIN_RELATIVE_GAIN:g} % smaller. It acts as a filter if an "
-    "equaliser would do as well: the 95 % interval of the paired difference to the matched-mean baseline is not above "
-    f"0 in the {RHYTHM_NAME} (mels from which each band's mean over the clip is subtracted)."
+    f"above 0 and the error is at least {100 * MIN_RELATIVE_GAIN:g} % smaller. It acts as a filter if "
+    "an equaliser would do as well: the 95 % interval of the paired difference to the matched-mean baseline "
+    f"is not above 0 in the {RHYTHM_NAME} (mels from which each band's mean over the clip is subtracted)."
 )
 
 

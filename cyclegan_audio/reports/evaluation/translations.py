@@ -14,7 +14,7 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
 from cyclegan_audio.inference.checkpoints import PRETRAINED
-from cyclegan_audio.inference.clips import apply_generator, translate_states
+from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
@@ -204,7 +204,7 @@ def translate_direction(
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = translate_mel_db(pair, corpus, to, real_db)
+        fake_db = translate_normalised(pair, corpus, to, real_db)
         paired.append(PairedClip(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     means_db = mean_spectrum(corpus, source), mean_spectrum(corpus, to)
@@ -214,7 +214,7 @@ def translate_direction(
 def translate_clip(pair: TranslationModel, corpus: Corpus, clip: Clip) -> TranslatedClip:
     """Translate a clip to the other genre; compute cycle and identity if the model has both directions."""
     direction = pair.direction(next(genre for genre in pair.genres if genre != clip.genre))
-    states = translate_states(
+    states = translate_with_cycle(
         pair.generators,
         direction,
         corpus.mel_db(clip),
@@ -224,11 +224,11 @@ def translate_clip(pair: TranslationModel, corpus: Corpus, clip: Clip) -> Transl
     return TranslatedClip(clip, **{f"{name}_db": mel_db for name, mel_db in states.items()})
 
 
-def translate_mel_db(pair: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
+def translate_normalised(pair: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
     """Translate a mel (M, F) in dB to genre `to`, and normalise it as the corpus is."""
     range_db = pair.mel.range_db(mel_db)
     return corpus.normalisation.apply(
-        apply_generator(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
+        translate_mel_db(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
     )
 
 

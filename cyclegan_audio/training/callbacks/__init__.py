@@ -1,1 +1,1 @@
-"""What happens beside the training: validation, previews, progress, checkpoints, recovery."""
+"""Lightning callbacks of training: validation, previews, progress, losses, checkpoints, NaN recovery, W&B."""

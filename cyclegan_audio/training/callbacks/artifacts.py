@@ -1,4 +1,4 @@
-"""What W&B keeps beside a run's numbers: which corpus it was trained on, and what came of it."""
+"""W&B artifacts of a run: the corpus that it was trained on, and its checkpoints."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +11,15 @@ from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.training.loggers import WandbMediaLogger
 
 
-class Artifacts(pl.Callback):
-    """With W&B: the corpus as an artifact when training starts, checkpoints when it ends.
+class WandbArtifacts(pl.Callback):
+    """Log the corpus to W&B as an artifact when training starts, and the checkpoints when it ends.
 
-    The corpus is its settings and its manifest, a row a clip with the content hash of its file, so that
-    two runs on the same clips share one version. Mels and audio stay where they are.
+    The corpus artifact holds its settings and its manifest, with the content hash of each clip's file, so
+    that two runs on the same clips share one version. Mels and audio are not uploaded.
 
     Args:
         run_dir: the run's folder.
-        checkpoints: whether to keep `best.ckpt` and `last.ckpt`; W&B copies them.
+        checkpoints: whether to upload `best.ckpt` and `last.ckpt`.
     """
 
     def __init__(self, run_dir: str, checkpoints: bool = False) -> None:
@@ -29,7 +29,7 @@ class Artifacts(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         folder = data.corpus.folder
-        about = {
+        metadata = {
             "folder": str(folder),
             "mel": data.mel.to_dict(),
             "clips": {
@@ -37,19 +37,18 @@ class Artifacts(pl.Callback):
                 for genre in data.genres
             },
         }
-        for dashboard in _wandb(trainer):
-            dashboard.keep_files(
-                f"corpus_{slug(folder.name)}", "dataset", [folder / DESCRIPTION, folder / MANIFEST], about
+        for logger in _wandb_loggers(trainer):
+            logger.save_artifact(
+                f"corpus_{slug(folder.name)}", "dataset", [folder / DESCRIPTION, folder / MANIFEST], metadata
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         folder = self.run_dir / CHECKPOINTS
         files = [folder / name for name in (BEST, LAST) if (folder / name).is_file()]
         if self.checkpoints and files:
-            for dashboard in _wandb(trainer):
-                about = {"batches": pl_module.batches}
-                dashboard.keep_files(f"run_{dashboard.version}", "model", files, about)
+            for logger in _wandb_loggers(trainer):
+                logger.save_artifact(f"run_{logger.version}", "model", files, {"batches": pl_module.batches})
 
 
-def _wandb(trainer: pl.Trainer) -> Iterator[WandbMediaLogger]:
+def _wandb_loggers(trainer: pl.Trainer) -> Iterator[WandbMediaLogger]:
     return (logger for logger in trainer.loggers if isinstance(logger, WandbMediaLogger))

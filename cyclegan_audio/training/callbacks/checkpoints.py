@@ -1,4 +1,4 @@
-"""Checkpoints: the last one and every k epochs, whole or not at all, and a stop that loses nothing."""
+"""Callback that writes checkpoints atomically (last, best, every k epochs) and stops cleanly on Ctrl-C."""
 
 import signal
 import time
@@ -11,41 +11,42 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
-from cyclegan_audio.models.base_module import RunModule
+from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.callbacks.validation import ValidationCallback
-from cyclegan_audio.training.distributed import say
+from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
-    """What goes on with a run of `command`, for a shell."""
+    """Return the shell command that resumes a run of `command`."""
     return command_line(command, f"resume={run_dir}")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints beside their place, to the disk, then renames: whole or not at all."""
+    """Write checkpoints to a temporary file, flush it to the disk, then rename it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write `checkpoint` to `path`; what was there before stays until the new one is whole."""
+        """Write `checkpoint` to `path`; an old file stays until the new one is complete."""
         with atomic_path(Path(path), single_writer=True, fsync=True) as part, part.open("wb") as file:
             torch.save(checkpoint, file)
 
 
 class CheckpointCallback(pl.Callback):
-    """Writes `checkpoints/last.ckpt` after each epoch and `epoch_0010.ckpt` after every `every_epochs`.
+    """Write `checkpoints/last.ckpt` after each epoch and `epoch_0010.ckpt` after every `every_epochs`.
 
-    With `every_minutes`, `last.ckpt` is also written within epochs. `best.ckpt` holds the networks (not what
-    resuming needs) where `ValidationCallback` found them best. A skipped batch leaves `last.ckpt` as it is.
+    With `every_minutes`, `last.ckpt` is also written within epochs. `best.ckpt` holds the networks (without
+    optimizers) of the epoch with the best score of `ValidationCallback`. Nothing is written after a skipped
+    batch.
 
-    Ctrl-C (or SIGTERM) lets the batch in hand end, writes `last.ckpt` and stops; a second one stops at once.
+    Ctrl-C (or SIGTERM) ends the current batch, writes `last.ckpt` and stops; a second one stops at once.
 
     Attributes:
-        stop_asked: whether somebody wants the run, and the sweep that it is part of, to end.
+        stop_requested: whether to end the run and its sweep.
 
     Raises:
-        UserError: the folder cannot be written; the checkpoint before stays.
+        UserError: the folder cannot be written; the previous checkpoint stays.
     """
 
     def __init__(self, run_dir: str, every_epochs: int = 10, every_minutes: float | None = None) -> None:
@@ -56,13 +57,13 @@ class CheckpointCallback(pl.Callback):
         self.every_epochs = every_epochs
         self.every_minutes = every_minutes
         self.saved_at = 0.0
-        self.stop_asked = False
+        self.stop_requested = False
         self.handlers: dict[signal.Signals, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         (self.run_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         for number in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[number] = signal.signal(number, self._ask_to_stop)
+            self.handlers[number] = signal.signal(number, self._request_stop)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._restore_handlers()
@@ -77,51 +78,53 @@ class CheckpointCallback(pl.Callback):
             signal.signal(number, handler)
         self.handlers = {}
 
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stop_asked:
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stop_requested:
             signal.default_int_handler(number, frame)
-        self.stop_asked = True
-        say("stopping after this batch; press Ctrl-C again to stop now (may lose up to one epoch)")
+        self.stop_requested = True
+        rank_zero_print(
+            "stopping after this batch; press Ctrl-C again to stop now (may lose up to one epoch)"
+        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: RunModule, *args: Any) -> None:  # type: ignore[override]
-        # Here, and not at a batch's end, Lightning's counters agree with what has been trained.
-        if trainer.world_size > 1:  # one is enough, and all must know
-            self.stop_asked = trainer.strategy.reduce_boolean_decision(self.stop_asked, all=False)
-        if self.stop_asked:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
+        # Only here, not at a batch's end, Lightning's counters agree with the trained batches.
+        if trainer.world_size > 1:  # one rank's request stops all
+            self.stop_requested = trainer.strategy.reduce_boolean_decision(self.stop_requested, all=False)
+        if self.stop_requested:
             self.save(trainer, pl_module, LAST)
-            say(f"stopped; go on with: {resume_command(self.run_dir, pl_module.command)}")
+            rank_zero_print(f"stopped; resume by: {resume_command(self.run_dir, pl_module.command)}")
             raise KeyboardInterrupt
         if self.every_minutes is not None:
             due = time.monotonic() - self.saved_at >= 60 * self.every_minutes
-            if trainer.world_size > 1:  # clocks differ, and all must save together
+            if trainer.world_size > 1:  # clocks differ, but all ranks save together
                 due = trainer.strategy.reduce_boolean_decision(due, all=False)
             if due:
                 self.save(trainer, pl_module, LAST)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: RunModule) -> None:  # type: ignore[override]
-        done = trainer.current_epoch + 1
-        if done % self.every_epochs == 0:
-            self.save(trainer, pl_module, f"epoch_{done:04d}.ckpt")
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: BaseModule) -> None:  # type: ignore[override]
+        n_epochs = trainer.current_epoch + 1
+        if n_epochs % self.every_epochs == 0:
+            self.save(trainer, pl_module, f"epoch_{n_epochs:04d}.ckpt")
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        for held_out in (callback for callback in callbacks if isinstance(callback, ValidationCallback)):
-            if held_out.best is not None and held_out.best[1] == pl_module.batches:
-                self.save(trainer, pl_module, BEST)  # before the last one, which knows that this one is there
+        for validation in (callback for callback in callbacks if isinstance(callback, ValidationCallback)):
+            if validation.best is not None and validation.best[1] == pl_module.batches:
+                self.save(trainer, pl_module, BEST)  # before last.ckpt: a run with last.ckpt has its best
         self.save(trainer, pl_module, LAST)
 
-    def save(self, trainer: pl.Trainer, module: RunModule, name: str) -> None:
-        """Write `name` beside the others, unless the last batch was skipped."""
+    def save(self, trainer: pl.Trainer, module: BaseModule, name: str) -> None:
+        """Write the checkpoint `name`, unless the last batch was skipped."""
         self.saved_at = time.monotonic()
-        if module.guard.state()["in_a_row"]:
+        if module.nonfinite_guard.state()["in_a_row"]:
             return
         target = self.run_dir / CHECKPOINTS / name
         try:
             trainer.save_checkpoint(target, weights_only=name == BEST)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
-            said = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0]
             raise UserError(
-                f"the checkpoint {target} cannot be written ({said}); make room, then: "
+                f"the checkpoint {target} cannot be written ({reason}); free disk space, then resume by: "
                 f"{resume_command(self.run_dir, module.command)}"
             ) from error

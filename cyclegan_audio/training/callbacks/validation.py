@@ -1,4 +1,4 @@
-"""Held-out clips while a run goes: numbers to `validation.csv` and the loggers, the best, and warnings."""
+"""Callback that validates the model: metrics to `validation.csv` and loggers, the best score, warnings."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -13,36 +13,45 @@ from cyclegan_audio.inference.run_paths import VALIDATION
 from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.training.csv_log import CSVLog
-from cyclegan_audio.training.distributed import say
+from cyclegan_audio.training.distributed import rank_zero_print
+from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import check_number
 
-HELD_OUT = "held_out/"  # before the names of what is logged
-SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or below (-1) it, and what it says
-    "disc_wins": (1, "the discriminator tells nearly every held-out patch: the generator learns little more"),
+METRIC_PREFIX = "held_out/"  # of logged metrics
+SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
+    "disc_wins": (
+        1,
+        "the discriminator recognises nearly every validation patch: the generator learns little more",
+    ),
     "moved": (-1, "the generator copies its input: give the identity loss less weight"),
-    "variety": (-1, "all inputs become much the same output: train anew with a smaller learning rate"),
-    "checkerboard": (1, "a pattern repeats with the up-sampling's period: look at the grids"),
+    "variety": (
+        -1,
+        "all outputs are nearly the same (mode collapse): train again with a smaller learning rate",
+    ),
+    "checkerboard": (
+        1,
+        "checkerboard artefacts: look at the grids, or use model.generator.upsampling=nearest",
+    ),
 }
 
 
 class ValidationCallback(pl.Callback):
-    """After every `every_epochs` and the last epoch, judges the validation clips (`metrics.held_out`).
+    """Compute `metrics.validation` on the validation clips after every `every_epochs` and the last epoch.
 
     Args:
         run_dir: the run's folder.
-        every_epochs: how often.
-        thresholds: for each of `SIGNS` the value beyond which it is warned of, once until it has gone.
+        thresholds: for each of `SIGNS` the value beyond which to warn, once until it is back.
+        every_epochs: interval in epochs.
 
     Attributes:
-        best: the lowest score so far and the batches after which it was reached, or None.
+        best: the lowest score so far and its number of batches, or None.
     """
 
     def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
         check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
             check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
-        self.table = CSVLog(Path(run_dir) / VALIDATION)
+        self.csv = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
         self.best: tuple[float, int] | None = None
@@ -56,42 +65,42 @@ class ValidationCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
-            self.table.start(columns(pl_module), pl_module.batches)
+            self.csv.start(validation_columns(pl_module), pl_module.batches)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         done = trainer.current_epoch + 1
         is_last = trainer.should_stop or done == trainer.max_epochs
         if is_last or done % self.every_epochs == 0:
-            self.judge(trainer, pl_module)
+            self.validate(trainer, pl_module)
 
-    def judge(self, trainer: pl.Trainer, module: TranslationModule) -> None:
-        """Write, log and compare the numbers of the weights as they are now."""
-        clips, signs = self.measure(trainer, module)
-        found = {**validation_metrics(clips), **validation_diagnostics(clips), **signs}
+    def validate(self, trainer: pl.Trainer, module: TranslationModule) -> None:
+        """Compute and log the metrics of the current weights; update the best score; warn."""
+        clips, signs = self.translate_clips(trainer, module)
+        metrics = {**validation_metrics(clips), **validation_diagnostics(clips), **signs}
         if trainer.is_global_zero:
-            self.table.add(
-                {"batch": module.batches, "epoch": trainer.current_epoch, **_elapsed(module), **found}
+            self.csv.add(
+                {"batch": module.batches, "epoch": trainer.current_epoch, **_elapsed(module), **metrics}
             )
-        named = {f"{HELD_OUT}{name}": value for name, value in found.items()}
+        named = {f"{METRIC_PREFIX}{name}": value for name, value in metrics.items()}
         for logger in trainer.loggers:
             logger.log_metrics(named, module.batches)
         module.log_dict(named, logger=False)  # to `trainer.callback_metrics`
-        if self.best is None or found["score"] < self.best[0]:
-            self.best = (found["score"], module.batches)
-        self.warn(found)
+        if self.best is None or metrics["score"] < self.best[0]:
+            self.best = (metrics["score"], module.batches)
+        self.warn(metrics)
 
     @torch.no_grad()
-    def measure(
+    def translate_clips(
         self, trainer: pl.Trainer, module: TranslationModule
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """All held-out clips and translations, on the CPU, and how often the discriminators are right."""
+        """Return all validation clips and translations, on the CPU, and the AUC of each discriminator."""
         parts: list[dict[str, Tensor]] = []
         module.eval()
         try:
             for batch in trainer.datamodule.held_out_batches():  # type: ignore[attr-defined]
                 reals = {name: batch[name].to(module.device) for name in ("real_a", "real_b")}
                 with trainer.precision_plugin.val_step_context():
-                    out = {**reals, **module.translate_batch(reals, averaged=True)}
+                    out = {**reals, **module.translate_batch(reals, use_ema=True)}
                     for domain, disc in module.discriminators().items():
                         out |= {
                             f"{kind}_score_{domain}": disc(out[f"{kind}_{domain}"])
@@ -109,29 +118,32 @@ class ValidationCallback(pl.Callback):
         }
         return clips, shares
 
-    def warn(self, found: Mapping[str, float]) -> None:
-        """Say which signs have passed their thresholds since they were last looked at."""
-        bad = []
+    def warn(self, metrics: Mapping[str, float]) -> None:
+        """Warn of signs that have passed their thresholds since the last validation."""
+        warned = []
         for (sign, (side, text)), direction in product(SIGNS.items(), DIRECTIONS):
             name = f"{sign}_{direction}"
-            value, threshold = found.get(name, self.thresholds[sign]), self.thresholds[sign]
+            value, threshold = metrics.get(name, self.thresholds[sign]), self.thresholds[sign]
             if side * value > side * threshold:
-                bad.append(name)
+                warned.append(name)
                 if name not in self.warned:
-                    say(f"warning: {name} {value:.3g} (threshold {threshold:g}): {text}")
-        self.warned = bad
+                    rank_zero_print(f"warning: {name} {value:.3g} (threshold {threshold:g}): {text}")
+        self.warned = warned
 
 
-def columns(module: TranslationModule) -> list[str]:
-    """Of `validation.csv`, for what the module learns."""
-    ways = module.directions
-    kept = [f"cycle_{way[0]}" for way in ways] if ways == DIRECTIONS else [f"lost_{way}" for way in ways]
+def validation_columns(module: TranslationModule) -> list[str]:
+    """Return the columns of `validation.csv` for the module's directions."""
+    directions = module.directions
+    if directions == DIRECTIONS:
+        content = [f"cycle_{direction[0]}" for direction in directions]
+    else:
+        content = [f"lost_{direction}" for direction in directions]
     return [
         *("batch", "epoch", "elapsed_s", "score"),
-        *(f"genre_{way}" for way in ways),
-        *kept,
+        *(f"genre_{direction}" for direction in directions),
+        *content,
         *(f"identity_{domain}" for domain in module.targets),
-        *(f"{sign}_{way}" for sign in SIGNS for way in ways),
+        *(f"{sign}_{direction}" for sign in SIGNS for direction in directions),
     ]
 
 

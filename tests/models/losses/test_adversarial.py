@@ -1,12 +1,123 @@
-"""Options of the step against values worked out by hand."""
+"""Adversarial losses, penalties and noise against values worked out by hand."""
+
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
-from cyclegan_audio.models.losses.gan import LSGANLoss, WGANGPLoss
+from cyclegan_audio.models.losses.adversarial import (
+    AdversarialLoss,
+    HingeGANLoss,
+    LSGANLoss,
+    VanillaGANLoss,
+    WGANGPLoss,
+    linear_decay,
+    r1_penalty,
+)
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.rng import SeededRNG
+
+REAL_SCORES, FAKE_SCORES = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 0.5])
+
+
+def nll(logit: float) -> float:
+    return math.log(1 + math.exp(-logit))
+
+
+BY_HAND = {
+    LSGANLoss: ((9 + 0.25) / 2, 0.5 * ((1 + 1) / 2 + (4 + 0.25) / 2)),
+    VanillaGANLoss: (
+        (nll(-2) + nll(0.5)) / 2,
+        0.5 * ((nll(2) + nll(0)) / 2 + (nll(2) + nll(-0.5)) / 2),
+    ),
+    HingeGANLoss: ((2 - 0.5) / 2, 0.5 * ((0 + 1) / 2 + (0 + 1.5) / 2)),
+    lambda: WGANGPLoss(10.0): ((2 - 0.5) / 2, (-2 + 0.5) / 2 - 2 / 2),
+}
+
+
+@pytest.mark.parametrize(("make", "expected"), BY_HAND.items(), ids=["lsgan", "vanilla", "hinge", "wgan"])
+def test_scores_by_hand(make, expected):
+    loss = make()
+    assert float(loss.generator_loss(FAKE_SCORES)) == pytest.approx(expected[0])
+    assert float(loss.discriminator_loss(REAL_SCORES, FAKE_SCORES)) == pytest.approx(expected[1])
+    assert loss.generator_loss(FAKE_SCORES.bfloat16()).dtype == torch.float32
+
+
+class Quadratic(nn.Module):
+    """One score a sample: slope · sum x + curve / 2 · sum x^2, so the gradient is slope + curve · x."""
+
+    def __init__(self, slope: float, curve: float) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(slope))
+        self.curve = curve
+
+    def forward(self, x):
+        return (self.slope * x + self.curve / 2 * x.square()).flatten(1).sum(1, keepdim=True)
+
+
+def test_r1_by_hand():
+    disc = Quadratic(0.5, 2.0)
+    real = torch.tensor([[1.0, 0.0], [0.0, 0.0]]).view(2, 1, 1, 2)
+    # gradients: (2.5, 0.5) and (0.5, 0.5); squared norms 6.5 and 0.5
+    penalty = r1_penalty(disc, real)
+    assert float(penalty.detach()) == pytest.approx(0.5 * (6.5 + 0.5) / 2)
+    penalty.backward()  # d/d slope of half the mean of (slope + 2 x)^2 summed: mean of 2 slope + 2 sum x
+    assert float(disc.slope.grad) == pytest.approx((2 * 0.5 + 2 * 1 + 2 * 0.5) / 2)
+
+
+class Map(nn.Module):
+    """A score for each point: 4 x, so that the mean score of four points has the gradient 1 at each."""
+
+    def forward(self, x):
+        return 4 * x
+
+
+def test_the_mean_score_of_a_map_counts():
+    real = torch.randn(3, 1, 2, 2)
+    assert float(r1_penalty(Map(), real)) == pytest.approx(0.5 * 4)
+    penalty = WGANGPLoss(10.0).penalty(Map(), real, -real, SeededRNG(0))
+    assert float(penalty.detach()) == pytest.approx(10 * (2 - 1) ** 2)
+    assert float(r1_penalty(Map(), real.bfloat16())) == pytest.approx(2)
+
+
+def test_scores_alone_have_no_penalty():
+    for loss in (LSGANLoss(), VanillaGANLoss(), HingeGANLoss()):
+        assert float(loss.penalty(Map(), REAL_SCORES, FAKE_SCORES, SeededRNG(0))) == 0
+    assert (
+        float(WGANGPLoss(0).penalty(Map(), torch.ones(1, 1, 2, 2), FAKE_SCORES[:1], SeededRNG(0)).detach())
+        == 0
+    )
+
+
+def test_gradient_penalty_by_hand():
+    four = torch.ones(3, 1, 2, 2)
+    # a linear score has the same gradient everywhere: norm of (0.75, 0.75, 0.75, 0.75) is 1.5
+    penalty = WGANGPLoss(10.0).penalty(Quadratic(0.75, 0.0), four, -four, SeededRNG(0))
+    assert float(penalty.detach()) == pytest.approx(10 * 0.5**2)
+
+
+def test_gradient_penalty_looks_between_real_and_fake():
+    class Spy(Quadratic):
+        def forward(self, x):
+            self.input = x.detach()
+            return super().forward(x)
+
+    disc = Spy(1.0, 0.0)
+    real, fake = torch.full((64, 1, 1, 2), 3.0), torch.full((64, 1, 1, 2), 1.0)
+    WGANGPLoss(10.0).penalty(disc, real, fake, SeededRNG(0))
+    assert disc.input.shape == real.shape
+    share = (disc.input - 1) / 2
+    assert torch.equal(share[..., 0], share[..., 1])  # one place a sample
+    assert 0 <= float(share.min()) < 0.1
+    assert 0.9 < float(share.max()) < 1
+
+
+def test_only_wasserstein_has_a_penalty_and_its_weight_is_checked():
+    losses = (LSGANLoss(), VanillaGANLoss(), HingeGANLoss(), WGANGPLoss(1.0))
+    assert [loss.is_random for loss in losses] == [False, False, False, True]
+    with pytest.raises(UserError, match=r"adversarial\.loss\.weight"):
+        WGANGPLoss(-1.0)
 
 
 class Sum(nn.Module):
@@ -16,7 +127,7 @@ class Sum(nn.Module):
         return x.flatten(1).mean(1, keepdim=True)
 
 
-def apart(network, *inputs):
+def separate_forwards(network, *inputs):
     return [network(x) for x in inputs]
 
 
@@ -24,62 +135,64 @@ REAL, FAKE = torch.full((2, 1, 2, 2), 0.5), torch.full((2, 1, 2, 2), -0.5)
 
 
 def test_r1_adds_to_the_discriminator_alone():
-    judging = AdversarialLoss(LSGANLoss(), r1_weight=8.0)
+    loss = AdversarialLoss(LSGANLoss(), r1_weight=8.0)
     # 0.5 * ((0.5 - 1)^2 + 0.25) + 8 * half of 4 * (1/4)^2
-    assert float(judging.discriminator(Sum(), REAL, FAKE, apart)) == pytest.approx(0.25 + 8 * 0.125)
-    assert float(judging.generator(Sum(), FAKE)) == pytest.approx(1.5**2)
-    assert judging.state_dict() == {}
+    assert float(loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(
+        0.25 + 8 * 0.125
+    )
+    assert float(loss.generator_loss(Sum(), FAKE)) == pytest.approx(1.5**2)
+    assert loss.state_dict() == {}
 
 
 def test_gradient_penalty_is_added():
-    judging = AdversarialLoss(WGANGPLoss(10.0))
+    loss = AdversarialLoss(WGANGPLoss(10.0))
     # -0.5 - 0.5, and the norm of the gradient is 1/2
-    loss = judging.discriminator(Sum(), REAL, FAKE, apart)
-    assert float(loss) == pytest.approx(-1 + 10 * 0.5**2)
+    value = loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)
+    assert float(value) == pytest.approx(-1 + 10 * 0.5**2)
 
 
 def test_noise_falls_to_nothing_over_the_run():
     class Spy(nn.Module):
         def forward(self, x):
-            self.seen = x
+            self.input = x
             return x.mean()
 
     disc, mel = Spy(), torch.zeros(1, 1, 100, 100)
-    judging = AdversarialLoss(LSGANLoss(), instance_noise=0.4)
+    loss = AdversarialLoss(LSGANLoss(), instance_noise=0.4)
     for progress, spread in ((0.0, 0.4), (0.5, 0.2), (1.0, 0.0)):
-        judging.progress = progress
-        judging.generator(disc, mel)
-        assert float(disc.seen.std()) == pytest.approx(spread, rel=0.05)
-    assert judging.draws_numbers
-    assert not AdversarialLoss(LSGANLoss(), r1_weight=1.0).draws_numbers
+        loss.progress = progress
+        loss.generator_loss(disc, mel)
+        assert float(disc.input.std()) == pytest.approx(spread, rel=0.05)
+    assert loss.is_random
+    assert not AdversarialLoss(LSGANLoss(), r1_weight=1.0).is_random
 
 
 def test_noise_differs_by_seed_and_by_call_and_both_mels_get_it():
-    judged = []
+    recorded = []
 
-    def watched(network, *inputs):
-        judged.extend(inputs)
+    def recording_forwards(network, *inputs):
+        recorded.extend(inputs)
         return [network(x) for x in inputs]
 
-    for judging in (
+    for loss in (
         AdversarialLoss(LSGANLoss(), instance_noise=0.4),
         AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=1),
     ):
-        judging.discriminator(Sum(), REAL, FAKE, watched)
-    noise = [mel - plain for mel, plain in zip(judged, (REAL, FAKE, REAL, FAKE), strict=True)]
+        loss.discriminator_loss(Sum(), REAL, FAKE, recording_forwards)
+    noise = [mel - plain for mel, plain in zip(recorded, (REAL, FAKE, REAL, FAKE), strict=True)]
     assert all(float(one.abs().max()) > 0.1 for one in noise)
     assert not torch.allclose(noise[0], noise[1])
     assert not torch.allclose(noise[0], noise[2])
-    again = AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=0)
-    again.discriminator(Sum(), REAL, FAKE, watched)
-    assert torch.equal(judged[4], judged[0])
+    same_seed = AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=0)
+    same_seed.discriminator_loss(Sum(), REAL, FAKE, recording_forwards)
+    assert torch.equal(recorded[4], recorded[0])
 
 
 def test_without_options_the_mels_go_in_as_they_are():
-    judging = AdversarialLoss(LSGANLoss())
-    assert not judging.draws_numbers
-    assert float(judging.discriminator(Sum(), REAL, FAKE, apart)) == pytest.approx(0.25)
-    assert judging.progress == 0
+    loss = AdversarialLoss(LSGANLoss())
+    assert not loss.is_random
+    assert float(loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(0.25)
+    assert loss.progress == 0
 
 
 def test_identity_weight_falls_in_hundredths():
@@ -104,24 +217,3 @@ def test_wrong_numbers(wrong):
 def test_wrong_end_of_the_identity_weight(until):
     with pytest.raises(UserError, match="identity_decay_end"):
         linear_decay(5.0, until, 0.0)
-
-
-def test_averaged_generators_translate_and_are_what_a_checkpoint_gives(tiny_model):
-    model = tiny_model("model.ema_decay=0.5")
-    mel = torch.rand(1, 1, 16, 16)
-    before = model(mel)
-    with torch.no_grad():
-        for parameter in model.gen_ab.parameters():
-            parameter.add_(0.01)
-    assert torch.equal(model(mel), before)  # the average has not seen the step
-    model.average.update(model.generators())
-    assert torch.equal(model(mel), model.gen_ab(mel))  # the first step begins it
-    assert not torch.equal(model(mel), before)
-    assert "average.networks.gen_ab.module.head.1.weight" in model.state_dict()
-    learnt = {
-        id(p)
-        for optimizer in model.configure_optimizers()
-        for g in optimizer.param_groups
-        for p in g["params"]
-    }
-    assert not learnt & {id(p) for p in model.average.parameters()}

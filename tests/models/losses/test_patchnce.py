@@ -10,7 +10,7 @@ from cyclegan_audio.utils.errors import UserError
 
 def test_cross_entropy_by_hand():
     key = torch.eye(2)[None]  # two patches, at right angles
-    # own cosine 1, other 0: -log(e^2 / (e^2 + 1)) at temperature 1/2
+    # cosine with its key 1, other 0: -log(e^2 / (e^2 + 1)) at temperature 1/2
     assert float(patch_nce(key, key, 0.5)) == pytest.approx(math.log(1 + math.exp(-2)))
     assert float(patch_nce(key.flip(1), key, 0.5)) == pytest.approx(math.log(1 + math.exp(2)))
     assert float(patch_nce(torch.ones(1, 2, 2) / math.sqrt(2), key, 0.5)) == pytest.approx(math.log(2))
@@ -24,12 +24,12 @@ def test_other_clips_of_the_batch_are_no_rivals():
 
 def contrast(n_patches: int = 6) -> PatchNCELoss:
     torch.manual_seed(0)
-    made = PatchNCELoss({"one": 3, "two": 5}, 4, n_patches, 0.07)
-    for head in made.heads.values():  # as after some training: first weights of 0.02 project on one point
+    loss = PatchNCELoss({"one": 3, "two": 5}, 4, n_patches, 0.07)
+    for head in loss.heads.values():  # as after some training: initial weights of 0.02 project to one point
         for layer in head:
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight)
-    return made
+    return loss
 
 
 def test_places_in_the_source_are_recognised_and_shuffled_ones_are_not():
@@ -44,11 +44,11 @@ def test_gradients_reach_the_translation_and_the_heads_but_not_the_source():
     translated = {name: value + 0.1 * torch.randn_like(value) for name, value in source.items()}
     for value in (*source.values(), *translated.values()):
         value.requires_grad_()
-    made = contrast()
-    made(source, translated).backward()
+    loss = contrast()
+    loss(source, translated).backward()
     assert all(value.grad is not None for value in translated.values())
     assert all(value.grad is None for value in source.values())
-    assert all(p.grad is not None for p in made.heads.parameters())
+    assert all(p.grad is not None for p in loss.heads.parameters())
 
 
 def test_heads_begin_as_in_the_paper_and_end_at_the_features():

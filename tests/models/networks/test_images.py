@@ -21,7 +21,7 @@ def mels() -> torch.Tensor:
     return fine
 
 
-def test_pictures_are_those_that_the_public_code_makes_of_published_ones(mels):
+def test_images_equal_those_of_the_public_code(mels):
     published = render_image(((mels[1, 0] + 1) * 127.5).numpy())
     wanted = np.asarray(Image.fromarray(published).resize((256, 256), Image.Resampling.BICUBIC), float)
     drawn = ((mel_to_image(mels, 256)[1] + 1) * 127.5).permute(1, 2, 0).numpy()
@@ -47,10 +47,10 @@ def test_mels_come_back_from_their_pictures(mels):
 
 def test_half_precision_around_changes_nothing(mels):
     with torch.autocast("cpu", torch.bfloat16):
-        pictures = mel_to_image(mels, 64)
-        back = image_to_mel(pictures, 128, 189)
-    torch.testing.assert_close(pictures, mel_to_image(mels, 64), rtol=0, atol=0)
-    torch.testing.assert_close(back, image_to_mel(pictures, 128, 189), rtol=0, atol=0)
+        images = mel_to_image(mels, 64)
+        back = image_to_mel(images, 128, 189)
+    torch.testing.assert_close(images, mel_to_image(mels, 64), rtol=0, atol=0)
+    torch.testing.assert_close(back, image_to_mel(images, 128, 189), rtol=0, atol=0)
 
 
 def test_colours_between_those_of_the_map_are_read_as_the_nearest(mels):
@@ -63,11 +63,11 @@ def test_generator_and_discriminator_take_mels_and_pictures(mels):
     torch.manual_seed(0)
     generator = ImageGenerator(size=32, n_filters=4, n_blocks=1).eval()
     discriminator = ImageDiscriminator(size=32, n_filters=4, n_layers=2)
-    pictures = generator.training_input(mels)
-    assert pictures.shape == (2, 3, 32, 32)
+    images = generator.training_input(mels)
+    assert images.shape == (2, 3, 32, 32)
     with torch.no_grad():
-        made = generator(pictures)
-        assert made.shape == pictures.shape
-        torch.testing.assert_close(generator(mels), image_to_mel(made, 128, 189))
+        translated = generator(images)
+        assert translated.shape == images.shape
+        torch.testing.assert_close(generator(mels), image_to_mel(translated, 128, 189))
         assert generator(mels).shape == mels.shape
-        torch.testing.assert_close(discriminator(mels), discriminator(pictures))
+        torch.testing.assert_close(discriminator(mels), discriminator(images))

@@ -9,8 +9,8 @@ import pytest
 from cyclegan_audio.config import compose
 from cyclegan_audio.listening.listening_test import make_test
 from cyclegan_audio.reports.comparison.compare import JSON_FILE, compare
+from cyclegan_audio.training.recipes import TranslationRecipe
 from cyclegan_audio.training.runner import train
-from cyclegan_audio.training.translation_run import TranslationRecipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_classifiers")]
 

@@ -18,7 +18,7 @@ from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.corpus.sources import FolderSource
-from cyclegan_audio.inference.pair_metadata import make_card
+from cyclegan_audio.inference.translation_model import make_metadata
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 
@@ -94,7 +94,7 @@ def make_run(
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
         }
-        card = make_card(("dull", "bright"), mel, 344, config, training_intervals or {}, directions)
+        card = make_metadata(("dull", "bright"), mel, 344, config, training_intervals or {}, directions)
         run = tmp_path_factory.mktemp("runs") / name
         (run / "checkpoints").mkdir(parents=True)
         torch.save(

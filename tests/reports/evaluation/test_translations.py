@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.inference.clips import apply_generator
+from cyclegan_audio.inference.clip_translation import translate_mel_db
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
 from cyclegan_audio.reports.evaluation.translations import (
@@ -41,7 +41,7 @@ class Shift(nn.Module):
 def test_identity_generator_changes_nothing(small_mel: MelSpectrogram, n_frames: int, scaling: str) -> None:
     mel = dataclasses.replace(small_mel, scaling=scaling)
     mel_db = torch.rand(128, n_frames) * 60 - 50
-    out = apply_generator(Shift(0.0), mel_db, mel, mel.range_db(mel_db))
+    out = translate_mel_db(Shift(0.0), mel_db, mel, mel.range_db(mel_db))
     torch.testing.assert_close(out, mel_db, atol=1e-3, rtol=0)
 
 
@@ -49,7 +49,7 @@ def test_source_range_scales_the_output(small_mel: MelSpectrogram) -> None:
     mel = dataclasses.replace(small_mel, scaling="clip")
     mel_db = torch.rand(128, 8) * 40 - 50
     low, high = mel.range_db(mel_db)
-    out = apply_generator(Shift(0.5), mel_db, mel, (low, high))
+    out = translate_mel_db(Shift(0.5), mel_db, mel, (low, high))
     torch.testing.assert_close(out, mel_db + 0.25 * (high - low), atol=1e-3, rtol=0)
 
 
@@ -112,7 +112,7 @@ def test_a_corpus_without_the_genres_of_the_pair_is_refused(corpus):
 
 def test_second_run_may_spell_genres_differently():
     twin = pair("hifi", quieter)
-    assert twin.respell(("OTHER", "Same"))
+    assert twin.adopt_spelling(("OTHER", "Same"))
     assert twin.genres == ("OTHER", "Same")
-    assert not twin.respell(("same", "other"))
+    assert not twin.adopt_spelling(("same", "other"))
     assert twin.genres == ("OTHER", "Same")

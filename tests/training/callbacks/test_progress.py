@@ -6,7 +6,7 @@ import torch
 
 from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.training.callbacks.progress import LossProgressBar, TimeEstimate, shown_losses
+from cyclegan_audio.training.callbacks.progress import LossProgressBar, TimeEstimate, format_losses
 from cyclegan_audio.utils import progress
 from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
@@ -22,57 +22,57 @@ def module(batches: int = 0, elapsed_s: float = 0.0, max_minutes: float | None =
         device=torch.device("cpu"),
         losses={name: torch.tensor(value) for name, value in losses.items()},
         loss_terms=TERMS,
-        shown_losses=CycleGAN.shown_losses,
+        progress_bar_losses=CycleGAN.progress_bar_losses,
         small_model=CycleGAN.small_model,
     )
 
 
-def told(capsys, paces_s: list[float], device: str = "cpu", first: int = 0) -> list[tuple[int, str]]:
-    """What is said after which batch of a run whose batches take `paces_s`."""
-    estimate, run, said = TimeEstimate(), module(first, elapsed_s=50.0), []
+def estimates(capsys, paces_s: list[float], device: str = "cpu", first: int = 0) -> list[tuple[int, str]]:
+    """Return the batches and messages of a run whose batches take `paces_s`."""
+    estimate, run, messages = TimeEstimate(), module(first, elapsed_s=50.0), []
     run.device = torch.device(device)
     estimate.on_train_start(TRAINER, run)
     for pace_s in paces_s:
         run.batches, run.elapsed_s = run.batches + 1, run.elapsed_s + pace_s
         estimate.on_train_batch_end(TRAINER, run)
-        said += [(run.batches, line) for line in capsys.readouterr().out.splitlines()]
-    return said
+        messages += [(run.batches, line) for line in capsys.readouterr().out.splitlines()]
+    return messages
 
 
 @pytest.mark.parametrize(
     ("pace_s", "device", "batch"),
     [
-        (0.1, "cpu", 21),  # the first one warms up
+        (0.1, "cpu", 21),  # the first batch is warm-up
         (2.2, "cpu", 13),  # after 28.6 s
         (11.0, "cpu", 2),
-        (16.0, "cpu", 1),  # where a second batch ends after 30 s
+        (16.0, "cpu", 1),  # a second batch would end after 30 s
         (60.0, "cpu", 1),
-        (60.0, "cuda", 2),  # whose first batch compiles
+        (60.0, "cuda", 2),  # the first batch compiles
     ],
 )
 def test_the_first_estimate_comes_within_half_a_minute(capsys, pace_s, device, batch):
-    said = told(capsys, [pace_s] * 30, device)
-    assert [place for place, _ in said] == [batch]
-    line = said[0][1]
+    messages = estimates(capsys, [pace_s] * 30, device)
+    assert [first for first, _ in messages] == [batch]
+    line = messages[0][1]
     assert line.startswith(f"{pace_s:.2g} s a batch: training ends in about ")
     assert progress.format_duration(pace_s * (200 - batch)) in line
     assert re.search(r"at \d\d:\d\d", line)
 
 
-def test_an_estimate_that_was_wrong_is_mended_once(capsys):
-    said = told(capsys, [1.0] * 21 + [4.0] * 150)
-    assert [place for place, _ in said] == [21, 101]
-    assert said[1][1].startswith("another estimate: 3.4 s a batch")
-    assert len(told(capsys, [1.0] * 21 + [1.2] * 150)) == 1
-    assert [place for place, _ in told(capsys, [90.0, *[0.5] * 150], "cpu")] == [1, 6]
+def test_a_wrong_estimate_is_corrected_once(capsys):
+    messages = estimates(capsys, [1.0] * 21 + [4.0] * 150)
+    assert [batch for batch, _ in messages] == [21, 101]
+    assert messages[1][1].startswith("new estimate: 3.4 s a batch")
+    assert len(estimates(capsys, [1.0] * 21 + [1.2] * 150)) == 1
+    assert [batch for batch, _ in estimates(capsys, [90.0, *[0.5] * 150], "cpu")] == [1, 6]
 
 
 def test_a_resumed_run_counts_what_is_left(capsys):
-    assert told(capsys, [1.0] * 30, first=100)[0][0] == 121
-    assert "about 79 s" in told(capsys, [1.0] * 30, first=100)[0][1]
+    assert estimates(capsys, [1.0] * 30, first=100)[0][0] == 121
+    assert "about 79 s" in estimates(capsys, [1.0] * 30, first=100)[0][1]
 
 
-def test_long_runs_on_a_cpu_are_told_how_to_be_short():
+def test_long_runs_on_a_cpu_get_a_hint():
     text = TimeEstimate(long_hours=2).text(TRAINER, module(20), step_s=100.0)  # 180 batches: 5 h
     assert "about 5 h 00 min" in text
     assert "model=cyclegan_small" in text
@@ -82,18 +82,18 @@ def test_long_runs_on_a_cpu_are_told_how_to_be_short():
     assert "about 3 min" in TimeEstimate().text(TRAINER, module(20, max_minutes=3), step_s=100.0)
 
 
-def test_losses_that_matter_are_means_of_their_domains(tiny_model):
+def test_progress_bar_losses_are_means_of_their_terms(tiny_model):
     assert (
-        shown_losses(module(cycle_a=0.5, cycle_b=0.25, disc_a=0.1, gen_total=9.0))
+        format_losses(module(cycle_a=0.5, cycle_b=0.25, disc_a=0.1, gen_total=9.0))
         == "cycle 0.375, disc 0.100"
     )
-    assert shown_losses(module()) == ""
+    assert format_losses(module()) == ""
     for model in (tiny_model(), tiny_model("model=cut_small"), VocoderGAN):
-        assert len(model.shown_losses) == 2
-        assert set(model.shown_losses) <= set(model.loss_terms.values())
+        assert len(model.progress_bar_losses) == 2
+        assert set(model.progress_bar_losses) <= set(model.loss_terms.values())
 
 
-def test_lines_of_a_run_that_nobody_looks_at(capsys, monkeypatch):
+def test_a_run_without_a_terminal_prints_lines(capsys, monkeypatch):
     monkeypatch.setattr(progress, "LINE_S", 0.0)
     bar, run = LossProgressBar(), module(cycle_a=0.5, disc_b=0.25)
     bar.on_train_start(TRAINER, run)

@@ -1,4 +1,4 @@
-"""A generator and a loss term that are defined here, outside of the package, train by the real command."""
+"""A generator and a loss term defined outside the package train by the command."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from torch import nn
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.checkpoints import load_model, read_checkpoint
-from cyclegan_audio.inference.clips import apply_generator
-from cyclegan_audio.models.losses.reconstruction import LossTerm
+from cyclegan_audio.inference.clip_translation import translate_mel_db
+from cyclegan_audio.models.losses.terms import LossTerm
 from cyclegan_audio.models.networks.protocols import Generator
 from cyclegan_audio.utils.errors import UserError
 from tests.loss_table import rows
@@ -19,7 +19,7 @@ SHORT = ("n_epochs=1", "n_epochs_decay=0", "run_dir=out")
 
 
 class Scale(nn.Module, Generator):
-    """Gives each band a gain of its own."""
+    """Scale each band by a learnt gain."""
 
     frame_multiple = 2
 
@@ -33,9 +33,9 @@ class Scale(nn.Module, Generator):
 
 
 class Loudness(LossTerm):
-    """The difference of mean levels, scaled by a parameter that learns too."""
+    """Difference of mean levels, scaled by a parameter that is trained too."""
 
-    part = "target"
+    suffix = "target"
 
     def __init__(self, weight):
         super().__init__(weight)
@@ -50,7 +50,7 @@ GENERATOR = ("~model.generator", f"+model.generator={{_target_:{__name__}.Scale,
 
 
 def test_a_generator_from_outside_trains_and_translates_a_clip(run, small, corpus):
-    """By design a checkpoint makes no class from outside of the package: its user loads the weights."""
+    """No class outside the package is built from a checkpoint: users load the weights."""
     code, shown = run(*small, *SHORT, *GENERATOR, "logger=none", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
     assert list(Path("out/audio").glob("*_fake.wav"))
@@ -60,31 +60,31 @@ def test_a_generator_from_outside_trains_and_translates_a_clip(run, small, corpu
     assert not torch.equal(network.gains, torch.ones_like(network.gains))
     opened = Corpus.open(corpus)
     real_db = opened.mel_db(opened.clips("low", "test")[0])
-    fake_db = apply_generator(network, real_db, opened.mel, opened.mel.range_db(real_db))
+    fake_db = translate_mel_db(network, real_db, opened.mel, opened.mel.range_db(real_db))
     assert fake_db.shape == real_db.shape
     assert not torch.allclose(fake_db, real_db)
-    with pytest.raises(UserError, match="a checkpoint makes only generators of this version"):
+    with pytest.raises(UserError, match="only generators of this version"):
         load_model(path)
 
 
-def test_a_generator_that_lacks_what_the_model_needs_is_refused(run, small):
+def test_a_generator_without_features_is_refused_by_cut(run, small):
     code, shown = run(*small, *SHORT, *GENERATOR, "model=cut_small")
     assert code == 1
-    assert "Scale is no FeatureGenerator (it lacks feature_widths)" in shown
+    assert "Scale is not a FeatureGenerator (it lacks feature_widths)" in shown
 
 
 @pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
-def test_a_loss_term_from_outside_trains_and_is_logged_by_its_name(run, small, model):
+def test_a_loss_term_from_outside_trains_and_is_logged(run, small, model):
     term = f"+model.extra_losses.loudness={{_target_:{__name__}.Loudness,weight:2.0}}"
     code, shown = run(*small, *SHORT, f"model={model}", term, "logger=tensorboard")
     assert code == 0, shown
-    parts = ["loudness_b"] if model == "cut_small" else ["loudness_a", "loudness_b"]
+    names = ["loudness_b"] if model == "cut_small" else ["loudness_a", "loudness_b"]
     last = rows(Path("out"))[-1]
-    assert [name for name in last if name.startswith("loudness")] == parts
+    assert [name for name in last if name.startswith("loudness")] == names
     content = read_checkpoint(Path("out/checkpoints/last.ckpt"))
-    assert content["state_dict"]["terms.loudness.scale"] < 1  # it learnt
+    assert content["state_dict"]["terms.loudness.scale"] < 1  # trained
     events = EventAccumulator("out/tensorboard").Reload()
-    assert {f"loudness/{name}" for name in parts} <= set(events.Tags()["scalars"])
+    assert {f"loudness/{name}" for name in names} <= set(events.Tags()["scalars"])
     terms = load_model("out").loss_terms
     assert terms["loudness_b"] == "loudness"
     weights = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "loudness": 2.0}
@@ -99,12 +99,12 @@ def test_a_loss_term_from_outside_trains_and_is_logged_by_its_name(run, small, m
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("cycle={_target_:MODULE.Loudness,weight:1}", "there is a loss of this name"),
-        ("loudness={_target_:MODULE.Scale,n_mels:4}", "is no loss term"),
+        ("cycle={_target_:MODULE.Loudness,weight:1}", "a loss of this name exists already"),
+        ("loudness={_target_:MODULE.Scale,n_mels:4}", "is not a loss term"),
         ("loudness={_target_:MODULE.Loudness,weight:-1}", "the weight of Loudness"),
     ],
 )
-def test_loss_terms_that_do_not_fit_are_refused(run, small, entry, message):
+def test_invalid_loss_terms_are_refused(run, small, entry, message):
     code, shown = run(*small, *SHORT, f"+model.extra_losses.{entry}".replace("MODULE", __name__))
     assert code == 1
     assert message in shown

@@ -12,13 +12,13 @@ from cyclegan_audio.utils.errors import UserError
         (["genre_pair.b=jazz"], "jazz"),
         (["mel=paper"], "hop_length"),
         (["corpus=nowhere"], "nowhere"),
-        (["model.loss_weights.cycle=-1"], "must not be negative"),
-        (["precision=8"], "choose one of auto"),
+        (["model.loss_weights.cycle=-1"], "must be >= 0"),
+        (["precision=8"], "precision must be one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
-        (["data.val_pairs=0"], "data.val_pairs must be an integer >= 1, got 0"),
-        (["data.num_workers=-1"], "data.num_workers must be an integer >= 0, got -1"),
-        (["generator=images"], "belong together"),
+        (["data.val_pairs=0"], "data.val_pairs must be an integer >= 1"),
+        (["data.num_workers=-1"], "data.num_workers must be an integer >= 0"),
+        (["generator=images"], "must be used together"),
         (["data.normalise=[level]"], "data.normalise=level is unknown"),
         (["n_epochs=1.5"], "n_epochs must be an integer >= 0, got 1.5"),
         (["data.batch_size=0"], "data.batch_size must be an integer >= 1, got 0"),
@@ -35,7 +35,7 @@ from cyclegan_audio.utils.errors import UserError
         (["--max-minuts", "3"], "did you mean max_minutes?"),
     ],
 )
-def test_bad_input_is_one_line(run, small, arguments, message):
+def test_invalid_input_gives_one_line(run, small, arguments, message):
     code, shown = run(*small, "logger=none", *arguments)
     assert code == 1
     line = shown.strip().splitlines()[-1]
@@ -58,15 +58,15 @@ def test_a_run_is_not_overwritten(run, small):
     before = Path("out/checkpoints/last.ckpt").read_bytes()
     code, shown = run(*once)
     assert code == 1
-    assert "holds a run already" in shown
+    assert "already holds a run" in shown
     assert Path("out/checkpoints/last.ckpt").read_bytes() == before
     Path("out/checkpoints/last.ckpt").rename("copied.ckpt")
     code, shown = run("resume=copied.ckpt")
     assert code == 1
-    assert "does not lie in a run folder" in shown
+    assert "is not in a run folder" in shown
 
 
-def test_a_run_that_ended_before_its_first_checkpoint_says_so_and_starts_again(run, small):
+def test_a_run_without_a_checkpoint_is_reported_and_starts_again(run, small):
     once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
     Path("out").mkdir()
     Path("out/config.yaml").write_text("seed: 0\n")
@@ -74,7 +74,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_says_so_and_starts_again(r
     assert code == 1
     assert shown.startswith("error: out has no checkpoint")
     assert "run_dir=out" in shown
-    with pytest.raises(UserError, match="ended before it wrote the first one"):
+    with pytest.raises(UserError, match="ended before the first one"):
         load_model("out")
     code, shown = run(*once)
     assert code == 0, shown
@@ -84,11 +84,11 @@ def test_a_run_that_ended_before_its_first_checkpoint_says_so_and_starts_again(r
 @pytest.mark.parametrize(
     ("limit", "change", "message"),
     [
-        ("max_minutes=0.0001", "vocoder=mask", "max_minutes=0.0001 counts the total time of a run, of which"),
-        ("n_epochs=1", "vocoder=mask", "all epochs of the run (1) are trained"),
+        ("max_minutes=0.0001", "vocoder=mask", "max_minutes=0.0001 is the total time of a run, of which"),
+        ("n_epochs=1", "vocoder=mask", "all 1 epochs of the run are done"),
     ],
 )
-def test_a_run_that_is_trained_to_its_end_is_not_touched(run, small, limit, change, message):
+def test_a_complete_run_is_not_changed(run, small, limit, change, message):
     assert run(*small, "logger=none", "n_epochs_decay=0", limit, "run_dir=out")[0] == 0
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")}
     code, shown = run("resume=out", change)
@@ -101,7 +101,7 @@ def test_a_run_that_is_trained_to_its_end_is_not_touched(run, small, limit, chan
     assert load_model("out").batches == batches + 8
 
 
-def test_a_batch_that_the_corpus_does_not_fill_is_warned_of(run, small, caplog):
+def test_a_batch_larger_than_the_corpus_gives_a_warning(run, small, caplog):
     code, shown = run(
         *small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "data.batch_size=9", "run_dir=out"
     )

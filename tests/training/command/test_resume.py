@@ -24,7 +24,7 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
 
     def stop_at_eleven(self, trainer, module, *args):
         if module.batches == 11:
-            self._ask_to_stop(2, None)
+            self._request_stop(2, None)
         at_start(self, trainer, module, *args)
 
     monkeypatch.setattr(CheckpointCallback, "on_train_batch_start", stop_at_eleven)
@@ -54,7 +54,7 @@ def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):
     at_end = CheckpointCallback.on_train_epoch_end
 
     def stop_at_the_end(self, trainer, module):
-        self._ask_to_stop(2, None)
+        self._request_stop(2, None)
         at_end(self, trainer, module)
 
     monkeypatch.setattr(CheckpointCallback, "on_train_epoch_end", stop_at_the_end)
@@ -65,7 +65,7 @@ def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):
     assert load_model("sweep/0_low_high").batches == 8
 
 
-def test_resume_may_choose_loggers_and_previews_anew(run, small):
+def test_resume_may_change_loggers_and_previews(run, small):
     assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
     code, shown = run("resume=out", "n_epochs=2", "vocoder=mask", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
@@ -73,10 +73,10 @@ def test_resume_may_choose_loggers_and_previews_anew(run, small):
     assert "MaskVocoder" in (Path("out") / "config.yaml").read_text()
 
 
-def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):
+def test_clips_that_moved_into_training_give_a_warning_and_are_kept(run, small, corpus):
     shutil.copytree(corpus, "corpus")
-    own = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
-    assert run(*own, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
+    others = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
+    assert run(*others, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
     before = load_model(LAST).training_intervals
     path = Path("corpus/manifest.parquet")
     table = pq.read_table(path)
@@ -100,7 +100,7 @@ def test_resume_with_more_epochs(run, small):
 
 
 @pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])
-def test_resume_with_what_cannot_change(run, small, change):
+def test_resume_refuses_other_networks(run, small, change):
     assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
     code, shown = run("resume=out", change)
     assert code == 1

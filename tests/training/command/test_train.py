@@ -14,7 +14,7 @@ from cyclegan_audio.reports.evaluation.translations import open_corpus
 from tests.loss_table import rows
 
 
-def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
+def test_a_run_writes_everything_to_its_folder(run, small, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     code, shown = run(*small, "run_dir=out", "callbacks.checkpoints.every_epochs=2")
     assert code == 0, shown
@@ -38,16 +38,16 @@ def test_a_run_leaves_everything_in_its_folder(run, small, monkeypatch):
         "epoch_0003_b_to_a.png",
     }
     assert {path.name for path in (out / "audio").iterdir()} == {
-        f"epoch_0003_{way}_0_{kind}.wav"
-        for way in ("low_to_high", "high_to_low")
+        f"epoch_0003_{direction}_0_{kind}.wav"
+        for direction in ("low_to_high", "high_to_low")
         for kind in ("real", "fake")
     }
     assert list(out.glob("wandb/offline-run-*/*.wandb"))
-    pair = load_model("out")
-    assert (pair.genres, pair.window_frames, pair.batches) == (("low", "high"), 32, 24)
+    model = load_model("out")
+    assert (model.genres, model.window_frames, model.batches) == (("low", "high"), 32, 24)
 
 
-def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run, small, capsys):
+def test_a_run_of_one_direction_translates_that_one_and_refuses_the_other(run, small, capsys):
     once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.ema_decay=0.9")
     code, shown = run(*small, "model=cut_small", *once)
     assert code == 0, shown
@@ -64,10 +64,10 @@ def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run,
     }
     best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
     assert best["cyclegan_audio"]["directions"] == ["ab"]
-    pair = load_model("out")
-    assert (pair.genres, pair.targets, pair.batches) == (("low", "high"), ["high"], 8)
-    averaged = best["state_dict"]["average.networks.gen_ab.module.head.1.weight"]
-    assert torch.equal(pair.generator("high").head[1].weight, averaged)
+    model = load_model("out")
+    assert (model.genres, model.targets, model.batches) == (("low", "high"), ["high"], 8)
+    averaged = best["state_dict"]["ema.networks.gen_ab.module.head.1.weight"]
+    assert torch.equal(model.generator("high").head[1].weight, averaged)
 
     save(Path("song.wav"), torch.rand(2, 44100) - 0.5, 44100)
     translate.main(["out", "song.wav", "there.wav", "--to", "high"])
@@ -75,12 +75,12 @@ def test_a_run_of_one_direction_leaves_that_direction_and_refuses_the_other(run,
     capsys.readouterr()
     with pytest.raises(SystemExit):
         translate.main(["out", "song.wav", "back.wav", "--to", "low"])
-    (told,) = capsys.readouterr().err.strip().splitlines()
-    assert "translates from low to high only" in told
+    (message,) = capsys.readouterr().err.strip().splitlines()
+    assert "translates from low to high only" in message
     assert not Path("back.wav").exists()
 
 
-def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp_path):
+def test_names_with_a_meaning_in_hydra_are_literal(run, small, corpus, monkeypatch, tmp_path):
     """A relative corpus and run folder with brackets, commas and `&`; resumed from elsewhere."""
     odd = "Lofi [2018] & more, a=b"
     shutil.copytree(corpus, odd)
@@ -98,24 +98,24 @@ def test_names_that_mean_something_to_hydra(run, small, corpus, monkeypatch, tmp
     assert list(Path().iterdir()) == []
 
 
-def test_a_matched_run_says_so_wherever_it_is_used(run, small, corpus, tmp_path):
+def test_a_normalised_run_is_used_as_such(run, small, corpus, tmp_path):
     short = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")
     assert run(*short, "data.normalise=[loudness,bandwidth]")[0] == 0
-    pair = load_model("out")
-    lufs, cutoff_hz = pair.normalisation["loudness_lufs"], pair.normalisation["cutoff_hz"]
+    model = load_model("out")
+    lufs, cutoff_hz = model.normalisation["loudness_lufs"], model.normalisation["cutoff_hz"]
     assert -40 < lufs < 0
     assert 100 < cutoff_hz < 3000  # `low` has nothing above
-    opened = open_corpus(pair, None, Path("out"))
+    opened = open_corpus(model, None, Path("out"))
     mel_db = opened.mel_db(opened.clips("high", "test")[0])
     assert mel_db[opened.mel.band_hz > cutoff_hz].unique().tolist() == [-100]
-    save_pretrained(pair, tmp_path / "shipped")
-    assert load_model(tmp_path / "shipped").normalisation == pair.normalisation
+    save_pretrained(model, tmp_path / "shipped")
+    assert load_model(tmp_path / "shipped").normalisation == model.normalisation
 
 
-def test_pictures_are_trained_on_and_mels_translated(run, small):
+def test_image_networks_train_and_translate_mels(run, small):
     """As in `experiment=paper_exact`: losses in pictures, held-out numbers, grids and translation in mels."""
     pictures = ("generator=images", "discriminator=images", "model.generator.size=32")
-    own = [part for part in small if not part.startswith("data.crop_frames")]
+    others = [part for part in small if not part.startswith("data.crop_frames")]
     once = (
         "n_epochs=1",
         "n_epochs_decay=0",
@@ -123,14 +123,14 @@ def test_pictures_are_trained_on_and_mels_translated(run, small):
         "logger=none",
         "run_dir=out",
     )
-    code, shown = run(*own, *once, *pictures, "precision=auto")
+    code, shown = run(*others, *once, *pictures, "precision=auto")
     assert code == 0, shown
     assert 0 < float(rows(Path("out"))[-1]["cycle_a"]) < 2
     assert len(list(Path("out/grids").iterdir())) == 2
-    pair = load_model("out")
-    made = pair.generator("high")(torch.rand(1, 1, 128, 87) * 2 - 1)
-    assert made.shape == (1, 1, 128, 87)
-    assert made.abs().max() <= 1
+    model = load_model("out")
+    translated = model.generator("high")(torch.rand(1, 1, 128, 87) * 2 - 1)
+    assert translated.shape == (1, 1, 128, 87)
+    assert translated.abs().max() <= 1
 
 
 def test_multirun_gives_each_job_its_folder(run, small):
@@ -146,6 +146,6 @@ def test_multirun_gives_each_job_its_folder(run, small):
     ] == [0, 5]
     assert rows(Path("sweep/0_low_high"))[0]["identity_a"] == ""
     record = json.loads(Path("sweep/0_low_high/job.json").read_text())
-    assert 0 < record["held_out"]["held_out/cycle_a"] < 2
-    assert set(compose("train").optimized_metric) <= set(record["held_out"])
+    assert 0 < record["metrics"]["held_out/cycle_a"] < 2
+    assert set(compose("train").optimized_metric) <= set(record["metrics"])
     assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0

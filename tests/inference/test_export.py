@@ -12,7 +12,7 @@ from cyclegan_audio import export, translate
 from cyclegan_audio.audio.io import decode, save
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
-from cyclegan_audio.inference.export import files
+from cyclegan_audio.inference.export import export_model
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
@@ -28,19 +28,19 @@ WITHOUT_TORCH = """
 import json, sys
 import numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1])
-card = json.loads(session.get_modelmeta().custom_metadata_map["pair.json"])
+metadata = json.loads(session.get_modelmeta().custom_metadata_map["model.json"])
 mels = numpy.load(sys.argv[2])
 numpy.save(sys.argv[3], session.run(["fake_b"], {"mel": mels})[0])
 found = session.run(["statistics_b"], {"mel": mels})[0]
 piece = found.mean(0)
 piece[1] += found[:, 0].var(0)
 numpy.save(sys.argv[4], session.run(["fake_b"], {"mel": mels, "statistics": piece})[0])
-print(json.dumps([card["genres"], card["mel"]["sample_rate"], "torch" in sys.modules]))
+print(json.dumps([metadata["genres"], metadata["mel"]["sample_rate"], "torch" in sys.modules]))
 """
 
 
 @pytest.fixture(scope="module")
-def pair() -> TranslationModel:
+def model() -> TranslationModel:
     torch.manual_seed(0)
     networks = {direction: ResnetGenerator(4, 1).eval() for direction in DIRECTIONS}
     for parameter in (p for network in networks.values() for p in network.parameters()):
@@ -51,15 +51,15 @@ def pair() -> TranslationModel:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(pair, tmp_path_factory):
+def onnx_file(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "folder" / "pair.onnx"
-    assert files.export_pair(pair, path) < 1e-3
+    assert export_model(model, path) < 1e-3
     assert [file.name for file in path.parent.iterdir()] == ["pair.onnx"]
     return path
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(1, 44), (3, 128)])
-def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, frames):
+def test_onnx_runs_any_length_without_torch(model, onnx_file, tmp_path, batch, frames):
     mel = torch.rand(batch, 1, 128, frames) * torch.linspace(0.2, 1, batch)[:, None, None, None] * 2 - 1
     np.save(tmp_path / "mel.npy", mel.numpy())
     names = [tmp_path / f"{name}.npy" for name in ("mel", "own", "piece")]
@@ -67,7 +67,7 @@ def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, fr
         [sys.executable, "-c", WITHOUT_TORCH, onnx_file, *names], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == [["lofi", "trap"], 44100, False]
-    generator = pair.generators["ab"]
+    generator = model.generators["ab"]
     with torch.no_grad():
         own, piece = generator(mel), with_statistics(generator, collect_statistics(generator, [mel]))(mel)
     for name, expected in (("own", own), ("piece", piece)):
@@ -77,27 +77,27 @@ def test_onnx_runs_any_length_without_torch(pair, onnx_file, tmp_path, batch, fr
     assert batch == 1 or (own - piece).abs().mean() > 0.01
 
 
-def test_an_exported_pair_is_a_pair(pair, onnx_file, capfd):
+def test_an_onnx_file_loads_as_a_model(model, onnx_file, capfd):
     loaded = load_model(onnx_file)
-    assert (loaded.genres, loaded.mel, loaded.batches) == (pair.genres, pair.mel, 7)
+    assert (loaded.genres, loaded.mel, loaded.batches) == (model.genres, model.mel, 7)
     assert (loaded.window_frames, loaded.frame_multiple) == (88, 4)
     assert capfd.readouterr() == ("", "")
     mel = torch.rand(1, 1, 128, 60) * 2 - 1
     with torch.no_grad():
-        for to in pair.genres:
-            torch.testing.assert_close(loaded.generator(to)(mel), pair.generator(to)(mel), rtol=0, atol=1e-3)
+        for to in model.genres:
+            torch.testing.assert_close(loaded.generator(to)(mel), model.generator(to)(mel), rtol=0, atol=1e-3)
 
 
-def test_torch_export_keeps_the_length_open(pair, tmp_path):
+def test_torch_export_keeps_the_length_open(model, tmp_path):
     path = tmp_path / "pair.pt2"
-    assert files.export_pair(pair, path, to="lofi") < 1e-3
-    card = {"pair.json": ""}
-    program = torch.export.load(path, extra_files=card).module()
-    assert json.loads(card["pair.json"])["outputs"] == ["fake_a"]
-    network = pair.generators["ba"]
+    assert export_model(model, path, to="lofi") < 1e-3
+    metadata = {"model.json": ""}
+    program = torch.export.load(path, extra_files=metadata).module()
+    assert json.loads(metadata["model.json"])["outputs"] == ["fake_a"]
+    network = model.generators["ba"]
     one, other = torch.rand(1, 1, 128, 64) * 2 - 1, torch.rand(1, 1, 128, 32) * 0.3
     with torch.no_grad():
-        own = torch.full((2, json.loads(card["pair.json"])["statistics"]), torch.nan)
+        own = torch.full((2, json.loads(metadata["model.json"])["statistics"]), torch.nan)
         fake, statistics = program(other, own)
         torch.testing.assert_close(fake, network(other), rtol=0, atol=1e-3)
         expected = with_statistics(network, collect_statistics(network, [other]))(one)
@@ -106,30 +106,29 @@ def test_torch_export_keeps_the_length_open(pair, tmp_path):
 
 
 @pytest.mark.parametrize("shifts", [1, 2])
-def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(pair, onnx_file, shifts):
+def test_a_long_piece_is_translated_by_its_own_statistics_as_by_the_run(model, onnx_file, shifts):
     song = chords(preset("hifi"), 16.0)  # more than twelve windows,
     song[:, song.shape[1] // 3 :] *= 0.1  # which differ
-    made, whole = [], []
-    for model in (pair, load_model(onnx_file)):
-        translator = Translator(with_cycle_spinning(model, shifts), "mask")
+    waveforms, whole = [], []
+    for tested in (model, load_model(onnx_file)):
+        translator = Translator(with_cycle_spinning(tested, shifts), "mask")
         translator.bf16 = False  # as exported
         statistics = translator.analyse(lambda: song.split(50_000, 1), 44100, "trap", workers=2)
         assert statistics.norm_statistics is not None
         mel_db = translator.mel.mel_db(song)[0]
         with torch.no_grad():
-            parts = (
-                translator.windowed_generator("trap", statistics).stream(workers=2).push(mel_db, last=True)
-            )
-        made.append(parts)
+            stream = translator.windowed_generator("trap", statistics).stream(workers=2)
+            parts = stream.push(mel_db, last=True)
+        waveforms.append(parts)
         whole.append(translator(song, 44100, "trap"))
         by_windows = (
-            translated_mel(Translator(with_cycle_spinning(model, shifts), "mask"), mel_db, "trap") - mel_db
+            translated_mel(Translator(with_cycle_spinning(tested, shifts), "mask"), mel_db, "trap") - mel_db
         )
     # dB, 65 to 1 of the mel's scale. Rounding alone, in fp32, is 0.0009 to 0.0015 dB, by the CPU; a variance
     # that is wrong by one part in 10,000 is 0.09 dB.
-    torch.testing.assert_close(*made, rtol=0, atol=0.01)
+    torch.testing.assert_close(*waveforms, rtol=0, atol=0.01)
     torch.testing.assert_close(*whole, rtol=0, atol=1e-3)
-    assert (made[1] - by_windows).abs().mean() > 0.1
+    assert (waveforms[1] - by_windows).abs().mean() > 0.1
 
 
 def test_translate_uses_an_exported_file(onnx_file, tmp_path):
@@ -142,26 +141,28 @@ def test_translate_uses_an_exported_file(onnx_file, tmp_path):
 
 
 @pytest.mark.parametrize("shifts", [1, 2])
-def test_a_live_stream_by_an_exported_file_is_that_by_the_run(pair, onnx_file, shifts):
+def test_a_live_stream_by_an_exported_file_is_that_by_the_run(model, onnx_file, shifts):
     song = chords(preset("hifi"), 4.0)
-    made = []
-    for model in (pair, load_model(onnx_file)):
-        translator = Translator(with_cycle_spinning(model, shifts), "mask")
+    waveforms = []
+    for tested in (model, load_model(onnx_file)):
+        translator = Translator(with_cycle_spinning(tested, shifts), "mask")
         translator.bf16 = False
         with torch.no_grad():
-            made.append(torch.cat(list(translate_live(translator, song.split(2048, 1), 44100, 1, "trap")), 1))
-    assert made[0].shape == song.shape
-    torch.testing.assert_close(*made, rtol=0, atol=1e-3)
-    assert (made[1] - song).abs().max() > 0.01
+            waveforms.append(
+                torch.cat(list(translate_live(translator, song.split(2048, 1), 44100, 1, "trap")), 1)
+            )
+    assert waveforms[0].shape == song.shape
+    torch.testing.assert_close(*waveforms, rtol=0, atol=1e-3)
+    assert (waveforms[1] - song).abs().max() > 0.01
 
 
-def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_path, capsys):
-    monkeypatch.setattr("cyclegan_audio.inference.checkpoints.load_model", lambda *arguments: pair)
+def test_the_command_prints_its_result_and_does_not_overwrite(monkeypatch, model, tmp_path, capsys):
+    monkeypatch.setattr("cyclegan_audio.inference.checkpoints.load_model", lambda *arguments: model)
     out = tmp_path / "one.onnx"
     export.main(["run", str(out), "--to", "trap"])
-    said = capsys.readouterr().out
-    assert "maximum difference" in said
-    assert said.endswith(f"next: cyclegan-audio translate {out} song.mp3 out.wav --to trap\n")
+    output = capsys.readouterr().out
+    assert "maximum difference" in output
+    assert output.endswith(f"next: cyclegan-audio translate {out} song.mp3 out.wav --to trap\n")
     monkeypatch.undo()
     with pytest.raises(UserError, match="translates from lofi to trap only"):
         load_model(out).generator("lofi")
@@ -170,24 +171,24 @@ def test_the_command_keeps_files_and_says_what_it_wrote(monkeypatch, pair, tmp_p
     assert "exists; choose another file, or add --overwrite" in capsys.readouterr().err
 
 
-def test_a_file_from_before_there_were_statistics_is_refused(tmp_path, onnx_file):
+def test_an_old_file_without_statistics_is_refused(tmp_path, onnx_file):
     model = onnx.load(onnx_file)
-    card = json.loads(model.metadata_props[0].value)
-    del card["statistics"]
-    onnx.helper.set_model_props(model, {"pair.json": json.dumps(card)})
+    metadata = json.loads(model.metadata_props[0].value)
+    del metadata["statistics"]
+    onnx.helper.set_model_props(model, {"model.json": json.dumps(metadata)})
     onnx.save(model, tmp_path / "old.onnx")
     with pytest.raises(UserError, match=r"exported by an older version.*export the run again"):
         load_model(tmp_path / "old.onnx")
 
 
-def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"use \.onnx or \.pt2"):
-        files.export_pair(pair, tmp_path / "pair.tflite")
+def test_what_cannot_be_exported_or_read_is_refused(model, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"must end in \.onnx or \.pt2"):
+        export_model(model, tmp_path / "pair.tflite")
     with pytest.raises(UserError, match="no genre 'jazz' in this model"):
-        files.export_pair(pair, tmp_path / "pair.onnx", to="jazz")
-    one_way = dataclasses.replace(pair, generators={"ab": pair.generators["ab"]})
+        export_model(model, tmp_path / "pair.onnx", to="jazz")
+    one_way = dataclasses.replace(model, generators={"ab": model.generators["ab"]})
     with pytest.raises(UserError, match="translates from lofi to trap only"):
-        files.export_pair(one_way, tmp_path / "pair.onnx", to="lofi")
+        export_model(one_way, tmp_path / "pair.onnx", to="lofi")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_model(tmp_path / "bad.onnx")
@@ -195,10 +196,12 @@ def test_what_cannot_be_exported_or_read_is_refused(pair, tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
         load_model(tmp_path / "program.pt2")
     (tmp_path / "program.pt2").unlink()
-    drawn = dataclasses.replace(pair, generators={"ab": ImageGenerator(32, 4, 1)})
-    with pytest.raises(UserError, match="export one of mels"):
-        files.export_pair(drawn, tmp_path / "pair.onnx")
-    monkeypatch.setattr(files, "_difference", lambda *arguments: float("nan"))
-    with pytest.raises(UserError, match="differs from the model"):
-        files.export_pair(pair, tmp_path / "pair.pt2", to="trap")
+    image_model = dataclasses.replace(model, generators={"ab": ImageGenerator(32, 4, 1)})
+    with pytest.raises(UserError, match="a model of images cannot be exported"):
+        export_model(image_model, tmp_path / "pair.onnx")
+    monkeypatch.setattr(
+        "cyclegan_audio.inference.export._largest_difference", lambda *arguments: float("nan")
+    )
+    with pytest.raises(UserError, match="differ from the model"):
+        export_model(model, tmp_path / "pair.pt2", to="trap")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.onnx"]

@@ -1,4 +1,4 @@
-"""The terms of the generators' loss, and their weighted sum."""
+"""Terms of the generators' loss: the base class `LossTerm`, adversarial, cycle, identity; weighted sum."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 from cyclegan_audio.utils.errors import UserError, check_number
 
-Part = Literal["direction", "source", "target"]
+Suffix = Literal["direction", "source", "target"]
 
 
 class LossTerm(nn.Module):
-    """A term of the generators' loss, computed once for each direction and logged as `<name>_<part>`.
+    """Base of the terms of the generators' loss: one loss for each direction, logged as `<name>_<suffix>`.
 
-    Its name is its key in `model.extra_losses`. Parameters that it has learn with the generators.
+    The name is the key in `model.extra_losses`. Parameters of a term learn with the generators.
 
     Args:
-        weight: what multiplies it; 0 leaves it out.
+        weight: of the term in the sum; 0 leaves it out.
 
     Attributes:
-        part: what a loss is named after: the direction (`ab`), or its source (`a`) or its target (`b`).
-        always_computed: whether it is computed, and logged, at weight 0 too.
+        suffix: the end of a loss's name: the direction (`ab`), its source (`a`) or its target (`b`).
+        always_computed: whether the loss is computed and logged even if its weight is 0.
     """
 
-    part: ClassVar[Part] = "direction"
+    suffix: ClassVar[Suffix] = "direction"
     always_computed: ClassVar[bool] = False
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -37,28 +37,28 @@ class LossTerm(nn.Module):
         """Compute the loss, a scalar, without its weight.
 
         Args:
-            model: the `TranslationModule` that learns, with `generators()` and `discriminators()`.
-            mels: each (B, C, M, F): for each domain `real_*`, and what `translate_batch` gives.
+            model: the `TranslationModule`, with `generators()` and `discriminators()`.
+            mels: each (B, C, M, F): `real_*` of each domain, and the results of `translate_batch`.
             direction: such as `ab`, from `real_a` to `fake_b`.
         """
         raise NotImplementedError
 
 
 class AdversarialTerm(LossTerm):
-    """How well the target's discriminator tells translations from real mels."""
+    """The generator's adversarial loss against the target's discriminator."""
 
     always_computed = True
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
         """Compute the generator's adversarial loss of `fake_*`."""
         target = direction[1]
-        return model.adversarial.generator(model.discriminators()[target], mels[f"fake_{target}"])
+        return model.adversarial.generator_loss(model.discriminators()[target], mels[f"fake_{target}"])
 
 
 class CycleTerm(LossTerm):
-    """The mean absolute error of mels translated there and back (Zhu et al. 2017, eq. 2)."""
+    """Mean absolute error of mels translated there and back (Zhu et al. 2017, eq. 2)."""
 
-    part = "source"
+    suffix = "source"
     always_computed = True
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
@@ -68,9 +68,9 @@ class CycleTerm(LossTerm):
 
 
 class IdentityTerm(LossTerm):
-    """The mean absolute error of the target's mels through the generator (Zhu et al. 2017, section 5.2)."""
+    """Mean absolute error of the target's mels through the generator (Zhu et al. 2017, section 5.2)."""
 
-    part = "target"
+    suffix = "target"
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
         """Compare `idt_*` with `real_*`."""
@@ -80,19 +80,19 @@ class IdentityTerm(LossTerm):
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss: its name in logs and tables, the term that it belongs to, and the direction it is of."""
+    """A loss: its name in logs and tables, its term and its direction."""
 
     name: str
     term: str
     direction: str
 
 
-def list_losses(terms: Mapping[str, Part], directions: Sequence[str]) -> list[Loss]:
-    """Name the losses of `terms` (each with its `part`) in all `directions`, term by term."""
+def list_losses(terms: Mapping[str, Suffix], directions: Sequence[str]) -> list[Loss]:
+    """List the losses of `terms` (suffixes by name) in all `directions`, term by term."""
     losses = []
-    for term, part in terms.items():
+    for term, suffix in terms.items():
         labels = {
-            {"direction": direction, "source": direction[0], "target": direction[1]}[part]: direction
+            {"direction": direction, "source": direction[0], "target": direction[1]}[suffix]: direction
             for direction in directions
         }
         losses += [Loss(f"{term}_{label}", term, labels[label]) for label in sorted(labels)]
@@ -105,33 +105,37 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def check_weights(weights: Mapping[str, float], terms: Sequence[str]) -> dict[str, float]:
-    """The weights of the terms as plain numbers.
+    """Return the weights of the terms as floats.
 
     Raises:
         UserError: a term is missing or unknown, or a weight is negative.
     """
     if set(weights) != set(terms):
-        raise UserError(
-            f"model.loss_weights must name exactly {', '.join(terms)}; it names {', '.join(weights)}"
-        )
+        raise UserError(f"model.loss_weights must have exactly {', '.join(terms)}, got {', '.join(weights)}")
     if min(weights.values()) < 0:
-        raise UserError("model.loss_weights must not be negative; 0 leaves a term out")
+        raise UserError("model.loss_weights must be >= 0; 0 leaves a term out")
     return {term: float(weights[term]) for term in terms}
 
 
 def check_terms(extra: Mapping[str, LossTerm], names: Sequence[str]) -> dict[str, LossTerm]:
-    """Return the terms of `model.extra_losses` if none of them has one of `names`.
+    """Return the terms of `model.extra_losses`, checked.
+
+    Args:
+        extra: terms by name.
+        names: that are taken.
 
     Raises:
-        UserError: a name is taken, or what stands there is no `LossTerm`.
+        UserError: a name is taken, or a value is not a `LossTerm`.
     """
     for name, term in extra.items():
         if name in names:
-            raise UserError(f"model.extra_losses.{name}: there is a loss of this name; choose another")
+            raise UserError(
+                f"model.extra_losses.{name}: a loss of this name exists already; choose another name"
+            )
         if not isinstance(term, LossTerm):
             raise UserError(
-                f"model.extra_losses.{name} is no loss term; name a class derived from "
-                f"{LossTerm.__module__}.LossTerm by model.extra_losses.{name}._target_"
+                f"model.extra_losses.{name} is not a loss term; set its _target_ "
+                f"to a subclass of {LossTerm.__module__}.LossTerm"
             )
     return dict(extra)
 

@@ -1,1 +1,0 @@
-"""Export to ONNX and torch.export, and reading such files back."""

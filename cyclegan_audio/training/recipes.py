@@ -1,0 +1,157 @@
+"""What `train` and `train_vocoder` train: model, data, metadata and messages of each command."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.config import build
+from cyclegan_audio.corpus.corpus import Clip
+from cyclegan_audio.corpus.leakage import Intervals
+from cyclegan_audio.data.audio_datamodule import SegmentDataModule
+from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.inference.translation_model import METADATA_FORMAT, make_metadata
+from cyclegan_audio.models.base_module import BaseModule
+from cyclegan_audio.models.translation_module import TranslationModule
+from cyclegan_audio.training.autotune import choose_precision_and_threads
+from cyclegan_audio.utils.hints import command_line
+from cyclegan_audio.vocoders.vocos_training import VocoderGAN
+
+Model = TypeVar("Model", bound=BaseModule)
+Data = TypeVar("Data", bound=pl.LightningDataModule)
+
+
+class Recipe(ABC, Generic[Model, Data]):
+    """What a training command trains, and on which data.
+
+    Attributes:
+        command: the command.
+        networks: parts of `model` that a resumed run keeps; the first one identifies the command's runs.
+    """
+
+    command: str
+    networks: tuple[str, ...]
+
+    @abstractmethod
+    def assemble(self, cfg: DictConfig) -> tuple[Model, Data]:
+        """Build and set up model and data; choose threads and precision in `cfg`."""
+
+    @abstractmethod
+    def training_clips(self, data: Data) -> Iterable[Clip]:
+        """List the training clips."""
+
+    @abstractmethod
+    def metadata(
+        self, model: Model, data: Data, config: dict[str, Any], intervals: Intervals
+    ) -> dict[str, Any]:
+        """Describe the model in plain values, so that a checkpoint can be used without the run."""
+
+    @abstractmethod
+    def title(self, cfg: DictConfig, data: Data) -> str:
+        """Name what is trained."""
+
+    @abstractmethod
+    def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:
+        """List the commands that use the run."""
+
+
+class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
+    """A translation model of two genres of a corpus."""
+
+    command = TranslationModule.command
+    networks = ("generator", "discriminator", "ema_decay", "contrast", "extra_losses")
+
+    def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
+        """Build the model, then the data with the generators' `frame_multiple`."""
+        choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
+        model: TranslationModule = build("model", cfg.model)
+        data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
+        data.setup("fit")
+        return model, data
+
+    def training_clips(self, data: UnpairedMelDataModule) -> list[Clip]:
+        """List the training clips of both genres."""
+        return [clip for clips in data.clips("train") for clip in clips]
+
+    def metadata(
+        self,
+        model: TranslationModule,
+        data: UnpairedMelDataModule,
+        config: dict[str, Any],
+        intervals: Intervals,
+    ) -> dict[str, Any]:
+        """Describe the translation model."""
+        metadata = make_metadata(
+            data.genres, data.mel, data.window_frames, config, intervals, model.directions
+        )
+        return metadata | {"normalisation": data.corpus.normalisation.to_dict()}
+
+    def title(self, cfg: DictConfig, data: UnpairedMelDataModule) -> str:
+        """Name the genres and the corpus."""
+        return f"{' and '.join(data.genres)} from {cfg.corpus}"
+
+    def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:
+        """List the commands that translate with the run and evaluate it."""
+        return [
+            command_line("translate", run_dir, "song.mp3", "out.wav", "--to", cfg.genre_pair.b),
+            command_line("evaluate", run_dir),
+        ]
+
+
+class ThreadProbe(nn.Module):
+    """The trained part of a vocoder's network, to time threads with."""
+
+    def __init__(self, mel: MelSpectrogram, config: DictConfig) -> None:
+        super().__init__()
+        self.network = build("model.network", config)(mel=mel)
+
+    def training_input(self, mels: Tensor) -> Tensor:
+        """Convert (B, 1, M, F) to (B, M, F)."""
+        return mels[:, 0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.head(self.network.backbone(x))
+
+
+class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
+    """A vocoder for all audio of a corpus."""
+
+    command = VocoderGAN.command
+    networks = ("network", "periods", "fft_sizes")
+
+    def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, SegmentDataModule]:
+        """Build the data, then the model for their mel."""
+        data: SegmentDataModule = build("data", cfg.data)
+        data.setup("fit")
+        choose_precision_and_threads(cfg, lambda: ThreadProbe(data.mel, cfg.model.network))
+        model: VocoderGAN = build("model", cfg.model, mel=data.mel)
+        return model, data
+
+    def training_clips(self, data: SegmentDataModule) -> list[Clip]:
+        """List the training clips of all genres."""
+        return data.clips("train")
+
+    def metadata(
+        self, model: VocoderGAN, data: SegmentDataModule, config: dict[str, Any], intervals: Intervals
+    ) -> dict[str, Any]:
+        """Describe the vocoder."""
+        return {
+            "format": METADATA_FORMAT,
+            "mel": data.mel.to_dict(),
+            "config": config,
+            "training_intervals": intervals,
+        }
+
+    def title(self, cfg: DictConfig, data: SegmentDataModule) -> str:
+        """Name the corpus."""
+        return f"a vocoder from {cfg.corpus}"
+
+    def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:
+        """List the command that translates with the vocoder."""
+        song = ("song.mp3", "out.wav", "--to", "GENRE")
+        return [command_line("translate", "RUN", *song, "--vocoder", f"vocos={run_dir}")]
