@@ -19,8 +19,7 @@ from cyclegan_audio.demo import compose_score, render_song
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
-from cyclegan_audio.metrics.metric_spec import MetricInput
-from cyclegan_audio.metrics.metric_spec import compute_metrics
+from cyclegan_audio.metrics.metric_spec import MetricInput, compute_metrics
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.translation.translator import Translator
 
