@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cyclegan_audio.cli.option_syntax import to_overrides
+from cyclegan_audio.cli.options import to_overrides
 from cyclegan_audio.cli.override_errors import check_overrides
 from cyclegan_audio.utils.hints import PROGRAM
 from tests.commands import ROOT, broken_links, command_lines, fenced, run_command, write_inputs

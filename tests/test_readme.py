@@ -1,4 +1,4 @@
-"""Every command of the README runs, in its order, in an empty directory; overrides make it small."""
+"""Every command of the README runs in order in an empty directory, with overrides for small models."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ import soundfile
 from tests.commands import ROOT, broken_links, command_lines, fenced, run_command, write_inputs
 
 README = ROOT / "README.md"
-SET_UP = ("make demo", "make test", "source .venv/bin/activate")  # run before, or by, this test
+SET_UP = ("make demo", "make test", "source .venv/bin/activate")  # not run by this test
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory, music) -> Path:
-    """An empty directory with what the README's reader brings."""
+    """Return a directory with the files of the README's reader."""
     folder = tmp_path_factory.mktemp("readme")
     write_inputs(folder, music)
     return folder
