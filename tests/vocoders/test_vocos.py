@@ -108,8 +108,8 @@ def test_adversarial_losses_by_hand(corpus):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.loss_weights.mel=-1", "must not be negative"),
-        ("+model.loss_weights.kl=1", "must name exactly"),
+        ("model.loss_weights.mel=-1", "must be >= 0"),
+        ("+model.loss_weights.kl=1", "must have exactly"),
     ],
 )
 def test_loss_weights_are_checked(corpus, override, message):
