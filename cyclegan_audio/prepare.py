@@ -100,14 +100,19 @@ def main(cfg: "DictConfig") -> None:
     """Prepare, and show what came of it."""
     from cyclegan_audio.config import build
     from cyclegan_audio.corpus.bias import genre_stats
-    from cyclegan_audio.corpus.build.shards import Shard
-    from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
+    from cyclegan_audio.corpus.preparation.shards import Shard
+    from cyclegan_audio.corpus.preparation.writer import (
+        build_settings,
+        merge_shards,
+        prepare_corpus,
+        prepare_shard,
+    )
 
     source = make_source(cfg)
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("no folder is named for the corpus; add corpus=FOLDER")
-    settings, limits = settings_from(cfg), build("bias", cfg.bias)
+    settings, limits = build_settings(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
         print(
@@ -130,15 +135,15 @@ def show_corpus(rows: "list[Row]", found: "list[GenreStats]", limits: "BiasThres
     """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
     from rich.console import Console
 
-    from cyclegan_audio.corpus.bias import differences, genre_rows
+    from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison
     from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
     Console().print(
         table("Kept and dropped", "clips", *reason_counts(rows)),
         table("Splits", "tracks / clips", *split_counts(rows)),
-        table("Are the piles fair?", PILES, [pile.genre for pile in found], genre_rows(found)),
+        table("Are the piles fair?", PILES, [pile.genre for pile in found], genre_comparison(found)),
     )
-    warnings = differences(found, limits)
+    warnings = bias_warnings(found, limits)
     for line in warnings:
         log.warning("warning: %s", line)
     return warnings
@@ -146,10 +151,10 @@ def show_corpus(rows: "list[Row]", found: "list[GenreStats]", limits: "BiasThres
 
 def say_end(folder: Path, rows: "list[Row]") -> None:
     """Print which songs lost most, what was written, which genre cannot be trained on, and what is next."""
-    from cyclegan_audio.corpus.manifest import most_lost
+    from cyclegan_audio.corpus.manifest import most_dropped_files
     from cyclegan_audio.reports.corpus import PAGE
 
-    for line in most_lost(rows):
+    for line in most_dropped_files(rows):
         print(line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     print(f"{minutes:.1f} minutes of music in {folder}")

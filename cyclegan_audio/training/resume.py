@@ -152,7 +152,7 @@ class PlacedData(Protocol):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, that comes next."""
 
-    def start_at(self, batches_done: int) -> None:
+    def skip_batches(self, batches_done: int) -> None:
         """Leave out that many of its batches."""
 
 
@@ -160,7 +160,7 @@ def place_data(content: Mapping[str, Any], data: PlacedData) -> None:
     """Let the data go on where the checkpoint with this content was written."""
     progress = content["loops"]["fit_loop"]
     data.set_epoch(progress["epoch_progress"]["current"]["completed"])
-    data.start_at(
+    data.skip_batches(
         progress["epoch_loop.batch_progress"]["current"]["completed"] if _is_mid_epoch(progress) else 0
     )
 

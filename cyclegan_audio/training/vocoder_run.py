@@ -10,7 +10,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.corpus.leakage import Intervals
-from cyclegan_audio.data.audio_datamodule import SegmentDataModule
+from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.inference.pair_metadata import FORMAT
 from cyclegan_audio.training.runner import Recipe, choose_precision_and_threads
 from cyclegan_audio.utils.hints import command_line
@@ -32,31 +32,31 @@ class Probed(nn.Module):
         return self.network.head(self.network.backbone(x))
 
 
-class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
+class VocoderRecipe(Recipe[VocoderGAN, AudioSegmentDataModule]):
     """All audio of a corpus, and a network that makes sound of its mels."""
 
     command = VocoderGAN.command
     networks = ("network", "periods", "fft_sizes")
 
-    def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, SegmentDataModule]:
+    def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, AudioSegmentDataModule]:
         """Build the data, then the model for their mel."""
-        data: SegmentDataModule = build("data", cfg.data)
+        data: AudioSegmentDataModule = build("data", cfg.data)
         data.setup("fit")
         choose_precision_and_threads(cfg, lambda: Probed(data.mel, cfg.model.network))
         model: VocoderGAN = build("model", cfg.model, mel=data.mel)
         return model, data
 
-    def training_clips(self, data: SegmentDataModule) -> list[Clip]:
+    def training_clips(self, data: AudioSegmentDataModule) -> list[Clip]:
         """List the clips of all genres."""
         return data.clips("train")
 
     def card(
-        self, model: VocoderGAN, data: SegmentDataModule, config: dict[str, Any], spans: Intervals
+        self, model: VocoderGAN, data: AudioSegmentDataModule, config: dict[str, Any], spans: Intervals
     ) -> dict[str, Any]:
         """Describe the vocoder."""
         return {"format": FORMAT, "mel": data.mel.to_dict(), "config": config, "training_intervals": spans}
 
-    def title(self, cfg: DictConfig, data: SegmentDataModule) -> str:
+    def title(self, cfg: DictConfig, data: AudioSegmentDataModule) -> str:
         """Name the corpus."""
         return f"a vocoder from {cfg.corpus}"
 

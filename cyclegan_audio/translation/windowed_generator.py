@@ -43,7 +43,7 @@ class WindowedGenerator:
         match: CorpusNormalisation,
     ) -> None:
         self.match, self._gain_db = match, match.gain_db(survey.mid_lufs)
-        self._above = match.above(mel)
+        self._above = match.bands_above_cutoff(mel)
         self.mel, self.window = mel, window
         self.amount, self.bf16 = amount, bf16
         self.shared, self.is_short = survey.statistics is not None, survey.is_short

@@ -156,8 +156,10 @@ def main() -> None:
     corpus = Corpus.open(options.corpus)
     source, target, third = options.genres
     mel = corpus.mel
-    thirds = {own.clip_id: other for own, other in corpus.paired(source, third)}
-    pairs = [pair for pair in corpus.paired(source, target) if pair[0].clip_id in thirds]  # all three kept
+    thirds = {own.clip_id: other for own, other in corpus.paired_clips(source, third)}
+    pairs = [
+        pair for pair in corpus.paired_clips(source, target) if pair[0].clip_id in thirds
+    ]  # all three kept
     source_db, target_db = (torch.stack([corpus.mel_db(pair[i]) for pair in pairs]) for i in (0, 1))
     third_db = torch.stack([corpus.mel_db(thirds[own.clip_id]) for own, _ in pairs])
     tracks = [str(clip.score) for clip, _ in pairs]

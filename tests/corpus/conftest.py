@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings
-from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
+from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from tests.corpus.noise_songs import load_mel, write_genres, write_noise
 

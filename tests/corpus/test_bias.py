@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.bias import differences, genre_rows, genre_stats, total_variation
+from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison, genre_stats, total_variation
 from cyclegan_audio.utils.errors import UserError
 
 LIMITS = build("bias", compose("prepare").bias)
@@ -45,7 +45,7 @@ def test_a_pile_counts_what_is_kept_of_a_genre():
 
 
 def test_like_genres_give_no_warning():
-    assert differences(genre_stats(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
+    assert bias_warnings(genre_stats(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
 
 
 @pytest.mark.parametrize(
@@ -59,22 +59,22 @@ def test_like_genres_give_no_warning():
     ],
 )
 def test_each_difference_is_one_line(changes, said):
-    (line,) = differences(genre_stats(genre("lofi") + genre("trap", **changes)), LIMITS)
+    (line,) = bias_warnings(genre_stats(genre("lofi") + genre("trap", **changes)), LIMITS)
     assert said in line
     assert "\n" not in line
 
 
 def test_the_two_that_lie_furthest_apart_are_named():
     rows = genre("lofi") + genre("rnb", loudness_lufs=-20.0) + genre("trap", loudness_lufs=-9.0)
-    (line,) = differences(genre_stats(rows), LIMITS)
+    (line,) = bias_warnings(genre_stats(rows), LIMITS)
     assert line.startswith("trap is 11.0 LU louder than rnb")
 
 
 def test_music_without_audio_has_nothing_to_compare_but_its_length():
     unknown = {"loudness_lufs": None, "bandwidth_hz": None, "codec": None, "sample_rate": None}
     found = genre_stats(genre("lofi", **unknown) + genre("trap", **unknown))
-    assert differences(found, LIMITS) == []
-    table = {row[0]: row[1:] for row in genre_rows(found)}
+    assert bias_warnings(found, LIMITS) == []
+    table = {row[0]: row[1:] for row in genre_comparison(found)}
     assert table["median loudness (LUFS)"] == table["codec"] == ["-", "-"]
     assert table["clips"] == ["4", "4"]
 
@@ -89,33 +89,33 @@ def test_music_without_audio_has_nothing_to_compare_but_its_length():
 )
 def test_differences_at_the_limit_are_none(changes):
     limits = dataclasses.replace(LIMITS, bandwidth_octaves=1.0)
-    assert differences(genre_stats(genre("lofi") + genre("trap", **changes)), limits) == []
+    assert bias_warnings(genre_stats(genre("lofi") + genre("trap", **changes)), limits) == []
 
 
 def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
     limits = dataclasses.replace(LIMITS, codec_share=0.5, sample_rate_share=0.75)
     half = [*genre("trap", 2), *genre("trap", 2, codec="opus", sample_rate=48000)]
-    assert differences(genre_stats(genre("lofi") + half), limits) == []
-    (line,) = differences(
+    assert bias_warnings(genre_stats(genre("lofi") + half), limits) == []
+    (line,) = bias_warnings(
         genre_stats(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits
     )
-    assert line == "lofi is 100% mp3, x 100% opus; bring all files through the same codec"
-    (line,) = differences(
+    assert line == "lofi is 100% mp3, x 100% opus; encode all files with the same codec"
+    (line,) = bias_warnings(
         genre_stats(genre("a") + genre("b", codec="opus") + genre("trap", 2) + half[2:]), limits
     )
     assert line.startswith("a is 100% mp3, b 100% opus;")  # in their order
-    shown = differences(genre_stats(half + genre("x", codec="aac")), limits)
-    assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; bring all files through the same codec"]
+    shown = bias_warnings(genre_stats(half + genre("x", codec="aac")), limits)
+    assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; encode all files with the same codec"]
 
 
 def test_the_table_shows_every_number_in_its_unit():
     actual = genre_stats([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
-    assert genre_rows(actual) == [
+    assert genre_comparison(actual) == [
         ["clips", "30", "3"],
         ["minutes of music", "2.0", "0.2"],
         ["median length of a file (s)", "8", "6"],
         ["median loudness (LUFS)", "-14.0", "-14.0"],
-        ["median end of content (kHz)", "16.0", "20.1"],
+        ["median bandwidth (kHz)", "16.0", "20.1"],
         ["codec", "100% mp3", "100% opus"],
         ["sample rate (Hz)", "100% 44100", "100% 44100"],
     ]

@@ -40,7 +40,7 @@ def test_splits_share_no_track_and_hold_all(corpus):
 
 
 def test_paired_clips_share_score_and_time(corpus):
-    pairs = corpus.paired("trap", "lofi")
+    pairs = corpus.paired_clips("trap", "lofi")
     assert len(pairs) == 4
     for one, other in pairs:
         assert (one.genre, other.genre) == ("trap", "lofi")
@@ -56,13 +56,13 @@ def test_manifest_has_the_stated_columns(corpus):
 
 
 def test_genres_are_found_without_regard_to_case_and_an_unknown_one_names_what_is_there(corpus):
-    assert corpus.require_genres("LoFi", "trap") == ("lofi", "trap")
+    assert corpus.resolve_genres("LoFi", "trap") == ("lofi", "trap")
     with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
-        corpus.require_genres("lofi", "rnb")
+        corpus.resolve_genres("lofi", "rnb")
     with pytest.raises(UserError, match=r"'tarp' in .*; did you mean 'trap'"):
-        corpus.require_genres("lofi", "tarp")
+        corpus.resolve_genres("lofi", "tarp")
     with pytest.raises(UserError, match="both genres are 'lofi'; choose two of lofi, trap"):
-        corpus.require_genres("lofi", "Lofi")
+        corpus.resolve_genres("lofi", "Lofi")
 
 
 def damage_settings(folder):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from cyclegan_audio.corpus.build.track_processor import TrackRecord
 from cyclegan_audio.corpus.manifest import (
-    GUARD,
-    NOT_DRAWN,
+    GUARD_REASON,
+    NOT_SAMPLED,
     build_manifest,
-    few_tracks,
-    most_lost,
-    split_kinds,
+    genres_with_few_tracks,
+    most_dropped_files,
+    split_units,
 )
+from cyclegan_audio.corpus.preparation.track_processor import TrackRecord
 from cyclegan_audio.corpus.splits import SplitSettings, hash_rank
 
 BLOCKS = SplitSettings(by="block", seed=19)  # of blocks 0 to 9 of content "c", 2 is for test and 3 for val
@@ -37,19 +37,19 @@ def dropped_at(actual: list[dict], reason: str) -> list[float]:
 def test_songs_that_lost_most_clips_to_screening():
     found = [
         *rows("trap", "a.mp3", "", "silence", "silence", "voice"),
-        *rows("trap", "b.mp3", *[NOT_DRAWN] * 9, GUARD),  # nothing is wrong with these
+        *rows("trap", "b.mp3", *[NOT_SAMPLED] * 9, GUARD_REASON),  # nothing is wrong with these
         *rows("lofi", "a.mp3", "silence", ""),
         *rows("lofi", "c.mp3", "cannot be read"),
         *rows("lofi", "d.mp3", "silence", "voice", "voice", "voice", "voice"),
         *rows("lofi", "e.mp3", ""),
     ]
-    assert most_lost(found) == [
-        "lofi: d.mp3 lost 5 of 5 clips, most for voice",
-        "trap: a.mp3 lost 3 of 4 clips, most for silence",
-        "lofi: a.mp3 lost 1 of 2 clips, most for silence",
+    assert most_dropped_files(found) == [
+        "lofi: d.mp3 lost 5 of 5 clips, mostly: voice",
+        "trap: a.mp3 lost 3 of 4 clips, mostly: silence",
+        "lofi: a.mp3 lost 1 of 2 clips, mostly: silence",
     ]
-    assert most_lost(found, 1) == ["lofi: d.mp3 lost 5 of 5 clips, most for voice"]
-    assert most_lost(rows("lofi", "e.mp3", "")) == []
+    assert most_dropped_files(found, 1) == ["lofi: d.mp3 lost 5 of 5 clips, mostly: voice"]
+    assert most_dropped_files(rows("lofi", "e.mp3", "")) == []
 
 
 def test_a_row_holds_what_is_known_of_its_clip():
@@ -88,11 +88,11 @@ def test_what_stands_for_a_track():
         record("f", clips=[{"start_s": 0.0, "reason": "silence"}]),
         *(record(content, genre="trap") for content in "cde"),
     ]
-    assert few_tracks(songs) == {"lofi"}
+    assert genres_with_few_tracks(songs) == {"lofi"}
     auto = SplitSettings()
-    assert split_kinds(songs, auto, "track") == {"lofi": "block", "trap": "track"}
-    assert split_kinds(songs, auto, "random") == {"lofi": "block", "trap": "random"}
-    assert split_kinds(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
+    assert split_units(songs, auto, "track") == {"lofi": "block", "trap": "track"}
+    assert split_units(songs, auto, "random") == {"lofi": "block", "trap": "random"}
+    assert split_units(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
     actual = build_manifest(two, 1.0, SplitSettings(by="random"))
     assert [row["track"] for row in actual] == [row["clip_id"] for row in actual]
 
@@ -122,7 +122,14 @@ def test_all_files_of_a_genre_make_its_ten_blocks():
 def test_clips_beside_a_held_out_block_are_dropped_by_rank():
     assert sorted(range(10), key=lambda n: hash_rank(f"c.{n:04d}", 19))[::9] == [2, 3]
     actual = build_manifest([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
-    assert dropped_at(actual, GUARD) == [28, 29, 45, 46, 60, 61]  # val gives way to test, train to both
+    assert dropped_at(actual, GUARD_REASON) == [
+        28,
+        29,
+        45,
+        46,
+        60,
+        61,
+    ]  # val gives way to test, train to both
     splits = {row["start_s"]: row["split"] for row in actual}
     assert [splits[s] for s in (27, 30, 44, 47, 59, 62)] == ["train", "test", "test", "val", "val", "train"]
     assert all(row["index"] == -1 and not row["kept"] for row in actual if row["reason"])
@@ -136,7 +143,7 @@ def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dr
     song = record(n_clips=150)
     clips = [clip | {"duration_s": clip_s} for clip in song.clips]
     split = SplitSettings(by="block", seed=19, guard_s=guard_s)
-    assert dropped_at(build_manifest([record(clips=clips)], 1.0, split), GUARD) == dropped
+    assert dropped_at(build_manifest([record(clips=clips)], 1.0, split), GUARD_REASON) == dropped
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,7 @@ def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val,
         expected = {row["clip_id"] for row in in_split[:count]}
         assert {row["clip_id"] for row in actual if row["split"] == name} == expected
         assert len(expected) == count
-    assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_DRAWN}
+    assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_SAMPLED}
 
 
 def test_each_genre_is_drawn_by_itself_and_the_paired_set_stays():

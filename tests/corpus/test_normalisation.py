@@ -29,13 +29,15 @@ def test_loudness_meets_between_the_medians_and_the_lower_bandwidth_counts(corpu
         loudness_lufs=([-20.0, -18.0, -10.0], [-12.0, -13.0, -14.0]),
         bandwidth_hz=([15000.0, 16000.0, 20000.0], [20000.0, 20000.0, 9000.0]),
     )
-    match = CorpusNormalisation.of(clips, ["loudness", "bandwidth"], hifi, "it")
+    match = CorpusNormalisation.from_clips(clips, ["loudness", "bandwidth"], hifi, "it")
     assert match == CorpusNormalisation(-15.5, 16000.0)
     assert CorpusNormalisation.from_dict(match.to_dict()) == match
-    assert str(match) == "brought to -15.5 LUFS and heard up to 16.0 kHz"
-    assert str(CorpusNormalisation(cutoff_hz=20060.0)) == "heard up to 20.1 kHz"
-    assert CorpusNormalisation.of(clips, [], hifi, "it") == CorpusNormalisation()
-    assert CorpusNormalisation.of(clips, ["bandwidth"], hifi, "it").to_dict() == {"cutoff_hz": 16000.0}
+    assert str(match) == "normalised to -15.5 LUFS and limited to 16.0 kHz"
+    assert str(CorpusNormalisation(cutoff_hz=20060.0)) == "limited to 20.1 kHz"
+    assert CorpusNormalisation.from_clips(clips, [], hifi, "it") == CorpusNormalisation()
+    assert CorpusNormalisation.from_clips(clips, ["bandwidth"], hifi, "it").to_dict() == {
+        "cutoff_hz": 16000.0
+    }
 
 
 def test_a_gain_shifts_what_sounds_and_leaves_digital_silence(hifi):
@@ -87,7 +89,7 @@ def test_training_sees_both_genres_alike(corpus):
         again = match.apply(data.mel.mel_db(data.corpus.audio(clip)[None])[0], data.mel)
         quiet = expected < -60  # where the 16 bits of the audio are heard
         assert (again - data.corpus.mel_db(clip))[~above & ~quiet.any(1)].abs().max() < 0.1
-    assert data.corpus.only(lambda clip: True).normalisation == match
+    assert data.corpus.select(lambda clip: True).normalisation == match
     assert corpus.normalisation == CorpusNormalisation()
 
 
@@ -95,16 +97,18 @@ def test_training_sees_both_genres_alike(corpus):
     ("kinds", "changes", "message"),
     [
         (["level"], {}, "data.normalise=level is unknown; choose among loudness, bandwidth"),
-        (["loudness"], {"loudness_lufs": ([None], [-9.0])}, "it knows no loudness of lofi"),
-        (["bandwidth"], {"bandwidth_hz": ([9000.0], [None])}, "it knows no bandwidth of trap"),
+        (["loudness"], {"loudness_lufs": ([None], [-9.0])}, "it has no loudness of lofi"),
+        (["bandwidth"], {"bandwidth_hz": ([9000.0], [None])}, "it has no bandwidth of trap"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(corpus, hifi, kinds, changes, message):
     clips = clips_of(corpus, **(changes or {"loudness_lufs": ([-9.0], [-9.0])}))
     with pytest.raises(UserError, match=message):
-        CorpusNormalisation.of(clips, kinds, hifi, "it")
+        CorpusNormalisation.from_clips(clips, kinds, hifi, "it")
 
 
 def test_mels_scaled_clip_by_clip_have_no_loudness(corpus, paper):
-    with pytest.raises(UserError, match="no loudness is left to match"):
-        CorpusNormalisation.of(clips_of(corpus, loudness_lufs=([-9.0], [-9.0])), ["loudness"], paper, "it")
+    with pytest.raises(UserError, match="there is no loudness to normalise"):
+        CorpusNormalisation.from_clips(
+            clips_of(corpus, loudness_lufs=([-9.0], [-9.0])), ["loudness"], paper, "it"
+        )

@@ -103,7 +103,7 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned
         (["--genre", "lofi", "corpus=out"], "is not NAME=FOLDER"),
         (["corpus=out", "--genre"], "--genre needs NAME=FOLDER"),
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
-        (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
+        (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty has no audio files"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),
         (["--genre", "lofi=lofi", "source=demo", "corpus=out"], "source=folders, mixes or images"),
         (

@@ -32,7 +32,7 @@ def test_made_once_and_said(songs, capsys):
     corpus = Corpus.open(folder)
     assert set(corpus.genres) == {"lofi", "trap", "rnb"}
     assert (corpus.mel.name, corpus.clip_s) == ("hifi", 4.0)
-    assert len(corpus.paired("lofi", "rnb")) == 1
+    assert len(corpus.paired_clips("lofi", "rnb")) == 1
     assert {len(corpus.clips("trap", split)) for split in ("train", "val", "test", "paired")} == {1}
     configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
     numbers = {key: configured[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}

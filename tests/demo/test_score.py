@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.demo import GENRES, DemoSettings, bar_contents, compose_score, plan_demo_songs
-from cyclegan_audio.demo.harmony import INTERVALS, PROGRESSIONS, voice
+from cyclegan_audio.demo.composition import INTERVALS, PROGRESSIONS, voice_chord
 from cyclegan_audio.demo.score import MAIN_PARTS, Note
 from cyclegan_audio.utils.errors import UserError
 
@@ -40,8 +40,8 @@ def test_tempi_and_parts(genre, low, high):
         assert score.chords[0].beat == 0
         assert (score.bars - 1) * 4 * score.beat_s < 32 <= score.bars * 4 * score.beat_s
         for name in MAIN_PARTS:
-            assert len(score.part(name)) >= score.bars
-            assert all(0 < event.velocity <= 1 and abs(event.offset_s) < 0.05 for event in score.part(name))
+            assert len(score.events(name)) >= score.bars
+            assert all(0 < event.velocity <= 1 and abs(event.offset_s) < 0.05 for event in score.events(name))
         notes = [note for note in (*score.chords, *score.bass, *score.melody) if isinstance(note, Note)]
         assert all(24 <= key <= 96 and note.length > 0 for note in notes for key in note.midi)
 
@@ -61,7 +61,7 @@ def test_every_chord_of_every_progression_can_be_voiced():
         for progression in pool:
             for word in progression.split()[1:]:
                 root, quality = word.split(":")
-                keys = voice(int(root), quality, 62.0)
+                keys = voice_chord(int(root), quality, 62.0)
                 wanted = {(int(root) + tone) % 12 for tone in INTERVALS[quality]}
                 assert {key % 12 for key in keys} <= wanted, (style, word)
                 assert max(abs(key - 62) for key in keys) <= 6.5

@@ -19,7 +19,8 @@ def test_what_training_matched_is_said(run, song, tmp_path, capsys):
     (run / "pair.json").write_text(json.dumps(card))
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
     said = capsys.readouterr().out
-    assert "as in training, the music is brought to -14.0 LUFS and heard up to 9.0 kHz for the model" in said
+    expected = "as in training, the music is normalised to -14.0 LUFS and limited to 9.0 kHz for the model"
+    assert expected in said
 
 
 def test_a_genre_is_known_without_regard_to_case(run, song, tmp_path, capsys):

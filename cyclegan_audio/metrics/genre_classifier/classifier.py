@@ -107,7 +107,7 @@ def linear_classifier_for(corpus: Corpus, genres: tuple[str, str]) -> GenreClass
 
 
 def _classifier_for(corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
-    genres = corpus.require_genres(*genres)
+    genres = corpus.resolve_genres(*genres)
     path = _place(corpus, genres, kind)
     return _read(path, corpus, genres, kind) or _train_and_keep(path, corpus, genres, kind)
 

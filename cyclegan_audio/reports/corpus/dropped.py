@@ -9,11 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.build.beats import Span
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
-from cyclegan_audio.corpus.build.track_processor import SHORT
 from cyclegan_audio.corpus.manifest import Row
-from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.preparation.beats import ClipInterval
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings, ClipStream, RawClip
+from cyclegan_audio.corpus.preparation.track_processor import TOO_SHORT
 from cyclegan_audio.corpus.sources import GenreFolders, MelRecording, Source, SourceFile
 from cyclegan_audio.utils.errors import UserError
 
@@ -31,9 +30,9 @@ class Dropped:
 class Only(ClipSettings):
     """Just these clips."""
 
-    chosen: tuple[Span, ...] = ()
+    chosen: tuple[ClipInterval, ...] = ()
 
-    def spans(self, path: Path) -> tuple[Span, ...]:
+    def intervals(self, path: Path) -> tuple[ClipInterval, ...]:
         """See `ClipSettings.spans`."""
         del path
         return self.chosen
@@ -66,7 +65,7 @@ def one_of_each_kind(
 
 def _was_cut(row: Row) -> bool:
     """Whether the row is of a dropped clip, not of a file that gave none."""
-    return not row["kept"] and row["reason"] != SHORT and row["duration_s"] > 0
+    return not row["kept"] and row["reason"] != TOO_SHORT and row["duration_s"] > 0
 
 
 def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSpectrogram) -> list[Dropped]:
@@ -81,7 +80,7 @@ def _cut(file: SourceFile, rows: Sequence[Row], clip_s: float, mel: MelSpectrogr
                 if not wanted:
                     break
         else:
-            only = Only(clip_s, chosen=tuple(Span(row["start_s"], row["duration_s"]) for row in rows))
+            only = Only(clip_s, chosen=tuple(ClipInterval(row["start_s"], row["duration_s"]) for row in rows))
             for row, piece in zip(rows, ClipStream(file.path, only, mel), strict=False):
                 if isinstance(piece, RawClip):
                     found.append(Dropped(row, piece.mel_db, piece.mono))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.bias import GenreStats, genre_rows
+from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
 from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
 from cyclegan_audio.corpus.splits import hash_rank
@@ -48,7 +48,7 @@ def piles_section(found: Sequence[GenreStats], warnings: Sequence[str], rows: Se
         *(f"Mind: {line}." for line in warnings or ["nothing, all lie within the limits"]),
     ]
     header = ["", *(pile.genre for pile in found)]
-    section.tables.append(Table("Medians and shares of clips", header, genre_rows(found)))
+    section.tables.append(Table("Medians and shares of clips", header, genre_comparison(found)))
     panels = {}
     for column, (label, unit) in MEASURED.items():
         known = {pile.genre: _known(rows, pile.genre, column) for pile in found}

@@ -243,7 +243,7 @@ def held_out(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:
 
 def held_out_pairs(corpus: Corpus, source: str, target: str, n_clips: int) -> list[tuple[Clip, Clip]]:
     """At most twice `n_clips` pairs, spread evenly."""
-    return spread(corpus.paired(source, target), 2 * n_clips)
+    return spread(corpus.paired_clips(source, target), 2 * n_clips)
 
 
 def mean_spectrum(corpus: Corpus, genre: str) -> Tensor:
@@ -285,5 +285,5 @@ def open_corpus(pair: TranslationModel, corpus: str | Path | None, path: Path) -
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
     pair.mel.check_compatible(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
-    pair.genres = opened.require_genres(*pair.genres)
+    pair.genres = opened.resolve_genres(*pair.genres)
     return opened.normalised(CorpusNormalisation.from_dict(pair.normalisation))

@@ -55,7 +55,7 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
     Raises:
         UserError: a genre is missing, has too few clips or tracks, or the folder cannot be written.
     """
-    genres = corpus.require_genres(*genres)
+    genres = corpus.resolve_genres(*genres)
     rows = _clips(corpus, genres)
     html.require_writable(folder, WHAT, "choose another by out=")
     clips = Clips(np.array([genres.index(clip.genre) for clip in rows]), np.array([c.track for c in rows]))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cyclegan_audio.corpus.build.clip_stream import RawClip
+from cyclegan_audio.corpus.preparation.clip_stream import RawClip
 from cyclegan_audio.corpus.screening import ScreeningRules, Silence, SongChange, VoiceActivity
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import load_mel
@@ -42,9 +42,9 @@ def test_a_good_clip_is_kept_and_measured():
         (lambda x: (20 * x).clamp(-1, 1), "clipping"),
         (lambda x: x + 0.05, "dc offset"),
         (lambda x: x * torch.tensor([[1.0], [0.0]]), "dead channel"),
-        (lambda x: torch.cat([x[:1], -x[:1]]), "channels cancel"),  # before silence
+        (lambda x: torch.cat([x[:1], -x[:1]]), "phase cancellation"),  # before silence
         (lambda x: torch.cat([x[:, :RATE], 0 * x[:, RATE:]], 1), "gap"),
-        (lambda x: x.clone().index_fill_(1, torch.tensor([5]), torch.nan), "samples are not finite"),
+        (lambda x: x.clone().index_fill_(1, torch.tensor([5]), torch.nan), "non-finite samples"),
     ],
 )
 def test_the_first_broken_rule_gives_the_reason(spoil, reason):
@@ -59,7 +59,7 @@ def test_rules_that_are_off_are_not_asked():
     mono = noise()[:1].expand(2, -1)
     assert ScreeningRules().check_clip(piece(mono))[0] == ""
     on = dataclasses.replace(ScreeningRules().dual_mono, enabled=True)
-    assert ScreeningRules(dual_mono=on).check_clip(piece(mono))[0] == "mono as stereo"
+    assert ScreeningRules(dual_mono=on).check_clip(piece(mono))[0] == "dual mono"
 
 
 def test_of_a_mel_without_audio_the_fingerprint_is_known():
@@ -101,12 +101,12 @@ def test_of_copies_in_other_files_one_stays():
 def test_settings_are_numbers_and_switches():
     with pytest.raises(UserError, match=r"screening\.silence\.level_db=loud"):
         ScreeningRules(silence=Silence(level_db="loud"))
-    with pytest.raises(UserError, match=r"screening\.silence\.enabled=1 is neither true nor false"):
+    with pytest.raises(UserError, match=r"screening\.silence\.enabled=1 is not a switch; use true or false"):
         ScreeningRules(silence=Silence(enabled=1))
     with pytest.raises(UserError, match=r"screening\.bandwidth_range_db=nan"):
         ScreeningRules(bandwidth_range_db=float("nan"))
     assert ScreeningRules().voice == VoiceActivity(enabled=False)
-    assert "near_duplicates" not in ScreeningRules().of_files
-    assert set(ScreeningRules().of_files) == {f.name for f in dataclasses.fields(ScreeningRules)} - {
+    assert "near_duplicates" not in ScreeningRules().per_file_settings
+    assert set(ScreeningRules().per_file_settings) == {f.name for f in dataclasses.fields(ScreeningRules)} - {
         "near_duplicates"
     }

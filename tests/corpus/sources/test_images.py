@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.paper_rendering import render_image
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources.images import ImageSource, read_levels
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
+from cyclegan_audio.corpus.sources.images import ImageSource, read_grey_levels
 from cyclegan_audio.utils.errors import UserError
 
 SHAPE = (128, 189)
@@ -39,7 +39,7 @@ def levels():
 
 def test_a_picture_gives_its_levels_back(tmp_path, levels):
     matplotlib.image.imsave(tmp_path / "a.png", render_image(levels))
-    got = read_levels(tmp_path / "a.png")
+    got = read_grey_levels(tmp_path / "a.png")
     assert got.shape == SHAPE
     assert np.abs(got - levels).mean() < 0.6
     assert np.abs(got - levels).max() < 6
@@ -51,7 +51,7 @@ def test_a_picture_gives_its_levels_back(tmp_path, levels):
 )
 def test_matplotlib_draws_as_we_think_it_does(tmp_path, levels):
     draw_by_matplotlib(tmp_path / "a.png", levels)
-    got = read_levels(tmp_path / "a.png")
+    got = read_grey_levels(tmp_path / "a.png")
     assert np.abs(got - levels).mean() < 1.5
 
 
@@ -75,10 +75,10 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
     assert [row["start_s"] for row in lofi] == [0.0, 12.5, 300.0, 304.0]
     assert {row["source"] for row in lofi} == {"Mix to relax [2018]"}
     reasons = {row["start_s"]: row["reason"] for row in rows if row["genre"] == "rnb" and not row["kept"]}
-    assert "cannot be read as a picture" in reasons[20.0]
-    assert "other colours" in reasons[24.0]
+    assert "cannot be read as an image" in reasons[20.0]
+    assert "colours outside" in reasons[24.0]
     assert "20 x 10 pixels" in reasons[28.0]
-    assert "no spectrogram of 128 x 189" in reasons[32.0]
+    assert "not a spectrogram of 128 x 189" in reasons[32.0]
     assert "same title and start" in reasons[12.5]
     corpus = Corpus.open(tmp_path / "out")
     clips = [clip for split in ("train", "val", "test") for clip in corpus.clips("lofi", split)]
@@ -90,7 +90,7 @@ def test_bad_folders_are_refused(tmp_path, settings, levels):
     for genre in ("a", "b"):
         (tmp_path / genre).mkdir()
     source = ImageSource({"a": tmp_path / "a", "b": tmp_path / "b"})
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="has no images"):
         source.files()
     for genre in ("a", "b"):
         matplotlib.image.imsave(tmp_path / genre / "x0.0MEL.png", render_image(levels))
@@ -102,7 +102,7 @@ def test_bad_folders_are_refused(tmp_path, settings, levels):
 def test_published_pictures_agree_with_the_published_arrays():
     arrays = np.load(PUBLISHED / "published_mels.npz")
     for genre in ("lofi", "trap", "rnb"):
-        (mix,) = ImageSource().of_genre(genre, PUBLISHED / "png" / genre)
-        start_s, path = mix.pictures[3]
+        (mix,) = ImageSource().genre_files(genre, PUBLISHED / "png" / genre)
+        start_s, path = mix.images[3]
         place = arrays[f"{genre}_start_s"].tolist().index(start_s)
-        assert np.abs(read_levels(path) - arrays[genre][place]).mean() < 1
+        assert np.abs(read_grey_levels(path) - arrays[genre][place]).mean() < 1

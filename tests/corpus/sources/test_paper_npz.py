@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.corpus.sources.paper_npz import PaperNpzSource
 from cyclegan_audio.corpus.splits import SplitSettings
@@ -39,7 +39,7 @@ def test_grey_levels_become_dB_and_start_times_are_kept(tmp_path, arrays, settin
     levels = torch.from_numpy(arrays["trap"][place].astype(np.float32))
     torch.testing.assert_close(corpus.mel_db(clip), levels / 255 * 100 - 60)
     assert clip.level_db is None
-    with pytest.raises(UserError, match="hold no sound"):
+    with pytest.raises(UserError, match="has no audio"):
         corpus.audio(clip)
 
 
@@ -88,7 +88,7 @@ def test_draws_and_test_clips(tmp_path, settings):
     for genre in genres:
         own = [row for row in rows if row["genre"] == genre]
         assert Counter(row["split"] for row in own) == {"train": 9, "val": 1, "test": 4, "": 22}
-        assert {row["reason"] for row in own if not row["kept"]} == {"not drawn"}
+        assert {row["reason"] for row in own if not row["kept"]} == {"not sampled"}
 
 
 def test_random_split_repeats_the_paper_and_warns(tmp_path, settings, caplog):

@@ -57,6 +57,6 @@ def test_bad_lists_are_refused(tmp_path):
     with pytest.raises(UserError, match="links of two genres"):
         UrlSource({"lofi": ["x"]}, tmp_path).files()
     (tmp_path / "empty.txt").write_text("# nothing\n")
-    for name, message in (("empty.txt", "holds no link"), ("none.txt", "cannot be read")):
+    for name, message in (("empty.txt", "has no links"), ("none.txt", "cannot be read")):
         with pytest.raises(UserError, match=message):
             UrlSource({"a": str(tmp_path / name), "b": ["x"]}, tmp_path / "audio").files()

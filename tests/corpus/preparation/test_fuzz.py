@@ -2,12 +2,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
+from cyclegan_audio.corpus.sources import FolderSource
 from tests.corpus.damaged_files import NAMES, make_seeds, write_damaged, write_odd
 from tests.corpus.noise_songs import write_genres
-
-from cyclegan_audio.corpus.build.writer import prepare_corpus
-from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources import FolderSource
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -27,7 +27,7 @@ def test_damaged_files_neither_crash_nor_hang_and_are_rows_with_a_reason(tmp_pat
     assert all(by_file[f"{name}.flac"]["kept"] for name in NAMES)
     assert by_file["192000 Hz 8 ch.wav"]["kept"]
     assert by_file["one sample.wav"]["reason"] == "shorter than a clip"
-    assert by_file["not finite 1.wav"]["reason"] == "samples are not finite"
+    assert by_file["not finite 1.wav"]["reason"] == "non-finite samples"
     corpus = Corpus.open(tmp_path / "out")
     for clip in corpus.clips("bad", "train"):
         assert np.isfinite(corpus.mel_db(clip).numpy()).all()

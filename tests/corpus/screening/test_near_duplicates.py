@@ -7,8 +7,13 @@ import torchaudio.functional as AF
 
 from cyclegan_audio.audio.io import decode, save
 from cyclegan_audio.corpus.screening import NearDuplicates
-from cyclegan_audio.corpus.screening.duplicates import FingerprintedClip
-from cyclegan_audio.corpus.screening.fingerprint import bit_errors, fingerprint, from_text, to_text
+from cyclegan_audio.corpus.screening.near_duplicates import (
+    FingerprintedClip,
+    compare_fingerprints,
+    decode_fingerprint,
+    encode_fingerprint,
+    fingerprint,
+)
 from tests.corpus.noise_songs import load_mel
 
 RATE = 44_100
@@ -36,7 +41,9 @@ def words(clip: torch.Tensor) -> np.ndarray:
 def printed(
     name: str, clip: torch.Tensor, content: str, start_s: float = 0.0, **more: bool
 ) -> FingerprintedClip:
-    return FingerprintedClip(name, content, start_s, len(clip) / RATE, to_text(words(clip)), **more)
+    return FingerprintedClip(
+        name, content, start_s, len(clip) / RATE, encode_fingerprint(words(clip)), **more
+    )
 
 
 def clip_of(whole: torch.Tensor, start_s: float) -> torch.Tensor:
@@ -46,9 +53,9 @@ def clip_of(whole: torch.Tensor, start_s: float) -> torch.Tensor:
 def test_text_holds_the_words_and_unrelated_music_differs_in_half_of_the_bits():
     one, other = words(clip_of(song(1), 0)), words(clip_of(song(2), 0))
     assert 70 <= len(one) <= 80
-    assert (from_text(to_text(one)) == one).all()
-    assert bit_errors(one, one, 0) == (0.0, 1.0)
-    errors, overlap = bit_errors(one, other, 7)
+    assert (decode_fingerprint(encode_fingerprint(one)) == one).all()
+    assert compare_fingerprints(one, one, 0) == (0.0, 1.0)
+    errors, overlap = compare_fingerprints(one, other, 7)
     assert errors == pytest.approx(0.5, abs=0.1)
     assert overlap == pytest.approx(1 - 7 / 87, abs=0.01)
 
@@ -105,8 +112,8 @@ def pair_of(
     one: np.ndarray, other: np.ndarray, contents: str = "xy", start_s: float = 4.0
 ) -> list[FingerprintedClip]:
     return [
-        FingerprintedClip("a", contents[0], 0.0, 4.0, to_text(one)),
-        FingerprintedClip("b", contents[1], start_s, 4.0, to_text(other)),
+        FingerprintedClip("a", contents[0], 0.0, 4.0, encode_fingerprint(one)),
+        FingerprintedClip("b", contents[1], start_s, 4.0, encode_fingerprint(other)),
     ]
 
 
@@ -134,14 +141,14 @@ def test_only_the_eight_clips_with_most_words_in_common_are_compared(n_others, r
     copy = last.copy()
     copy[3:] ^= 1
     clips = [
-        FingerprintedClip("copy", "0", 0.0, 4.0, to_text(copy)),
-        FingerprintedClip("last", "9", 0.0, 4.0, to_text(last)),
+        FingerprintedClip("copy", "0", 0.0, 4.0, encode_fingerprint(copy)),
+        FingerprintedClip("last", "9", 0.0, 4.0, encode_fingerprint(last)),
     ]
     for number in range(n_others):
         other = random_words(100 + number)
         place = 10 + 4 * number
         other[place : place + 4] = last[place : place + 4]
-        clips.append(FingerprintedClip(f"{number}", f"1 {number}", 0.0, 4.0, to_text(other)))
+        clips.append(FingerprintedClip(f"{number}", f"1 {number}", 0.0, 4.0, encode_fingerprint(other)))
     assert NearDuplicates().find(clips) == ({"last"} if repeats else set())
 
 
@@ -167,12 +174,12 @@ def test_how_much_must_repeat(contents, shift, start_s, repeats):
 def test_words_with_an_offset_by_hand(shift):
     one = random_words(4)
     other = np.roll(one, -shift)
-    errors, overlap = bit_errors(one, other, shift)
+    errors, overlap = compare_fingerprints(one, other, shift)
     assert (errors, overlap) == (0, pytest.approx(1 - abs(shift) / 88))
     other[40] ^= 0b111
-    assert bit_errors(one, other, shift)[0] == 3 / (16 * (80 - abs(shift)))
-    assert bit_errors(one, other, 80)[1] == bit_errors(one, other, -80)[1] == 0
-    assert bit_errors(one, other, 79)[1] == pytest.approx(9 / 88)
+    assert compare_fingerprints(one, other, shift)[0] == 3 / (16 * (80 - abs(shift)))
+    assert compare_fingerprints(one, other, 80)[1] == compare_fingerprints(one, other, -80)[1] == 0
+    assert compare_fingerprints(one, other, 79)[1] == pytest.approx(9 / 88)
 
 
 def test_a_bit_says_whether_the_step_between_bands_grew():
