@@ -69,7 +69,7 @@ class FolderSource(GenreFolders):
         self.paired = Path(paired) if paired else None
 
     def genre_files(self, genre: str, folder: Path) -> list[SourceFile]:
-        """See `GenreFolders.of_genre`."""
+        """See `GenreFolders.genre_files`."""
         paths = find_audio(folder)
         if not paths:
             raise UserError(f"{genre}: {folder} has no audio files ({' '.join(AUDIO_SUFFIXES)}); add some")
