@@ -112,19 +112,19 @@ def write_harmony(
     first, second = rng.permutation(len(pool))[:2]
     tonic, centre = int(rng.integers(12)), float(rng.uniform(59.5, 65.0))
     is_quick = style in ("lofi", "rnb") and rng.random() < 0.4
-    span = BEATS_PER_BAR / 2 if is_quick else float(BEATS_PER_BAR)
+    chord_beats = BEATS_PER_BAR / 2 if is_quick else float(BEATS_PER_BAR)
     mode = pool[first].split()[0]
     chords: list[Chord] = []
     scales: list[list[int]] = []
     roots: list[int] = []
-    for index in range(int(bars * BEATS_PER_BAR / span)):
+    for index in range(int(bars * BEATS_PER_BAR / chord_beats)):
         words = pool[second if index // 8 % 3 == 1 else first].split()
         degree, quality = words[1 + index % 4].split(":")
         if index % 4 == 3 and rng.random() < 0.3:  # a varied turn-around
             degree, quality = words[1 + int(rng.integers(1, 4))].split(":")
         root = (tonic + int(degree)) % 12
         keys = voice_chord(root, quality, centre + float(rng.normal(0, 0.7)))
-        chords.append(Chord(index * span, span, NOTE_NAMES[root] + quality, keys))
+        chords.append(Chord(index * chord_beats, chord_beats, NOTE_NAMES[root] + quality, keys))
         scales.append([(tonic + step) % 12 for step in SCALES[words[0]]])
         roots.append(root)
     return chords, scales, roots, f"{NOTE_NAMES[tonic]} {mode}"
@@ -251,14 +251,14 @@ def write_comping(
     rhythms = [style.comps[int(i)] for i in rng.integers(len(style.comps), size=3)]
     chords = []
     for chord in harmony:
-        beat, span = chord.beat, chord.length
+        beat, chord_beats = chord.beat, chord.length
         bar = int(beat // BEATS_PER_BAR)
         if "chords" not in parts_by_bar[bar]:
             continue
         rhythm = rhythms[2] if bar % 4 == 3 else rhythms[bar % 2]
         offsets = sorted({0.0} | {step * STEP - beat % BEATS_PER_BAR for step in rhythm})
-        offsets = [offset for offset in offsets if 0 <= offset < span]
-        for offset, next_onset in zip(offsets, [*offsets[1:], span], strict=True):
+        offsets = [offset for offset in offsets if 0 <= offset < chord_beats]
+        for offset, next_onset in zip(offsets, [*offsets[1:], chord_beats], strict=True):
             short = offset > 0 and rng.random() < 0.5
             length = min(next_onset - offset, 0.6) if short else next_onset - offset
             velocity = 0.8 if offset == 0 else 0.62
@@ -280,22 +280,20 @@ def write_bass(
     style: Style,
     parts_by_bar: list[set[str]],
     roots: list[int],
-    span: float,
+    chord_beats: float,
     kick: list[Hit],
 ) -> list[Note]:
     """Write the bass: roots with the kick, or a line that walks to the next root."""
     starts: list[tuple[float, int]] = []
     kicks = sorted(hit.beat for hit in kick)
     for index, root in enumerate(roots):
-        beat = index * span
+        beat = index * chord_beats
         if "bass" not in parts_by_bar[int(beat // BEATS_PER_BAR)]:
             continue
         low = style.bass_centre + (root - style.bass_centre + 6) % 12 - 6
         target = roots[(index + 1) % len(roots)]
         next_root = low + (target - low + 6) % 12 - 6
-        starts += [
-            (b, key) for b, key in bass_under_chord(rng, style.bass, beat, span, low, next_root, kicks)
-        ]
+        starts += bass_under_chord(rng, style.bass, beat, chord_beats, low, next_root, kicks)
     notes = []
     for position, (beat, key) in enumerate(starts):
         next_onset = starts[position + 1][0] if position + 1 < len(starts) else beat + 2.0
@@ -309,7 +307,7 @@ def bass_under_chord(
     rng: np.random.Generator,
     bass_style: str,
     beat: float,
-    span: float,
+    chord_beats: float,
     low: int,
     next_root: int,
     kicks: list[float],
@@ -317,7 +315,7 @@ def bass_under_chord(
     """Write bass notes under one chord as (beat, key): the root first, then notes of the style."""
     if bass_style == "walking":
         steps = [0.0, 1.5, 2.0, 3.0] if rng.random() < 0.6 else [0.0, 1.0, 2.0, 3.0]
-        if span < BEATS_PER_BAR:
+        if chord_beats < BEATS_PER_BAR:
             steps = [0.0, 0.75, 1.0, 1.5]
         keys = [
             low,
@@ -326,14 +324,14 @@ def bass_under_chord(
             next_root + int(rng.choice([-1, 1])),
         ]
         voiced = [(s, k) for s, k in zip(steps, keys, strict=True) if s == 0 or rng.random() < 0.8]
-        return [(beat + s, k) for s, k in voiced if s < span]
+        return [(beat + s, k) for s, k in voiced if s < chord_beats]
     notes = [(beat, low)]
     for position in kicks:
-        if beat < position < beat + span and (bass_style == "kick" or rng.random() < 0.75):
+        if beat < position < beat + chord_beats and (bass_style == "kick" or rng.random() < 0.75):
             leap = int(rng.choice([0, 0, 0, 12, 7] if bass_style == "kick" else [0, 0, 7, 12, 7]))
             notes.append((position, low + leap))
-    if bass_style == "sparse" and rng.random() < 0.4 and span - 0.5 > notes[-1][0] - beat:
-        notes.append((beat + span - 0.5, next_root + int(rng.choice([-1, 1, -2, 2]))))
+    if bass_style == "sparse" and rng.random() < 0.4 and chord_beats - 0.5 > notes[-1][0] - beat:
+        notes.append((beat + chord_beats - 0.5, next_root + int(rng.choice([-1, 1, -2, 2]))))
     return notes
 
 

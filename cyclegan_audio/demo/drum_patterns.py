@@ -98,8 +98,8 @@ class TrapDrummer(Drummer):
         thresholds = (0.10, 0.21, 0.26 + 0.18 * self.song_draws[0])
         for eighth in range(8):
             is_pattern = self.rng.random() < 0.8
-            draw = self.song_draws[4 + eighth + 8 * (self.bar % 2)] if is_pattern else self.rng.random()
-            n_strokes = (8, 6, 4, 2)[int(np.searchsorted(thresholds, draw))]
+            number = self.song_draws[4 + eighth + 8 * (self.bar % 2)] if is_pattern else self.rng.random()
+            n_strokes = (8, 6, 4, 2)[int(np.searchsorted(thresholds, number))]
             if self.score.fills[self.bar] and eighth >= 6:
                 n_strokes = 8 if eighth == 7 else 6
             rise = float(self.rng.choice([-0.35, 0.0, 0.35])) if n_strokes > 2 else 0.0

@@ -71,8 +71,10 @@ def wow(audio: Audio, rng: Rng, *, depth_s: float, rate_hz: float) -> Audio:
     samples = audio.shape[-1]
     shift = lfo(rng, samples, rate_hz).astype(np.float64)
     shift += 0.06 * lfo(rng, samples, rate_hz * 9)  # flutter
-    place = np.arange(samples) + shift * (depth_s * SAMPLE_RATE_HZ / 1.06)
-    return np.stack([np.interp(place, np.arange(samples), balance) for balance in audio]).astype(np.float32)
+    position = np.arange(samples) + shift * (depth_s * SAMPLE_RATE_HZ / 1.06)
+    return np.stack([np.interp(position, np.arange(samples), channel) for channel in audio]).astype(
+        np.float32
+    )
 
 
 def tremolo(audio: Audio, rng: Rng, *, rate_hz: float, depth: float) -> Audio:
@@ -85,9 +87,9 @@ def sidechain_gain(samples: int, starts: list[float], *, depth: float, recover_s
     """Create a gain (T,) that dips at each kick and recovers."""
     dips = np.zeros(samples, np.float32)
     for start_s in starts:
-        place = round(start_s * SAMPLE_RATE_HZ)
-        if place < samples:
-            dips[place] = 1.0
+        position = round(start_s * SAMPLE_RATE_HZ)
+        if position < samples:
+            dips[position] = 1.0
     decay = np.exp(-1 / (recover_s * 0.5 * SAMPLE_RATE_HZ))
     envelope = np.minimum(lfilter([1.0], [1.0, -decay], dips), 1.0)
     return (1 - depth * uniform_filter1d(envelope, 256)).astype(np.float32)
@@ -100,11 +102,11 @@ def vinyl(rng: Rng, samples: int, *, clicks_per_s: float, crackle_db: float, his
     """
     dust = np.zeros((2, samples), np.float32)
     count = rng.poisson(clicks_per_s * samples / SAMPLE_RATE_HZ)
-    places = rng.integers(0, samples, count)
+    positions = rng.integers(0, samples, count)
     sizes = np.minimum(rng.pareto(1.6, count) * 0.12, 1.0) * rng.choice([-1, 1], count)
     balance = rng.uniform(0.3, 0.7, count)
-    np.add.at(dust[0], places, sizes * balance * 2)
-    np.add.at(dust[1], places, sizes * (1 - balance) * 2)
+    np.add.at(dust[0], positions, sizes * balance * 2)
+    np.add.at(dust[1], positions, sizes * (1 - balance) * 2)
     dust = lfilter([0.4, 0.4], [1, -1.1, 0.5], dust, axis=-1) * 10 ** (crackle_db / 20)
     return dust.astype(np.float32) + hiss(rng, samples, hiss_db)
 

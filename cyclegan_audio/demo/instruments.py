@@ -1,4 +1,4 @@
-"""Players: they put the one-shots of a voice or a drum into a track where the score says."""
+"""Play parts of a score: define instruments, drums and bands, and add their samples to tracks."""
 
 from __future__ import annotations
 

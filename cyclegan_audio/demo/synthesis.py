@@ -177,8 +177,8 @@ def plucked_string(
         previous = line[k - 1]
         line[k, 1:] = gain * (previous[1:] + previous[:-1])
         line[k, 0] = gain * (previous[0] + (line[k - 2, -1] if k > 1 else previous[-1]))
-    place = np.arange(samples, dtype=np.float64) * (hz * (period + 0.5) / SAMPLE_RATE_HZ)
-    tone = np.interp(place, np.arange(rounds * period), line.ravel()).astype(np.float32)
+    position = np.arange(samples, dtype=np.float64) * (hz * (period + 0.5) / SAMPLE_RATE_HZ)
+    tone = np.interp(position, np.arange(rounds * period), line.ravel()).astype(np.float32)
     body = lfilter([1.0, 0, -1.0], [1, -1.972, 0.976], tone).astype(np.float32)  # body resonance near 200 Hz
     return fade_in(normalise_peak(tone + 0.02 * body, 0.9), 0.001)
 
@@ -312,16 +312,16 @@ def crash(rng: Rng, *, ring_s: float = 0.9) -> Audio:
 def tambourine(rng: Rng) -> Audio:
     """Synthesise a tambourine: jingles a few milliseconds apart."""
     time_s = time_axis(0.28)
-    total = np.zeros_like(time_s)
+    audio = np.zeros_like(time_s)
     for jingle in range(5):
         start = round(jingle * float(rng.uniform(0.002, 0.006)) * SAMPLE_RATE_HZ)
-        left = time_s[: time_s.size - start]
-        tone = sine(float(rng.uniform(5200, 9800)), left.size) + 0.6 * rng.standard_normal(
-            left.size, dtype=np.float32
+        remaining = time_s[: time_s.size - start]
+        tone = sine(float(rng.uniform(5200, 9800)), remaining.size) + 0.6 * rng.standard_normal(
+            remaining.size, dtype=np.float32
         )
-        total[start:] += tone * decay(left, float(rng.uniform(0.02, 0.07)))
+        audio[start:] += tone * decay(remaining, float(rng.uniform(0.02, 0.07)))
     sections = butter(2, 4200, "highpass", fs=SAMPLE_RATE_HZ, output="sos")
-    return fade_out(fade_in(normalise_peak(sosfilt(sections, total).astype(np.float32)), 0.001))
+    return fade_out(fade_in(normalise_peak(sosfilt(sections, audio).astype(np.float32)), 0.001))
 
 
 def tom(rng: Rng, *, low_hz: float, ring_s: float = 0.16) -> Audio:

@@ -1,4 +1,4 @@
-"""Protocol of a source (`Source`), and the two kinds of recordings: `SourceFile` and `MelRecording`.
+"""Define what a source is (`Source`), and its recordings: `SourceFile` (audio), `MelRecording` (mels).
 
 To add a source, write a class with the members of `Source` and name it in `conf/source/NAME.yaml`:
 
