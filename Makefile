@@ -10,8 +10,8 @@ DEMO := runs/demo
 PAIRED := data/demo/songs/paired
 # Small networks: threads that wait for each other are slow beside other work.
 ONE := OMP_NUM_THREADS=1
-# Commands that are part of another name no next command.
-PART := CYCLEGAN_AUDIO_PART=1
+# Commands within a target do not suggest a next command.
+NO_HINTS := CYCLEGAN_AUDIO_NO_HINTS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help always setup demo demo-songs demo-report test lint types wheel matrix constraints clean
@@ -25,19 +25,19 @@ $(STAMP): pyproject.toml constraints.txt setup.sh $(if $(PYTHON)$(TORCH),always)
 	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" V="$(V)" sh setup.sh
 
 demo: setup ## prepare, train, translate and evaluate on songs made here: 3 to 6 minutes on 2 CPU cores
-	$(PART) $(BIN)/python -m cyclegan_audio.prepare source=demo
+	$(NO_HINTS) $(BIN)/python -m cyclegan_audio.prepare source=demo
 	rm -rf $(DEMO)
-	$(PART) $(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
+	$(NO_HINTS) $(BIN)/python -m cyclegan_audio.train experiment=demo run_dir=$(DEMO)
 	@$(MAKE) --no-print-directory -j2 demo-songs demo-report
 	@echo "translated songs: $(CURDIR)/$(DEMO)/translated"
 	@echo "report:           $(CURDIR)/$(DEMO)/report/report.html"
 
 demo-songs:
-	$(PART) $(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb --overwrite
-	$(PART) $(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi --overwrite
+	$(NO_HINTS) $(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/lofi $(DEMO)/translated/lofi_to_rnb --to rnb --overwrite
+	$(NO_HINTS) $(ONE) $(BIN)/python -m cyclegan_audio.translate $(DEMO) $(PAIRED)/rnb $(DEMO)/translated/rnb_to_lofi --to lofi --overwrite
 
 demo-report:
-	$(PART) $(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
+	$(NO_HINTS) $(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 
 test: setup ## run the tests, two files at a time
 	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'

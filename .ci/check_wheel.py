@@ -1,6 +1,6 @@
-"""Build the wheel, install it alone without constraints, and prepare, train and translate with it.
+"""Build the wheel, install it without constraints, and prepare, train and translate with it.
 
-Everything lies in a temporary folder outside the checkout, which is deleted afterwards.
+It works in a temporary folder outside the checkout, which is deleted afterwards.
 """
 
 import os
@@ -12,14 +12,15 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 UV = Path(sys.executable).with_name("uv")
-NEEDED = (  # beside the code
+REQUIRED_FILES = (  # in addition to the code
     "py.typed",
     "conf/train.yaml",
     "conf/mel/hifi.yaml",
-    "models/pretrained/demo/pair.json",
-    "models/pretrained/demo/gen_ab.safetensors",
-    "models/pretrained/demo/gen_ba.safetensors",
-    "pages/page.html.j2",
+    "inference/pretrained/demo/pair.json",
+    "inference/pretrained/demo/gen_ab.safetensors",
+    "inference/pretrained/demo/gen_ba.safetensors",
+    "reports/html/base.html.j2",
+    "reports/html/page.html.j2",
     "listening/test.html.j2",
     "listening/test.js",
 )
@@ -52,9 +53,9 @@ def main() -> None:
 
 
 def check_contents(wheel: Path) -> None:
-    """Refuse a wheel without one of the files that are no code."""
+    """Check that the wheel contains the files that are not code."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    missing = [name for name in NEEDED if f"cyclegan_audio/{name}" not in names]
+    missing = [name for name in REQUIRED_FILES if f"cyclegan_audio/{name}" not in names]
     if missing:
         sys.exit(f"error: {wheel.name} lacks {', '.join(missing)}; see [tool.hatch.build] in pyproject.toml")
 
@@ -74,14 +75,16 @@ def use(python: Path, folder: Path) -> None:
 
 
 def run(command: list[object], folder: Path = CHECKOUT) -> None:
-    """Run a command that must succeed and show what it printed where it does not."""
+    """Run a command; exit with its output if it fails."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(
+    completed = subprocess.run(
         [str(part) for part in command], cwd=folder, env=variables, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{done.stdout}\nerror: {' '.join(map(str, command))} exited with {done.returncode}")
+    if completed.returncode:
+        sys.exit(
+            f"{completed.stdout}\nerror: {' '.join(map(str, command))} exited with {completed.returncode}"
+        )
 
 
 if __name__ == "__main__":

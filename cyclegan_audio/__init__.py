@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Translator", "UserError", "__version__", "list_pretrained"]
 
-_HOMES = {
+_MODULES = {
     "Translator": "cyclegan_audio.translation.translator",
     "UserError": "cyclegan_audio.utils.errors",
     "list_pretrained": "cyclegan_audio.inference.checkpoints",
@@ -19,12 +19,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that `import cyclegan_audio` stays instant."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    """Import a public name on first use, so that `import cyclegan_audio` is fast."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Return what is imported and what would be."""
+    """List the imported names and the public ones."""
     return sorted({*globals(), *__all__})

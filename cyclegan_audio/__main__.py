@@ -1,4 +1,4 @@
-"""Run a verb: `python -m cyclegan_audio VERB ...`."""
+"""Entry point of `python -m cyclegan_audio VERB ...`."""
 
 from cyclegan_audio.cli.verbs import main
 

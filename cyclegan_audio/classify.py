@@ -1,44 +1,44 @@
-"""See whether two genres can be told apart: `cyclegan-audio classify genre_pair=lofi_trap corpus=DIR`."""
+"""Verb `classify`: measure whether, and in what, two genres of a corpus differ."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.hydra_cli import hydra_main
-from cyclegan_audio.cli.hydra_help import Help
+from cyclegan_audio.cli.hydra_help import HelpExtras
 from cyclegan_audio.training.arguments import genre_hint
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-HELP = Help(
+HELP = HelpExtras(
     examples=(
         "genre_pair=lofi_trap",
         "corpus=data/mine genre_pair.a=jazz genre_pair.b=house",
         "corpus=data/mine genre_pair.a=jazz genre_pair.b=house out=runs/jazz_or_house n_seeds=10",
     ),
 )
-VERBATIM = ("corpus", "out", "genre_pair.a", "genre_pair.b")
+LITERAL_KEYS = ("corpus", "out", "genre_pair.a", "genre_pair.b")
 
 
-@hydra_main("classify", HELP, verbatim=VERBATIM, hints={"genre_pair": genre_hint})
+@hydra_main("classify", HELP, literal_keys=LITERAL_KEYS, hints={"genre_pair": genre_hint})
 def main(cfg: "DictConfig") -> None:
-    """Run the command: `cfg` is `conf/classify.yaml` with the command line's overrides."""
+    """Run the command; `cfg` is `conf/classify.yaml` with the overrides of the command line."""
     import dataclasses
 
     from cyclegan_audio.corpus.corpus import Corpus
     from cyclegan_audio.demo import corpus as demo_corpus
-    from cyclegan_audio.reports.separability.run import HTML_FILE, ClassifySettings, classify
+    from cyclegan_audio.reports.separability.classify import HTML_FILE, ClassifySettings, classify
 
     names = [field.name for field in dataclasses.fields(ClassifySettings)]
     settings = ClassifySettings(**{name: cfg[name] for name in names})
     corpus = Corpus.open(cfg.corpus or demo_corpus.ensure_demo_corpus())
     folder = Path(cfg.out)
-    for sentence in classify(corpus, (cfg.genre_pair.a, cfg.genre_pair.b), folder, settings):
-        print(sentence)
+    for line in classify(corpus, (cfg.genre_pair.a, cfg.genre_pair.b), folder, settings):
+        print(line)
     print(f"page: {folder / HTML_FILE}")
     genres = (f"genre_pair.a={cfg.genre_pair.a}", f"genre_pair.b={cfg.genre_pair.b}")
-    say_next(command_line("train", f"corpus={corpus.folder}", *genres))
+    print_next_commands(command_line("train", f"corpus={corpus.folder}", *genres))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put several runs side by side: one table, what differs, and how sure it is."""
+"""Verb `compare`: compare the reports of several trained models on one page."""
 
 from collections.abc import Sequence
 
@@ -7,27 +7,27 @@ from cyclegan_audio.cli.options import VerbParser
 
 
 def parser() -> VerbParser:
-    """Return the command line."""
-    made = VerbParser(
+    """Return the parser of the command line."""
+    verb_parser = VerbParser(
         "compare",
         ("runs/first runs/second", "runs/sweep_DATE", "runs/first runs/second --out comparison"),
     )
-    made.add_argument(
+    verb_parser.add_argument(
         "runs",
         metavar="RUN",
         nargs="+",
-        help="run folders, .ckpt files, reports, or a sweep's folder; others are compared with the first",
+        help="run folders, .ckpt files, reports, or the folder of a sweep; the first is the baseline",
     )
-    made.add_out("folder of the page (default: comparison beside the runs)")
-    made.add_corpus("the corpus with the held-out clips, if it has moved")
-    return made
+    verb_parser.add_out("the folder of the page (default: `comparison` beside the runs)")
+    verb_parser.add_corpus("the corpus with the held-out clips, if its path changed")
+    return verb_parser
 
 
 @handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; see `parser`."""
+    """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.reports.comparison.run import compare
+    from cyclegan_audio.reports.comparison.compare import compare
 
     compare(**options)
 

@@ -1,4 +1,4 @@
-"""Make a listening test of runs, a page that needs no server; or, with --analyse, score the answers."""
+"""Verb `listening_test`: create a listening test of trained models, or analyse its responses (--analyse)."""
 
 from collections.abc import Sequence
 
@@ -10,38 +10,42 @@ ANALYSIS_OPTIONS = ("out", "keep_all")
 
 
 def parser() -> VerbParser:
-    """Return the command line."""
-    made = VerbParser(
+    """Return the parser of the command line."""
+    verb_parser = VerbParser(
         "listening_test",
         ("runs/mine", "runs/first runs/second --out listening/both --clips 5", "--analyse answers/*.json"),
     )
-    what = made.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "runs", metavar="RUN", nargs="*", default=[], help="run folders, .ckpt files, demo, or a sweep"
+    mode = verb_parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        default=[],
+        help="run folders, .ckpt files, demo, or the folder of a sweep",
     )
-    what.add_argument("--analyse", metavar="FILE", nargs="+", help="files of answers, instead of runs")
-    made.add_out(f"a new folder (default: {LISTENING_TEST}), or that of the analysis")
-    made.add_clips("clips of each direction", LISTENING_CLIPS)
-    made.add_argument(
+    mode.add_argument("--analyse", metavar="FILE", nargs="+", help="files of responses, instead of runs")
+    verb_parser.add_out(f"a new folder for the test (default: {LISTENING_TEST}) or for the analysis")
+    verb_parser.add_clips("number of clips of each direction", LISTENING_CLIPS)
+    verb_parser.add_argument(
         "--abx",
         metavar="N",
         type=positive_int,
-        help=f"ABX trials of each two systems (default: {ABX_TRIALS})",
+        help=f"ABX trials of each pair of systems (default: {ABX_TRIALS})",
     )
-    made.add_corpus("the corpus with the held-out clips (default: the first run's own)")
-    made.add_vocoder()
-    made.add_device()
-    made.add_argument(
-        "--keep-all", action="store_true", help="analyse also listeners who missed the hidden reference"
+    verb_parser.add_corpus("the corpus with the held-out clips (default: the corpus of the first run)")
+    verb_parser.add_vocoder()
+    verb_parser.add_device()
+    verb_parser.add_argument(
+        "--keep-all", action="store_true", help="keep listeners who failed to identify the hidden reference"
     )
-    return made
+    return verb_parser
 
 
 @handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; see `parser`."""
+    """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))
-    from cyclegan_audio.listening.run import analyse, make_test
+    from cyclegan_audio.listening.listening_test import analyse, make_test
 
     runs, files = options.pop("runs"), options.pop("analyse", None)
     if files:

@@ -1,4 +1,4 @@
-"""Turn audio into a corpus: `cyclegan-audio prepare --genre lofi=DIR --genre trap=DIR corpus=OUT`."""
+"""Verb `prepare`: convert audio files to a corpus, and print what was kept and how the genres differ."""
 
 import logging
 from collections import Counter
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from cyclegan_audio.cli.hydra_cli import hydra_main
-from cyclegan_audio.cli.hydra_help import Help
+from cyclegan_audio.cli.hydra_help import HelpExtras
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import command_line, say_next
+from cyclegan_audio.utils.hints import command_line, print_next_commands
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPTION, GENRE = "--genre", "genre="
-HELP = Help(
+GENRE_OPTION, GENRE_PREFIX = "--genre", "genre="
+HELP = HelpExtras(
     examples=(
         "--genre lofi=music/lofi --genre trap=music/trap corpus=data/mine",
         "--genre lofi=mixes/lofi --genre trap=mixes/trap corpus=data/mine source=mixes",
         "source=demo",
     ),
-    options=(
+    settings=(
         "clip.seconds",
         "clip.overlap",
         "clip.align",
@@ -38,47 +38,54 @@ HELP = Help(
         "split.by",
         "split.max_clips",
     ),
-    more=((f"{OPTION} NAME=FOLDER", "a genre and the folder of its music, any path; once for each genre"),),
+    options=((f"{GENRE_OPTION} NAME=FOLDER", "a genre and the folder of its music; once for each genre"),),
 )
-PILES = "medians and shares of clips"
-PATHS = ("corpus", "source.file", "source.folder", "source.paired")
+STATS_HEADER = "medians and shares of clips"
+LITERAL_KEYS = ("corpus", "source.file", "source.folder", "source.paired")
 
 
 def genres_to_override(arguments: list[str]) -> list[str]:
-    """Turn `genre=NAME=FOLDER` (`--genre NAME=FOLDER`) into an override that any path survives.
+    """Convert `genre=NAME=FOLDER` (from `--genre NAME=FOLDER`) to one percent-encoded override.
 
-    Hydra's grammar and interpolation would read meaning into brackets, quotes, commas and dollar signs, so
-    each value is percent-encoded.
+    Hydra's grammar would parse brackets, quotes, commas and dollar signs in paths.
+
+    Args:
+        arguments: those of the command line, as overrides.
+
+    Returns:
+        The other arguments, then `genre_folders=[...]` if there are genres.
 
     Raises:
-        UserError: no NAME=FOLDER after `--genre`, or the same genre twice.
+        UserError: NAME=FOLDER is missing after `--genre`, or a genre is given twice.
     """
-    values = [argument.removeprefix(GENRE) for argument in arguments if argument.startswith(GENRE)]
-    rest = [argument for argument in arguments if not argument.startswith(GENRE)]
-    if GENRE.rstrip("=") in rest:
-        raise UserError(f"{OPTION} needs NAME=FOLDER; write for example {OPTION} lofi=music/lofi")
+    values = [
+        argument.removeprefix(GENRE_PREFIX) for argument in arguments if argument.startswith(GENRE_PREFIX)
+    ]
+    others = [argument for argument in arguments if not argument.startswith(GENRE_PREFIX)]
+    if GENRE_PREFIX.rstrip("=") in others:
+        raise UserError(f"{GENRE_OPTION} needs NAME=FOLDER; write for example {GENRE_OPTION} lofi=music/lofi")
     if not values:
         return arguments
     for value in values:
         name, equals, folder = value.partition("=")
         if not (name and equals and folder):
             raise UserError(
-                f"{OPTION} {value!r} is not NAME=FOLDER; write for example {OPTION} lofi=music/lofi"
+                f"{GENRE_OPTION} needs NAME=FOLDER, got {value!r}; example: {GENRE_OPTION} lofi=music/lofi"
             )
     names = Counter(value.partition("=")[0] for value in values)
-    if twice := [name for name, count in names.items() if count > 1]:
+    if repeated := [name for name, count in names.items() if count > 1]:
         raise UserError(
-            f"the genre {twice[0]!r} is given twice; put its music under one folder, at any depth"
+            f"the genre {repeated[0]!r} is given twice; put its music in one folder, or in its subfolders"
         )
     encoded = ",".join(f"'{quote(value, safe='', errors='surrogateescape')}'" for value in values)
-    return [*rest, f"genre_folders=[{encoded}]"]
+    return [*others, f"genre_folders=[{encoded}]"]
 
 
 def make_source(cfg: "DictConfig") -> "Source":
-    """The source that the configuration names, with the folders of `--genre` in it.
+    """Build the configured source of music, with the folders of `--genre`.
 
     Raises:
-        UserError: `--genre` beside a source that has its own genres.
+        UserError: `--genre` is given with a source that defines its genres itself.
     """
     from hydra.utils import instantiate
 
@@ -88,16 +95,16 @@ def make_source(cfg: "DictConfig") -> "Source":
     for value in cfg.genre_folders:
         if not isinstance(source, GenreFolders):
             raise UserError(
-                f"{OPTION} goes with source=folders, mixes or images only; leave out one of the two"
+                f"{GENRE_OPTION} needs source=folders, mixes or images; change source= or leave it out"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
         source.genres[name] = Path(folder)
     return source
 
 
-@hydra_main("prepare", HELP, before=genres_to_override, verbatim=PATHS)
+@hydra_main("prepare", HELP, preprocess=genres_to_override, literal_keys=LITERAL_KEYS)
 def main(cfg: "DictConfig") -> None:
-    """Prepare, and show what came of it."""
+    """Run the command; `cfg` is `conf/prepare.yaml` with the overrides of the command line."""
     from cyclegan_audio.config import build
     from cyclegan_audio.corpus.bias import genre_stats
     from cyclegan_audio.corpus.preparation.shards import Shard
@@ -111,46 +118,51 @@ def main(cfg: "DictConfig") -> None:
     source = make_source(cfg)
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
-        raise UserError("no folder is named for the corpus; add corpus=FOLDER")
-    settings, limits = build_settings(cfg), build("bias", cfg.bias)
+        raise UserError("the folder of the corpus is missing; add corpus=FOLDER")
+    settings, thresholds = build_settings(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
         print(
-            f"shard {cfg.shard} of {cfg.num_shards} done, {n_files} files; when all are, run prepare with "
-            f"merge=true num_shards={cfg.num_shards}"
+            f"shard {cfg.shard} of {cfg.num_shards} is done ({n_files} files); after the last one run "
+            f"prepare with merge=true num_shards={cfg.num_shards}"
         )
         return
     if cfg.merge:
         rows = merge_shards(source, folder, settings, cfg.num_shards)
     else:
         rows = prepare_corpus(source, folder, settings)
-    found = genre_stats(rows)
-    warnings = show_corpus(rows, found, limits)
+    stats = genre_stats(rows)
+    warnings = print_tables(rows, stats, thresholds)
     if cfg.page:
-        draw_page(folder, rows, found, warnings, source)
-    say_end(folder, rows)
+        write_page(folder, rows, stats, warnings, source)
+    print_summary(folder, rows)
 
 
-def show_corpus(rows: "list[Row]", found: "list[GenreStats]", limits: "BiasThresholds") -> list[str]:
-    """Print what was kept, the splits, and how the genres compare; returns the warnings about these."""
+def print_tables(rows: "list[Row]", stats: "list[GenreStats]", thresholds: "BiasThresholds") -> list[str]:
+    """Print tables of kept clips, splits and statistics of the genres; return warnings about bias."""
     from rich.console import Console
 
     from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison
     from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
     Console().print(
-        table("Kept and dropped", "clips", *reason_counts(rows)),
-        table("Splits", "tracks / clips", *split_counts(rows)),
-        table("Are the piles fair?", PILES, [pile.genre for pile in found], genre_comparison(found)),
+        text_table("Kept and dropped", "clips", *reason_counts(rows)),
+        text_table("Splits", "tracks / clips", *split_counts(rows)),
+        text_table(
+            "Differences of the genres",
+            STATS_HEADER,
+            [genre.genre for genre in stats],
+            genre_comparison(stats),
+        ),
     )
-    warnings = bias_warnings(found, limits)
+    warnings = bias_warnings(stats, thresholds)
     for line in warnings:
         log.warning("warning: %s", line)
     return warnings
 
 
-def say_end(folder: Path, rows: "list[Row]") -> None:
-    """Print which songs lost most, what was written, which genre cannot be trained on, and what is next."""
+def print_summary(folder: Path, rows: "list[Row]") -> None:
+    """Print the songs that lost most clips, the size of the corpus, its warnings and the next command."""
     from cyclegan_audio.corpus.manifest import most_dropped_files
     from cyclegan_audio.reports.corpus import PAGE
 
@@ -160,43 +172,52 @@ def say_end(folder: Path, rows: "list[Row]") -> None:
     print(f"{minutes:.1f} minutes of music in {folder}")
     if (folder / PAGE).is_file():
         print(f"page: {folder / PAGE}")
-    trained_on = sorted({row["genre"] for row in rows if row["split"] == "train"})
-    for genre in sorted({row["genre"] for row in rows}.difference(trained_on)):
-        log.warning("warning: %s has no training clips, so it cannot be trained on; add songs", genre)
-    if len(trained_on) > 1:
-        a, b, *_ = trained_on
-        say_next(command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}"))
+    training_genres = sorted({row["genre"] for row in rows if row["split"] == "train"})
+    for genre in sorted({row["genre"] for row in rows}.difference(training_genres)):
+        log.warning("warning: %s has no training clips; add songs", genre)
+    if len(training_genres) > 1:
+        a, b, *_ = training_genres
+        print_next_commands(
+            command_line("train", f"corpus={folder}", f"genre_pair.a={a}", f"genre_pair.b={b}")
+        )
 
 
-def draw_page(
-    folder: Path, rows: "list[Row]", found: "list[GenreStats]", warnings: Sequence[str], source: "Source"
+def write_page(
+    folder: Path, rows: "list[Row]", stats: "list[GenreStats]", warnings: Sequence[str], source: "Source"
 ) -> None:
-    """Write corpus.html; whatever goes wrong there is a warning, as the corpus is finished."""
+    """Write corpus.html; an error becomes a warning, because the corpus itself is complete."""
     from cyclegan_audio.reports.corpus import PAGE, write_corpus_page
     from cyclegan_audio.utils.progress import progress_bar
 
-    with progress_bar("drawing the page of the corpus"):
+    with progress_bar("writing corpus.html"):
         try:
-            write_corpus_page(folder, rows, found, warnings, source)
+            write_corpus_page(folder, rows, stats, warnings, source)
         except Exception as error:
-            (folder / PAGE).unlink(missing_ok=True)  # an older one would show another corpus
-            said = " ".join(str(error).split()) or type(error).__name__
+            (folder / PAGE).unlink(missing_ok=True)  # an old page would show another corpus
+            message = " ".join(str(error).split()) or type(error).__name__
             log.warning(
-                "warning: the corpus is whole, but %s cannot be drawn (%s); page=false leaves it out",
+                "warning: the corpus is complete, but writing %s failed (%s); page=false skips it",
                 folder / PAGE,
-                said,
+                message,
             )
 
 
-def table(title: str, first: str, genres: list[str], rows: list[list[str]]) -> "Table":
-    """Rows of text, a column a genre."""
+def text_table(title: str, header: str, genres: list[str], rows: list[list[str]]) -> "Table":
+    """Return a table of text with one column per genre.
+
+    Args:
+        title: stands above the table.
+        header: of the first column.
+        genres: the headers of the other columns.
+        rows: the cells, row by row.
+    """
     from rich.markup import escape
     from rich.table import Table
 
-    made = Table(first, *map(escape, genres), title=title)
+    table = Table(header, *map(escape, genres), title=title)
     for row in rows:
-        made.add_row(*map(escape, row))
-    return made
+        table.add_row(*map(escape, row))
+    return table
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Translate songs by a trained model: `cyclegan-audio translate RUN song.mp3 out.wav --to trap`."""
+"""Verb `translate`: translate files, folders or a live stream with a trained model."""
 
 import sys
 import time
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, number
-from cyclegan_audio.utils.errors import UserError, require_number
-from cyclegan_audio.utils.hints import command_line, say_next, suggest_path
+from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
 from cyclegan_audio.utils.progress import ProgressBar, progress_bar
 
 if TYPE_CHECKING:
@@ -23,80 +23,87 @@ LOAD_OPTIONS = ("checkpoint", "vocoder", "device", "shifts")  # of `Translator.l
 
 
 def parser() -> VerbParser:
-    """Return the command line."""
-    made = VerbParser(
+    """Return the parser of the command line."""
+    verb_parser = VerbParser(
         "translate",
         (
             "demo song.mp3 out.wav --to rnb",
             "runs/mine music/lofi out --to trap --suffix .mp3",
             STREAM_EXAMPLE,
         ),
-        more="A folder is translated with all folders in it. A stream comes some seconds late.",
+        details="A folder includes its subfolders. A stream has a latency of some seconds.",
     )
-    made.add_run("a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)")
-    made.add_argument("inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or -")
-    made.add_argument(
-        "output", metavar="OUTPUT", help="an audio file; a folder for several songs or a folder; or -"
+    verb_parser.add_run("a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)")
+    verb_parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or - (standard input)"
     )
-    made.add_to("one of the two genres of the model", required=True)
-    made.add_argument(
-        "--amount", type=number, default=1.0, metavar="X", help="0 (the source) to 1: how much (default: 1)"
+    verb_parser.add_argument(
+        "output",
+        metavar="OUTPUT",
+        help="an audio file, a folder (for a folder or several songs), or - (standard output)",
     )
-    made.add_translation_options()
-    made.add_argument(
+    verb_parser.add_to("the target genre, one of the two genres of the model", required=True)
+    verb_parser.add_argument(
+        "--amount",
+        type=number,
+        default=1.0,
+        metavar="X",
+        help="strength of the translation, from 0 (the input) to 1 (default: 1)",
+    )
+    verb_parser.add_translation_options()
+    verb_parser.add_argument(
         "--suffix",
         default=".wav",
-        help="format of files in an output folder: .wav (default), .flac, .mp3, .ogg or .m4a",
+        help="format of the files in an output folder: .wav (default), .flac, .mp3, .ogg or .m4a",
     )
-    made.add_overwrite("make songs again that are there already")
-    made.add_argument(
-        "--raw", default=None, metavar="RATE:CHANNELS", help="streams are bare samples of 16 bit, not WAV"
+    verb_parser.add_overwrite("translate songs again if their output exists")
+    verb_parser.add_argument(
+        "--raw", default=None, metavar="RATE:CHANNELS", help="streams are raw 16-bit samples, not WAV"
     )
-    return made
+    return verb_parser
 
 
 @handle_user_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; see `parser`."""
+    """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = parser().parse_args(arguments)
     is_live = STREAM in (*options.inputs, options.output)
     if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
-        raise UserError("a stream goes from - to -, alone; to use files, name both")
+        raise UserError("a stream needs - as its only input and as output; for files name both")
     jobs = [] if is_live else plan(options.inputs, options.output, options.suffix, options.overwrite)
 
     from cyclegan_audio.translation.translator import Translator
 
-    given = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
-    translator = Translator.load(options.run, **given)
+    load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
+    translator = Translator.load(options.run, **load_options)
     options.to = translator.pair.genre(options.to)
-    translator.pair.generator(options.to)  # a genre that it cannot make is refused before any work
-    require_number("amount", options.amount, 0, 1)
+    translator.pair.generator(options.to)  # refuses an invalid target before any work
+    check_number("amount", options.amount, 0, 1)
     if translator.pair.normalisation:
-        _say_match(translator, is_live)
+        _print_normalisation(translator, is_live)
     if is_live:
         _translate_stream(translator, options.to, options.amount, options.raw)
     else:
         _translate_all(translator, jobs, options.to, options.amount)
-        say_next(*_next(options.run, given.get("checkpoint")))
+        print_next_commands(*_next_commands(options.run, load_options.get("checkpoint")))
 
 
-def _next(run: str, checkpoint: str | None) -> list[str]:
-    """What may follow a translation: to judge one's own run, or to make one."""
+def _next_commands(run: str, checkpoint: str | None) -> list[str]:
+    """Return the next commands: evaluate the user's run, or prepare a corpus after a shipped model."""
     if Path(run).suffix == ".onnx":
         return []
     if Path(run).exists():
-        chosen = ["--checkpoint", checkpoint] if checkpoint is not None else []
-        return [command_line("evaluate", run, *chosen)]
+        options = ["--checkpoint", checkpoint] if checkpoint is not None else []
+        return [command_line("evaluate", run, *options)]
     return [command_line("prepare", *2 * ("--genre", "NAME=FOLDER"), "corpus=data/mine")]
 
 
-def _say_match(translator: "Translator", is_live: bool) -> None:
-    """What the run was trained with, and so is done to the input before the generator sees it."""
-    unheard = "; a stream's loudness is not known and stays" if is_live else ""
-    where = sys.stderr if is_live else sys.stdout
+def _print_normalisation(translator: "Translator", is_live: bool) -> None:
+    """Print how the input is normalised for the generator, as in training."""
+    exception = "; a stream keeps its loudness" if is_live else ""
     print(
-        f"as in training, the music is {translator.normalisation} for the model{unheard}",
-        file=where,
+        f"as in training, the input of the model is {translator.normalisation}{exception}",
+        file=sys.stderr if is_live else sys.stdout,
         flush=True,
     )
 
@@ -104,95 +111,109 @@ def _say_match(translator: "Translator", is_live: bool) -> None:
 def plan(
     inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav", overwrite: bool = False
 ) -> list[tuple[Path, Path]]:
-    """Which file becomes which, everything about the paths checked before the work.
+    """Pair each input file with its output file, and check all paths before the work starts.
 
-    One file goes to a file, or into a folder (`output` exists as one, or has no suffix); several, or a
-    folder, go into a folder and keep their names and their places below the folder given. Results that are
-    there already are kept, and with several songs left out of the plan, unless `overwrite`.
+    One file becomes a file, or goes into a folder (if `output` is one or has no suffix). Several files or a
+    folder go into a folder and keep their relative paths.
+
+    Args:
+        inputs: audio files or folders.
+        output: a file or a folder.
+        suffix: of the files in an output folder, with or without a dot.
+        overwrite: whether to include songs whose output exists.
+
+    Returns:
+        (input, output) for each song.
 
     Raises:
-        UserError: an input is missing or holds no audio, two results or an input and a result are the same
-            file, or the output is there already or cannot be written.
+        UserError: an input is missing or contains no audio, two outputs or an input and an output are the
+            same file, or all outputs exist or one cannot be written.
     """
     from cyclegan_audio.audio.io import AUDIO_SUFFIXES, check_writable
 
-    found = [pair for name in inputs for pair in _audio_below(Path(name))]
+    files = [pair for name in inputs for pair in _list_audio(Path(name))]
     out = Path(output)
     several = len(inputs) > 1 or Path(inputs[0]).is_dir()
     if several and (out.is_file() or out.suffix.lower() in AUDIO_SUFFIXES):
-        raise UserError(f"several songs cannot become the one file {out}; give a folder as output")
+        raise UserError(f"several songs cannot be written to one file ({out}); give a folder as output")
     into_folder = several or out.is_dir() or not out.suffix
     if not several and into_folder and not out.is_dir():
-        print(f"{out} has no suffix such as .wav, so it becomes a folder", file=sys.stderr)
+        print(
+            f"{out} has no suffix such as .wav; the output goes into a folder of that name", file=sys.stderr
+        )
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
-    jobs = [(path, (out / name).with_suffix(suffix) if into_folder else out) for path, name in found]
-    taken: dict[Path, Path] = {path.resolve(): path for path, _ in jobs}
+    jobs = [(path, (out / name).with_suffix(suffix) if into_folder else out) for path, name in files]
+    claimed: dict[Path, Path] = {path.resolve(): path for path, _ in jobs}
     for path, target in jobs:
-        if target.resolve() in taken:
-            other = taken[target.resolve()]
-            raise UserError(f"{path} would be written over {other}; give another output or --suffix")
+        if target.resolve() in claimed:
+            other = claimed[target.resolve()]
+            raise UserError(f"the output of {path} would overwrite {other}; give another output or --suffix")
         check_writable(target)
-        taken[target.resolve()] = target
-    return jobs if overwrite else _without_done(jobs)
+        claimed[target.resolve()] = target
+    return jobs if overwrite else _unfinished(jobs)
 
 
-def _without_done(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-    """The jobs whose result is not there yet.
+def _unfinished(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """Return the jobs whose output does not exist yet.
 
     Raises:
-        UserError: all results are there.
+        UserError: all outputs exist.
     """
-    left = [(source, target) for source, target in jobs if not target.exists()]
-    if not left:
+    unfinished = [(source, target) for source, target in jobs if not target.exists()]
+    if not unfinished:
         if len(jobs) == 1:
-            raise UserError(f"{jobs[0][1]} is already there and is kept; --overwrite makes it again")
-        raise UserError(
-            f"all {len(jobs)} results are already there and are kept; --overwrite makes them again"
+            raise UserError(f"{jobs[0][1]} exists; add --overwrite to translate the song again")
+        raise UserError(f"all {len(jobs)} outputs exist; add --overwrite to translate the songs again")
+    if len(unfinished) < len(jobs):
+        n_done = len(jobs) - len(unfinished)
+        print(
+            f"skipping {n_done} of {len(jobs)} songs, whose output exists (--overwrite translates them again)"
         )
-    if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {len(jobs)} songs are there already and kept (--overwrite)")
-    return left
+    return unfinished
 
 
-def _audio_below(path: Path) -> list[tuple[Path, Path]]:
-    """(file, its name below the folder given) for a file or a folder."""
+def _list_audio(path: Path) -> list[tuple[Path, Path]]:
+    """Return (file, its path relative to `path`) for each audio file of a folder, or for one file."""
     from cyclegan_audio.audio.io import find_audio
 
     if path.is_dir():
         files = [(file, file.relative_to(path)) for file in find_audio(path)]
         if not files:
-            raise UserError(f"{path} holds no audio files; give a folder with some, or a file")
+            raise UserError(f"{path} contains no audio files; give another folder, or a file")
         return files
     if not path.is_file():
-        raise UserError(f"{path} does not exist; check the path of the song{suggest_path(path)}")
+        raise UserError(f"{path} does not exist; check the path{suggest_path(path)}")
     return [(path, Path(path.name))]
 
 
 def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: str, amount: float) -> None:
-    """Do the jobs under a progress bar; a song that fails does not keep the others from being done.
+    """Translate all songs with a progress bar; a song that fails does not stop the others.
 
     Raises:
-        UserError: a song failed; with several, which ones.
+        UserError: songs failed; the message names them.
     """
     failures = []
     with progress_bar(f"translating to {to}", len(jobs), "songs" if len(jobs) > 1 else "") as bar:
-        for number, (source, target) in enumerate(jobs):
+        for index, (source, target) in enumerate(jobs):
             try:
-                line = _translate_file(translator, source, target, to, amount, partial(_show, bar, number))
+                on_progress = partial(_update, bar, index)
+                line = _translate_file(translator, source, target, to, amount, on_progress)
             except UserError as error:
                 if len(jobs) == 1:
                     raise
                 failures.append(source)
                 line = f"{source}  failed: {error}"
             print(line, flush=True)
-            bar.update(number + 1)
+            bar.update(index + 1)
     if failures:
         names = ", ".join(map(str, failures))
-        raise UserError(f"{len(failures)} of {len(jobs)} songs failed, the others are done: {names}")
+        raise UserError(
+            f"{len(failures)} of {len(jobs)} songs failed; the others are translated. Failed: {names}"
+        )
 
 
-def _show(bar: ProgressBar, done: int, share: float) -> None:
-    bar.update(done + share)
+def _update(bar: ProgressBar, n_done: int, fraction: float) -> None:
+    bar.update(n_done + fraction)
 
 
 def _translate_file(
@@ -203,7 +224,7 @@ def _translate_file(
     amount: float,
     on_progress: Callable[[float], None],
 ) -> str:
-    """Translate one song; returns the line that says so."""
+    """Translate one song; return the line to print about it."""
     start = time.perf_counter()
     seconds = translator.translate_file(
         source, target, to, amount=amount, on_progress=on_progress, overwrite=True
@@ -212,47 +233,47 @@ def _translate_file(
 
 
 def _translate_stream(translator: "Translator", to: str, amount: float, raw: str | None) -> None:
-    """Standard input to standard output until the input ends.
+    """Translate standard input to standard output until the input ends.
 
     Raises:
-        UserError: the input is of another form, has no sample rate of music, or nobody takes the output.
+        UserError: the format or the sample rate of the input is invalid, or standard output is closed.
     """
     from cyclegan_audio.audio.io import MAX_RATE, MIN_RATE
     from cyclegan_audio.translation import streaming
     from cyclegan_audio.utils.devices import single_threaded
 
     source = sys.stdin.buffer
-    rate, channels = _raw_form(raw) if raw else streaming.read_wav_header(source)
-    require_number("the stream's sample rate", rate, MIN_RATE, MAX_RATE, whole=True)
-    print(f"late by {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
-    _hand_on(b"" if raw else streaming.wav_header(rate, channels))
+    rate, channels = _parse_raw_format(raw) if raw else streaming.read_wav_header(source)
+    check_number("the sample rate of the stream", rate, MIN_RATE, MAX_RATE, integer=True)
+    print(f"latency: {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
+    _write_output(b"" if raw else streaming.wav_header(rate, channels))
     with single_threaded():
         blocks = streaming.read_pcm(source, channels)
         for block in streaming.translate_live(translator, blocks, rate, channels, to, amount):
-            _hand_on(streaming.write_pcm(block))
+            _write_output(streaming.write_pcm(block))
 
 
-def _hand_on(data: bytes) -> None:
-    """Write to standard output at once.
+def _write_output(data: bytes) -> None:
+    """Write to standard output without delay.
 
     Raises:
-        UserError: its reader is gone, or the disk is full.
+        UserError: its reader has gone, or the disk is full.
     """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
         with suppress(OSError):
-            sys.stdout.close()  # or what is left would be tried, and fail, once more at the end
+            sys.stdout.close()  # Python would flush the rest, and fail, once more at exit
         raise UserError(
-            f"standard output takes no more ({error.strerror}); the rest is not translated"
+            f"cannot write to standard output ({error.strerror}); the rest is not translated"
         ) from error
 
 
-def _raw_form(raw: str) -> tuple[int, int]:
+def _parse_raw_format(raw: str) -> tuple[int, int]:
     rate, _, channels = raw.partition(":")
     if not (rate.isdigit() and channels.isdigit() and int(rate) and int(channels)):
-        raise UserError(f"--raw {raw} is not RATE:CHANNELS, such as 44100:2")
+        raise UserError(f"--raw must be RATE:CHANNELS, such as 44100:2, got {raw}")
     return int(rate), int(channels)
 
 

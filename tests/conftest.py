@@ -1,4 +1,4 @@
-"""What many tests share: one thread (small tensors are slower with more), random numbers, a small model."""
+"""Shared set-up and fixtures: one thread and fixed seeds for every test, small models, music and corpora."""
 
 import dataclasses
 import signal
@@ -20,8 +20,8 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Give each test one thread, the same random numbers and a working Ctrl-C, whatever ran before."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background commands ignore it
+    """Give each test one thread (faster for small tensors), the same random numbers and a working Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background commands of a shell ignore it
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
@@ -36,13 +36,13 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
-    """Overrides that shrink the model as far as it goes."""
+    """Return overrides for the smallest model."""
     return TINY
 
 
 @pytest.fixture
 def tiny_model() -> Callable[..., CycleGAN]:
-    """Builds the configured model, shrunk; takes further overrides."""
+    """Return a function that builds the smallest model, with further overrides."""
 
     def build(*overrides: str) -> CycleGAN:
         torch.manual_seed(0)
@@ -53,13 +53,13 @@ def tiny_model() -> Callable[..., CycleGAN]:
 
 @pytest.fixture(scope="module")
 def quick_classifiers() -> Iterator[None]:
-    """Genre classifiers train for eight small batches only."""
-    usual = classifier.SETTINGS
+    """Train genre classifiers for eight small batches only."""
+    default = classifier.SETTINGS
     recipes = {
-        name: dataclasses.replace(getattr(usual, name), min_batches=8, max_batches=8, batch_size=8)
+        name: dataclasses.replace(getattr(default, name), min_batches=8, max_batches=8, batch_size=8)
         for name in ("statistics", "convolutions")
     }
-    settings = dataclasses.replace(usual, **recipes)
+    settings = dataclasses.replace(default, **recipes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier, "SETTINGS", settings)
         yield
@@ -78,7 +78,7 @@ def write_music(folder: Path, genre: str, n_tracks: int, seconds: float = 4.5, s
 
 @pytest.fixture(scope="session")
 def music(tmp_path_factory) -> Path:
-    """A folder with the folders `low` and `high` (four tracks each) and `paired` (one score)."""
+    """Return a folder with music: `low` and `high` (four tracks each) and `paired` (one score)."""
     folder = tmp_path_factory.mktemp("music")
     for genre in ("low", "high"):
         write_music(folder / genre, genre, 4)
@@ -89,7 +89,7 @@ def music(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def corpus(music, tmp_path_factory) -> Path:
-    """The corpus of `music`: clips of 1 s, `mel=hifi`, with a paired set."""
+    """Return a corpus of `music`: clips of 1 s, `mel=hifi`, with a paired set."""
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
     settings = build_settings(compose("prepare", ["clip.seconds=1.0", "screening.voice.enabled=false"]))
     genres = {genre: music / genre for genre in ("low", "high")}

@@ -1,10 +1,10 @@
-"""What a reader sees of a page."""
+"""Extract the visible text of an HTML page."""
 
 import html
 import re
 
 
 def page_text(page: str) -> str:
-    """Return a page's text and alternative texts, without styles, scripts and what is embedded as data."""
+    """Return the text and alternative texts of a page, without styles, scripts and embedded data."""
     without = re.sub(r"<style.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
     return html.unescape(re.sub(r'"data:[^"]*"', '""', without))

@@ -1,4 +1,4 @@
-"""Every file in conf/ composes into its command's configuration and builds what it names."""
+"""Every file in conf/ composes into the configuration of its command, and its objects can be built."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cyclegan_audio.config import CONF_DIR, compose, slug
 
 COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 CHOICES = sorted(path.relative_to(CONF_DIR) for path in CONF_DIR.glob("*/*.yaml"))
-COMMAND_OF_GROUP = {"source": "prepare", "vocoder_model": "train_vocoder"}
+GROUP_COMMANDS = {"source": "prepare", "vocoder_model": "train_vocoder"}
 
 
 def command_of(choice: Path) -> str:
@@ -18,11 +18,11 @@ def command_of(choice: Path) -> str:
         pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra `ray` is not installed")
     if choice == Path("callbacks/train_vocoder.yaml"):
         return "train_vocoder"
-    return COMMAND_OF_GROUP.get(choice.parent.name, "train")
+    return GROUP_COMMANDS.get(choice.parent.name, "train")
 
 
 def build(node: DictConfig) -> None:
-    """Instantiate `node` or, where it is a collection of things to build, each of them."""
+    """Instantiate `node`, or each node in it."""
     if "_target_" in node:
         instantiate(node, _convert_="all")
         return
@@ -63,18 +63,18 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
 
 
 @pytest.mark.parametrize("pair", ["lofi_trap", "lofi_rnb", "trap_rnb"])
-def test_genre_pairs_are_ready_made(pair):
+def test_genre_pairs_name_their_genres(pair):
     cfg = compose("train", [f"genre_pair={pair}"])
     assert (cfg.genre_pair.a, cfg.genre_pair.b) == tuple(pair.split("_"))
 
 
-def test_any_two_genres_by_override_give_safe_run_folders():
+def test_genres_with_special_characters_give_safe_run_folders():
     cfg = compose("train", ["genre_pair.a='r&b / soul'", "genre_pair.b='a=b'"])
     assert cfg.run_dir.startswith("runs/r_b_soul_a_b/")
     assert slug("///") == "_"
 
 
-def test_default_is_the_paper():
+def test_defaults_are_those_of_the_paper():
     cfg = compose("train")
     assert (cfg.model.generator.n_filters, cfg.model.generator.n_blocks, cfg.model.pool_size) == (64, 9, 50)
     assert dict(cfg.model.loss_weights) == {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}

@@ -1,4 +1,4 @@
-"""Rules of the house that no reviewer should have to check."""
+"""Rules for the source code: layers of imports, no circular imports, file and function length, docstrings."""
 
 import ast
 from collections.abc import Collection
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cyclegan_audio"
-LAYERS = [  # each room may import from itself and from the layers below
+LAYERS = [  # each package may import from itself and from the layers below
     {"utils"},
     {"config"},
     {"cli"},
@@ -36,13 +36,13 @@ def relative(path: Path) -> str:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its dotted name."""
+    """Return every module of the package by its dotted name."""
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
 
 def imported(path: Path, known: Collection[str]) -> set[str]:
-    """Modules of the package that a file imports, at the top or inside a function."""
+    """Return the modules of the package that a file imports, at the top or inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -54,27 +54,27 @@ def imported(path: Path, known: Collection[str]) -> set[str]:
 
 
 def layer(module: str) -> tuple[int, str]:
-    """The layer of a module, and the room that it stands in."""
+    """Return the layer of a module, and the package in that layer."""
     inner = module.removeprefix("cyclegan_audio.")
-    for place, rooms in enumerate(LAYERS):
-        for room in rooms:
-            if inner == room or inner.startswith(f"{room}."):
-                return place, room
-    raise AssertionError(f"{module} is in no layer: give it its place in tests/test_house.py")
+    for index, packages in enumerate(LAYERS):
+        for package in packages:
+            if inner == package or inner.startswith(f"{package}."):
+                return index, package
+    raise AssertionError(f"{module} is in no layer; add it to LAYERS")
 
 
 @pytest.mark.parametrize("name", sorted(modules().keys() - {"cyclegan_audio", "cyclegan_audio.reports"}))
 def test_imports_point_down(name):
-    place, room = layer(name)
+    index, package = layer(name)
     for other in imported(modules()[name], modules().keys()) - {"cyclegan_audio", "cyclegan_audio.reports"}:
-        its_place, its_room = layer(other)
-        assert its_room == room or its_place < place, f"{name} must not import {other}"
+        other_index, other_package = layer(other)
+        assert other_package == package or other_index < index, f"{name} must not import {other}"
 
 
-def test_no_imports_go_in_a_circle():
+def test_imports_are_not_circular():
     names = modules()
     graph = {name: imported(path, names) - {name, "cyclegan_audio"} for name, path in names.items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
@@ -88,7 +88,7 @@ def test_files_and_functions_are_short(path):
             assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines"
 
 
-def test_every_public_name_in_the_verbs_and_nouns_is_documented():
+def test_public_modules_functions_and_classes_have_docstrings():
     missing = []
     for path in FILES:
         tree = ast.parse(path.read_text())

@@ -1,4 +1,4 @@
-"""The Colab notebook runs from end to end at a tiny size, and goes on where an earlier session stopped."""
+"""The Colab notebook runs at a tiny size, and a second session continues the first."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ from pathlib import Path
 
 def mount(place):
     Path("mounted_at").write_text(place)
-    os.rename("unmounted", "drive")  # what is on the Drive is there once it is mounted
+    os.rename("unmounted", "drive")  # files of the Drive exist after mounting
 """
 
 
@@ -43,12 +43,12 @@ def read() -> NotebookNode:
 
 
 def source(name: str) -> str:
-    """The code of the cell of that name."""
+    """Return the code of a cell by its id."""
     return next(cell.source for cell in read().cells if cell.id == name)
 
 
 def parameters() -> dict[str, Any]:
-    """The fields of the form and their values."""
+    """Return the fields of the form with their values."""
     (cell,) = [cell for cell in read().cells if "parameters" in cell.metadata.get("tags", ())]
     values: dict[str, Any] = {}
     exec(cell.source, values)
@@ -56,7 +56,7 @@ def parameters() -> dict[str, Any]:
 
 
 class Session:
-    """Runs the notebook's cells by a kernel of this Python, in a folder whose Drive is not mounted yet."""
+    """Run the cells with a kernel of this Python, in a folder whose Drive is not mounted yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,7 +71,7 @@ class Session:
             write_music(folder / "unmounted" / "My Drive" / name, genre, 4)
 
     def fill_in(self, **values: Any) -> NotebookNode:
-        """The notebook with these values after those of the form, as papermill does it."""
+        """Return the notebook with these values after those of the form, as papermill does."""
         notebook = read()
         folders = {f"folder_{key}": str(self.drive / name) for key, name in zip("ab", GENRES, strict=True)}
         genres = {f"genre_{key}": name for key, name in zip("ab", GENRES, strict=True)}
@@ -83,7 +83,7 @@ class Session:
         return notebook
 
     def execute(self, notebook: NotebookNode, again: str) -> str:
-        """Run all cells, and the one named `again` once more; returns what that one prints then."""
+        """Run all cells, then the cell `again` a second time; return the second output."""
         client = NotebookClient(
             notebook, kernel_name=KERNEL, timeout=300, resources={"metadata": {"path": str(self.folder)}}
         )
@@ -94,7 +94,7 @@ class Session:
             return text_of(client.execute_cell(notebook.cells[number], number))
 
     def rows(self) -> list[dict[str, str]]:
-        """The losses of the run that lies on the Drive."""
+        """Return the losses of the run on the Drive."""
         with (self.results / "run" / "losses.csv").open() as file:
             return list(csv.DictReader(file))
 
@@ -117,11 +117,11 @@ def session(tmp_path, monkeypatch) -> Session:
 
 
 def test_two_sessions_on_colab(session):
-    """The second has a new machine's empty disk and more minutes; it goes on with the run on the Drive."""
+    """The second session has an empty disk and more minutes; it continues the run on the Drive."""
     tiny = " ".join((*TINY, "precision=32-true", "threads=1", "callbacks.previews.clips=1"))
     first = session.fill_in(minutes=0.02, extra_train_options=tiny, song_format="flac")
-    said = session.execute(first, again="train")
-    assert "has trained for" in said
+    output = session.execute(first, again="train")
+    assert "has trained for" in output
     assert (session.folder / "mounted_at").read_text() == "/content/drive"
     before = session.rows()
     minutes = float(before[-1]["elapsed_s"]) / 60
@@ -141,15 +141,15 @@ def test_two_sessions_on_colab(session):
     names = {path.name for path in session.results.iterdir()}
     assert names == {"corpus.html", "losses.png", "run", "low_0 as rock & 'roll.flac", "low_0 as low.mp3"}
     assert (session.results / "run" / "report" / "report.html").stat().st_size > 10_000
-    shown = {cell.id: cell.outputs for cell in second.cells if cell.cell_type == "code"}
-    assert all("image/png" in output.data for name in ("losses", "grid") for output in shown[name])
-    assert "data:audio/mpeg" in shown["listen"][0].data["text/html"]
-    assert "kept" in "".join(output.text for output in shown["prepare"])
-    assert "\x1b" not in "".join(output.text for output in shown["prepare"])
+    outputs = {cell.id: cell.outputs for cell in second.cells if cell.cell_type == "code"}
+    assert all("image/png" in output.data for name in ("losses", "grid") for output in outputs[name])
+    assert "data:audio/mpeg" in outputs["listen"][0].data["text/html"]
+    assert "kept" in "".join(output.text for output in outputs["prepare"])
+    assert "\x1b" not in "".join(output.text for output in outputs["prepare"])
 
 
-def test_as_committed():
-    """It is valid, was never run, and what its texts and its form name is there."""
+def test_the_notebook_is_valid_and_has_no_output():
+    """It was never run, and its form and its code fit together."""
     notebook = read()
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -164,8 +164,8 @@ def test_as_committed():
     assert all("# @" in line for line in form)
 
 
-def test_without_colab_and_with_a_wrong_path(tmp_path):
-    """A song that is not there is found before the work, in one line that says what to do."""
+def test_a_missing_song_is_reported_outside_colab(tmp_path):
+    """A missing song is reported before the work starts."""
     names = {name: str(tmp_path) for name in ("folder_a", "folder_b", "results_folder")}
     names |= {"song": str(tmp_path / "no.mp3")}
     with pytest.raises(FileNotFoundError, match=r"no\.mp3' does not exist; correct it in the form"):
@@ -182,8 +182,8 @@ def test_the_model_is_chosen_by_the_gpu(monkeypatch, has_gpu, model):
     assert (CONF_DIR / "model" / f"{model}.yaml").is_file()
 
 
-def test_the_stop_button_lets_the_command_end(capfd):
-    """The command hears of it once, and what it still says is shown."""
+def test_the_stop_button_waits_for_the_command(capfd):
+    """The command gets one signal, and its last output is shown."""
     child = (
         "import os, signal, time\n"
         "stops = []\n"
@@ -201,7 +201,7 @@ def test_the_stop_button_lets_the_command_end(capfd):
 
 
 def write_wheel(folder: Path, name: str, version: str, needs: str = "") -> Path:
-    """A wheel with an empty package."""
+    """Write a wheel with an empty package."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
@@ -215,8 +215,8 @@ def write_wheel(folder: Path, name: str, version: str, needs: str = "") -> Path:
 
 
 @pytest.mark.skipif(find_spec("ensurepip") is None, reason="this Python has no ensurepip")
-def test_installing_leaves_torch_as_it_is(tmp_path, monkeypatch):
-    """A package that needs another torch is refused; one that does not is installed; a change is noticed."""
+def test_installing_does_not_change_torch(tmp_path, monkeypatch):
+    """A package that needs another torch is refused, one that does not is installed, a change is detected."""
     wheels = tmp_path / "my wheels"
     for name, version in (("torch", "2.11.0"), ("torchaudio", "2.11.0"), ("numpy", "2.1.3")):
         write_wheel(wheels, name, version)
@@ -229,21 +229,21 @@ def test_installing_leaves_torch_as_it_is(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv" / "bin" / "python")
-    there = ["torch==2.11.0", "torchaudio", "numpy"]
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *there], check=True)
+    packages = ["torch==2.11.0", "torchaudio", "numpy"]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
 
     def install(package: Path, before: str = "") -> subprocess.CompletedProcess[str]:
         cells = ("from pathlib import Path", source("helper"), before, source("install"))
         code = "\n".join((f"package = {str(package)!r}", *cells))
         return subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
 
-    refused = install(greedy)
-    assert "did not finish" in refused.stderr
-    assert "(constraint) torch==2.11.0" in refused.stdout  # pip names the conflict
+    failed = install(greedy)
+    assert "did not finish" in failed.stderr
+    assert "(constraint) torch==2.11.0" in failed.stdout  # pip names the conflict
     installed = install(modest)
     assert installed.returncode == 0, installed.stderr
     assert "torch 2.11.0, torchaudio 2.11.0, numpy 2.1.3" in installed.stdout
-    assert "pip" not in install(greedy).stdout  # it is there already
+    assert "pip" not in install(greedy).stdout  # already installed
     subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "cyclegan_audio"], check=True)
     careless = "kept = run_and_show\ndef run_and_show(*command): kept(*command[:4], 'torch==2.12.0')"
     changed = install(modest, careless)

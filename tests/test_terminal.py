@@ -1,4 +1,4 @@
-"""Whole commands on a terminal of 80 columns: what stands on it when they were stopped by Ctrl-C."""
+"""Commands on a terminal of 80 columns leave clean lines after Ctrl-C."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.utils.errors import STOPPED
+from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
 
 COLUMNS = 80
 TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|([^\x1b])", re.DOTALL)
 
 
 class Screen:
-    """What a terminal shows of the bytes it gets, as far as bars need it."""
+    """Minimal terminal emulator: the control sequences of progress bars."""
 
     def __init__(self, text: str) -> None:
         self.lines, self.row, self.column = [""], 0, 0
@@ -47,37 +47,37 @@ class Screen:
                 self.widest_bar = max(self.widest_bar, len(self.lines[self.row]))
 
 
-def stop_when(seen: str, module: str, *arguments: str, folder: Path) -> tuple[int, Screen, str]:
-    """Run a command, type Ctrl-C once `seen` was shown; its exit code, the screen, and all that came."""
+def stop_when(trigger: str, module: str, *arguments: str, folder: Path) -> tuple[int, Screen, str]:
+    """Run a command, press Ctrl-C after the text `trigger`; return exit code, screen and output."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
         os.environ.update(TERM="xterm", PYTHONPATH=os.pathsep.join(sys.path))
         os.execv(sys.executable, [sys.executable, "-m", f"cyclegan_audio.{module}", *arguments])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    came, is_stopped = b"", False
+    received, is_stopped = b"", False
     while True:
         if not select.select([terminal], [], [], 300)[0]:
             os.kill(child, 9)
         try:
             part = os.read(terminal, 1 << 16)
-        except OSError:  # Linux's way to say that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             part = b""
         if not part:
             break
-        came += part
-        if not is_stopped and seen in came.decode(errors="ignore"):
+        received += part
+        if not is_stopped and trigger in received.decode(errors="ignore"):
             os.write(terminal, b"\x03")
             is_stopped = True
     os.close(terminal)
-    text = came.decode()
+    text = received.decode()
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), Screen(text), text
 
 
 @pytest.mark.parametrize("verb", ["prepare", "translate", "train"])
 def test_ctrl_c_leaves_clean_lines(verb, music, corpus, tiny, tmp_path):
     low, high = music / "low", music / "high"
-    seen, arguments = {
+    trigger, arguments = {
         "prepare": (
             "preparing",
             [*("--genre", f"low={low}"), *("--genre", f"high={high}"), "corpus=corpus", "workers=1"],
@@ -95,8 +95,8 @@ def test_ctrl_c_leaves_clean_lines(verb, music, corpus, tiny, tmp_path):
             ],
         ),
     }[verb]
-    code, screen, text = stop_when(seen, verb, *arguments, folder=tmp_path)
-    assert code == STOPPED, text
+    code, screen, text = stop_when(trigger, verb, *arguments, folder=tmp_path)
+    assert code == INTERRUPTED_EXIT_CODE, text
     lines = [line.rstrip() for line in screen.lines]
     assert lines[-2:] == ["stopped", ""]
     assert screen.cursor_is_shown

@@ -1,4 +1,4 @@
-"""What works where torchaudio is missing or does not fit torch, and what is said where it is needed."""
+"""Commands without a working torchaudio: most work, the others explain what to install."""
 
 import os
 import re
@@ -19,7 +19,7 @@ BROKEN = "raise OSError('libtorchaudio.so: undefined symbol: _ZNR5torch7Library4
 
 @pytest.fixture
 def broken_torchaudio(tmp_path) -> Path:
-    """A folder with a torchaudio 2.11.0 whose compiled part does not load."""
+    """Return a folder with a torchaudio 2.11.0 whose compiled part does not load."""
     folder = tmp_path / "site"
     for name in ("torchaudio", "torchaudio-2.11.0.dist-info"):
         (folder / name).mkdir(parents=True)
@@ -30,7 +30,7 @@ def broken_torchaudio(tmp_path) -> Path:
 
 @pytest.fixture
 def command(broken_torchaudio, tmp_path):
-    """Runs a command in a fresh process that finds only the broken torchaudio."""
+    """Return a function that runs a command in a new process with the broken torchaudio."""
     path = os.pathsep.join([str(broken_torchaudio), str(PACKAGE.parent)])
 
     def run(verb: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -48,22 +48,22 @@ def test_training_and_translation_work_without_torchaudio(command, corpus, tiny,
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     save(tmp_path / "at_44100_hz.wav", torch.randn(2, 30000) * 0.1, 44100)
-    done = command("translate", "run", "at_44100_hz.wav", "out.wav", "--to", "high", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
+    completed = command("translate", "run", "at_44100_hz.wav", "out.wav", "--to", "high", "--device", "cpu")
+    assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "out.wav").is_file()
 
 
-def test_what_needs_torchaudio_says_so_in_one_line_and_writes_nothing(command, music, tmp_path):
+def test_commands_that_need_torchaudio_are_refused_in_one_line(command, music, tmp_path):
     save(tmp_path / "at_48000_hz.wav", torch.zeros(2, 48000), 48000)
     translated = command("translate", "demo", "at_48000_hz.wav", "out.wav", "--to", "lofi")
     genres = [f"--genre={genre}={music / genre}" for genre in ("low", "high")]
     prepared = command("prepare", *genres, "corpus=corpus")
-    for done in (translated, prepared):
-        assert done.returncode == 1
-        (line,) = [line for line in done.stderr.splitlines() if "error" in line]
+    for completed in (translated, prepared):
+        assert completed.returncode == 1
+        (line,) = [line for line in completed.stderr.splitlines() if "error" in line]
         assert "torchaudio 2.11.0 does not load beside torch" in line
         assert "pip install" in line
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in completed.stderr
     assert not (tmp_path / "out.wav").exists()
     assert not (tmp_path / "corpus").exists()
 
@@ -82,11 +82,11 @@ def test_what_needs_torchaudio_says_so_in_one_line_and_writes_nothing(command, m
          "'torchaudio==2.11.0' --index-url https://download.pytorch.org/whl/cu126"),
     ],
 )  # fmt: skip
-def test_the_advice_names_a_torchaudio_that_fits(monkeypatch, torch_version, torchaudio_version, advice):
+def test_the_message_names_a_matching_torchaudio(monkeypatch, torch_version, torchaudio_version, advice):
     versions = {"torch": torch_version, "torchaudio": torchaudio_version}
     monkeypatch.setattr(owner, "version", versions.__getitem__)
     monkeypatch.setattr(owner, "find_spec", lambda name: name)
-    message = refusal(monkeypatch)
+    message = error_message(monkeypatch)
     assert message.startswith(f"torchaudio {torchaudio_version} does not load beside torch {torch_version}")
     assert message.endswith(advice)
     assert "\n" not in message
@@ -94,7 +94,7 @@ def test_the_advice_names_a_torchaudio_that_fits(monkeypatch, torch_version, tor
 
 def test_a_missing_torchaudio_is_named(monkeypatch):
     monkeypatch.setattr(owner, "find_spec", lambda name: None)
-    assert refusal(monkeypatch).startswith("torchaudio is not installed; run: pip install 'torchaudio")
+    assert error_message(monkeypatch).startswith("torchaudio is not installed; run: pip install 'torchaudio")
 
 
 def test_torchaudio_is_imported_in_one_place():
@@ -103,9 +103,9 @@ def test_torchaudio_is_imported_in_one_place():
     assert importing == [Path(owner.__file__)]
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The message where `torchaudio.functional` cannot be imported."""
+def error_message(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the message if `torchaudio.functional` cannot be imported."""
     monkeypatch.setitem(sys.modules, "torchaudio.functional", None)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as error_info:
         owner.torchaudio_functional.__wrapped__()
-    return str(refused.value)
+    return str(error_info.value)

@@ -1,4 +1,4 @@
-"""What an offline W&B run wrote, read back from its own file."""
+"""Read the file of an offline W&B run."""
 
 import struct
 import time
@@ -10,33 +10,33 @@ BLOCK = 32768
 HEADER = 7  # bytes, of the file (":W&B" and a version) and of each piece of a record
 
 
-def whole_run(folder: Path, wait_s: float = 60) -> dict[str, list[Any]]:
-    """The records of the one offline run in `folder` by kind, once W&B's own process has written the last."""
+def read_run(folder: Path, wait_s: float = 60) -> dict[str, list[Any]]:
+    """Return the records of the only offline run in `folder` by kind, after W&B has written the last one."""
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     for _ in range(round(wait_s / 0.1)):
-        found: dict[str, list[Any]] = {}
+        records: dict[str, list[Any]] = {}
         for record in _records(file):
             kind = record.WhichOneof("record_type")
-            found.setdefault(kind, []).append(getattr(record, kind))
-        if "exit" in found:
-            return found
+            records.setdefault(kind, []).append(getattr(record, kind))
+        if "exit" in records:
+            return records
         time.sleep(0.1)
-    raise TimeoutError(f"{file} has no end")
+    raise TimeoutError(f"{file} has no last record")
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """The records (protobuf `Record`) of a .wandb file, a log in LevelDB's format."""
+    """Yield the records (protobuf `Record`) of a .wandb file, a log in LevelDB's format."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    data, place, whole = path.read_bytes(), HEADER, b""
+    data, offset, content = path.read_bytes(), HEADER, b""
     assert data.startswith(b":W&B")
-    while place + HEADER <= len(data):
-        if (left := BLOCK - place % BLOCK) < HEADER:  # the rest of a block is padding
-            place += left
+    while offset + HEADER <= len(data):
+        if (left := BLOCK - offset % BLOCK) < HEADER:  # the rest of a block is padding
+            offset += left
             continue
-        _, length, kind = struct.unpack("<IHB", data[place : place + HEADER])
-        whole += data[place + HEADER : place + HEADER + length]
-        place += HEADER + length
+        _, length, kind = struct.unpack("<IHB", data[offset : offset + HEADER])
+        content += data[offset + HEADER : offset + HEADER + length]
+        offset += HEADER + length
         if kind in (1, 4):  # a record in one piece, or its last piece
-            yield Record.FromString(whole)
-            whole = b""
+            yield Record.FromString(content)
+            content = b""

@@ -1,1 +1,1 @@
-"""Audio files and waveforms: decode, encode, resample, measure, and the mel-spectrogram."""
+"""Read and write audio files, measure and resample waveforms, compute mel-spectrograms."""

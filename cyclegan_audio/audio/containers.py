@@ -1,23 +1,23 @@
-"""Audio containers of FFmpeg (PyAV): open any for reading, write AAC as .m4a."""
+"""Open any audio container with FFmpeg (PyAV), clean its tags, and write AAC as .m4a."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
-# Of AAC, a channel: 256 kbit/s of stereo. On 8 pieces of 20 s the error lies 33 dB below the music (median),
-# between .ogg at 190 kbit/s (30 dB) and .mp3 at 250 (37 dB). FFmpeg takes less where a low rate asks for it.
+# AAC bit rate of one channel: 256 kbit/s for stereo. On 8 pieces of 20 s the median coding error is 33 dB
+# below the music, between .ogg at 190 kbit/s (30 dB) and .mp3 at 250 (37 dB). FFmpeg lowers it at low rates.
 _BITS_PER_S = 128_000
-_LAYOUTS = {1: "mono", 2: "stereo"}  # with more channels, one of them would carry low frequencies only
-_LENIENT_VERSION = 19  # of PyAV, which always opens files whose tags are no UTF-8
+_LAYOUTS = {1: "mono", 2: "stereo"}  # layouts of more channels have one that carries low frequencies only
+_LENIENT_VERSION = 19  # from this version on, PyAV opens files whose tags are not valid UTF-8
 
 
 class UnsupportedFormat(ValueError):
-    """A format has no such sample rate or number of channels."""
+    """Raised where a format does not support a sample rate or number of channels."""
 
 
 def open_input(path: object) -> Any:
-    """Open a file for reading, whatever its tags are."""
+    """Open a file for reading, even if its tags are not valid UTF-8."""
     import av
 
     is_lenient = int(av.__version__.split(".")[0]) >= _LENIENT_VERSION
@@ -26,31 +26,30 @@ def open_input(path: object) -> Any:
 
 
 def clean_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Tags with lower-case names, and without the bytes that are no UTF-8 (PyAV 19 keeps them)."""
+    """Return tags with lower-case names, without bytes that are not valid UTF-8 (PyAV 19 keeps them)."""
     return {key.lower(): value.encode(errors="ignore").decode() for key, value in metadata.items()}
 
 
 def m4a_format(rate: int) -> dict[str, Any]:
-    """Arguments of `av.open` to write an .m4a file.
+    """Return the arguments of `av.open` that write an .m4a file at `rate` Hz.
 
-    Its times count samples, so that the length is exact. FFmpeg's own format for .m4a takes no cover.
+    Times are counted in samples, so the length is exact. FFmpeg's format "ipod" for .m4a cannot hold a cover.
     """
     return {"format": "mp4", "options": {"brand": "M4A ", "movie_timescale": str(rate)}}
 
 
 class AacFile:
-    """AAC in MP4, written block by block by the methods that `soundfile.SoundFile` has.
+    """An AAC file in an MP4 container, with the methods `write` and `close` of `soundfile.SoundFile`.
 
-    An edit list says which samples of the first and the last frame are padding: players and `audio.io`
-    leave them out.
+    An edit list marks the padding in the first and last frame; players and `audio.io` leave it out.
 
     Args:
         file: open for writing and seeking.
-        rate: of the samples, in Hz.
-        channels: one or two.
+        rate: sample rate in Hz.
+        channels: 1 or 2.
 
     Raises:
-        UnsupportedFormat: AAC does not have this rate, or there are more channels.
+        UnsupportedFormat: AAC does not support this rate, or there are more than two channels.
     """
 
     def __init__(self, file: BinaryIO, rate: int, channels: int) -> None:
@@ -58,9 +57,9 @@ class AacFile:
 
         rates = av.Codec("aac", "w").audio_rates or ()
         if channels not in _LAYOUTS:
-            raise UnsupportedFormat("AAC is written in mono and stereo")
+            raise UnsupportedFormat("AAC takes 1 or 2 channels")
         if rate not in rates:
-            raise UnsupportedFormat(f"AAC has {', '.join(map(str, sorted(rates)))} Hz")
+            raise UnsupportedFormat(f"AAC takes {', '.join(map(str, sorted(rates)))} Hz")
         self._rate, self._layout = rate, _LAYOUTS[channels]
         self._container = av.open(file, "w", **m4a_format(rate))
         self._stream = self._container.add_stream("aac", rate=rate, layout=self._layout)
@@ -69,11 +68,11 @@ class AacFile:
         self._is_open = True
 
     def write(self, samples: np.ndarray) -> None:
-        """The next samples (n, C), float32."""
+        """Encode the next samples (n, C), float32."""
         import av
 
         if not len(samples):
-            return  # FFmpeg takes no empty frame
+            return  # FFmpeg refuses empty frames
         planes = np.ascontiguousarray(samples.T, np.float32)
         frame = av.AudioFrame.from_ndarray(planes, "fltp", self._layout)
         frame.sample_rate, frame.pts = self._rate, self._n_samples
@@ -81,7 +80,7 @@ class AacFile:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what is left, and the index; a second call does nothing."""
+        """Write the remaining frames and the index; a second call does nothing."""
         if self._is_open:
             self._is_open = False
             self._container.mux(self._stream.encode(None))

@@ -1,4 +1,4 @@
-"""Audio files: find, decode (PyAV), resample, mix to mono, write block by block (soundfile; PyAV for AAC).
+"""Find, decode and write audio files: PyAV reads any format, soundfile writes (PyAV for AAC), block by block.
 
 Waveforms are float32 on the CPU, (C, T), full scale at 1.
 """
@@ -22,8 +22,8 @@ from cyclegan_audio.utils.atomic import atomic_path, temporary_path
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
-# PyAV's resampler is part of a reference cycle and, since PyAV 19, owns threads. A forked process has the
-# object without the threads, and would wait for them for ever when it collects the cycle.
+# PyAV's resampler is part of a reference cycle and, since PyAV 19, owns threads. A forked process inherits
+# the object but not the threads, and would wait for them forever when it collects the cycle.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=gc.freeze)
 
@@ -32,33 +32,33 @@ AUDIO_SUFFIXES = (
     ".webm", ".mka",
 )  # fmt: skip
 
-_MAX_BAD_PACKETS = 0.02  # share of packets that may be damaged before the whole file counts as damaged
-# What PyAV raises beside its av.FFmpegError, which is mostly, but not always, an OSError or a ValueError.
-_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError)
-_STREAM_BLOCK = 1 << 16  # samples
-MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz; beyond, the header is damaged
+_MAX_BAD_PACKETS = 0.02  # a file with a larger share of damaged packets is refused
+# PyAV raises these beside its av.FFmpegError, which usually, but not always, is an OSError or a ValueError.
+_READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RuntimeError)
+READ_BLOCK = 1 << 16  # samples
+MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz; other rates mean a damaged header
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
-_COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 the best: 250 and 190 kbit/s of stereo
+_COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 is best: 250 and 190 kbit/s for stereo
 _AAC = ".m4a"
 OUTPUT_SUFFIXES = (*_SUBTYPES, _AAC)
-_MAX_WAV_BYTES = 2**32 - 2**16  # of samples: the sizes in its header have 32 bits
-_BLOCK = 1 << 16  # samples written at once: libsndfile's Vorbis encoder overflows its stack on whole songs
+_MAX_WAV_BYTES = 2**32 - 2**16  # sizes in a WAV header have 32 bits
+_WRITE_BLOCK = 1 << 16  # samples; libsndfile's Vorbis encoder overflows its stack on whole songs
 
 
 def find_audio(folder: str | Path) -> list[Path]:
-    """Audio files below `folder` at any depth, sorted; hidden files and folders are left out.
+    """Return the audio files below `folder` at any depth, sorted, without hidden files and folders.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: `folder` is not a folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give a folder with audio files{suggest_path(folder)}")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return sorted(path for path in found if path.is_file() and not _hidden(path.relative_to(folder)))
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return sorted(path for path in paths if path.is_file() and not _is_hidden(path.relative_to(folder)))
 
 
-def _hidden(path: Path) -> bool:
+def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -67,14 +67,14 @@ def decode(path: str | Path, *, sample_rate: int | None = None, mono: bool = Fal
 
     Args:
         path: the file.
-        sample_rate: resample to this rate; the file's own by default.
-        mono: mix all channels to one, (1, T).
+        sample_rate: target rate in Hz; None keeps the file's rate.
+        mono: whether to mix all channels to one, (1, T).
 
     Returns:
-        The waveform (C, T) float32 and its sample rate. A few damaged packets are left out, as players do.
+        The waveform (C, T) float32 and its sample rate in Hz. A few damaged packets are skipped.
 
     Raises:
-        UserError: the file is missing, holds no audio, or is damaged.
+        UserError: the file is missing, has no audio, or is damaged.
     """
     blocks, rate = [], 0
     for block in stream_blocks(path):
@@ -86,7 +86,13 @@ def decode(path: str | Path, *, sample_rate: int | None = None, mono: bool = Fal
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a file: `samples` (C, n) float32, its rate, and the name of its codec."""
+    """A block of a decoded file.
+
+    Attributes:
+        samples: (C, n) float32.
+        rate: sample rate in Hz.
+        codec: FFmpeg's name of the file's codec.
+    """
 
     samples: Tensor
     rate: int
@@ -94,12 +100,12 @@ class Block:
 
 
 def stream_blocks(path: str | Path) -> Iterator[Block]:
-    """Decode the first audio stream of any file that FFmpeg reads, in blocks of bounded size, never empty.
+    """Decode the first audio stream of any file that FFmpeg reads, in non-empty blocks of bounded size.
 
-    A few damaged packets are left out, as players do.
+    A few damaged packets are skipped, as players do.
 
     Raises:
-        UserError: the file is missing, holds no audio, or is damaged (only then is this known at the end).
+        UserError: the file is missing, has no audio, or is damaged (which may show only at its end).
     """
     import av
 
@@ -107,14 +113,14 @@ def stream_blocks(path: str | Path) -> Iterator[Block]:
     if not path.is_file():
         raise UserError(f"{path} does not exist or is not a file; check the path{suggest_path(path)}")
     try:
-        yield from _blocks(path)
-    except (*_UNREADABLE, av.FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        said = " ".join(reason.split())
-        raise UserError(f"{path} cannot be read as audio ({said}); give another file") from error
+        yield from _decode_blocks(path)
+    except (*_READ_ERRORS, av.FFmpegError) as error:
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(text.split())
+        raise UserError(f"{path} cannot be read as audio ({reason}); give another file") from error
 
 
-def _blocks(path: Path) -> Iterator[Block]:
+def _decode_blocks(path: Path) -> Iterator[Block]:
     import av
 
     with open_input(path) as container:
@@ -125,85 +131,91 @@ def _blocks(path: Path) -> Iterator[Block]:
             raise ValueError("its codec is unknown")
         codec = stream.codec_context.name
         queue, to_float = av.AudioFifo(), av.AudioResampler(format="flt")
-        end_s = _stated_end_s(container, stream)
-        form: tuple[int, int] | None = None
+        end_s = _edit_list_end_s(container, stream)
+        frame_format: tuple[int, int] | None = None
         padding = 0
-        for frame in _frames(container, stream):
-            form = _form(frame, form)
+        for frame in _decode_frames(container, stream):
+            frame_format = _check_frame_format(frame, frame_format)
             padding = _padding(frame, end_s)
-            frame.pts = None  # the queue would refuse the jumps that damaged packets leave
+            frame.pts = None  # the queue refuses the jumps in time that damaged packets leave
             queue.write(frame)
-            while queue.samples - padding >= _STREAM_BLOCK:
-                yield from _floats(to_float, queue.read(_STREAM_BLOCK), codec)
-        if not form:
-            raise ValueError("it holds no samples")
+            while queue.samples - padding >= READ_BLOCK:
+                yield from _to_blocks(to_float, queue.read(READ_BLOCK), codec)
+        if not frame_format:
+            raise ValueError("it has no samples")
         if queue.samples > padding:
-            yield from _floats(to_float, queue.read(queue.samples - padding), codec)
+            yield from _to_blocks(to_float, queue.read(queue.samples - padding), codec)
 
 
-def _stated_end_s(container, stream) -> float | None:  # type: ignore[no-untyped-def]
-    """When the music of an MP4 file ends, which its edit list says; None for other containers."""
+def _edit_list_end_s(container, stream) -> float | None:  # type: ignore[no-untyped-def]
+    """Return when the audio of an MP4 file ends by its edit list; None for other containers."""
     if "mp4" not in container.format.name or not stream.duration or stream.start_time is None:
         return None
     return float((stream.start_time + stream.duration) * stream.time_base)
 
 
 def _padding(frame, end_s: float | None) -> int:  # type: ignore[no-untyped-def]
-    """Samples of a frame beyond the end of the music, which FFmpeg before 9 gives too."""
+    """Return how many samples of a frame lie beyond the end of the audio; FFmpeg before 9 decodes them."""
     if end_s is None or frame.time is None:
         return 0
-    left = round((end_s - frame.time) * frame.sample_rate)
-    return frame.samples - left if 0 < left < frame.samples else 0
+    n_before_end = round((end_s - frame.time) * frame.sample_rate)
+    return frame.samples - n_before_end if 0 < n_before_end < frame.samples else 0
 
 
-def _floats(to_float, frame, codec: str) -> Iterator[Block]:  # type: ignore[no-untyped-def]
-    """A frame of any format as blocks; unpacked ones of 8 channels and more would crash PyAV 18."""
+def _to_blocks(to_float, frame, codec: str) -> Iterator[Block]:  # type: ignore[no-untyped-def]
+    """Convert a frame of any sample format to blocks; planar frames of 8 or more channels crash PyAV 18."""
     for packed in to_float.resample(frame):
         samples = packed.to_ndarray().reshape(-1, packed.layout.nb_channels)
         yield Block(torch.from_numpy(np.ascontiguousarray(samples.T)), packed.sample_rate, codec)
 
 
-def _form(frame, before: tuple[int, int] | None) -> tuple[int, int]:  # type: ignore[no-untyped-def]
-    """Sample rate and channel count of a frame, the same in all of a file."""
-    form = (frame.sample_rate, frame.layout.nb_channels)
-    if before not in (None, form):
-        raise ValueError("its sample rate or channel count changes on the way")
-    if not MIN_RATE <= form[0] <= MAX_RATE:
-        raise ValueError(f"its sample rate of {form[0]} Hz is not one of music")
-    return form
+def _check_frame_format(frame, previous: tuple[int, int] | None) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+    """Return the sample rate and channel count of a frame.
+
+    Raises:
+        ValueError: they differ from those of the previous frame, or the rate is out of range.
+    """
+    frame_format = (frame.sample_rate, frame.layout.nb_channels)
+    if previous not in (None, frame_format):
+        raise ValueError("its sample rate or channel count changes within the file")
+    if not MIN_RATE <= frame_format[0] <= MAX_RATE:
+        raise ValueError(
+            f"its sample rate of {frame_format[0]} Hz is not between {MIN_RATE} and {MAX_RATE} Hz"
+        )
+    return frame_format
 
 
-def _frames(container, stream) -> Iterator:  # type: ignore[no-untyped-def]  # av has no stubs
-    """Decoded frames; damaged packets are skipped as long as they are few.
+def _decode_frames(container, stream) -> Iterator:  # type: ignore[no-untyped-def]  # av has no stubs
+    """Decode frames and skip damaged packets as long as they are few.
 
     Raises:
         ValueError: too many damaged packets.
     """
     import av
 
-    packets = bad = 0
+    n_packets = n_bad = 0
     for packet in container.demux(stream):
-        packets += 1
+        n_packets += 1
         frames = []
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
-            bad += 1
+            n_bad += 1
         yield from frames
-    if bad > max(1, packets * _MAX_BAD_PACKETS):
-        raise ValueError(f"{bad} of {packets} packets are damaged")
+    if n_bad > max(1, n_packets * _MAX_BAD_PACKETS):
+        raise ValueError(f"{n_bad} of {n_packets} packets are damaged")
 
 
 def to_mono(waveform: Tensor) -> Tensor:
-    """The mean of all channels: (C, T) to (T,)."""
+    """Average all channels: (C, T) to (T,)."""
     return waveform.mean(0)
 
 
 def check_writable(path: str | Path) -> None:
-    """Make sure, before any work, that `path` can be written as audio. Leaves nothing behind.
+    """Check, before any work, that `path` can be written as audio; leave no file behind.
 
     Raises:
-        UserError: unknown suffix, or the folder cannot be made or written.
+        UserError: unknown suffix, `path` is a folder, or its folder cannot be created or written.
     """
     path = Path(path)
     if path.suffix.lower() not in OUTPUT_SUFFIXES:
@@ -212,51 +224,51 @@ def check_writable(path: str | Path) -> None:
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; give a file name")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    trial = temporary_path(folder / path.name)
+    probe = temporary_path(folder / path.name)
     try:
-        trial.touch()
-        trial.unlink()
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise UserError(f"cannot write into {folder} ({error.strerror}); choose another folder") from error
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether the format that the suffix names gives back other samples, whose peaks may be higher."""
+    """Return whether the format of this suffix is lossy: decoded peaks may then be higher than written."""
     return path.suffix.lower() in (*_COMPRESSION, _AAC)
 
 
 def check_format(path: Path, rate: int, channels: int) -> None:
-    """Make sure, before any work, that the format that the suffix names can hold a sample rate and channels.
+    """Check, before any work, that the format of this suffix supports a sample rate and channel count.
 
     Raises:
-        UserError: it cannot.
+        UserError: the format does not support them.
     """
     import soundfile
 
     try:
-        _open(BytesIO(), path.suffix.lower(), rate, channels).close()
+        _open_encoder(BytesIO(), path.suffix.lower(), rate, channels).close()
     except (soundfile.LibsndfileError, UnsupportedFormat) as error:
         raise UserError(
             f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
-            f"({_reason(error).strip()}); use .wav or .flac"
+            f"({_error_text(error).strip()}); use .wav or .flac"
         ) from error
 
 
-def _open(file: IOBase, suffix: str, rate: int, channels: int, kind: str | None = None) -> Any:
-    """libsndfile's file, to be written, or its like for AAC."""
+def _open_encoder(file: IOBase, suffix: str, rate: int, channels: int, container: str | None = None) -> Any:
+    """Open a `soundfile.SoundFile` for writing, or an `AacFile`."""
     import soundfile
 
     if suffix == _AAC:
         return AacFile(file, rate, channels)  # type: ignore[arg-type]
-    kind = kind or suffix[1:].upper()
+    container = container or suffix[1:].upper()
     level = _COMPRESSION.get(suffix)
     return soundfile.SoundFile(
-        file, "w", rate, channels, _SUBTYPES[suffix], format=kind, compression_level=level
+        file, "w", rate, channels, _SUBTYPES[suffix], format=container, compression_level=level
     )
 
 
 class Writer:
-    """Writes blocks to a file that appears whole, under its own name, or not at all; see `open_writer`.
+    """Encode blocks to a temporary file, which `open_writer` renames when it is complete.
 
     Attributes:
         path: the temporary file, in the folder of the target, with its suffix.
@@ -265,59 +277,63 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._suffix = path.suffix.lower()
-        self._disk: Any = None
-        self._file: Any = None
+        self._raw: Any = None
+        self._encoder: Any = None
 
-    def open(self, rate: int, channels: int, n_samples: int, strings: Mapping[str, str]) -> None:
-        """Make the file; see `open_writer`."""
-        self._disk = _Disk(self.path, "w+b")
+    def open(self, rate: int, channels: int, n_samples: int, tags: Mapping[str, str]) -> None:
+        """Create the file; the arguments are those of `open_writer`."""
+        self._raw = _RawFile(self.path, "w+b")
         is_long = self._suffix == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
-        with self._disk.first():
-            self._file = _open(self._disk, self._suffix, rate, channels, "RF64" if is_long else None)
-            for name, value in strings.items():
-                setattr(self._file, name, value)
+        with self._raw.raise_write_error():
+            self._encoder = _open_encoder(
+                self._raw, self._suffix, rate, channels, "RF64" if is_long else None
+            )
+            for name, value in tags.items():
+                setattr(self._encoder, name, value)
 
     def write(self, waveform: Tensor) -> None:
-        """The next samples (C, n); values beyond full scale are clipped."""
-        for block in waveform.detach().cpu().clamp(-1, 1).T.split(_BLOCK):
-            with self._disk.first():
-                self._file.write(block.numpy())
+        """Encode the next samples (C, n); values beyond full scale are clipped."""
+        for block in waveform.detach().cpu().clamp(-1, 1).T.split(_WRITE_BLOCK):
+            with self._raw.raise_write_error():
+                self._encoder.write(block.numpy())
 
     def finish(self) -> None:
-        """Write what is left in memory; the file at `path` is whole then."""
-        with self._disk.first():
-            self._file.close()
-        self._disk.close()
+        """Write what the encoder still holds; the file at `path` is then complete."""
+        with self._raw.raise_write_error():
+            self._encoder.close()
+        self._raw.close()
 
     def close(self) -> None:
-        """Close the file, whole or not."""
-        for file in (self._file, self._disk):
+        """Close the file, complete or not."""
+        for file in (self._encoder, self._raw):
             with suppress(OSError, RuntimeError, ValueError):
                 if file is not None:
                     file.close()
 
 
-class _Disk(FileIO):
-    """A file that remembers the first error of a write, which libsndfile and FFmpeg would not tell."""
+class _RawFile(FileIO):
+    """A file that keeps its first write error, which libsndfile and FFmpeg do not report."""
 
     error: OSError | None = None
 
     def write(self, data) -> int:  # type: ignore[no-untyped-def]
         try:
-            written = super().write(data)
-            if written != len(data):
-                written += super().write(memoryview(data)[written:])  # says why the first was short
-            return written
+            n_written = super().write(data)
+            if n_written != len(data):
+                n_written += super().write(
+                    memoryview(data)[n_written:]
+                )  # raises the reason of the short write
+            return n_written
         except OSError as error:
             self.error = self.error or error
             return 0
 
     @contextmanager
-    def first(self) -> Iterator[None]:
-        """What goes wrong within is told as the disk's own error, if there was one."""
+    def raise_write_error(self) -> Iterator[None]:
+        """Raise the kept write error, if any, in place of the encoder's error within the block."""
         try:
             yield
-        except (RuntimeError, AssertionError):  # soundfile's, the latter of a short write
+        except (RuntimeError, AssertionError):  # by soundfile; AssertionError after a short write
             if self.error is None:
                 raise
         if self.error is not None:
@@ -326,21 +342,21 @@ class _Disk(FileIO):
 
 @contextmanager
 def open_writer(
-    path: str | Path, rate: int, channels: int, n_samples: int = 0, strings: Mapping[str, str] | None = None
+    path: str | Path, rate: int, channels: int, n_samples: int = 0, tags: Mapping[str, str] | None = None
 ) -> Iterator[Writer]:
-    """Write a file block by block, in the format of the suffix (.wav and .flac 16 bit, .mp3, .ogg, .m4a).
+    """Open a file to write block by block, in the format of its suffix (.wav and .flac: 16 bit).
 
-    Makes the folder. The file is there when the block ends without an error.
+    Creates the folder. The file appears when the `with` block ends without an error.
 
     Args:
-        path: the file.
-        rate: of the samples, in Hz.
-        channels: of the samples.
-        n_samples: how many will come, where known: a WAV file beyond 4 GiB becomes RF64.
-        strings: tags by libsndfile's names (title, artist...).
+        path: the file; its suffix is one of `OUTPUT_SUFFIXES`.
+        rate: sample rate in Hz.
+        channels: number of channels.
+        n_samples: expected samples per channel; a WAV file beyond 4 GiB becomes RF64.
+        tags: by libsndfile's names (title, artist...).
 
     Raises:
-        UserError: unknown suffix, folder not writable, disk full, or the format cannot hold this rate or
+        UserError: unknown suffix, folder not writable, disk full, or the format does not support this rate or
             channel count.
     """
     import av
@@ -350,20 +366,22 @@ def open_writer(
     check_writable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part, closing(Writer(part)) as writer:
-            writer.open(rate, channels, n_samples, strings or {})
+        with atomic_path(path) as temporary, closing(Writer(temporary)) as writer:
+            writer.open(rate, channels, n_samples, tags or {})
             yield writer
             writer.finish()
     except (OSError, soundfile.LibsndfileError, UnsupportedFormat, av.FFmpegError) as error:
-        raise UserError(f"cannot write {path} ({_reason(error)}); choose another folder or format") from error
+        raise UserError(
+            f"cannot write {path} ({_error_text(error)}); choose another folder or format"
+        ) from error
 
 
-def _reason(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
 
 
 def save(path: str | Path, waveform: Tensor, rate: int) -> None:
-    """Write (C, T) or (T,) in one go; see `open_writer`."""
+    """Write a whole waveform (C, T) or (T,) to a file; see `open_writer`."""
     samples = torch.atleast_2d(waveform)
     with open_writer(path, rate, *samples.shape) as writer:
         writer.write(samples)

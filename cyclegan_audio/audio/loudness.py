@@ -1,4 +1,4 @@
-"""Loudness of endless music (ITU-R BS.1770-4), from blocks of 100 ms."""
+"""Measure the integrated loudness of a stream in LUFS (ITU-R BS.1770-4)."""
 
 import math
 from functools import lru_cache
@@ -11,45 +11,45 @@ from torch import Tensor
 Array = npt.NDArray[np.float64]
 
 STEP_S = 0.1
-STEPS = 4  # a block of 400 ms, three quarters shared with the next
+STEPS = 4  # a block lasts 400 ms and shares three quarters with the next
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 OFFSET_LUFS = -0.691
-BIN_LU, TOP_LUFS = 0.01, 40.0
-_BINS = round((TOP_LUFS - ABSOLUTE_GATE_LUFS) / BIN_LU)
-# The two filters of BS.1770: a shelf for the head, and a high-pass (their analogue form, De Man 2014).
+BIN_LU, MAX_LUFS = 0.01, 40.0
+_BINS = round((MAX_LUFS - ABSOLUTE_GATE_LUFS) / BIN_LU)
+# The two K-weighting filters of BS.1770: a high shelf and a high-pass (their analogue form, De Man 2014).
 SHELF_HZ, SHELF_DB, SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 
 
 class LoudnessMeter:
-    """Integrated loudness in LUFS of what was pushed, at constant memory; all channels weigh 1.
+    """A meter of the integrated loudness of a stream, at constant memory; every channel has weight 1.
 
-    The filters are applied to the spectrum of each step of 100 ms, so that no state is carried on. Blocks are
-    counted by loudness in bins of 0.01 LU, as the relative gate is known only at the end.
+    The filters are applied to the spectrum of each step of 100 ms, so they have no state. A histogram with
+    bins of 0.01 LU counts the blocks, as the relative gate is known only at the end.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self.step = round(STEP_S * sample_rate)
         self.sample_rate = sample_rate
         self._rest: Tensor | None = None
-        self._steps = np.empty(0)  # mean square of the last steps after the filters, summed over channels
+        self._steps = np.empty(0)  # filtered mean square of the last steps, summed over channels
         self._has_blocks = False
         self._counts, self._energies = np.zeros(_BINS), np.zeros(_BINS)
-        self._n_steps, self._energy = 0, 0.0  # of all, whatever the gates say
+        self._n_steps, self._energy = 0, 0.0  # without any gate
 
     def push(self, waveform: Tensor) -> None:
-        """The next samples (C, n)."""
-        whole = waveform if self._rest is None else torch.cat([self._rest, waveform], 1)
-        count = whole.shape[1] // self.step
-        self._rest = whole[:, count * self.step :].clone()
-        if count:
-            steps = whole[:, : count * self.step].unflatten(1, (count, self.step))
-            parts = torch.view_as_real(torch.fft.rfft(steps)).flatten(-2)  # real and imaginary in turn
-            power = parts.square_() @ _weights(self.sample_rate, self.step)
-            self._count((power.sum(0) * (2 / self.step**2)).double().numpy())
+        """Add the next samples (C, n)."""
+        samples = waveform if self._rest is None else torch.cat([self._rest, waveform], 1)
+        n_steps = samples.shape[1] // self.step
+        self._rest = samples[:, n_steps * self.step :].clone()
+        if n_steps:
+            steps = samples[:, : n_steps * self.step].unflatten(1, (n_steps, self.step))
+            spectrum = torch.view_as_real(torch.fft.rfft(steps)).flatten(-2)  # real, imaginary, real, ...
+            power = spectrum.square_() @ _k_weights(self.sample_rate, self.step)
+            self._add_steps((power.sum(0) * (2 / self.step**2)).double().numpy())
 
-    def _count(self, energies: Array) -> None:
+    def _add_steps(self, energies: Array) -> None:
         self._n_steps += len(energies)
         self._energy += float(energies.sum())
         steps = np.concatenate([self._steps, energies])
@@ -64,25 +64,25 @@ class LoudnessMeter:
         self._energies += np.bincount(bins, loud, _BINS)
 
     def integrated_lufs(self) -> float:
-        """The loudness so far; minus infinity for silence and for less than 400 ms without any loud part."""
+        """Return the gated loudness so far; minus infinity if everything is below the absolute gate."""
         if not self._counts.any():
-            return self._of_little()
+            return self._short_lufs()
         gate = float(_lufs(self._energies.sum() / self._counts.sum())) + RELATIVE_GATE_LU
         above = slice(int(_bin(np.array(max(gate, ABSOLUTE_GATE_LUFS)))), None)
         return float(_lufs(self._energies[above].sum() / self._counts[above].sum()))
 
     def lufs_or_ungated(self) -> float:
-        """The loudness, or where all of it is below the gates, that of all without gates: of silence -inf."""
-        found = self.integrated_lufs()
-        if found > -math.inf or not self._energy:
-            return found
+        """Return the gated loudness, or the ungated one if everything is below the gates; silence: -inf."""
+        lufs = self.integrated_lufs()
+        if lufs > -math.inf or not self._energy:
+            return lufs
         return float(_lufs(np.array(self._energy / self._n_steps)))
 
-    def _of_little(self) -> float:
-        """Less than one block of 400 ms: the mean of its steps; less than one step: the plain level."""
+    def _short_lufs(self) -> float:
+        """Return the loudness of less than one block (mean of steps) or less than one step (unfiltered)."""
         if len(self._steps):
-            found = float(_lufs(self._steps.mean()))
-            return found if found > ABSOLUTE_GATE_LUFS and not self._has_blocks else -math.inf
+            lufs = float(_lufs(self._steps.mean()))
+            return lufs if lufs > ABSOLUTE_GATE_LUFS and not self._has_blocks else -math.inf
         if self._rest is None or not self._rest.any():
             return -math.inf
         return float(_lufs(np.array(float(self._rest.double().square().mean(1).sum()))))
@@ -97,8 +97,8 @@ def _bin(lufs: Array) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _weights(sample_rate: int, step: int) -> Tensor:
-    """Squared gain of the two filters at the frequencies of a real FFT of `step` samples, each twice."""
+def _k_weights(sample_rate: int, step: int) -> Tensor:
+    """Return the squared gain of both filters at each bin of a real FFT of `step` samples, each twice."""
     s = 1j * torch.arange(step // 2 + 1, dtype=torch.float64) * (sample_rate / step)
     high, band, low = 10 ** (SHELF_DB / 20), (10 ** (SHELF_DB / 20)) ** 0.4996667741545416, 1.0
     x = s / SHELF_HZ

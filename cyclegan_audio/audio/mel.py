@@ -1,4 +1,4 @@
-"""The mel contract: the one owner of every STFT number, from waveform to mel-spectrogram and back."""
+"""Define the mel-spectrogram: STFT, mel in dB, scaling to [-1, 1], and their inverses."""
 
 import dataclasses
 import hashlib
@@ -12,8 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel_cpu import BlockFilterBank, block_filter_bank, mel_magnitudes
-from cyclegan_audio.audio.mel_filters import slaney_filters, zaf_filters
+from cyclegan_audio.audio.mel_filters import (
+    BlockFilterBank,
+    block_filter_bank,
+    mel_magnitudes,
+    slaney_filters,
+    zaf_filters,
+)
 from cyclegan_audio.utils.errors import UserError
 
 NEPER_PER_DB = math.log(10) / 20
@@ -21,11 +26,30 @@ NEPER_PER_DB = math.log(10) / 20
 
 @dataclasses.dataclass(frozen=True)
 class MelSpectrogram:
-    """Everything that defines a mel-spectrogram in dB and its scaling to [-1, 1].
+    """A mel-spectrogram: all its settings, and the transforms from waveform to mel and back.
 
-    Two definitions exist as configs: `mel=paper` (the published code of the paper, 48 kHz) and `mel=hifi`
-    (the mel of the public BigVGAN-v2 44.1 kHz checkpoint with 128 bands and step 512). Shapes: waveform (B,
-    T), STFT (B, n_fft // 2 + 1, F), mel (B, n_mels, F). A mel in dB is 20 log10(max(mel, floor)).
+    No other code has STFT settings of its own. Two presets exist: `mel=paper` (the published code of the
+    paper, 48 kHz) and `mel=hifi` (the mel of the public BigVGAN-v2 checkpoint: 44.1 kHz, 128 bands, hop 512).
+
+    Shapes: waveform (B, T), STFT (B, n_fft // 2 + 1, F), mel (B, n_mels, F). A mel in dB is
+    20 log10(max(mel, floor)).
+
+    Attributes:
+        name: of the preset.
+        sample_rate: in Hz.
+        n_fft: samples of a frame, even.
+        hop_length: samples from one frame to the next.
+        window: of the STFT.
+        n_mels: number of mel bands.
+        filters: filter bank, see `audio.mel_filters`.
+        f_min_hz: lowest frequency of the bank (`slaney` only).
+        f_max_hz: highest frequency of the bank (`slaney` only).
+        padding: how the waveform is extended at both ends.
+        magnitude_epsilon: added to |STFT|^2 under the root.
+        floor: lowest linear mel magnitude.
+        scaling: whether [-1, 1] spans `min_db` to `max_db` (`fixed`) or the extremes of a clip (`clip`).
+        min_db: level that becomes -1 with `fixed` scaling.
+        max_db: level that becomes 1 with `fixed` scaling.
     """
 
     name: str
@@ -46,59 +70,65 @@ class MelSpectrogram:
 
     def __post_init__(self) -> None:
         if self.min_db >= self.max_db:
-            raise UserError(f"mel: min_db {self.min_db} must be below max_db {self.max_db}; mend conf/mel")
+            raise UserError(f"mel: min_db {self.min_db} must be below max_db {self.max_db}; fix conf/mel")
         if self.n_fft % 2 or self.hop_length > self.n_fft // 2:
-            raise UserError("mel: n_fft must be even and hop_length at most half of it; mend conf/mel")
+            raise UserError("mel: n_fft must be even and hop_length at most half of it; fix conf/mel")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MelSpectrogram":
-        """Build from plain values (a corpus, a checkpoint); the key `hash` is checked where it is given.
+        """Build from the settings stored in a corpus or checkpoint, and check their `hash` if there is one.
 
         Raises:
-            UserError: a setting is missing or unknown, or the hash does not belong to the settings.
+            UserError: a setting is missing or unknown, or the settings do not match the hash.
         """
-        plain = {key: value for key, value in values.items() if key not in ("hash", "_target_")}
+        settings = {key: value for key, value in values.items() if key not in ("hash", "_target_")}
         try:
-            settings = cls(**plain)
+            mel = cls(**settings)
         except TypeError as error:
             raise UserError(
-                f"mel settings are not complete ({error}); make the corpus or model anew"
+                f"mel settings are not complete ({error}); prepare the corpus or train the model again"
             ) from error
-        if "hash" in values and values["hash"] != settings.hash:
+        if "hash" in values and values["hash"] != mel.hash:
             raise UserError(
-                f"mel settings do not match their hash {values['hash']} (they give {settings.hash})"
+                f"mel settings do not match their hash {values['hash']} (they give {mel.hash}); "
+                "prepare the corpus or train the model again"
             )
-        return settings
+        return mel
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values with their hash, as kept in a corpus and in a checkpoint."""
+        """Return the settings and their hash, as stored in a corpus and in a checkpoint."""
         return {**dataclasses.asdict(self), "hash": self.hash}
 
     @property
     def hash(self) -> str:
-        """12 hexadecimal digits over every number but the name: equal hash, equal mel."""
-        numbers = {key: value for key, value in dataclasses.asdict(self).items() if key != "name"}
-        canonical = {k: float(v) if isinstance(v, int | float) else v for k, v in numbers.items()}
+        """12 hexadecimal digits of all settings but the name; an equal hash means an equal mel."""
+        settings = {key: value for key, value in dataclasses.asdict(self).items() if key != "name"}
+        canonical = {k: float(v) if isinstance(v, int | float) else v for k, v in settings.items()}
         return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:12]
 
-    def check_compatible(self, other: "MelSpectrogram", mine: str, theirs: str) -> None:
-        """Refuse a mismatch, showing both values of everything that differs.
+    def check_compatible(self, other: "MelSpectrogram", name: str, other_name: str) -> None:
+        """Check that two definitions give the same mel.
+
+        Args:
+            other: the definition to compare with.
+            name: of this mel's owner, for the message.
+            other_name: of the other mel's owner.
 
         Raises:
-            UserError: the settings differ; `mine` and `theirs` name the two sides in the message.
+            UserError: the settings differ; the message shows both values of each.
         """
         if self.hash == other.hash:
             return
         a, b = dataclasses.asdict(self), dataclasses.asdict(other)
         differing = ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
         raise UserError(
-            f"{mine} (mel {self.hash}) and {theirs} (mel {other.hash}) differ: {differing}; "
+            f"{name} (mel {self.hash}) and {other_name} (mel {other.hash}) differ: {differing}; "
             "use the same mel settings for both"
         )
 
     @property
     def floor_db(self) -> float:
-        """What digital silence is in the mel."""
+        """Level of digital silence in the mel, in dB."""
         return 20 * math.log10(self.floor)
 
     @property
@@ -108,35 +138,35 @@ class MelSpectrogram:
 
     @property
     def band_hz(self) -> Tensor:
-        """Centre of gravity of each mel band in Hz, (n_mels,), rising."""
-        bank = _filters(self, torch.device("cpu"))
+        """Centre of gravity of each mel band in Hz, (n_mels,), ascending."""
+        bank = _filter_bank(self, torch.device("cpu"))
         bins_hz = torch.linspace(0, self.sample_rate / 2, self.n_fft // 2 + 1)
         centres = (bank @ bins_hz) / bank.sum(1).clamp_min(1e-9)
         return torch.cummax(centres, 0).values
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of a waveform of `n_samples`."""
+        """Return the number of frames of a waveform of `n_samples`."""
         if self.padding == "zeros":
             return math.ceil(n_samples / self.hop_length) + 1
         return (n_samples + 2 * self._pad - self.n_fft) // self.hop_length + 1
 
     @property
     def _pad(self) -> int:
-        """Samples put before the waveform (and, reflected, after it)."""
+        """Samples added before the waveform (and, by reflection, after it)."""
         return self.n_fft // 2 if self.padding == "zeros" else (self.n_fft - self.hop_length) // 2
 
     def stft(self, waveform: Tensor) -> Tensor:
-        """(B, T) to the complex STFT (B, n_fft // 2 + 1, F), framed as this mel frames it.
+        """Compute the complex STFT (B, n_fft // 2 + 1, F) of a waveform (B, T).
 
         Raises:
             UserError: the waveform is too short for the padding by reflection.
         """
-        padded, window = self._padded(waveform), _window(self, waveform.device)
+        padded, window = self._pad_waveform(waveform), _window(self, waveform.device)
         return torch.stft(
             padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True
         )
 
-    def _padded(self, waveform: Tensor) -> Tensor:
+    def _pad_waveform(self, waveform: Tensor) -> Tensor:
         n_samples = waveform.shape[-1]
         if self.padding == "zeros":
             length = (self.n_frames(n_samples) - 1) * self.hop_length + self.n_fft
@@ -146,105 +176,112 @@ class MelSpectrogram:
         before, after = waveform[..., 1 : self._pad + 1], waveform[..., -self._pad - 1 : -1]
         return torch.cat([before.flip(-1), waveform, after.flip(-1)], -1)  # `F.pad` takes six times as long
 
-    def istft(self, spectrum: Tensor, n_samples: int, smooth: bool = False) -> Tensor:
-        """The waveform (B, n_samples) whose STFT is nearest to `spectrum` (Griffin and Lim 1984, eq. 6).
+    def istft(self, spectrum: Tensor, n_samples: int, hann_synthesis: bool = False) -> Tensor:
+        """Compute the waveform (B, n_samples) whose STFT is nearest to `spectrum`.
 
-        A Hamming window does not end at zero: a waveform from frames that were changed then steps where one
-        begins or ends. `smooth` takes for synthesis what makes a Hann window of the product of both windows.
+        Source: Griffin and Lim 1984, equation 6.
+        Args:
+            spectrum: complex STFT (B, n_fft // 2 + 1, F).
+            n_samples: length of the waveform.
+            hann_synthesis: whether the product of analysis and synthesis window is a Hann window. A Hamming
+                window does not end at zero, so modified frames would otherwise begin and end with a step.
         """
-        synthesis, norm = _synthesis(self, spectrum.shape[-1], smooth, spectrum.device)
+        synthesis, norm = _synthesis_window(self, spectrum.shape[-1], hann_synthesis, spectrum.device)
         frames = torch.fft.irfft(spectrum.transpose(1, 2), self.n_fft)
         padded = _overlap_add(frames, synthesis, self.hop_length).div_(norm)
-        made = padded[:, self._pad : self._pad + n_samples]
-        missing = n_samples - made.shape[-1]
-        return F.pad(made, (0, missing)) if missing else made
+        waveform = padded[:, self._pad : self._pad + n_samples]
+        missing = n_samples - waveform.shape[-1]
+        return F.pad(waveform, (0, missing)) if missing else waveform
 
     def magnitude(self, spectrum: Tensor) -> Tensor:
-        """|STFT| with the stated epsilon under the root."""
+        """Return sqrt(|spectrum|^2 + magnitude_epsilon)."""
         return (spectrum.real.square() + spectrum.imag.square() + self.magnitude_epsilon).sqrt()
 
     def filter_bank(self, device: torch.device | str = "cpu") -> Tensor:
-        """(n_mels, n_fft // 2 + 1) float32; cached."""
-        return _filters(self, torch.device(device))
+        """Return the mel filter bank (n_mels, n_fft // 2 + 1) float32; cached."""
+        return _filter_bank(self, torch.device(device))
 
     def magnitude_to_mel_db(self, magnitude: Tensor) -> Tensor:
-        """Magnitudes (B, n_fft // 2 + 1, F) to the mel in dB (B, n_mels, F)."""
-        return self._db(torch.matmul(_filters(self, magnitude.device), magnitude))
+        """Convert magnitudes (B, n_fft // 2 + 1, F) to the mel in dB (B, n_mels, F)."""
+        return self._to_db(torch.matmul(_filter_bank(self, magnitude.device), magnitude))
 
-    def _db(self, mel: Tensor) -> Tensor:
+    def _to_db(self, mel: Tensor) -> Tensor:
         return 20 * mel.clamp_min(self.floor).log10()
 
     def mel_db(self, waveform: Tensor) -> Tensor:
-        """Waveform (B, T) in [-1, 1] to the mel in dB (B, n_mels, F)."""
+        """Compute the mel in dB (B, n_mels, F) of a waveform (B, T) in [-1, 1]."""
         if waveform.device.type != "cpu" or waveform.dtype != torch.float32 or waveform.requires_grad:
             return self.magnitude_to_mel_db(self.magnitude(self.stft(waveform)))
-        frames = self._padded(waveform).unfold(-1, self.n_fft, self.hop_length)
-        window, groups = _window(self, waveform.device), _block_filter_bank(self)
-        return self._db(
-            torch.stack([mel_magnitudes(f, window, self.magnitude_epsilon, groups) for f in frames])
+        frames = self._pad_waveform(waveform).unfold(-1, self.n_fft, self.hop_length)
+        window, bank = _window(self, waveform.device), _block_filter_bank(self)
+        return self._to_db(
+            torch.stack([mel_magnitudes(f, window, self.magnitude_epsilon, bank) for f in frames])
         )
 
     def db_to_mel(self, mel_db: Tensor) -> Tensor:
-        """dB back to linear mel magnitude, same shape."""
+        """Convert dB to linear mel magnitude, same shape."""
         return (mel_db * NEPER_PER_DB).exp()  # `torch.pow` takes ten times as long on a CPU
 
     def range_db(self, mel_db: Tensor) -> tuple[float, float]:
-        """The dB values that become -1 and 1: the fixed range, or this clip's extremes (`scaling: clip`)."""
+        """Return the dB values that become -1 and 1: the fixed range, or this clip's extremes."""
         if self.scaling == "fixed":
             return self.min_db, self.max_db
         low, high = float(mel_db.min()), float(mel_db.max())
-        return low, max(high, low + 1.0)  # a clip without any contrast keeps a range of 1 dB
+        return low, max(high, low + 1.0)  # a constant clip gets a range of 1 dB
 
     def normalise(self, mel_db: Tensor, range_db: tuple[float, float] | None = None) -> Tensor:
-        """dB to [-1, 1]; `range_db` defaults to `self.range_db(mel_db)`; values outside are clipped."""
+        """Scale dB to [-1, 1] and clip; `range_db` defaults to `self.range_db(mel_db)`."""
         low, high = range_db or self.range_db(mel_db)
         return ((mel_db - low) * (2 / (high - low)) - 1).clamp(-1, 1)
 
     def denormalise(self, mel: Tensor, range_db: tuple[float, float] | None = None) -> Tensor:
-        """[-1, 1] back to dB. `range_db` may be left out only with a fixed range."""
+        """Scale [-1, 1] back to dB.
+
+        Raises:
+            ValueError: no `range_db` is given, but each clip has its own (`scaling: clip`).
+        """
         if range_db is None:
             if self.scaling == "clip":
-                raise ValueError("a mel scaled per clip needs its clip's range_db to go back to dB")
+                raise ValueError("scaling is per clip; give the clip's range_db")
             range_db = (self.min_db, self.max_db)
         low, high = range_db
         return (mel + 1) * ((high - low) / 2) + low
 
 
 @lru_cache(maxsize=16)
-def _window(settings: MelSpectrogram, device: torch.device) -> Tensor:
-    make = torch.hann_window if settings.window == "hann" else torch.hamming_window
-    return make(settings.n_fft, device=device)
+def _window(mel: MelSpectrogram, device: torch.device) -> Tensor:
+    window_function = torch.hann_window if mel.window == "hann" else torch.hamming_window
+    return window_function(mel.n_fft, device=device)
 
 
 @lru_cache(maxsize=16)
-def _filters(settings: MelSpectrogram, device: torch.device) -> Tensor:
-    s = settings
-    if s.filters == "zaf":
-        return zaf_filters(s.sample_rate, s.n_fft, s.n_mels).to(device)
-    return slaney_filters(s.sample_rate, s.n_fft, s.n_mels, s.f_min_hz, s.f_max_hz).to(device)
+def _filter_bank(mel: MelSpectrogram, device: torch.device) -> Tensor:
+    if mel.filters == "zaf":
+        return zaf_filters(mel.sample_rate, mel.n_fft, mel.n_mels).to(device)
+    return slaney_filters(mel.sample_rate, mel.n_fft, mel.n_mels, mel.f_min_hz, mel.f_max_hz).to(device)
 
 
 @lru_cache(maxsize=16)
-def _block_filter_bank(settings: MelSpectrogram) -> BlockFilterBank:
-    return block_filter_bank(_filters(settings, torch.device("cpu")))
+def _block_filter_bank(mel: MelSpectrogram) -> BlockFilterBank:
+    return block_filter_bank(_filter_bank(mel, torch.device("cpu")))
 
 
 @lru_cache(maxsize=8)
-def _synthesis(
-    settings: MelSpectrogram, n_frames: int, smooth: bool, device: torch.device
+def _synthesis_window(
+    mel: MelSpectrogram, n_frames: int, hann_synthesis: bool, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The window of synthesis and the overlap-added products of both (1, padded length), kept from zero."""
-    window = synthesis = _window(settings, device)
-    if smooth and settings.window == "hamming":
-        synthesis = torch.hann_window(settings.n_fft, device=device) / window
+    """Return the synthesis window and the overlap-added products of both windows, (1, padded length)."""
+    window = synthesis = _window(mel, device)
+    if hann_synthesis and mel.window == "hamming":
+        synthesis = torch.hann_window(mel.n_fft, device=device) / window
     window = window.expand(1, n_frames, -1)
-    return synthesis, _overlap_add(window, synthesis, settings.hop_length).clamp_min(1e-3)
+    return synthesis, _overlap_add(window, synthesis, mel.hop_length).clamp_min(1e-3)
 
 
 def _overlap_add(frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
-    """Frames (B, F, n_fft) times a window, laid over each other: (B, (F - 1) * hop_length + n_fft).
+    """Window frames (B, F, n_fft) and overlap-add them: (B, (F - 1) * hop_length + n_fft).
 
-    Sums of whole blocks of one step; `F.fold` gives the same bits and takes several times as long on a CPU.
+    Adds blocks of one hop; `F.fold` gives the same bits but takes several times as long on a CPU.
     """
     batch, n_frames, n_fft = frames.shape
     steps = -(-n_fft // hop_length)

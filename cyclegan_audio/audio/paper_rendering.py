@@ -1,8 +1,8 @@
-"""How the paper drew mels as colour pictures, which its networks were trained on.
+"""Render mels as the paper's colour images, on which its networks were trained.
 
-matplotlib `imshow` in the colour map jet, low bands below, a clip's minimum to its maximum, axes of
-496 x 369.6 pixels cut to 496 x 369, enlarged with matplotlib's Hanning kernel. So a picture is
-rows @ levels @ columns.T with two known matrices, then coloured.
+The paper used matplotlib's `imshow` with the colormap jet, low bands at the bottom, a clip's minimum to its
+maximum, and axes of 496 x 369.6 pixels cut to 496 x 369, resized with matplotlib's Hanning kernel. An image
+is therefore rows @ levels @ columns.T with two known matrices, then coloured.
 """
 
 from functools import lru_cache
@@ -11,14 +11,14 @@ import numpy as np
 
 SIZE = (369, 496)  # height and width in pixels
 GREY_LEVELS = 255
-_DRAWN = (369.6, 496.0)  # pixels that the whole spectrogram takes
-_OFFSET = (0.24, 0.0)  # where the first pixel lies, in bands and frames: fitted on the published pictures
-_SUBPIXELS = 256  # matplotlib rounds places to these
+_AXES_SIZE = (369.6, 496.0)  # height and width of the whole spectrogram in pixels
+_OFFSET = (0.24, 0.0)  # position of the first pixel in bands and frames, fitted on the published images
+_SUBPIXELS = 256  # matplotlib rounds positions to 1 / 256 pixel
 
 
 @lru_cache(maxsize=1)
 def colormap() -> np.ndarray:
-    """The colour map, (256, 3) in 0 to 255."""
+    """Return the colormap, (256, 3) from 0 to 255."""
     from matplotlib import colormaps
 
     rgb: np.ndarray = np.round(colormaps["jet"](np.arange(GREY_LEVELS + 1))[:, :3] * 255).astype(np.int64)
@@ -27,27 +27,27 @@ def colormap() -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def enlargement(n_bands: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """How much a row of pixels takes of each band, (369, M), and a column of each frame, (496, F)."""
+    """Return the weights of bands in pixel rows, (369, M), and of frames in pixel columns, (496, F)."""
     rows, columns = (
-        _enlarge(*numbers) for numbers in zip(SIZE, (n_bands, n_frames), _DRAWN, _OFFSET, strict=True)
+        _enlarge(*sizes) for sizes in zip(SIZE, (n_bands, n_frames), _AXES_SIZE, _OFFSET, strict=True)
     )
     return rows, columns
 
 
 def render_image(levels: np.ndarray) -> np.ndarray:
-    """The picture (369, 496, 3) uint8 of grey levels (bands, frames) from 0 to 255."""
+    """Render grey levels (bands, frames) from 0 to 255 as an image (369, 496, 3) uint8."""
     rows, columns = enlargement(*levels.shape)
-    drawn = np.round(rows @ levels[::-1].astype(float) @ columns.T).clip(0, GREY_LEVELS).astype(int)
-    return colormap()[drawn].astype(np.uint8)
+    resized = np.round(rows @ levels[::-1].astype(float) @ columns.T).clip(0, GREY_LEVELS).astype(int)
+    return colormap()[resized].astype(np.uint8)
 
 
-def _enlarge(n_pixels: int, n_points: int, drawn: float, offset: float) -> np.ndarray:
-    """(n_pixels, n_points): how much of each point a pixel takes, by a Hanning kernel of radius 1."""
-    place = (np.arange(n_pixels) + 0.5) * n_points / drawn - 0.5 + offset
-    place = np.floor(place * _SUBPIXELS) / _SUBPIXELS
-    distance = np.abs(place[:, None] - np.arange(-1, n_points + 1))
+def _enlarge(n_pixels: int, n_points: int, axes_size: float, offset: float) -> np.ndarray:
+    """Return the weight of each point in each pixel, (n_pixels, n_points): Hanning kernel of radius 1."""
+    position = (np.arange(n_pixels) + 0.5) * n_points / axes_size - 0.5 + offset
+    position = np.floor(position * _SUBPIXELS) / _SUBPIXELS
+    distance = np.abs(position[:, None] - np.arange(-1, n_points + 1))
     weights = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0.0)
-    weights[:, 1] += weights[:, 0]  # beyond the edge stands the edge
+    weights[:, 1] += weights[:, 0]  # edges are repeated
     weights[:, -2] += weights[:, -1]
     inner = weights[:, 1:-1]
     return inner / inner.sum(1, keepdims=True)

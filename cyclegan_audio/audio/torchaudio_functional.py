@@ -1,6 +1,7 @@
-"""The one place that imports torchaudio, for resampling, screening and the neural vocoder.
+"""Import `torchaudio.functional`, or say which torchaudio to install beside this torch.
 
-Importing torchaudio loads its compiled part, which fits few releases of torch and only the same build of it.
+Only this module imports torchaudio (for resampling, screening and Vocos). Its compiled part works with few
+releases of torch, and only with the same build (CPU, CUDA).
 """
 
 from functools import lru_cache
@@ -13,7 +14,7 @@ import torch
 from cyclegan_audio.utils.errors import UserError
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
-# torchaudio 2.11.1 needs torch 2.13; 2.11.0 loads beside torch 2.11 to 2.13.
+# torchaudio 2.11.1 needs torch 2.13; 2.11.0 works with torch 2.11 to 2.13.
 OLDEST_FOR_LATEST, LATEST = (2, 13), "torchaudio>=2.11.1"
 EARLIER = "torchaudio==2.11.0"
 
@@ -23,7 +24,8 @@ def torchaudio_functional() -> ModuleType:
     """Import `torchaudio.functional`.
 
     Raises:
-        UserError: torchaudio is missing or does not fit the installed torch; names one that does.
+        UserError: torchaudio is missing or does not work with the installed torch; the message names one that
+            does.
     """
     try:
         import torchaudio.functional
@@ -33,11 +35,11 @@ def torchaudio_functional() -> ModuleType:
 
 
 def _advice(error: Exception) -> str:
-    """Which versions are installed, and what to install instead."""
+    """Return a message with the installed versions and the command that installs the right one."""
     torch_version = _version("torch", str(torch.__version__))
-    wanted = LATEST if _release(torch_version) >= OLDEST_FOR_LATEST else EARLIER
-    build = torch_version.partition("+")[2]  # "cpu", "cu126": from pytorch.org's index for that build
-    command = f"pip install '{wanted}'" + (f" --index-url {TORCH_INDEX}/{build}" if build else "")
+    requirement = LATEST if _release(torch_version) >= OLDEST_FOR_LATEST else EARLIER
+    build = torch_version.partition("+")[2]  # "cpu", "cu126": the name of pytorch.org's index for the build
+    command = f"pip install '{requirement}'" + (f" --index-url {TORCH_INDEX}/{build}" if build else "")
     if find_spec("torchaudio") is None:
         return f"torchaudio is not installed; run: {command}"
     installed = _version("torchaudio", "of unknown version")
@@ -57,5 +59,5 @@ def _version(package: str, default: str) -> str:
 
 
 def _release(torch_version: str) -> tuple[int, ...]:
-    """Major and minor number."""
+    """Return the major and minor number."""
     return tuple(int(part) for part in torch_version.split(".")[:2])

@@ -1,1 +1,1 @@
-"""Command lines: one entry for all verbs, their options, help, and how they report errors."""
+"""Command-line interface: entry point, options, help texts and error messages of all verbs."""

@@ -1,59 +1,59 @@
-"""How every command reports errors, a stop by Ctrl-C, and a reader of its output that is gone."""
+"""Report errors of every command: one line for a `UserError`, no traceback after Ctrl-C or a closed pipe."""
 
 import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from cyclegan_audio.utils.errors import STOPPED, UserError
+from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE, UserError
 
-DEBUG = "HYDRA_FULL_ERROR"  # Hydra's name; `--debug` sets it
-
-
-def shows_traces() -> bool:
-    """Return whether the user wants to see stack traces."""
-    return os.environ.get(DEBUG, "0") not in ("", "0")
+GroupHint = Callable[[Sequence[str]], str]  # from the overrides to an addition to a message about a group
+DEBUG_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name; the option `--debug` sets it
 
 
-def report(error: BaseException, message: str, with_trace: bool) -> None:
-    """Show a mistake of the user's in one line, with its stack trace where that is wanted."""
+def is_debug() -> bool:
+    """Return whether the user asked for stack traces."""
+    return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
+
+
+def print_error(message: str) -> None:
+    """Print a user's error as one line on standard error."""
+    print(f"error: {message}", file=sys.stderr)
+
+
+def report_error(error: BaseException, message: str, with_trace: bool) -> None:
+    """Print a user's error as one line, after its stack trace if `with_trace`."""
     if with_trace:
         traceback.print_exception(error)
     print_error(message)
 
 
-def print_error(message: str) -> None:
-    """Print a mistake of the user's as one line."""
-    print(f"error: {message}", file=sys.stderr)
-
-
 @contextmanager
 def handle_user_errors() -> Iterator[None]:
-    """End the program in one line after Ctrl-C or a `UserError`, and quietly where nobody reads its output.
+    """Exit with one line after Ctrl-C or a `UserError`, and with none if the reader of the output has gone.
 
     Use it in a `with` statement, or as a decorator: `@handle_user_errors()`.
 
     Raises:
-        SystemExit: 130 after Ctrl-C, 1 otherwise.
+        SystemExit: 130 after Ctrl-C, 1 after an error.
     """
     try:
         yield
-        sys.stdout.flush()  # here, where a reader that is gone can be noticed
+        sys.stdout.flush()  # raises BrokenPipeError here instead of at exit
     except UserError as error:
-        report(error, str(error), shows_traces())
+        report_error(error, str(error), is_debug())
         sys.exit(1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        report(
-            error, f"the name {str(error.filename)[:60]}... is too long; take a shorter one", shows_traces()
-        )
+        message = f"the name {str(error.filename)[:60]}... is too long; choose a shorter one"
+        report_error(error, message, is_debug())
         sys.exit(1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(STOPPED)
+        sys.exit(INTERRUPTED_EXIT_CODE)

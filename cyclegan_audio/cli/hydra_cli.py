@@ -1,5 +1,6 @@
-"""How a command that Hydra configures starts and fails."""
+"""Run a command that Hydra configures, alone or as jobs of a sweep, and report each error in one line."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -7,11 +8,16 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from cyclegan_audio.cli.conf_reader import settings_of
-from cyclegan_audio.cli.error_reporting import DEBUG, handle_user_errors, report, shows_traces
-from cyclegan_audio.cli.hydra_help import Help, help_text
-from cyclegan_audio.cli.lazy_help import lazy_help_allowed
-from cyclegan_audio.cli.option_syntax import to_overrides
+from cyclegan_audio.cli.conf_reader import list_settings
+from cyclegan_audio.cli.error_reporting import (
+    DEBUG_VARIABLE,
+    GroupHint,
+    handle_user_errors,
+    is_debug,
+    report_error,
+)
+from cyclegan_audio.cli.hydra_help import HelpExtras, help_text
+from cyclegan_audio.cli.options import to_overrides
 from cyclegan_audio.cli.verbs import version
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.paths import CONF_DIR
@@ -19,158 +25,159 @@ from cyclegan_audio.utils.paths import CONF_DIR
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-Job = Callable[["DictConfig"], Any]
-Hint = Callable[[Sequence[str]], str]
+TaskFunction = Callable[["DictConfig"], Any]
 
 
 def hydra_main(
     verb: str,
-    about: Help,
+    extras: HelpExtras,
     *,
-    before: Callable[[list[str]], list[str]] | None = None,
-    verbatim: Collection[str] = (),
-    hints: Mapping[str, Hint] | None = None,
-) -> Callable[[Job], Callable[[], None]]:
-    """Decorate a job: Hydra reads the command line, a `UserError` is shown as one line with exit code 1.
+    preprocess: Callable[[list[str]], list[str]] | None = None,
+    literal_keys: Collection[str] = (),
+    hints: Mapping[str, GroupHint] | None = None,
+) -> Callable[[TaskFunction], Callable[[], None]]:
+    """Decorate a task function: Hydra reads the command line, a `UserError` becomes one line and exit code 1.
 
-    Hydra itself is imported when the job starts: help needs none of it.
+    Hydra is imported only when the task starts, so that help is fast.
 
     Args:
-        verb: the command, and its file in `conf/`.
-        about: what its help shows beside the comments in `conf/`.
-        before: may rewrite the arguments (without the program's name) before Hydra sees them.
-        verbatim: keys whose values are paths or names, taken as they are.
-        hints: by group, what the message about an unknown choice adds.
+        verb: the command, and the name of its file in `conf/`.
+        extras: what its help shows in addition to the comments in `conf/`.
+        preprocess: changes the arguments (without the program's name) before Hydra sees them.
+        literal_keys: keys whose values are paths or names without Hydra's grammar.
+        hints: for each group, an addition to the message about an unknown choice.
     """
 
-    def decorate(job: Job) -> Callable[[], None]:
-        @wraps(job)
+    def decorate(task: TaskFunction) -> Callable[[], None]:
+        @wraps(task)
         def command() -> None:
             arguments = sys.argv[1:]
             with handle_user_errors():
                 if any(argument in ("-h", "--help") for argument in arguments):
-                    print(help_text(verb, about))
+                    print(help_text(verb, extras))
                 elif "--version" in arguments:
                     print(version())
                 else:
-                    _Start(verb, job, before, verbatim, hints or {}).run(arguments)
+                    _CommandRun(verb, task, preprocess, literal_keys, hints or {}).run(arguments)
 
         return command
 
     return decorate
 
 
-class _Start:
-    """One call of a command: runs its job, or the jobs of a sweep, and shows errors in a line each."""
+class _CommandRun:
+    """One call of a command, which runs its task once, or once for each job of a sweep."""
 
     def __init__(
         self,
         verb: str,
-        job: Job,
-        before: Callable[[list[str]], list[str]] | None,
-        verbatim: Collection[str],
-        hints: Mapping[str, Hint],
+        task: TaskFunction,
+        preprocess: Callable[[list[str]], list[str]] | None,
+        literal_keys: Collection[str],
+        hints: Mapping[str, GroupHint],
     ) -> None:
         self.verb = verb
-        self.job = job
-        self.before = before
-        self.verbatim = verbatim
+        self.task = task
+        self.preprocess = preprocess
+        self.literal_keys = literal_keys
         self.hints = hints
-        self.arguments: list[str] = []
+        self.overrides: list[str] = []
         self.debug = False
         self.started = False
         self.failed = False
 
     def run(self, arguments: Sequence[str]) -> None:
-        """Start Hydra with these arguments; exit with 1 after a `UserError`."""
-        self.debug = "--debug" in arguments or shows_traces()
+        """Start Hydra with these arguments; exit with code 1 after a user's error."""
+        self.debug = "--debug" in arguments or is_debug()
         try:
-            self._run([argument for argument in arguments if argument != "--debug"])
+            self._start_hydra([argument for argument in arguments if argument != "--debug"])
         except Exception as error:
-            if not self._show(error):
+            if not self._report(error):
                 raise
         if self.failed:
             sys.exit(1)
 
-    def _run(self, arguments: list[str]) -> None:
-        switches = [one.name for one in settings_of(CONF_DIR / f"{self.verb}.yaml") if one.is_switch]
-        arguments = to_overrides(arguments, switches)
-        _check_switches(arguments, [name for name in switches if "." not in name])
-        arguments = self.before(arguments) if self.before else arguments
+    def _start_hydra(self, arguments: list[str]) -> None:
+        flags = [
+            setting.name for setting in list_settings(CONF_DIR / f"{self.verb}.yaml") if setting.is_boolean
+        ]
+        overrides = to_overrides(arguments, flags)
+        _check_flags(overrides, [name for name in flags if "." not in name])
+        overrides = self.preprocess(overrides) if self.preprocess else overrides
         import hydra
 
         from cyclegan_audio.cli.override_errors import check_overrides
         from cyclegan_audio.config.overrides import MULTIRUN, quote_values
 
-        self.arguments = quote_values(arguments, self.verbatim)
-        if any(argument.startswith("+") or argument in MULTIRUN for argument in self.arguments):
-            # Hydra takes any `+`, and makes a sweep's folder before it finds a mistake
-            check_overrides(self.verb, self.arguments, self.hints)
+        self.overrides = quote_values(overrides, self.literal_keys)
+        if any(override.startswith("+") or override in MULTIRUN for override in self.overrides):
+            # Hydra accepts any `+`, and creates a sweep's folder before it notices an error.
+            check_overrides(self.verb, self.overrides, self.hints)
 
-        @wraps(self.job)  # Hydra names the job after this function
-        def reported(cfg: "DictConfig") -> Any:
-            return self._job(cfg)
+        @wraps(self.task)  # Hydra names the job after this function
+        def run_task(cfg: "DictConfig") -> Any:
+            return self._run_task(cfg)
 
-        sys.argv[1:] = self.arguments
-        with lazy_help_allowed(), _environment(DEBUG, "1"):  # Hydra raises, this class reports
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=self.verb)(reported)()
+        sys.argv[1:] = self.overrides
+        with allow_lazy_help(), _environment(DEBUG_VARIABLE, "1"):  # Hydra raises, this class reports
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=self.verb)(run_task)()
 
-    def _job(self, cfg: "DictConfig") -> Any:
-        """The job's value; errors of the user are shown and remembered, so that a sweep's others run."""
+    def _run_task(self, cfg: "DictConfig") -> Any:
+        """Return the task's result; report a user's error and return None, so that other jobs run."""
         self.started = True
         try:
-            return self.job(cfg)
+            return self.task(cfg)
         except Exception as error:
-            if not self._show(error):
+            if not self._report(error):
                 raise
         return None
 
-    def _show(self, error: Exception) -> bool:
-        """Print the user's error behind `error`; False where there is none."""
+    def _report(self, error: Exception) -> bool:
+        """Print the user's error behind `error`; return False if there is none."""
         message = self._message(error)
         if message is None:
             return False
-        report(error, message, self.debug)
+        report_error(error, message, self.debug)
         self.failed = True
         return True
 
     def _message(self, error: Exception) -> str | None:
-        """What a `UserError` at the bottom of `error` says, or what is wrong with the command line."""
+        """Return the message of a `UserError` that caused `error`, or what is wrong with the command line."""
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None:
             chain.append(cause)
         for link in chain:
             if isinstance(link, UserError):
                 return str(link)
-        message = self._mistake(chain)
+        message = self._override_error(chain)
         if message is None and isinstance(error, OSError) and not self.started:
-            message = f"the run folder cannot be made ({error}); choose another"
+            message = f"cannot create the run folder ({error}); choose another"
         return message
 
-    def _mistake(self, chain: Sequence[BaseException]) -> str | None:
+    def _override_error(self, chain: Sequence[BaseException]) -> str | None:
         from hydra.errors import CompactHydraException
         from omegaconf.errors import OmegaConfBaseException
 
-        from cyclegan_audio.cli.override_errors import check_overrides, plain_message
+        from cyclegan_audio.cli.override_errors import check_overrides, clean_message
 
-        hydras = [link for link in chain if isinstance(link, CompactHydraException | OmegaConfBaseException)]
-        if not hydras or len(chain) > 2:
+        errors = [link for link in chain if isinstance(link, CompactHydraException | OmegaConfBaseException)]
+        if not errors or len(chain) > 2:
             return None
         if not self.started:
             try:
-                check_overrides(self.verb, self.arguments, self.hints)
-            except UserError as found:
-                return str(found)
-        return plain_message(hydras[0])
+                check_overrides(self.verb, self.overrides, self.hints)
+            except UserError as error:
+                return str(error)
+        return clean_message(errors[0])
 
 
-def _check_switches(arguments: Sequence[str], switches: Collection[str]) -> None:
-    """Refuse a word in place of true or false, which would count as true."""
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
+def _check_flags(overrides: Sequence[str], flags: Collection[str]) -> None:
+    """Check that boolean settings get true or false; Hydra would read any other word as true."""
+    for override in overrides:
+        name, equals, value = override.partition("=")
         values = value.lower().split(",")
-        if equals and name in switches and not {"true", "false"}.issuperset(values) and "${" not in value:
-            raise UserError(f"{argument}: {name} is either true or false")
+        if equals and name in flags and not {"true", "false"}.issuperset(values) and "${" not in value:
+            raise UserError(f"{name} must be true or false, got {value!r}")
 
 
 @contextmanager
@@ -184,3 +191,27 @@ def _environment(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+@contextmanager
+def allow_lazy_help() -> Iterator[None]:
+    """Let argparse accept help texts that are not strings, for Hydra 1.3 on Python 3.14.
+
+    Since Python 3.14 `add_argument` formats each help text to check it. That fails on the object that Hydra
+    passes for `--shell-completion` (Hydra's issue 3121). Help texts that are strings are still checked.
+    """
+    if sys.version_info < (3, 14):
+        yield
+        return
+    container: Any = argparse._ActionsContainer
+    check_help = container._check_help
+
+    def check_strings(self: Any, action: argparse.Action) -> None:
+        if isinstance(action.help, str):
+            check_help(self, action)
+
+    container._check_help = check_strings
+    try:
+        yield
+    finally:
+        container._check_help = check_help

@@ -1,7 +1,7 @@
-"""Finds what is wrong with a command line of Hydra's, and says in one line how to mend it."""
+"""Find the error in a command line for Hydra, and explain in one line how to correct it."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,77 +12,78 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.cli.conf_reader import choices_of, groups_of
-from cyclegan_audio.cli.option_syntax import overrides_among
+from cyclegan_audio.cli.conf_reader import list_choices, list_groups
+from cyclegan_audio.cli.error_reporting import GroupHint
+from cyclegan_audio.cli.options import extract_overrides
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import MULTIRUN
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import PROGRAM
-from cyclegan_audio.utils.name_matching import near_name, setting_names, suggest_setting
+from cyclegan_audio.utils.hints import PROGRAM, setting_names, suggest_name, suggest_setting
 from cyclegan_audio.utils.paths import CONF_DIR
 
-Plain = dict[str, Any]
-Hint = Callable[[Sequence[str]], str]  # from the overrides to what a message about a group adds
-EXTRAS = {  # which extra of the package brings a launcher or a sweeper of Hydra's
+ConfigDict = dict[str, Any]
+PLUGIN_EXTRAS = {  # the extra of this package that installs a launcher or sweeper of Hydra
     "joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "optuna": "sweeps",
     "ray": "ray",
 }  # fmt: skip
 
 
-def check_overrides(verb: str, arguments: Sequence[str], hints: Mapping[str, Hint] | None = None) -> None:
-    """Refuse the first override that names no setting, no choice, or adds a key that nothing reads.
+def check_overrides(
+    verb: str, arguments: Sequence[str], hints: Mapping[str, GroupHint] | None = None
+) -> None:
+    """Check that each override names a setting or a choice, and that something reads each added key.
 
     Args:
         verb: the command.
         arguments: as Hydra would take them.
-        hints: what messages about an unknown choice add, by group.
+        hints: for each group, an addition to the message about an unknown choice.
 
     Raises:
-        UserError: says which, and what was meant perhaps.
+        UserError: names the first wrong override and, if one is similar, the correct name.
     """
-    words = overrides_among(arguments)
+    words = extract_overrides(arguments)
     if words is None:
-        return  # which choices and settings there are is then Hydra's to say
-    groups = {group.name for group in groups_of(verb)}
-    overrides = [_parsed(verb, word, groups) for word in words]
+        return  # the user's own configuration may have other choices and settings
+    groups = {group.name for group in list_groups(verb)}
+    overrides = [_parse(verb, word, groups) for word in words]
     is_sweep = any(argument in (*MULTIRUN, "hydra.mode=MULTIRUN") for argument in arguments)
-    if several := [one.input_line for one in overrides if one.is_sweep_override() and not is_sweep]:
-        raise UserError(f"{several[0]} names several values; add -m to run each of them")
+    if sweeps := [one.input_line for one in overrides if one.is_sweep_override() and not is_sweep]:
+        raise UserError(f"{sweeps[0]} names several values; add -m to run each of them")
     chosen: dict[str, str] = {}
     for override in (one for one in overrides if one.key_or_group in groups):
-        for value in _choices(override, words, hints or {}):
-            chosen[override.key_or_group] = f"{override.key_or_group}={value}"
-    cfg = _composed(verb, list(chosen.values()))
+        for choice in _choices(override, words, hints or {}):
+            chosen[override.key_or_group] = f"{override.key_or_group}={choice}"
+    cfg = _compose(verb, list(chosen.values()))
     for override in overrides:
         if override.key_or_group not in groups and "/" not in override.key_or_group:
             _check_key(verb, cfg, override, groups)
 
 
-def _composed(verb: str, choices: Sequence[str] = ()) -> Plain:
+def _compose(verb: str, choices: Sequence[str] = ()) -> ConfigDict:
     try:
         return OmegaConf.to_container(compose(verb, list(choices)), resolve=False)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(plain_message(error)) from error
+        raise UserError(clean_message(error)) from error
 
 
-def plain_message(error: BaseException) -> str:
-    """Say in one line what Hydra or OmegaConf says, without their internals."""
+def clean_message(error: BaseException) -> str:
+    """Return a message of Hydra or OmegaConf in one line, without their internals."""
     lines = [line.strip() for line in str(error).splitlines()]
     internal = ("To append to your config", "Config search path", "See https", "full_key", "object_type")
-    kept = [line for line in lines if line and not line.startswith((*internal, "provider="))]
-    return _plugin_message(str(error)) or " ".join(kept)
+    lines = [line for line in lines if line and not line.startswith((*internal, "provider="))]
+    return _missing_plugin(str(error)) or " ".join(lines)
 
 
-def _parsed(verb: str, word: str, groups: Collection[str]) -> Override:
+def _parse(verb: str, word: str, groups: Collection[str]) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
         key, equals, _ = word.lstrip("+~").partition("=")
-        known = [*setting_names(_composed(verb)), *groups]
+        known = [*setting_names(_compose(verb)), *groups]
         if key in known:
-            how = f"put its value in quotes: \"{key}='...'\"" if equals else f"write {key}=VALUE"
-            raise UserError(f"the value of {key} cannot be read; {how}") from error
-        by_choice = [group.name for group in groups_of(verb) if word in group.choices]
+            advice = f"put its value in quotes: \"{key}='...'\"" if equals else f"write {key}=VALUE"
+            raise UserError(f"cannot read the value of {key}; {advice}") from error
+        by_choice = [group.name for group in list_groups(verb) if word in group.choices]
         hint = f"; did you mean {by_choice[0]}={word}?" if by_choice else suggest_setting(key, known)
         raise UserError(
             f"there is no setting {key}{hint or '; write NAME=VALUE or --NAME VALUE'}"
@@ -90,11 +91,11 @@ def _parsed(verb: str, word: str, groups: Collection[str]) -> Override:
         ) from error
 
 
-def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]) -> list[str]:
-    """The choices that an override makes in its group; none where it deletes it, or Hydra looks them up.
+def _choices(override: Override, words: Sequence[str], hints: Mapping[str, GroupHint]) -> list[str]:
+    """Return the choices of an override of a group; none if it deletes the group or Hydra looks them up.
 
     Raises:
-        UserError: there is no such choice, or `+` stands before it.
+        UserError: there is no such choice, or the override starts with `+`.
     """
     if _is_added(override):
         raise UserError(f"write {str(override.input_line).lstrip('+')}, without +")
@@ -104,60 +105,61 @@ def _choices(override: Override, words: Sequence[str], hints: Mapping[str, Hint]
     if override.is_delete() or value is None:
         return []
     values = value.list if isinstance(value, ChoiceSweep) else [value]
-    wanted = [one.text if isinstance(one, QuotedString) else str(one) for one in values]
-    for one in wanted:
-        if not (CONF_DIR / group / f"{one}.yaml").is_file():
-            there = choices_of(group)
+    choices = [one.text if isinstance(one, QuotedString) else str(one) for one in values]
+    for choice in choices:
+        if not (CONF_DIR / group / f"{choice}.yaml").is_file():
+            known = list_choices(group)
             hint = hints[group](words) if group in hints else ""
             raise UserError(
-                f"there is no {group}={one}{near_name(one, there)}; the choices are {', '.join(there)}{hint}"
+                f"there is no {group}={choice}{suggest_name(choice, known)}; "
+                f"the choices are {', '.join(known)}{hint}"
             )
-    return wanted
+    return choices
 
 
-def _check_key(verb: str, cfg: Plain, override: Override, groups: set[str]) -> None:
-    """Refuse a key that is not there or, with `+`, that nothing would read."""
+def _check_key(verb: str, cfg: ConfigDict, override: Override, groups: set[str]) -> None:
+    """Check that a key exists or, after `+`, that something would read it."""
     key = override.key_or_group
     if key.split(".")[0] == "hydra":
         return
-    node, missing = _deepest(cfg, key.split("."))
+    node, missing = _deepest_node(cfg, key.split("."))
     if not missing:
         return
     if not _is_added(override):
         hint = f"{suggest_setting(key, [*setting_names(cfg), *groups])} ({PROGRAM} {verb} --help lists them)"
         raise UserError(f"there is no setting {key}{hint}")
-    known = _readable(node)
+    known = _valid_keys(node)
     if known is not None and missing[0] not in known:
         near = get_close_matches(missing[0], known, n=1)
-        above = key.removesuffix(".".join(missing))
+        parent = key.removesuffix(".".join(missing))
         hint = (
-            f"; did you mean +{above}{near[0]}?"
+            f"; did you mean +{parent}{near[0]}?"
             if near
             else suggest_setting(key, [*setting_names(cfg), *groups])
         )
         raise UserError(f"nothing reads {override.input_line}{hint}")
 
 
-def _deepest(cfg: Plain, parts: Sequence[str]) -> tuple[Plain, list[str]]:
-    """The deepest mapping that is there on the way to a key, and what is left of the way."""
+def _deepest_node(cfg: ConfigDict, parts: Sequence[str]) -> tuple[ConfigDict, list[str]]:
+    """Return the deepest existing mapping along a dotted key, and the parts of the key that are missing."""
     node = cfg
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         if part not in node:
-            return node, list(parts[place:])
-        inner = node[part]
-        while isinstance(inner, str) and inner.startswith("${") and inner[2:-1] in cfg:  # it follows a group
-            inner = cfg[inner[2:-1]]
-        if not isinstance(inner, dict):
-            return node, list(parts[place + 1 :])
-        node = inner
+            return node, list(parts[index:])
+        child = node[part]
+        while isinstance(child, str) and child.startswith("${") and child[2:-1] in cfg:  # it copies a group
+            child = cfg[child[2:-1]]
+        if not isinstance(child, dict):
+            return node, list(parts[index + 1 :])
+        node = child
     return node, []
 
 
-def _readable(node: Plain) -> list[str] | None:
-    """The keys that may be added to a mapping: what is built of it takes these; None where any may."""
-    if "_target_" not in node:  # empty, or of things to build: these take whatever a user names
-        takes_any = all(isinstance(child, dict) and "_target_" in child for child in node.values())
-        return None if takes_any else []
+def _valid_keys(node: ConfigDict) -> list[str] | None:
+    """Return the keys that may be added to a mapping, the parameters of its class; None if any may."""
+    if "_target_" not in node:  # an empty mapping, or objects by names that the user chooses
+        accepts_any = all(isinstance(child, dict) and "_target_" in child for child in node.values())
+        return None if accepts_any else []
     parameters = inspect.signature(get_object(node["_target_"])).parameters
     return None if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) else list(parameters)
 
@@ -166,10 +168,10 @@ def _is_added(override: Override) -> bool:
     return override.is_add() or override.is_force_add()
 
 
-def _plugin_message(said: str) -> str:
-    """What to install, where `said` is Hydra's complaint that it lacks a launcher or a sweeper."""
+def _missing_plugin(message: str) -> str:
+    """Return how to install the launcher or sweeper that Hydra's message misses, or ""."""
     for kind in ("launcher", "sweeper"):
-        name = said.partition(f"hydra/{kind}/")[2].partition("'")[0]
-        if extra := EXTRAS.get(name):
-            return f"the {kind} {name} is not installed; pip install 'cyclegan-audio[{extra}]' brings it"
+        name = message.partition(f"hydra/{kind}/")[2].partition("'")[0]
+        if extra := PLUGIN_EXTRAS.get(name):
+            return f"the {kind} {name} is not installed; run pip install 'cyclegan-audio[{extra}]'"
     return ""

@@ -1,4 +1,4 @@
-"""The configuration: where it lies and what is built from it."""
+"""Hydra configuration: compose it from `conf/`, build objects from it, and change that of an earlier run."""
 
 from cyclegan_audio.config.instantiation import build, compose, slug
 from cyclegan_audio.utils.paths import CONF_DIR

@@ -1,4 +1,4 @@
-"""The configuration in `conf/`, and objects made of what it says."""
+"""Compose the configuration from `conf/`, and build the objects that it describes."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from cyclegan_audio.utils.paths import CONF_DIR
 
 
 def slug(text: str) -> str:
-    """`text` as a safe part of a file name: lower case, everything but letters, digits and dashes as `_`."""
+    """Return `text` as part of a file name: lower case, `_` for all but letters, digits and dashes."""
     return re.sub(r"[^a-z0-9-]+", "_", text.lower()).strip("_") or "_"
 
 
@@ -20,26 +20,31 @@ OmegaConf.register_new_resolver("slug", slug, replace=True)
 
 
 def compose(config_name: str, overrides: list[str] | None = None) -> DictConfig:
-    """The configuration that a command would see, for scripts and tests."""
+    """Compose the configuration that a command would get, for scripts and tests.
+
+    Args:
+        config_name: the command, the name of its file in `conf/`.
+        overrides: those of the command line.
+    """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
         return hydra.compose(config_name, overrides=overrides or [])
 
 
-def build(name: str, config: DictConfig, **more: Any) -> Any:
-    """What `config` describes (`_target_` and its arguments), with plain lists and dicts.
+def build(name: str, config: DictConfig, **extra: Any) -> Any:
+    """Build the object that `config` describes (`_target_` and its arguments), with plain lists and dicts.
 
     Args:
-        name: what the user calls this part of the configuration, for messages.
+        name: the dotted name of this node in the configuration, for messages.
         config: the node.
-        more: arguments that are not in the configuration.
+        extra: arguments that are not in the configuration.
 
     Raises:
-        UserError: it names no class, or a value in it is of the wrong kind or out of range.
+        UserError: the node names no class, or one of its values is invalid.
     """
     if "_target_" not in config:
         raise UserError(f"{name} names no class; add {name}._target_=package.module.Class")
     try:
-        return instantiate(config, _convert_="all", **more)
+        return instantiate(config, _convert_="all", **extra)
     except Exception as error:
         causes = [error]
         while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
@@ -48,6 +53,6 @@ def build(name: str, config: DictConfig, **more: Any) -> Any:
             if isinstance(link, UserError):
                 raise link from None
         if isinstance(causes[-1], TypeError | ValueError):
-            said = " ".join(str(causes[-1]).split())
-            raise UserError(f"{name} cannot be made from these settings ({said}); mend {name}.*") from error
+            message = " ".join(str(causes[-1]).split())
+            raise UserError(f"invalid `{name}` settings ({message}); correct {name}.*") from error
         raise

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 LOSSLESS = "lossless"
 LOSSLESS_CODECS = ("flac", "alac", "wavpack", "ape", "tta", "pcm_")  # prefixes of FFmpeg's names
@@ -34,7 +34,7 @@ class BiasThresholds:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            require_number(f"bias.{name}", value, low=0)
+            check_number(f"bias.{name}", value, low=0)
 
 
 @dataclasses.dataclass(frozen=True)

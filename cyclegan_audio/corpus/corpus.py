@@ -21,8 +21,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import command_line, suggest_path
-from cyclegan_audio.utils.name_matching import match_name
+from cyclegan_audio.utils.hints import command_line, match_name, suggest_path
 
 FORMAT_VERSION = 3
 SETTINGS_FILE = "corpus.json"
@@ -205,7 +204,7 @@ class Corpus:
             "run prepare again with audio=all"
         )
 
-    def resolve_genres(self, genre_a: str, genre_b: str) -> tuple[str, str]:
+    def check_genres(self, genre_a: str, genre_b: str) -> tuple[str, str]:
         """Return two genres as the corpus spells them.
 
         Raises:

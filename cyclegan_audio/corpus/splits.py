@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable
 
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 SPLIT_BY = ("auto", "track", "block", "random")
 
@@ -39,13 +39,13 @@ class SplitSettings:
         if self.by not in SPLIT_BY:
             raise UserError(f"split.by={self.by} is unknown; choose one of {', '.join(SPLIT_BY)}")
         for name in ("val", "test"):
-            require_number(f"split.{name}", getattr(self, name), low=0, high=1)
+            check_number(f"split.{name}", getattr(self, name), low=0, high=1)
         for name in ("block_s", "guard_s"):
-            require_number(f"split.{name}", getattr(self, name), low=0)
+            check_number(f"split.{name}", getattr(self, name), low=0)
         for name in ("test_clips", "max_clips"):
             if (value := getattr(self, name)) is not None:
-                require_number(f"split.{name}", value, low=1, whole=True)
-        require_number("seed", self.seed, whole=True)
+                check_number(f"split.{name}", value, low=1, integer=True)
+        check_number("seed", self.seed, integer=True)
 
 
 @dataclasses.dataclass(frozen=True)

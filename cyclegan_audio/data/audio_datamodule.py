@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.data.sampler import EpochSampler, ResumableDataModule, warn_about_large_batch
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 class Segment(NamedTuple):
@@ -69,11 +69,11 @@ class AudioSegmentDataModule(ResumableDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require_number("data.segment_frames", segment_frames, low=8, whole=True)
-        require_number("data.batch_size", batch_size, low=1, whole=True)
-        require_number("data.max_cut_db", max_cut_db, low=0)
-        require_number("data.val_clips", val_clips, low=1, whole=True)
-        require_number("data.num_workers", num_workers, low=0, whole=True)
+        check_number("data.segment_frames", segment_frames, low=8, integer=True)
+        check_number("data.batch_size", batch_size, low=1, integer=True)
+        check_number("data.max_cut_db", max_cut_db, low=0)
+        check_number("data.val_clips", val_clips, low=1, integer=True)
+        check_number("data.num_workers", num_workers, low=0, integer=True)
         self.folder, self.segment_frames, self.batch_size = corpus, segment_frames, batch_size
         self.max_cut_db, self.val_clips = max_cut_db, val_clips
         self.num_workers, self.seed = num_workers, seed

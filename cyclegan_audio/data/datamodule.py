@@ -22,7 +22,7 @@ from cyclegan_audio.data.sampler import (
     validation_pairs,
     warn_about_large_batch,
 )
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 CPU = torch.device("cpu")
 Batch = dict[str, Tensor]
@@ -129,14 +129,14 @@ class UnpairedMelDataModule(ResumableDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require_number("data.batch_size", batch_size, low=1, whole=True)
-        require_number("data.num_workers", num_workers, low=0, whole=True)
-        require_number("data.val_pairs", val_pairs, low=1, whole=True)
-        require_number("data.cache_mb", cache_mb, low=0)
-        require_number("data.gain_db", gain_db, low=0)
+        check_number("data.batch_size", batch_size, low=1, integer=True)
+        check_number("data.num_workers", num_workers, low=0, integer=True)
+        check_number("data.val_pairs", val_pairs, low=1, integer=True)
+        check_number("data.cache_mb", cache_mb, low=0)
+        check_number("data.gain_db", gain_db, low=0)
         _check_cache_device(cache_device, num_workers)
         if crop_frames is not None:
-            require_number("data.crop_frames", crop_frames, low=frame_multiple, whole=True)
+            check_number("data.crop_frames", crop_frames, low=frame_multiple, integer=True)
         self.folder, self.required_mel = corpus, mel
         self.requested_genres = (str(genre_a), str(genre_b))
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -157,7 +157,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         """
         corpus = Corpus.open(self.folder)
         self._check_corpus(corpus)
-        genres = corpus.resolve_genres(*self.requested_genres)
+        genres = corpus.check_genres(*self.requested_genres)
         clips = {genre: corpus.clips(genre, "train") for genre in genres}
         return corpus.normalised(
             CorpusNormalisation.from_clips(clips, self.normalise, corpus.mel, f"the corpus {corpus.folder}")
@@ -166,7 +166,7 @@ class UnpairedMelDataModule(ResumableDataModule):
     @property
     def genres(self) -> tuple[str, str]:
         """Return domain A and domain B, as the corpus spells them."""
-        return self.corpus.resolve_genres(*self.requested_genres)
+        return self.corpus.check_genres(*self.requested_genres)
 
     @property
     def mel(self) -> MelSpectrogram:
@@ -240,7 +240,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         if (mel := self.required_mel) is not None:
             required = mel if isinstance(mel, MelSpectrogram) else MelSpectrogram.from_dict(mel)
             required.check_compatible(corpus.mel, "this command", f"the corpus {corpus.folder}")
-        for genre in corpus.resolve_genres(*self.requested_genres):
+        for genre in corpus.check_genres(*self.requested_genres):
             if not corpus.clips(genre, "train"):
                 raise UserError(f"{corpus.folder} has no training clips of {genre}; prepare more music")
         if self.gain_db > 0 and corpus.mel.scaling == "clip":

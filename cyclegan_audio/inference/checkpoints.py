@@ -76,7 +76,7 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         UserError: the file is damaged or of another kind.
     """
     try:
-        _require_whole(path)
+        _check_complete(path)
         content = torch.load(path, map_location=device, weights_only=True)
         if content["cyclegan_audio"]["format"] != FORMAT:
             raise UserError(
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     return content
 
 
-def _require_whole(path: Path) -> None:
+def _check_complete(path: Path) -> None:
     """Check every part of a checkpoint against its checksum, which `torch.load` does not.
 
     Raises:

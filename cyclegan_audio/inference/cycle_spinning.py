@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.inference.translation_model import TranslationModel
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 
 class CycleSpinning(nn.Module):
@@ -42,7 +42,7 @@ def with_cycle_spinning(pair: TranslationModel, shifts: int) -> TranslationModel
     Raises:
         UserError: `shifts` is no whole number from 1 to the pair's `frame_multiple`.
     """
-    require_number("shifts", shifts, 1, pair.frame_multiple, whole=True)
+    check_number("shifts", shifts, 1, pair.frame_multiple, integer=True)
     if shifts == 1:
         return pair
     generators: dict[str, nn.Module] = {

@@ -9,7 +9,7 @@ from torch import nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS, ordered
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.name_matching import match_name
+from cyclegan_audio.utils.hints import match_name
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""Listening tests: sounds and questions for a static page, and what comes of the answers."""
+"""Listening tests: an HTML page with sounds and questions, and the analysis of the answers."""

@@ -1,4 +1,4 @@
-"""Answers that came back: read, checked, and without listeners who did not hear the reference."""
+"""Responses of listeners: read and check their files, and exclude those who miss the hidden reference."""
 
 import dataclasses
 import json
@@ -12,10 +12,10 @@ from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
 REFERENCE_SCORE = 90
-REFERENCE_MISSED = 0.15
-RULE = (
-    f"left out is who rates the hidden reference below {REFERENCE_SCORE} in more than "
-    f"{100 * REFERENCE_MISSED:g} % of the trials (ITU-R BS.1534-3, 4.1.2)"
+MAX_MISS_RATE = 0.15
+SCREENING_RULE = (
+    f"listeners who rate the hidden reference below {REFERENCE_SCORE} in more than "
+    f"{100 * MAX_MISS_RATE:g} % of the trials are excluded (ITU-R BS.1534-3, 4.1.2)"
 )
 
 
@@ -25,14 +25,14 @@ class Rating:
 
     listener: str
     question: str
-    way: str
+    direction: str
     item: str
     system: str
     score: float
 
 
 @dataclasses.dataclass(frozen=True)
-class Abx:
+class AbxTrial:
     """One ABX trial; systems in alphabetical order."""
 
     listener: str
@@ -41,8 +41,8 @@ class Abx:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
-    """All that one listener said."""
+class ListenerResponses:
+    """All responses of one listener."""
 
     listener: str
     test: str
@@ -50,32 +50,34 @@ class Answers:
     runs: list[str]
     questions: dict[str, dict[str, Any]]
     ratings: list[Rating]
-    abx: list[Abx]
+    abx: list[AbxTrial]
 
 
-def read(paths: Sequence[str | Path]) -> tuple[list[Answers], list[str]]:
-    """Read the answers in files, one a listener (the last of several), with notes on what is not used.
+def read_responses(paths: Sequence[str | Path]) -> tuple[list[ListenerResponses], list[str]]:
+    """Read files of answers, the latest of each listener; return responses and notes on unused files.
 
     Raises:
-        UserError: a file is damaged, of another kind, or answers another test than the others.
+        UserError: a file is damaged, of another kind, or of another test than the others.
     """
-    found: dict[str, Answers] = {}
+    by_listener: dict[str, ListenerResponses] = {}
     notes = []
     first: tuple[str, str | Path] | None = None
     for path in paths:
-        answers = _read(Path(path))
-        first = first or (answers.test, path)
-        if answers.test != first[0]:
-            raise UserError(f"{path} answers another listening test than {first[1]}; analyse each test alone")
-        earlier = found.get(answers.listener)
+        responses = _read(Path(path))
+        first = first or (responses.test, path)
+        if responses.test != first[0]:
+            raise UserError(
+                f"{path} belongs to another listening test than {first[1]}; analyse each test separately"
+            )
+        earlier = by_listener.get(responses.listener)
         if earlier is not None:
-            notes.append(f"{answers.listener} has answered more than once: the last answers count")
-        if earlier is None or earlier.finished < answers.finished:
-            found[answers.listener] = answers
-    return list(found.values()), list(dict.fromkeys(notes))
+            notes.append(f"{responses.listener} answered more than once; the latest answers are used")
+        if earlier is None or earlier.finished < responses.finished:
+            by_listener[responses.listener] = responses
+    return list(by_listener.values()), list(dict.fromkeys(notes))
 
 
-def _read(path: Path) -> Answers:
+def _read(path: Path) -> ListenerResponses:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -83,18 +85,23 @@ def _read(path: Path) -> Answers:
         name = str(content["listener"])
         ratings = [
             Rating(
-                name, str(r["question"]), str(r["way"]), str(r["item"]), str(r["system"]), _score(r["score"])
+                name,
+                str(r["question"]),
+                str(r["direction"]),
+                str(r["item"]),
+                str(r["system"]),
+                _score(r["score"]),
             )
             for r in content["ratings"]
         ]
         abx = [_abx(name, trial) for trial in content["abx"]]
         questions = {
-            key: {part: value[part] for part in ("hidden", "anchor", "beside", "is_screened")}
+            key: {part: value[part] for part in ("hidden", "anchor", "baselines", "is_screened")}
             for key, value in content["questions"].items()
         }
         if any(rating.question not in questions for rating in ratings):
             raise ValueError("an unknown question")
-        return Answers(
+        return ListenerResponses(
             name,
             str(content["test"]),
             str(content["finished"]),
@@ -107,8 +114,8 @@ def _read(path: Path) -> Answers:
         raise UserError(f"{path} does not exist; check the path{suggest_path(path)}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no file of answers of a listening test ({error!r}); ask the listener for it "
-            f"again, or leave it out{suggest_path(path)}"
+            f"{path} is not a file of answers of a listening test ({error!r}); ask the listener for it "
+            f"again, or omit it{suggest_path(path)}"
         ) from error
 
 
@@ -118,28 +125,29 @@ def _score(value: Any) -> float:
     return float(value)
 
 
-def _abx(listener: str, trial: Any) -> Abx:
+def _abx(listener: str, trial: Any) -> AbxTrial:
     if trial["x"] not in ("a", "b") or trial["answer"] not in ("a", "b"):
         raise ValueError("an ABX trial without an answer")
     a, b = sorted((str(trial["a"]), str(trial["b"])))
-    return Abx(listener, (a, b), trial["x"] == trial["answer"])
+    return AbxTrial(listener, (a, b), trial["x"] == trial["answer"])
 
 
-def miss_rate(answers: Answers) -> float:
-    """Return the share of trials in which the hidden reference got less than 90; NaN where there is none."""
+def miss_rate(responses: ListenerResponses) -> float:
+    """Return the share of trials with the hidden reference rated below 90; NaN without such trials."""
     hidden = [
         rating.score < REFERENCE_SCORE
-        for rating in answers.ratings
-        if answers.questions[rating.question]["is_screened"]
-        and rating.system == answers.questions[rating.question]["hidden"]
+        for rating in responses.ratings
+        if responses.questions[rating.question]["is_screened"]
+        and rating.system == responses.questions[rating.question]["hidden"]
     ]
     return sum(hidden) / len(hidden) if hidden else math.nan
 
 
-def post_screen(answers: Sequence[Answers]) -> tuple[list[Answers], list[str]]:
-    """Keep those who heard the hidden reference, with a note on each who did not."""
-    lost = [a for a in answers if miss_rate(a) > REFERENCE_MISSED]
+def post_screen(responses: Sequence[ListenerResponses]) -> tuple[list[ListenerResponses], list[str]]:
+    """Exclude listeners who missed the hidden reference, with a note on each."""
+    excluded = [a for a in responses if miss_rate(a) > MAX_MISS_RATE]
     notes = [
-        f"{a.listener} is left out: missed the hidden reference in {100 * miss_rate(a):.0f} %" for a in lost
+        f"{a.listener} is excluded: missed the hidden reference in {100 * miss_rate(a):.0f} %"
+        for a in excluded
     ]
-    return [a for a in answers if a not in lost], notes
+    return [a for a in responses if a not in excluded], notes

@@ -7,7 +7,7 @@ const make = (tag, text, parent) => {
   return node;
 };
 
-// The order is a function of the test and the listener's name (FNV-1a, then mulberry32), so that it can be repeated.
+// The order depends only on the test and the listener's name (FNV-1a, then mulberry32), so it is reproducible.
 function seedOf(text) {
   let hash = 2166136261;
   for (const char of text) hash = Math.imul(hash ^ char.codePointAt(0), 16777619);
@@ -30,7 +30,7 @@ function shuffled(items, random) {
   return out;
 }
 
-// Questions in random order, one after the other; then ABX, the side of X drawn anew in each trial.
+// Questions in random order, one after the other; then ABX trials, each with X drawn at random.
 function plan(random) {
   const ratings = shuffled(Object.keys(TEST.questions), random).flatMap((name) =>
     shuffled(TEST.trials.filter((trial) => trial.question === name), random).map((trial) => ({
@@ -43,7 +43,7 @@ function plan(random) {
   return [...ratings, ...abx];
 }
 
-let player = null;  // what plays now
+let player = null;  // the sound that plays now
 let trials = [], place = 0, heard = new Set(), answer = null, began = 0;
 let result = null;
 
@@ -51,7 +51,7 @@ function play(file, button) {
   const at = player ? player.currentTime : 0;
   if (player) player.pause();
   document.querySelectorAll("button.now").forEach((other) => other.classList.remove("now"));
-  if (player && player.button === button) {  // a second click stops
+  if (player && player.button === button) {  // a second click stops it
     player = null;
     return;
   }
@@ -97,9 +97,9 @@ function showRating(trial) {
   const ends = make("div", "", $("stimuli"));
   ends.className = "ends";
   make("div", "", ends);
-  const words = make("span", "", ends);
-  make("b", `0: ${trial.low}`, words);
-  make("b", `100: ${trial.high}`, words);
+  const labels = make("span", "", ends);
+  make("b", `0: ${trial.low}`, labels);
+  make("b", `100: ${trial.high}`, labels);
   trial.stimuli.forEach((stimulus, i) => {
     const row = make("div", "", $("stimuli"));
     row.className = "row";
@@ -133,11 +133,11 @@ function ready() {
   const sounds = $("trial").querySelectorAll("#references button, #stimuli button").length;
   const open = Array.isArray(answer) ? answer.includes(null) : answer === null;
   $("next").disabled = heard.size < sounds || open;
-  $("todo").textContent = heard.size < sounds ? `${sounds - heard.size} sounds not heard yet` : open ? "answer all" : "";
+  $("todo").textContent = heard.size < sounds ? `${sounds - heard.size} sounds not played yet` : open ? "answer everything to continue" : "";
 }
-function keep() {
+function record() {
   const trial = trials[place];
-  const common = { way: trial.way, item: trial.item, place: place, seconds: (Date.now() - began) / 1000 };
+  const common = { direction: trial.direction, item: trial.item, place, seconds: (Date.now() - began) / 1000 };
   if (trial.kind === "abx") {
     const [a, b] = [trial.a.system, trial.b.system];
     result.abx.push({ ...common, a, b, x: trial.x, answer });
@@ -171,7 +171,7 @@ $("begin").onclick = () => {
   show();
 };
 $("next").onclick = () => {
-  keep();
+  record();
   place += 1;
   if (place < trials.length) show();
   else finish();

@@ -1,1 +1,1 @@
-"""Numbers computed from mels and loss curves; they know nothing of runs, corpora or reports."""
+"""Metrics computed from mels, waveforms and loss curves, and the genre classifiers."""

@@ -1,4 +1,4 @@
-"""Frechet and kernel distances between sets of clips, in embeddings of our own."""
+"""Compute Frechet and kernel audio distances (FAD, KAD) between sets of clips, in PCA embeddings."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,77 +7,77 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.statistics.estimates import Estimate
-from cyclegan_audio.statistics.jackknife import jackknife
+from cyclegan_audio.statistics.resampling import jackknife
 
-COMPONENTS = 16
-REACH = 5.0  # spreads of the first component; further out nothing counts more (the kernel is cubic)
-ENOUGH_CLIPS = 150
-LEAST_CLIPS = 4
-ENOUGH_TRACKS = 8
+N_COMPONENTS = 16
+CLIP_AT = 5.0  # standard deviations of the first component; the cubic kernel would overrate outliers
+RECOMMENDED_CLIPS = 150
+MIN_CLIPS = 4
+RECOMMENDED_TRACKS = 8
 FRECHET, KERNEL = "frechet", "kernel"
 
 
-class Passed(nn.Module):
-    """Hands embeddings that are there already to torchmetrics; `num_features` is what it asks for."""
+class Identity(nn.Module):
+    """Pass embeddings through unchanged; torchmetrics requires a module with `num_features`."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, embedded: Tensor) -> Tensor:
-        """(N, num_features) as it is."""
+        """Return (N, num_features) unchanged."""
         return embedded
 
 
-class Principal(nn.Module):
-    """Any features (N, D) of clips, standardised and turned to their principal components.
+class PCAEmbedding(nn.Module):
+    """Embedding of clips: the first principal components (PCA) of standardised features.
 
-    Few dimensions, so that covariances can be estimated from the clips that there are. Fitted on training
-    clips of both genres together, without telling which is which.
+    It has few dimensions, so that covariances can be estimated from few clips. It is fitted on training clips
+    of both genres together, without labels.
 
     Args:
-        features: (M, F) clips stacked (N, M, F) in dB to (N, D).
-        fit_db: clips to fit on.
-        components: how many to keep.
+        features: maps clips (N, M, F) in dB to features (N, D).
+        fit_db: clips (N, M, F) to fit on.
+        components: number of components to keep.
     """
 
     mean: Tensor
     weights: Tensor
 
     def __init__(
-        self, features: Callable[[Tensor], Tensor], fit_db: Tensor, components: int = COMPONENTS
+        self, features: Callable[[Tensor], Tensor], fit_db: Tensor, components: int = N_COMPONENTS
     ) -> None:
         super().__init__()
         self.features = features
         fit = features(fit_db).double()
         spread = fit.std(0).clamp_min(1e-6 * float(fit.abs().max()) + 1e-12)
         _, size, axes = torch.linalg.svd((fit - fit.mean(0)) / spread, full_matrices=False)
-        kept = int((size > 1e-6 * size[0]).sum())
-        self.num_features = min(components, kept)
+        rank = int((size > 1e-6 * size[0]).sum())
+        self.num_features = min(components, rank)
         self.register_buffer("mean", fit.mean(0))
-        # The first component's spread becomes 1, the others keep their share.
+        # Scale the first component to standard deviation 1; the others keep their ratio to it.
         scale = size[0] / len(fit) ** 0.5
         self.register_buffer("weights", axes[: self.num_features].T / spread[:, None] / scale)
 
     def forward(self, mels_db: Tensor) -> Tensor:
-        """(N, M, F) in dB to (N, num_features)."""
-        return ((self.features(mels_db).double() - self.mean) @ self.weights).clamp(-REACH, REACH)
+        """Embed (N, M, F) in dB as (N, num_features)."""
+        return ((self.features(mels_db).double() - self.mean) @ self.weights).clamp(-CLIP_AT, CLIP_AT)
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Measure the distance of Gaussians fitted to (N, D) and (K, D); it is too large for few clips."""
+    """Compute the Frechet distance of Gaussians fitted to (N, D) and (K, D); few clips bias it upwards."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    distance = FrechetInceptionDistance(feature=Passed(a.shape[1]))
+    distance = FrechetInceptionDistance(feature=Identity(a.shape[1]))
     distance.update(a, real=True)
     distance.update(b, real=False)
     return float(distance.compute())
 
 
 def kernel_audio_distance(a: Tensor, b: Tensor) -> float:
-    """Estimate the squared MMD of (N, D) and (K, D) with a cubic kernel, unbiased (Binkowski 2018, eq. 4).
+    """Compute the unbiased squared MMD of (N, D) and (K, D) with a cubic kernel (Binkowski 2018, eq. 4).
 
-    Equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; the sizes may differ here.
+    It equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; here sizes may differ.
     """
     from torchmetrics.image.kid import poly_kernel
 
@@ -97,13 +97,16 @@ def distances_to(
     candidates: dict[str, Tensor],
     tracks: Sequence[str],
 ) -> dict[str, dict[str, Estimate]]:
-    """Measure distances of several candidates to a reference, without bias, by kind and candidate.
+    """Estimate the distances of several candidates to a reference, bias-corrected by the jackknife.
 
     Args:
-        reference: (K, D) embeddings of real clips of the target genre.
-        reference_tracks: their tracks.
-        candidates: name to (N, D): what was made of the same N clips.
-        tracks: tracks of the N clips.
+        reference: embeddings (K, D) of real clips of the target genre.
+        reference_tracks: the track of each reference clip.
+        candidates: name to embeddings (N, D), all computed from the same N source clips.
+        tracks: the track of each of the N clips.
+
+    Returns:
+        Estimates by kind of distance (`DISTANCES`), then by candidate.
     """
     names = list(candidates)
 
@@ -115,13 +118,13 @@ def distances_to(
     return {kind: {name: next(values) for name in names} for kind in DISTANCES}
 
 
-def too_few(n_clips: int, n_tracks: int) -> str:
-    """Warn where distances rest on few clips, or there are none; empty where there are enough."""
-    if n_clips < LEAST_CLIPS:
-        return f"There are no distances: {n_clips} clips are too few, at least {LEAST_CLIPS} are needed."
-    if n_clips >= ENOUGH_CLIPS and n_tracks >= ENOUGH_TRACKS:
+def small_sample_warning(n_clips: int, n_tracks: int) -> str:
+    """Return a warning if there are few clips or tracks for distances; empty if there are enough."""
+    if n_clips < MIN_CLIPS:
+        return f"There are no distances: they need at least {MIN_CLIPS} clips, got {n_clips}."
+    if n_clips >= RECOMMENDED_CLIPS and n_tracks >= RECOMMENDED_TRACKS:
         return ""
     return (
-        f"The distances are rough: {n_clips} clips of {n_tracks} {'track' if n_tracks == 1 else 'tracks'}, "
-        f"where they want {ENOUGH_CLIPS} clips of {ENOUGH_TRACKS} tracks or more."
+        f"The distances are imprecise: {n_clips} clips of {n_tracks} track{'s' * (n_tracks != 1)}; "
+        f"use at least {RECOMMENDED_CLIPS} clips of {RECOMMENDED_TRACKS} tracks."
     )

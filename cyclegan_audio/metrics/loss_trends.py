@@ -1,4 +1,4 @@
-"""The paper's rule of success for a training run: no loss explodes, and the losses fall."""
+"""Check the paper's criterion for a training run: no loss explodes, and the losses fall."""
 
 import dataclasses
 import math
@@ -7,15 +7,15 @@ from typing import Any
 
 EXPLODED_FACTOR = 3.0
 RULE = (
-    "A loss exploded where it was not finite once, or where the mean of its last tenth is over "
-    f"{EXPLODED_FACTOR:g} times that of its first tenth. It fell where the mean of its last tenth is below "
-    "that of its first tenth."
+    "A loss exploded if it was ever NaN or infinite, or if the mean of its last tenth is more than "
+    f"{EXPLODED_FACTOR:g} times the mean of its first tenth. It fell if the mean of its last tenth is below "
+    "the mean of its first tenth."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class LossTrend:
-    """First and last tenth of one loss; the means leave out what is not finite."""
+    """Means of the first and last tenth of a loss over its finite values, and the count of other values."""
 
     first: float
     last: float
@@ -30,7 +30,7 @@ class LossTrend:
         return self.last < self.first
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON; a mean over nothing becomes None."""
+        """Return plain values for JSON; NaN and infinity become None."""
         first, last = (value if math.isfinite(value) else None for value in (self.first, self.last))
         return {
             "first_tenth": first,
@@ -42,13 +42,13 @@ class LossTrend:
 
 
 def loss_trend(values: Sequence[float]) -> LossTrend:
-    """Apply the rule to one loss in order of training; a tenth is at least one value.
+    """Compute the trend of one loss from its values in order of training; a tenth is at least one value.
 
     Raises:
         ValueError: there are no values.
     """
     if not values:
-        raise ValueError("a loss without values has no trend")
+        raise ValueError("a loss trend needs at least one value, got none")
     tenth = max(1, len(values) // 10)
     not_finite = sum(not math.isfinite(value) for value in values)
     return LossTrend(_finite_mean(values[:tenth]), _finite_mean(values[-tenth:]), not_finite)

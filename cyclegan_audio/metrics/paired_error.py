@@ -1,6 +1,7 @@
-"""Paired error: a translation against the same score played in the target genre, beside two baselines.
+"""Compute the paired error: a translation against the same score played in the target genre.
 
-Both sides are first clamped to the audible floor, so that bands which nobody hears do not dominate.
+Two baselines are scored too. All mels are first clamped to an audible floor, so that inaudible bands do not
+dominate.
 """
 
 import dataclasses
@@ -12,17 +13,18 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.metrics.baselines import match_mean
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 
 AUDIBLE_RANGE_DB = 80.0
 RHYTHM_ABOVE_HZ = 4000.0
-CLEAR_GAIN = 0.1
+MIN_RELATIVE_GAIN = 0.1
 MODEL, UNTOUCHED, MATCHED_MEAN = "model", "untouched", "matched_mean"
 BASELINES = (UNTOUCHED, MATCHED_MEAN)
 
 
 def audible_floor_db(mel: MelSpectrogram) -> Tensor:
-    """Return (n_mels, 1): in each band, 80 dB below the most that a full-scale sine reads there."""
+    """Compute the level (n_mels, 1) 80 dB below the highest reading of a full-scale sine in each band."""
     window = torch.hann_window if mel.window == "hann" else torch.hamming_window
     lobe = torch.fft.rfft(window(mel.n_fft)).abs()[:3] / 2
     sine = torch.cat([lobe.flip(0), lobe[1:]])[None, None]  # |STFT| around the bin of the sine
@@ -32,25 +34,17 @@ def audible_floor_db(mel: MelSpectrogram) -> Tensor:
 
 
 def mean_abs_db(a_db: Tensor, b_db: Tensor) -> float:
-    """Average |a - b| over bands and frames of two mels in dB (M, F)."""
+    """Compute the mean of |a - b| over bands and frames of two mels in dB (M, F)."""
     return float((a_db - b_db).abs().mean())
 
 
-def matched_mean(source_db: Tensor, source_mean_db: Tensor, target_mean_db: Tensor) -> Tensor:
-    """Move each band of (M, F) by the genres' difference in mean dB (M,): the baseline that only equalises.
-
-    The means come from training clips of both genres, never from the pair that is scored.
-    """
-    return source_db + (target_mean_db - source_mean_db)[:, None]
-
-
-def without_band_means(mel_db: Tensor) -> Tensor:
-    """Take each band's mean over time out of (M, F): what is left is rhythm, whatever the equaliser."""
+def remove_band_means(mel_db: Tensor) -> Tensor:
+    """Subtract each band's mean over time from (M, F), which leaves the rhythm without any equalisation."""
     return mel_db - mel_db.mean(1, keepdim=True)
 
 
 def correlation(a_db: Tensor, b_db: Tensor) -> float:
-    """Correlate two mels over all bands and frames by Pearson; 0 where one of them is constant."""
+    """Compute Pearson's correlation of two mels over all bands and frames; 0 if one is constant."""
     a, b = (x.double().flatten() - x.double().mean() for x in (a_db, b_db))
     norm = float(a.norm() * b.norm())
     return float(a @ b) / norm if norm > 1e-9 else 0.0
@@ -58,13 +52,13 @@ def correlation(a_db: Tensor, b_db: Tensor) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class PairedScores:
-    """Errors of one direction over all pairs, by name: `model`, `untouched`, `matched_mean`.
+    """Errors of one direction over all pairs, by candidate: `MODEL`, `UNTOUCHED`, `MATCHED_MEAN`.
 
     Attributes:
-        error_db: mean |dB| against the ground truth.
-        gain_db: by baseline, its error minus the model's, pair by pair: positive where the model is better.
-        rhythm_db, rhythm_gain_db: the same above 4 kHz on mels without their bands' means.
-        rhythm_correlation: of those mels with the ground truth's; a merely flatter mel does not raise it.
+        error_db: mean absolute difference to the ground truth in dB.
+        gain_db: by baseline, its error minus the model's per pair; positive if the model is better.
+        rhythm_db, rhythm_gain_db: the same above 4 kHz on mels without their band means.
+        rhythm_correlation: of those mels with the ground truth's; a flatter mel does not raise it.
     """
 
     error_db: dict[str, Estimate]
@@ -75,22 +69,22 @@ class PairedScores:
 
     @property
     def relative_gain(self) -> float:
-        """Share of the untouched input's error that the model takes away."""
+        """Fraction of the untouched input's error that the model removes."""
         untouched = self.error_db[UNTOUCHED].mean
         return self.gain_db[UNTOUCHED].mean / untouched if untouched > 0 else 0.0
 
     @property
     def beats_untouched(self) -> bool:
-        """Clearly better than doing nothing: interval above 0 and a relative gain of at least 10 %."""
-        return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= CLEAR_GAIN
+        """Whether the model beats the untouched input: interval above 0, relative gain at least 10 %."""
+        return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= MIN_RELATIVE_GAIN
 
     @property
     def beats_filter(self) -> bool:
-        """Better in the rhythm above 4 kHz than an equaliser: interval of the paired difference above 0."""
+        """Whether the model beats the equaliser in the rhythm above 4 kHz: interval above 0."""
         return self.rhythm_gain_db[MATCHED_MEAN].above_zero
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
+        """Return plain values for JSON."""
         tables = {
             field.name: {name: value.to_dict() for name, value in getattr(self, field.name).items()}
             for field in dataclasses.fields(self)
@@ -111,42 +105,42 @@ def score_pairs(
     """Score translations against ground truth.
 
     Args:
-        triples: (source, translation, ground truth) mels in dB (M, F), one a pair.
-        groups: the score that each pair plays; intervals redraw whole scores.
-        means_db: mean spectra (M,) of the source's and the target's training clips, for `matched_mean`.
-        mel: the definition of the mels.
+        triples: (source, translation, ground truth) mels in dB (M, F), one triple per pair.
+        groups: the musical score of each pair; intervals are over scores.
+        means_db: mean spectra (M,) of the source's and the target's training clips, for `match_mean`.
+        mel: the settings of the mels.
 
     Raises:
-        ValueError: there is no pair, or no band lies above 4 kHz.
+        ValueError: there are no pairs, or no band lies above 4 kHz.
     """
     floor_db = audible_floor_db(mel)
     high = mel.band_hz > RHYTHM_ABOVE_HZ
     if not high.any():
-        raise ValueError(f"no mel band lies above {RHYTHM_ABOVE_HZ:.0f} Hz")
+        raise ValueError(f"no mel band lies above {RHYTHM_ABOVE_HZ:.0f} Hz; raise f_max_hz of the mel")
     errors: dict[str, list[float]] = {name: [] for name in (MODEL, *BASELINES)}
     rhythm: dict[str, list[float]] = {name: [] for name in errors}
-    alike: dict[str, list[float]] = {name: [] for name in errors}
+    correlations: dict[str, list[float]] = {name: [] for name in errors}
     for source_db, fake_db, target_db in triples:
         truth_db = target_db.maximum(floor_db)
-        truth_rhythm = without_band_means(truth_db[high])
-        candidates = {MODEL: fake_db, UNTOUCHED: source_db, MATCHED_MEAN: matched_mean(source_db, *means_db)}
+        truth_rhythm = remove_band_means(truth_db[high])
+        candidates = {MODEL: fake_db, UNTOUCHED: source_db, MATCHED_MEAN: match_mean(source_db, *means_db)}
         for name, values_db in candidates.items():
             audible_db = values_db.maximum(floor_db)
-            own_rhythm = without_band_means(audible_db[high])
+            candidate_rhythm = remove_band_means(audible_db[high])
             errors[name].append(mean_abs_db(audible_db, truth_db))
-            rhythm[name].append(mean_abs_db(own_rhythm, truth_rhythm))
-            alike[name].append(correlation(own_rhythm, truth_rhythm))
+            rhythm[name].append(mean_abs_db(candidate_rhythm, truth_rhythm))
+            correlations[name].append(correlation(candidate_rhythm, truth_rhythm))
     return PairedScores(
         {name: estimate(values, groups) for name, values in errors.items()},
         _gains(errors, groups),
         {name: estimate(values, groups) for name, values in rhythm.items()},
         _gains(rhythm, groups),
-        {name: estimate(values, groups) for name, values in alike.items()},
+        {name: estimate(values, groups) for name, values in correlations.items()},
     )
 
 
 def _gains(errors: dict[str, list[float]], groups: Sequence[str]) -> dict[str, Estimate]:
-    """Each baseline's error minus the model's, pair by pair."""
+    """Estimate each baseline's error minus the model's over pairs."""
     return {
         name: estimate([b - m for b, m in zip(errors[name], errors[MODEL], strict=True)], groups)
         for name in BASELINES

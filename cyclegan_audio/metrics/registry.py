@@ -1,75 +1,84 @@
-"""Every metric of a report, each in one entry.
+"""List every metric of a report (`METRICS`), one `MetricSpec` each.
 
-To add one, add a `MetricSpec` to `METRICS`, or give `metrics=(*METRICS, mine)` to `evaluate` and `compare`.
-The report with its tables, figures and first lines, report.json and the comparison follow from the entry.
+To add a metric, write a function of a `MetricInput` and add one entry to `METRICS`; or leave the package as
+it is and pass `metrics=(*METRICS, mine)` to `evaluate` and `compare`. Tables, figures, summary, report.json
+and comparison follow from the entry. `metric_spec` shows an example.
 """
 
 from functools import partial
 
 import numpy as np
 
-from cyclegan_audio.metrics import artefacts, chroma, metric_phrases, onsets, spectral
-from cyclegan_audio.metrics.genre_classifier.classifier import CALLED_FROM
-from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics import artefacts, rhythm, spectral, summary_rules
+from cyclegan_audio.metrics.genre_classifier.classifier import DECISION_THRESHOLD
 from cyclegan_audio.metrics.metric_spec import (
-    GENRE,
-    MATCHED,
-    NEAREST,
-    OTHER,
+    ARTEFACT,
+    CONTENT,
+    MATCHED_MOMENTS,
+    NEAREST_REAL,
+    OTHER_PIECE,
     PER_CENT,
-    PIECE,
-    REAL,
-    SOUND,
+    REAL_TARGET,
+    STYLE,
     UNTOUCHED,
-    InWords,
     MetricFunction,
+    MetricInput,
     MetricSpec,
+    SummaryRule,
 )
 from cyclegan_audio.metrics.paired_error import audible_floor_db, mean_abs_db
 from cyclegan_audio.utils.devices import parallel_map
 
 
-def _share(
+def _proportion(
     name: str,
     label: str,
     group: str,
     function: MetricFunction,
     floor: str = UNTOUCHED,
-    ceiling: str = REAL,
+    ceiling: str = REAL_TARGET,
     uses_source: bool = False,
-    words: InWords | None = None,
+    summary: SummaryRule | None = None,
 ) -> MetricSpec:
     return MetricSpec(
         name, label, group, function, uses_source, unit=PER_CENT, floor=floor, ceiling=ceiling, scale=100.0,
-        digits=0, low=0.0, high=1.0, words=words,
+        digits=0, low=0.0, high=1.0, summary=summary,
     )  # fmt: skip
 
 
-def _likeness(
-    name: str, label: str, function: MetricFunction, low: float = -1.0, words: InWords | None = None
+def _similarity(
+    name: str, label: str, function: MetricFunction, low: float = -1.0, summary: SummaryRule | None = None
 ) -> MetricSpec:
     return MetricSpec(
-        name, label, PIECE, function, True, floor=OTHER, ceiling=UNTOUCHED, low=low, high=1.0, words=words
-    )
+        name, label, CONTENT, function, uses_source=True, floor=OTHER_PIECE, ceiling=UNTOUCHED, low=low,
+        high=1.0, summary=summary,
+    )  # fmt: skip
 
 
-def _called(probability: np.ndarray | None) -> np.ndarray | None:
-    """1 for each clip that is called target, else 0."""
-    return None if probability is None else (probability > CALLED_FROM).astype(float)
+def _decibels(
+    name: str, label: str, group: str, function: MetricFunction, uses_source: bool = False,
+    summary: SummaryRule | None = None,
+) -> MetricSpec:  # fmt: skip
+    return MetricSpec(name, label, group, function, uses_source, unit="dB", digits=1, summary=summary)
+
+
+def _decisions(probability: np.ndarray | None) -> np.ndarray | None:
+    """Return 1 for each clip that is classified as the target, else 0."""
+    return None if probability is None else (probability > DECISION_THRESHOLD).astype(float)
 
 
 def _f1(times_s: list[np.ndarray], source_s: list[np.ndarray], tolerance_s: float) -> list[float]:
-    return [onsets.f1(a, b, tolerance_s) for a, b in zip(times_s, source_s, strict=True)]
+    return [rhythm.f1_score(a, b, tolerance_s) for a, b in zip(times_s, source_s, strict=True)]
 
 
 def _beat_f1(clips: MetricInput) -> list[float]:
-    """Compare beats of both at the source's tempo, so that only their places count."""
+    """Compare the beats of both at the tempo of the source, so that only their times count."""
     bpm = clips.source.tempo_bpm
-    return _f1(clips.beats_s(bpm), clips.source.beats_s(bpm), onsets.BEAT_TOLERANCE_S)
+    return _f1(clips.beats_s(bpm), clips.source.beats_s(bpm), rhythm.BEAT_TOLERANCE_S)
 
 
 def _clicks_per_s(clips: MetricInput) -> list[float]:
-    calls = (partial(artefacts.clicks_per_s, s, clips.mel.sample_rate) for s in clips.waveforms or ())
+    calls = (partial(artefacts.clicks_per_s, w, clips.mel.sample_rate) for w in clips.waveforms or ())
     return [float(value) for value in parallel_map(calls)]
 
 
@@ -78,81 +87,81 @@ def _vocoder_error_db(clips: MetricInput) -> list[float] | None:
         return None
     floor_db = audible_floor_db(clips.mel)
     pairs = zip(clips.mels_db, clips.intended_db, strict=True)
-    return [mean_abs_db(made.maximum(floor_db), wanted.maximum(floor_db)) for made, wanted in pairs]
+    return [mean_abs_db(a.maximum(floor_db), b.maximum(floor_db)) for a, b in pairs]
 
 
-METRICS = (  # in each group in the order of the tables; all in the order of the first lines
-    _share(
+METRICS = (  # within a group: order of the tables; over all: order of the summary
+    _proportion(
         "genre_classifier",
-        "called {target} by the genre classifier",
-        GENRE,
-        lambda clips: _called(clips.genre_probability),
+        "classified as {target} by the genre classifier",
+        STYLE,
+        lambda clips: _decisions(clips.genre_probability),
     ),
-    _share(
+    _proportion(
         "genre_probability",
         "genre classifier's probability of {target}",
-        GENRE,
+        STYLE,
         lambda clips: clips.genre_probability,
     ),
-    _share(
+    _proportion(
         "linear",
-        "called {target} by the linear classifier",
-        GENRE,
-        lambda clips: _called(clips.linear_probability),
+        "classified as {target} by the linear classifier",
+        STYLE,
+        lambda clips: _decisions(clips.linear_probability),
     ),
-    _likeness(
+    _similarity(
         "onset_correlation",
         "onset strength, correlation",
-        lambda clips: onsets.row_correlation(clips.source.novelty, clips.novelty),
+        lambda clips: rhythm.row_correlation(clips.source.onset_strength, clips.onset_strength),
     ),
-    _likeness(
+    _similarity(
         "onset_f1",
         "onsets, F1 within 50 ms",
-        lambda clips: _f1(clips.onsets_s, clips.source.onsets_s, onsets.TOLERANCE_S),
+        lambda clips: _f1(clips.onsets_s, clips.source.onsets_s, rhythm.TOLERANCE_S),
         low=0.0,
-        words=metric_phrases.DRUMS,
+        summary=summary_rules.DRUMS,
     ),
-    _share(
+    _proportion(
         "tempo",
-        "same tempo, or twice or half",
-        PIECE,
-        lambda clips: onsets.tempo_agrees(clips.source.tempo_bpm, clips.tempo_bpm),
-        OTHER,
+        "same tempo (or double or half)",
+        CONTENT,
+        lambda clips: rhythm.tempo_agrees(clips.source.tempo_bpm, clips.tempo_bpm),
+        OTHER_PIECE,
         UNTOUCHED,
         uses_source=True,
     ),
-    _likeness("beat_f1", "beats, F1 within 70 ms", _beat_f1, low=0.0),
-    _likeness(
+    _similarity("beat_f1", "beats, F1 within 70 ms", _beat_f1, low=0.0),
+    _similarity(
         "chroma",
         "harmony, similarity of chroma",
-        lambda clips: chroma.chroma_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
-        words=metric_phrases.HARMONY,
+        lambda clips: spectral.chroma_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
+        summary=summary_rules.HARMONY,
     ),
-    _likeness(
+    _similarity(
         "bass",
         "bass line, correlation below 250 Hz",
-        lambda clips: chroma.bass_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
-        words=metric_phrases.BASS,
+        lambda clips: spectral.bass_similarity(clips.source.mels_db, clips.mels_db, clips.mel),
+        summary=summary_rules.BASS,
     ),
     MetricSpec(
         "hats_per_s",
         "onsets above 6 kHz",
-        GENRE,
-        lambda clips: [onsets.onset_rate(times_s, clips.duration_s) for times_s in clips.hat_onsets_s],
+        STYLE,
+        lambda clips: [rhythm.onset_rate(times_s, clips.duration_s) for times_s in clips.hihat_onsets_s],
         unit="/s",
         low=0.0,
-        words=metric_phrases.HATS,
+        summary=summary_rules.HIHATS,
     ),
-    _share(
+    _proportion(
         "roll_share",
-        "onset intervals above 6 kHz as short as in rolls",
-        GENRE,
-        lambda clips: [onsets.roll_share(times_s) for times_s in clips.hat_onsets_s],
+        "rolls among onset intervals above 6 kHz",
+        STYLE,
+        lambda clips: [rhythm.roll_fraction(times_s) for times_s in clips.hihat_onsets_s],
     ),
     MetricSpec(
         "bandwidth_khz",
         "bandwidth",
-        GENRE,
+        STYLE,
         lambda clips: spectral.bandwidth_hz(clips.mels_db, clips.mel).double() / 1000,
         unit="kHz",
         digits=1,
@@ -161,66 +170,58 @@ METRICS = (  # in each group in the order of the tables; all in the order of the
     MetricSpec(
         "roll_off_khz",
         "roll-off (95 % of the energy)",
-        GENRE,
+        STYLE,
         lambda clips: spectral.roll_off_hz(clips.mels_db, clips.mel).double() / 1000,
         unit="kHz",
         low=0.0,
     ),
-    MetricSpec(
+    _decibels(
         "high_band_db",
         "energy above 6 kHz",
-        GENRE,
+        STYLE,
         lambda clips: spectral.high_band_db(clips.mels_db, clips.mel),
-        unit="dB",
-        digits=1,
-        words=metric_phrases.TOP_END,
+        summary=summary_rules.HIGH_BAND,
     ),
-    _share(
+    _proportion(
         "filter_share",
-        "change that a fixed filter explains",
-        PIECE,
-        lambda clips: spectral.filter_share(clips.source.mels_db, clips.mels_db),
-        MATCHED,
-        NEAREST,
+        "change explained by a fixed filter",
+        CONTENT,
+        lambda clips: spectral.fixed_filter_fraction(clips.source.mels_db, clips.mels_db),
+        MATCHED_MOMENTS,
+        NEAREST_REAL,
         uses_source=True,
-        words=metric_phrases.FILTER,
+        summary=summary_rules.FIXED_FILTER,
     ),
-    MetricSpec(
+    _decibels(
         "checkerboard_db",
-        "lattice at the up-sampling period",
-        SOUND,
+        "checkerboard at the upsampling period",
+        ARTEFACT,
         lambda clips: artefacts.checkerboard_db(clips.mels_db),
-        unit="dB",
-        digits=1,
-        words=metric_phrases.LATTICE,
+        summary=summary_rules.CHECKERBOARD,
     ),
-    MetricSpec(
-        "quiet_db",
-        "quietest passages, under the loudest",
-        SOUND,
+    _decibels(
+        "noise_floor_db",
+        "quietest passages, relative to the loudest",
+        ARTEFACT,
         lambda clips: artefacts.noise_floor_db(clips.mels_db),
-        unit="dB",
-        digits=1,
-        words=metric_phrases.NOISE,
+        summary=summary_rules.NOISE,
     ),
-    MetricSpec(
+    _decibels(
         "silence_gain_db",
-        "silent passages louder by",
-        SOUND,
+        "gain of silent passages",
+        ARTEFACT,
         lambda clips: artefacts.silence_gain_db(clips.source.mels_db, clips.mels_db),
         uses_source=True,
-        unit="dB",
-        digits=1,
     ),
-    MetricSpec("clicks_per_s", "clicks", SOUND, _clicks_per_s, uses_sound=True, unit="/s", low=0.0),
+    MetricSpec("clicks_per_s", "clicks", ARTEFACT, _clicks_per_s, uses_waveforms=True, unit="/s", low=0.0),
     MetricSpec(
         "vocoder_error_db",
-        "vocoder's error against its mel",
-        SOUND,
+        "vocoder error against its input mel",
+        ARTEFACT,
         _vocoder_error_db,
-        uses_sound=True,
+        uses_waveforms=True,
         unit="dB",
         low=0.0,
-        words=metric_phrases.VOCODER_FAULTS,
+        summary=summary_rules.VOCODER_ERROR,
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 
 class GeneratorEMA(nn.Module):
@@ -20,7 +20,7 @@ class GeneratorEMA(nn.Module):
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         super().__init__()
-        require_number("model.ema_decay", decay, low=0, high=1)
+        check_number("model.ema_decay", decay, low=0, high=1)
         rule = get_ema_multi_avg_fn(decay)
         self.networks = nn.ModuleDict(
             {

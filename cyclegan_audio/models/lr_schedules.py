@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class LinearDecay:
     max_minutes: float | None = None
 
     def __post_init__(self) -> None:
-        require_number("n_epochs", self.n_epochs, low=0, whole=True)
-        require_number("n_epochs_decay", self.n_epochs_decay, low=0, whole=True)
+        check_number("n_epochs", self.n_epochs, low=0, integer=True)
+        check_number("n_epochs_decay", self.n_epochs_decay, low=0, integer=True)
         if self.total_epochs < 1:
             raise UserError("n_epochs and n_epochs_decay must give at least one epoch together")
         if self.max_minutes is not None:
-            require_number("max_minutes", self.max_minutes, low=0)
+            check_number("max_minutes", self.max_minutes, low=0)
         if self.max_minutes == 0:
             raise UserError("max_minutes=0 leaves no time; give more, or null for no limit")
 

@@ -23,7 +23,7 @@ from cyclegan_audio.models.losses.reconstruction import (
     weighted_sum,
 )
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.models.networks.images import require_alike
+from cyclegan_audio.models.networks.images import check_matching_images
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
 from cyclegan_audio.utils.rng import SeededRNG
 
@@ -86,7 +86,7 @@ class TranslationModule(RunModule):
             self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
         for domain in self.targets:
             self.add_module(f"disc_{domain}", discriminator())
-        require_alike([*self.generators().values(), *self.discriminators().values()])
+        check_matching_images([*self.generators().values(), *self.discriminators().values()])
         self.adversarial = adversarial
         self.average: GeneratorEMA | None = None
         if ema_decay != 0:

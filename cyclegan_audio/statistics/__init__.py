@@ -1,1 +1,1 @@
-"""Estimates with intervals, and tests, over clips that share tracks."""
+"""Confidence intervals and significance tests for clips that are grouped by track."""

@@ -1,52 +1,52 @@
-"""Proportions and balanced accuracies with intervals that know of tracks."""
+"""Estimate proportions and balanced accuracies with intervals that account for tracks."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate
 
-Z_95 = 1.959964
+Z_SCORE = 1.959964
 ASSUMED_CORRELATION = 0.1  # of errors within a track, where there are too few errors to measure it
 
 
 def balanced_accuracy(correct: Sequence[bool], labels: Sequence[int], groups: Sequence[str]) -> Estimate:
-    """Average the shares of right verdicts in each class, with a 95 % interval.
+    """Compute the mean over classes of the fraction of correct predictions, with a 95 % interval.
 
     Wilson's interval (1927) in each class, with the number of clips divided by the design effect of tracks
-    (Korn and Graubard 1998), joined by the method of variance estimates recovery (Newcombe 1998): it stays
-    within 0 and 1, and it does not shrink to nothing where no verdict is wrong.
+    (Korn and Graubard 1998), combined by the method of variance estimates recovery (Newcombe 1998). It stays
+    within 0 and 1, and has a width even if every prediction is correct.
 
     Args:
-        correct: whether each clip was judged right.
-        labels: its class; each class that occurs counts alike.
-        groups: the track that it comes from.
+        correct: whether each clip was classified correctly.
+        labels: the class of each clip; all classes have equal weight.
+        groups: the track of each clip.
 
     Returns:
-        NaN with n = 0 where there are no clips; `sd` is that of right verdicts over clips.
+        The estimate, with `sd` over clips; NaN with n = 0 if there are no clips.
     """
-    right, classes, tracks = np.asarray(correct, float), np.asarray(labels), np.asarray(groups)
-    if not len(right):
+    hits, classes, tracks = np.asarray(correct, float), np.asarray(labels), np.asarray(groups)
+    if not len(hits):
         return Estimate(math.nan, math.nan, math.nan, math.nan, 0, 0)
-    parts = [wilson(right[classes == label], tracks[classes == label]) for label in np.unique(classes)]
+    parts = [wilson(hits[classes == label], tracks[classes == label]) for label in np.unique(classes)]
     mean = float(np.mean([p for p, _, _ in parts]))
     below, above = (
         math.sqrt(sum((p - bound) ** 2 for p, bound in bounds)) / len(parts)
         for bounds in ([(p, low) for p, low, _ in parts], [(p, high) for p, _, high in parts])
     )
-    sd = float(right.std(ddof=1)) if len(right) > 1 else math.nan
+    sd = float(hits.std(ddof=1)) if len(hits) > 1 else math.nan
     return Estimate(
-        mean, sd, max(mean - below, 0.0), min(mean + above, 1.0), len(right), len(np.unique(tracks))
+        mean, sd, max(mean - below, 0.0), min(mean + above, 1.0), len(hits), len(np.unique(tracks))
     )
 
 
-def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
-    """Average values from 0 to 1, with Wilson's interval over groups, which has a width at 0 and 1 too.
+def proportion(values: Sequence[float], groups: Sequence[str]) -> Estimate:
+    """Compute the mean of values from 0 to 1 with Wilson's interval, which has a width at 0 and 1 too.
 
     Args:
-        values: one a clip, at least one: whether something holds, or how much of it.
-        groups: the track that each comes from.
+        values: a Boolean or fraction per clip, at least one.
+        groups: the track of each value.
     """
     data, tracks = np.asarray(values, float), np.asarray(groups)
     mean, low, high = wilson(data, tracks)
@@ -55,20 +55,20 @@ def share(values: Sequence[float], groups: Sequence[str]) -> Estimate:
 
 
 def wilson(values: np.ndarray, tracks: np.ndarray) -> tuple[float, float, float]:
-    """Average at least one value from 0 to 1, with Wilson's bounds for the effective number of clips."""
+    """Compute the mean of values from 0 to 1, and Wilson's bounds for the effective number of clips."""
     p = float(values.mean())
     n = effective_number(values, tracks)
-    centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n * n)) / (1 + Z_95**2 / n)
+    centre = (p + Z_SCORE**2 / (2 * n)) / (1 + Z_SCORE**2 / n)
+    half = Z_SCORE * math.sqrt(p * (1 - p) / n + Z_SCORE**2 / (4 * n * n)) / (1 + Z_SCORE**2 / n)
     return p, max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0)
 
 
 def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
-    """Estimate how many clips drawn singly would give the mean of values from 0 to 1 its variance.
+    """Estimate the number of independent clips whose mean would have the same variance.
 
-    The clips divided by the design effect of tracks, and by what Student's t adds where there are few tracks
-    to estimate it from (Korn and Graubard 1998). Where all values are the same, nothing can be estimated: the
-    design effect then follows from an assumed correlation within tracks.
+    The number of clips divided by the design effect of tracks, and by a correction with Student's t for few
+    tracks (Korn and Graubard 1998). If all values are equal, the design effect follows from an assumed
+    correlation within tracks.
     """
     counts = np.unique(tracks, return_counts=True)[1]
     n, k = len(values), len(counts)
@@ -77,18 +77,18 @@ def effective_number(values: np.ndarray, tracks: np.ndarray) -> float:
         return n / effect
     from scipy.special import stdtrit
 
-    reach = [float(stdtrit(count - 1, (1 + LEVEL) / 2)) for count in (n, k)]
-    return n / effect * (reach[0] / reach[1]) ** 2
+    quantiles = [float(stdtrit(count - 1, (1 + CONFIDENCE_LEVEL) / 2)) for count in (n, k)]
+    return n / effect * (quantiles[0] / quantiles[1]) ** 2
 
 
 def design_effect(values: np.ndarray, tracks: np.ndarray) -> float:
-    """Estimate how much larger than for single clips the variance of the mean is; 1 to clips a track."""
-    _, member = np.unique(tracks, return_inverse=True)
-    counts = np.bincount(member)
+    """Estimate the variance of the mean relative to independent clips: from 1 to the clips per track."""
+    _, index = np.unique(tracks, return_inverse=True)
+    counts = np.bincount(index)
     p, n, k = values.mean(), len(values), len(counts)
-    in_track = n / k
+    clips_per_track = n / k
     if k < 2 or values.min() == values.max():
-        return 1 + (in_track - 1) * ASSUMED_CORRELATION
-    deviations = np.bincount(member, weights=values - p)
+        return 1 + (clips_per_track - 1) * ASSUMED_CORRELATION
+    deviations = np.bincount(index, weights=values - p)
     variance = k / (k - 1) * float(np.square(deviations).sum()) / n**2
-    return float(np.clip(variance / (p * (1 - p) / n), 1.0, max(in_track, 1.0)))
+    return float(np.clip(variance / (p * (1 - p) / n), 1.0, max(clips_per_track, 1.0)))

@@ -1,4 +1,4 @@
-"""Differences between two systems over the same or other clips: how large, how sure, how likely by chance."""
+"""Test differences between two systems: sign-flip permutation test, Welch's t test, and Holm's correction."""
 
 import dataclasses
 import math
@@ -7,60 +7,59 @@ from typing import TypeVar
 
 import numpy as np
 
-from cyclegan_audio.statistics.estimates import LEVEL, Estimate, standard_error
+from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate, standard_error
 
-FLIPS = 2**14  # all of them up to 14 groups, else so many at random
-LEAST_GROUPS = 6  # tracks; 5 give no p below 0.05 by any flips
-STRETCH_S = 30.0
+MAX_FLIPS = 2**14  # exhaustive up to 14 groups, else random
+MIN_GROUPS = 6  # tracks; with 5, no p can be below 0.05
+SEGMENT_S = 30.0
 Key = TypeVar("Key", bound=Hashable)
 
 
-def clusters(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
-    """Group clips into independent music: tracks, or stretches of 30 s of fewer than 6 tracks.
+def independent_groups(tracks: Sequence[str], starts_s: Sequence[float]) -> list[str]:
+    """Return the independent group of each clip: its track, or a segment of 30 s of it below 6 tracks.
 
-    With stretches, what is said holds for these songs and not for others.
+    With segments, results hold for these songs only.
     """
-    if len(set(tracks)) >= LEAST_GROUPS:
+    if len(set(tracks)) >= MIN_GROUPS:
         return list(tracks)
-    return [f"{track} {start // STRETCH_S:g}" for track, start in zip(tracks, starts_s, strict=True)]
+    return [f"{track} {start // SEGMENT_S:g}" for track, start in zip(tracks, starts_s, strict=True)]
 
 
 def sign_flip_test(
     differences: Mapping[Key, tuple[Sequence[float], Sequence[str]]],
 ) -> dict[Key, tuple[float, float]]:
-    """Test many paired differences by flips of sign: p of each alone, and p corrected for all of them.
+    """Test many paired differences by sign flips, with and without correction for multiple tests.
 
-    If two systems do alike, which of them made which translation of a track is a coin's toss: the signs of
-    its differences are flipped, all measures of a track at once. A measure's statistic is the sum over
-    groups, scaled by the root of their squares (a monotone function of Student's t under flips). The
-    corrected p is Holm's step-down with the distribution of the largest statistic in place of
-    Bonferroni's bound (Westfall and Young 1993, algorithm 2.8): measures hang together, and with few tracks
-    the bound could never be met.
+    Under the null hypothesis the two systems are interchangeable within a track, so the signs of a track's
+    differences are flipped in all metrics at once. The statistic of a metric is the sum over groups divided
+    by the root of their squares (a monotone function of Student's t under flips). The corrected p is Holm's
+    step-down with the distribution of the largest statistic in place of Bonferroni's bound (Westfall and
+    Young 1993, algorithm 2.8), because metrics are correlated and few tracks could never meet that bound.
 
     Args:
-        differences: by measure, one difference a clip, and the group that each belongs to; groups of one name
-            are flipped together in all measures.
+        differences: by metric, one difference per clip and the group of each; groups of the same name are
+            flipped together in all metrics.
 
     Returns:
-        By measure (p, corrected p). A measure without any difference has 1 in both.
+        By metric, p and corrected p; both are 1 if all differences are 0.
     """
     sums = {key: _sums(values, groups) for key, (values, groups) in differences.items()}
     names = sorted({name for by_group in sums.values() for name in by_group})
-    place = {name: index for index, name in enumerate(names)}
+    position = {name: index for index, name in enumerate(names)}
     signs = _signs(len(names))
     flipped = np.zeros((len(signs), len(sums)))
     for column, by_group in enumerate(sums.values()):
-        flipped[:, column] = _statistic(signs[:, [place[name] for name in by_group]], by_group)
+        flipped[:, column] = _statistic(signs[:, [position[name] for name in by_group]], by_group)
     out = {}
     for (key, by_group), corrected in zip(sums.items(), _step_down(flipped), strict=True):
-        own = _statistic(_signs(len(by_group)), by_group)
-        alone = float((own >= own[0]).mean())
-        out[key] = alone, max(alone, float(corrected))  # flips that are drawn are not the same in both
+        statistics = _statistic(_signs(len(by_group)), by_group)
+        p = float((statistics >= statistics[0]).mean())
+        out[key] = p, max(p, float(corrected))  # random flips differ between the two
     return out
 
 
 def _statistic(signs: np.ndarray, by_group: Mapping[str, float]) -> np.ndarray:
-    """(flips,) |sum| over root of squares; rounded, so that ties stay ties."""
+    """Compute |sum| / root of squares (flips,), rounded so that ties stay ties."""
     values = np.array(list(by_group.values()))
     norm = float(np.sqrt((values**2).sum()))
     return (np.abs(signs @ values) / norm).round(9) if norm > 0 else np.zeros(len(signs))
@@ -74,19 +73,19 @@ def _sums(values: Sequence[float], groups: Sequence[str]) -> dict[str, float]:
 
 
 def _signs(n_groups: int) -> np.ndarray:
-    """(flips, groups) of 1 and -1, the first row without any flip."""
-    if 2**n_groups <= FLIPS:
+    """Return signs (flips, groups) of 1 and -1; the first row is without flips."""
+    if 2**n_groups <= MAX_FLIPS:
         bits = (np.arange(2**n_groups)[:, None] >> np.arange(n_groups)) & 1
         return 1.0 - 2.0 * bits
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (FLIPS, n_groups))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (MAX_FLIPS, n_groups))
     signs[0] = 1
     return signs
 
 
 def _step_down(statistics: np.ndarray) -> np.ndarray:
-    """Corrected p of each column of (flips, measures); row 0 is what was observed."""
+    """Compute the corrected p of each column of (flips, metrics); row 0 is observed."""
     order = np.argsort(-statistics[0], kind="stable")
-    largest = np.maximum.accumulate(statistics[:, order[::-1]], 1)[:, ::-1]  # among this and lesser ones
+    largest = np.maximum.accumulate(statistics[:, order[::-1]], 1)[:, ::-1]  # of this and all smaller ones
     p = np.maximum.accumulate((largest >= statistics[0, order]).mean(0))
     out = np.empty_like(p)
     out[order] = p
@@ -94,19 +93,21 @@ def _step_down(statistics: np.ndarray) -> np.ndarray:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p values for their number by Holm's step-down (1979); NaN stays and does not count."""
+    """Correct p values for multiple tests by Holm's step-down (1979); NaN is left out."""
     order = sorted((i for i, value in enumerate(p) if not math.isnan(value)), key=lambda i: p[i])
-    out, least = [math.nan] * len(p), 0.0
+    out, corrected = [math.nan] * len(p), 0.0
     for rank, i in enumerate(order):
-        least = max(least, min(1.0, (len(order) - rank) * p[i]))
-        out[i] = least
+        corrected = max(corrected, min(1.0, (len(order) - rank) * p[i]))
+        out[i] = corrected
     return out
 
 
-def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
-    """Test the difference b - a of two independent means by Welch's t, with its two-sided p.
+def welch_test(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
+    """Test the difference b - a of two independent means by Welch's t test.
 
-    n and groups are the smaller of both; interval and p are NaN where either has no interval.
+    Returns:
+        The difference and its two-sided p. n and groups are the smaller of both; interval and p are NaN if
+        either mean has no interval.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -117,19 +118,19 @@ def unpaired(a: Estimate, b: Estimate) -> tuple[Estimate, float]:
         return Estimate(mean, math.nan, math.nan, math.nan, *sizes), math.nan
     degrees = variance**2 / sum(e**4 / (x.groups - 1) for e, x in zip(errors, (a, b), strict=True))
     error = math.sqrt(variance)
-    reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
+    half_width = float(stdtrit(degrees, (1 + CONFIDENCE_LEVEL) / 2)) * error
     p = 2 * float(stdtr(degrees, -abs(mean) / error))
-    return Estimate(mean, math.nan, mean - reach, mean + reach, *sizes), p
+    return Estimate(mean, math.nan, mean - half_width, mean + half_width, *sizes), p
 
 
-def scaled(value: Estimate, unit: float) -> Estimate:
-    """Express an estimate in another unit; NaN where the unit is NaN or 0."""
+def rescale(value: Estimate, unit: float) -> Estimate:
+    """Divide an estimate by `unit`; NaN if the unit is NaN or 0."""
     unit = unit or math.nan
     low, high = sorted((value.low / unit, value.high / unit))
     return dataclasses.replace(value, mean=value.mean / unit, sd=value.sd / abs(unit), low=low, high=high)
 
 
-def shown_p(p: float) -> str:
+def format_p(p: float) -> str:
     """Format a p value for readers; a dash for NaN."""
     if math.isnan(p):
         return "-"

@@ -45,7 +45,7 @@ def choose_threads(wanted: str | int, generator: Build) -> int:
     """
     if wanted != "auto":
         if not str(wanted).isdigit() or int(wanted) < 1:
-            raise UserError(f"threads={wanted} is not a number above 0; give one, or auto")
+            raise UserError(f"threads must be auto or an integer >= 1, got {wanted!r}")
         return int(wanted)
     many = torch.get_num_threads()
     if many == 1 or "OMP_NUM_THREADS" in os.environ:

@@ -17,10 +17,10 @@ STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # how many torchrun or srun ha
 LIGHTNINGS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 say = rank_zero_only(print)  # what concerns the run is said once
-say_next = rank_zero_only(hints.say_next)
+print_next_commands = rank_zero_only(hints.print_next_commands)
 
 
-def require_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
+def check_shared_folder(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """Processes that do not start each other need a named run folder: one that follows the clock differs.
 
     Raises:

@@ -108,7 +108,7 @@ def restore_data_position(
         UserError: other genres or another mel, or nothing is left to train.
     """
     content = read_checkpoint(checkpoint)
-    require_work_left(content, schedule)
+    check_work_left(content, schedule)
     before = content["cyclegan_audio"]
     if before.get("genres") != card.get("genres"):
         raise UserError(f"{checkpoint} was trained on {before['genres']}, not on {card['genres']}")
@@ -124,7 +124,7 @@ class NothingLeftError(UserError):
     """The run to resume is trained to its end."""
 
 
-def require_work_left(content: Mapping[str, Any], schedule: LinearDecay) -> None:
+def check_work_left(content: Mapping[str, Any], schedule: LinearDecay) -> None:
     """Refuse to resume a run that has used its time or its epochs.
 
     Args:

@@ -1,11 +1,10 @@
 """The training commands from their configuration to a clean end; what differs is a `Recipe`."""
 
-import fcntl
 import logging
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -28,13 +27,19 @@ from cyclegan_audio.training.callbacks.checkpoints import (
     CheckpointCallback,
     resume_command,
 )
-from cyclegan_audio.training.distributed import rank_environment, require_shared_folder, say, say_next
+from cyclegan_audio.training.distributed import (
+    check_shared_folder,
+    print_next_commands,
+    rank_environment,
+    say,
+)
 from cyclegan_audio.training.local_rank import is_local_zero, parents_run
 from cyclegan_audio.training.resume import resolve_config, restore_data_position, to_resume
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.devices import choose_device
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.locks import LockedError, process_lock
 
 Model = TypeVar("Model", bound=RunModule)
 Data = TypeVar("Data", bound=pl.LightningDataModule)
@@ -117,13 +122,13 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
             return None
         if is_job and "optimized_metric" in cfg:
             return run_job(train_this, cfg, run_dir, overrides)
-        require_shared_folder(cfg, overrides)
+        check_shared_folder(cfg, overrides)
         if is_unfinished_job(run_dir):
             rerun_job(train_this, cfg, run_dir)
         else:
             train_this(cfg, run_dir)
         if not is_job:
-            say_next(*recipe.next_commands(cfg, run_dir))
+            print_next_commands(*recipe.next_commands(cfg, run_dir))
         return None
     except BaseException:
         remove_empty(run_dir)
@@ -137,7 +142,7 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
         UserError: the seed is no number, or the folder holds a run.
     """
     quieten_libraries()
-    require_number("seed", cfg.seed, low=0, high=2**32 - 1, whole=True)
+    check_number("seed", cfg.seed, low=0, high=2**32 - 1, integer=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
     if cfg.resume is None and is_local_zero() and (run_dir / CHECKPOINTS / LAST).exists():
@@ -242,11 +247,11 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def run_lock(run_dir: Path, is_writer: bool) -> Iterator[None]:
-    """Keep every other process from training in `run_dir` within the block; a killed one holds nothing.
+    """Keep other processes from training in `run_dir` within the block.
 
     Args:
-        run_dir: of the run; made where it is not there.
-        is_writer: whether this is the rank that writes; the others pass.
+        run_dir: the folder of the run; created if it is missing.
+        is_writer: whether this rank writes the run; other ranks take no lock.
 
     Raises:
         UserError: another process trains in it.
@@ -255,17 +260,14 @@ def run_lock(run_dir: Path, is_writer: bool) -> Iterator[None]:
     if not is_writer:
         yield
         return
-    with (run_dir / LOCK).open("w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process alone: what it forks has none
-        except (BlockingIOError, PermissionError) as error:
+            stack.enter_context(process_lock(run_dir / LOCK))
+        except LockedError as error:
             raise UserError(
-                f"another process trains in {run_dir}; let it end, or stop it, and then resume"
+                f"another process trains in {run_dir}; wait until it ends, or stop it, and then resume"
             ) from error
-        try:
-            yield
-        finally:
-            (run_dir / LOCK).unlink(missing_ok=True)
+        yield
 
 
 def write_config(cfg: DictConfig, run_dir: Path) -> None:

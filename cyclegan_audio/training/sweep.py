@@ -1,7 +1,5 @@
 """The jobs of a sweep: each leaves a record; at the end those that failed are named with their command."""
 
-import fcntl
-import itertools
 import json
 import math
 import os
@@ -27,12 +25,13 @@ from cyclegan_audio.training.callbacks.checkpoints import resume_command
 from cyclegan_audio.training.resume import NothingLeftError
 from cyclegan_audio.utils.atomic import atomic_write_text
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.hints import PART, command_line
-from cyclegan_audio.utils.progress import duration
+from cyclegan_audio.utils.hints import NO_HINTS, command_line
+from cyclegan_audio.utils.locks import any_lock
+from cyclegan_audio.utils.progress import format_duration
 
 RECORD = "job.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
-LOOK_AGAIN_S = 1.0  # while all GPUs are taken
+GPU_POLL_S = 1.0  # while other jobs use all GPUs
 
 Train = Callable[[DictConfig, Path], dict[str, float]]
 
@@ -117,19 +116,12 @@ def recorded(folder: Path, overrides: Sequence[str]) -> Iterator[dict[str, Any]]
 
 @contextmanager
 def claim_gpu(folder: Path, n_gpus: int) -> Iterator[int | None]:
-    """A GPU that no other job of the sweep in `folder` has, waiting for one; None where there are not two."""
+    """Wait for a GPU that no other job of the sweep uses; yield its index, or None for fewer than two."""
     if n_gpus < 2:
         yield None
         return
-    for number in itertools.cycle(range(n_gpus)):
-        with (folder / f"gpu_{number}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(LOOK_AGAIN_S if number == n_gpus - 1 else 0)
-                continue
-            yield number
-            return
+    with any_lock([folder / f"gpu_{index}.lock" for index in range(n_gpus)], GPU_POLL_S) as index:
+        yield index
 
 
 def rerun_command(folder: Path, overrides: Sequence[str]) -> str:
@@ -162,7 +154,10 @@ class SweepSummary(Callback):
         n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
         if 0 < n_ended < self.n_jobs:
             left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
-            print(f"{n_ended} of {self.n_jobs} jobs have ended, about {duration(left_s)} left", flush=True)
+            print(
+                f"{n_ended} of {self.n_jobs} jobs have ended, about {format_duration(left_s)} left",
+                flush=True,
+            )
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Read the records in the sweep's folder, whatever launched the jobs."""
@@ -236,7 +231,7 @@ def evaluate_run(run: Path, *options: str) -> None:
         UserError: it failed, and has said why.
     """
     command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run), *options]
-    if subprocess.run(command, check=False, env={**os.environ, PART: "1"}).returncode:
+    if subprocess.run(command, check=False, env={**os.environ, NO_HINTS: "1"}).returncode:
         raise UserError(f"the run in {run} is trained, but its evaluation failed; see above")
 
 

@@ -14,7 +14,7 @@ from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.inference.pair_metadata import FORMAT
 from cyclegan_audio.training.runner import Recipe, choose_precision_and_threads
 from cyclegan_audio.utils.hints import command_line
-from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
+from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
 
 class Probed(nn.Module):

@@ -1,1 +1,1 @@
-"""From a song to a translated song, streamed at bounded memory."""
+"""Translate whole songs from genre to genre, as streams at bounded memory."""

@@ -1,4 +1,4 @@
-"""What must be known of a whole piece before its first second is translated."""
+"""Analyse a whole piece before its translation: length, loudness, polarity, levels, norm statistics."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -14,26 +14,27 @@ from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
 from cyclegan_audio.translation.mid_side import polarity
-from cyclegan_audio.translation.stages import MelStream, to_whole_frames
+from cyclegan_audio.translation.stages import MelStream, is_audible, to_whole_frames
 from cyclegan_audio.utils.errors import UserError
 
-Blocks = Callable[[], Iterable[Tensor]]  # the same blocks (C, n) every time it is called
-MAX_WINDOWS = 12  # that stand for a long piece in the statistics of instance norms; fewer come less near
+Blocks = Callable[[], Iterable[Tensor]]  # returns the same blocks (C, n) at each call
+MAX_WINDOWS = 12  # windows that give the norm statistics of a long piece; fewer are less accurate
 
 
 @dataclass(frozen=True)
 class PieceStatistics:
-    """A piece before its translation.
+    """Properties of a whole piece that its translation needs.
 
     Attributes:
-        n_samples: of each channel.
-        lufs: its loudness, without gates where all of it is below them; minus infinity for silence.
-        is_silent: every sample is 0.
-        signs: (C, 1), -1 for a channel that is turned round for the mid, as it would cancel the others there.
-        range_db: the levels that become -1 and 1; None where they are found on the way.
-        mid_lufs: loudness of the mean of its channels; None where it is not known beforehand.
-        is_short: it goes through the generator as one window, whose own statistics are those of the piece.
-        statistics: of the generator's instance norms over the piece; None where each window has its own.
+        n_samples: samples of each channel.
+        lufs: loudness, ungated if everything is below the gates; minus infinity for silence.
+        is_silent: whether every sample is 0.
+        signs: (C, 1), -1 for a channel that is inverted for the mid, as it would cancel the others, else 1.
+        range_db: the levels that become -1 and 1; None if they are measured during the translation.
+        mid_lufs: gated loudness of the mean of the channels; None if unknown.
+        is_single_window: whether the piece goes through the generator as one window, with its own statistics.
+        norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
+            own.
     """
 
     n_samples: int
@@ -42,12 +43,12 @@ class PieceStatistics:
     signs: Tensor
     range_db: tuple[float, float] | None = None
     mid_lufs: float | None = None
-    is_short: bool = False
-    statistics: Statistics | None = field(default=None, repr=False)
+    is_single_window: bool = False
+    norm_statistics: Statistics | None = field(default=None, repr=False)
 
 
 class ChannelAnalysis:
-    """Length, loudness and polarity of a piece, from its samples."""
+    """Measure length, loudness and polarity of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
         self._meter = LoudnessMeter(sample_rate)
@@ -55,81 +56,81 @@ class ChannelAnalysis:
         self._n_samples, self._is_silent = 0, True
 
     def push(self, block: Tensor) -> None:
-        """The next samples (C, n)."""
+        """Add the next samples (C, n)."""
         self._n_samples += block.shape[1]
         self._meter.push(block)
-        found = (block @ block.T).double()
-        self._covariance = found if self._covariance is None else self._covariance + found
+        covariance = (block @ block.T).double()
+        self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
 
     def finish(self) -> PieceStatistics:
-        """What was found.
+        """Return the statistics of the channels.
 
         Raises:
-            UserError: there were no samples at all.
+            UserError: there were no samples.
         """
         if self._covariance is None:
-            raise UserError("the audio holds no samples; give a piece of music")
+            raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
         return PieceStatistics(self._n_samples, self._meter.lufs_or_ungated(), self._is_silent, signs)
 
 
 class MidAnalysis:
-    """Levels of the mel of a piece's mid, its loudness, and windows that stand for it.
+    """Measure the levels of the mid's mel and its loudness, and sample windows of the mel.
 
     Attributes:
-        windows: of the mel in dB, without the bands that generators never hear.
+        sampler: samples windows of the normalised mel in dB.
     """
 
     def __init__(
         self,
         sample_rate: int,
         mel: MelSpectrogram,
-        match: CorpusNormalisation,
+        normalisation: CorpusNormalisation,
         window: int,
         device: torch.device,
     ) -> None:
-        self.mel, self.match, self.device = mel, match, device
-        self.windows = Windows(window, mel.floor_db)
-        self._resampler, self._mels = Resampler(sample_rate, mel.sample_rate), MelStream(mel)
-        self._meter, self._taken = LoudnessMeter(sample_rate), 0
+        self.mel, self.normalisation, self.device = mel, normalisation, device
+        self.sampler = WindowSampler(window, mel.floor_db)
+        self._resampler, self._mel_stream = Resampler(sample_rate, mel.sample_rate), MelStream(mel)
+        self._meter, self._n_samples = LoudnessMeter(sample_rate), 0
 
     def push(self, mid: Tensor) -> None:
-        """The next samples (n,)."""
-        if self.match.loudness_lufs is not None:
+        """Add the next samples (n,)."""
+        if self.normalisation.loudness_lufs is not None:
             self._meter.push(mid[None])
         resampled = self._resampler.push(mid)
-        self._taken += len(resampled)
-        self._look_at(self._mels.push(resampled.to(self.device)))
+        self._n_samples += len(resampled)
+        self._add_frames(self._mel_stream.push(resampled.to(self.device)))
 
-    def finish(self, survey: PieceStatistics) -> PieceStatistics:
-        """The survey with what was found."""
-        left = self._resampler.finish()
-        left = torch.zeros(0) if left is None else left
-        rest = to_whole_frames(left, self._taken, self.mel)
-        self._look_at(self._mels.push(rest.to(self.device), last=True))
-        self.windows.finish()
+    def finish(self, statistics: PieceStatistics) -> PieceStatistics:
+        """Return `statistics` with those of the mid."""
+        last = self._resampler.finish()
+        last = torch.zeros(0) if last is None else last
+        rest = to_whole_frames(last, self._n_samples, self.mel)
+        self._add_frames(self._mel_stream.push(rest.to(self.device), last=True))
+        self.sampler.finish()
         range_db = (self.mel.min_db, self.mel.max_db)
-        if self.mel.scaling == "clip" and self.windows.low_db < math.inf:
-            range_db = self.mel.range_db(torch.tensor([self.windows.low_db, self.windows.high_db]))
+        if self.mel.scaling == "clip" and self.sampler.low_db < math.inf:
+            range_db = self.mel.range_db(torch.tensor([self.sampler.low_db, self.sampler.high_db]))
         lufs = self._meter.integrated_lufs()
         return replace(
-            survey,
+            statistics,
             range_db=range_db,
             mid_lufs=lufs if math.isfinite(lufs) else None,
-            is_short=self.windows.n_frames <= MAX_WINDOWS * self.windows.window,
+            is_single_window=self.sampler.n_frames <= MAX_WINDOWS * self.sampler.window,
         )
 
-    def _look_at(self, mel_db: Tensor) -> None:
+    def _add_frames(self, mel_db: Tensor) -> None:
         if mel_db.numel():
-            self.windows.push(self.match.apply(mel_db, self.mel))
+            self.sampler.push(self.normalisation.apply(mel_db, self.mel))
 
 
 def check_finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]:
-    """The blocks as they are.
+    """Pass blocks (C, n) on and check that every sample is finite.
 
     Raises:
-        UserError: a sample that is not a finite number; says where.
+        UserError: a sample is not finite; the message says where.
     """
     start = 0
     for block in blocks:
@@ -138,53 +139,55 @@ def check_finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]
             at_s = (start + (int(bad[0]) if len(bad) else 0)) / sample_rate
             raise UserError(
                 f"the audio has samples that are not finite numbers, first at {at_s:.3f} s; "
-                "mend or decode it again"
+                "repair or decode it again"
             )
         start += block.shape[1]
         yield block
 
 
-class Windows:
-    """At most `MAX_WINDOWS` windows of an endless mel, spread evenly over it, and the range of its levels.
+class WindowSampler:
+    """Sample at most `MAX_WINDOWS` windows of a mel stream, evenly spread, and measure its range.
 
     Args:
-        window: frames of one.
-        floor_db: frames of digital silence, which have no more than this in any band, are left out.
+        window: frames of a window.
+        floor_db: frames with no band above this level are digital silence and are left out.
 
     Attributes:
-        found: (M, window) each.
-        n_frames: of the whole piece, those of silence too.
+        windows: the sampled windows, (M, window) each.
+        n_frames: frames of the whole piece, with those of silence.
+        low_db: lowest level without silent frames.
+        high_db: highest level.
     """
 
     def __init__(self, window: int, floor_db: float) -> None:
         self.window, self.floor_db = window, floor_db
-        self.found: list[Tensor] = []
+        self.windows: list[Tensor] = []
         self.n_frames = 0
         self.low_db, self.high_db = math.inf, -math.inf
         self._stride = 1
-        self._seen = 0
+        self._n_windows = 0
         self._frames: Tensor | None = None
 
     def push(self, mel_db: Tensor) -> None:
-        """The next frames (M, n) in dB."""
+        """Add the next frames (M, n) in dB."""
         self.n_frames += mel_db.shape[1]
-        sounding = mel_db[:, (mel_db > self.floor_db + 1e-3).any(0)]
-        if not sounding.shape[1]:
+        audible = mel_db[:, is_audible(mel_db, self.floor_db)]
+        if not audible.shape[1]:
             return
-        self.low_db = min(self.low_db, float(sounding.min()))
-        self.high_db = max(self.high_db, float(sounding.max()))
-        held = sounding if self._frames is None else torch.cat([self._frames, sounding], 1)
-        while held.shape[1] >= self.window:
-            if self._seen % self._stride == 0:
-                self.found.append(held[:, : self.window].clone())
-            self._seen += 1
-            held = held[:, self.window :]
-            if len(self.found) > MAX_WINDOWS:
-                self.found = self.found[::2]
+        self.low_db = min(self.low_db, float(audible.min()))
+        self.high_db = max(self.high_db, float(audible.max()))
+        frames = audible if self._frames is None else torch.cat([self._frames, audible], 1)
+        while frames.shape[1] >= self.window:
+            if self._n_windows % self._stride == 0:
+                self.windows.append(frames[:, : self.window].clone())
+            self._n_windows += 1
+            frames = frames[:, self.window :]
+            if len(self.windows) > MAX_WINDOWS:
+                self.windows = self.windows[::2]
                 self._stride *= 2
-        self._frames = held.clone()
+        self._frames = frames.clone()
 
     def finish(self) -> None:
-        """Where all that sounds is less than one window, it stands alone, filled by reflection."""
-        if not self.found and self._frames is not None:
-            self.found.append(pad_reflect(self._frames, self.window))
+        """If all audible frames are less than a window, pad them by reflection to one."""
+        if not self.windows and self._frames is not None:
+            self.windows.append(pad_reflect(self._frames, self.window))

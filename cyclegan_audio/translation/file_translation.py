@@ -1,4 +1,4 @@
-"""A song from file to file: streamed, at the level of the input, with its tags and its cover."""
+"""Translate an audio file to an audio file: spooled on disk, at the input's loudness, with tags and cover."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -9,23 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.file_tags import copy_tags, strings_for
+from cyclegan_audio.audio.file_tags import copy_tags, tags_at_creation
 from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
 
 Progress = Callable[[float], None]  # called with the share of the work that is done
-Levelled = Callable[[float], Iterator[Tensor]]  # highest peak to the result's blocks (channels, samples)
+Renderer = Callable[[float], Iterator[Tensor]]  # from the highest peak allowed to the result's blocks (C, n)
 
-LOSSY_MAX_PEAK = 0.891  # -1 dB, as what MP3, Vorbis and AAC give back has higher peaks
-LOSSY_ROUNDS, LOSSY_SPARE = 3, 0.98  # written again, so much lower than its peaks ask for, where they clip
+LOSSY_MAX_PEAK = 0.891  # -1 dB, as decoded MP3, Vorbis and AAC have higher peaks
+LOSSY_MAX_REWRITES, LOSSY_HEADROOM = 3, 0.98  # a clipping file is written again, lower by its excess and this
 
 
 class Spool:
-    """Blocks (C, n) kept in a nameless temporary file in `folder`, which is gone when the program ends.
+    """Blocks (C, n) stored in an unnamed temporary file in `folder`, which the system deletes on exit.
 
     Attributes:
-        n_samples: kept so far.
+        n_samples: samples per channel stored so far.
 
     Raises:
         UserError: the disk is full.
@@ -38,7 +38,7 @@ class Spool:
         self.n_samples = 0
 
     def append(self, block: Tensor) -> None:
-        """Keep one more block."""
+        """Store the next block."""
         try:
             self._file.write(block.contiguous().numpy().tobytes())
         except OSError as error:
@@ -53,13 +53,13 @@ class Spool:
             yield torch.from_numpy(values.reshape(shape).copy())
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Delete the file."""
         with suppress(OSError):
             self._file.close()
 
 
 def translate_file(
-    translate: Callable[..., Levelled],
+    translate: Callable[..., Renderer],
     source: str | Path,
     target: str | Path,
     to: str,
@@ -68,37 +68,37 @@ def translate_file(
     on_progress: Progress | None = None,
     overwrite: bool = False,
 ) -> float:
-    """Translate a song of any length at bounded memory; see `Translator.translate_file`.
+    """Translate a song of any length at bounded memory by `Translator.translate`.
 
-    Needs room for the result as 32-bit floats beside the target while it works.
+    The other arguments are those of `Translator.translate_file`. While it runs, it needs disk space for the
+    result as 32-bit floats in the target's folder.
     """
     source, target = Path(source), Path(target)
     if target.resolve() == source.resolve():
         raise UserError(f"{source} would be written over itself; give another target")
     if target.is_file() and not overwrite:
-        raise UserError(f"{target} is there already; give another target, or overwrite=True")
-    rate, channels = _form(source)
+        raise UserError(f"{target} exists already; give another target, or overwrite=True")
+    rate, channels = _audio_format(source)
 
     def blocks() -> Iterator[Tensor]:
         return (block.samples for block in stream_blocks(source))
 
     check_writable(target)
     check_format(target, rate, channels)
-    with _folder_of(target) as folder, closing(Spool(folder)) as spool:
-        levelled = translate(blocks, rate, to, spool, on_progress, amount=amount)
-        strings = strings_for(source, target)
-        form = rate, channels, spool.n_samples, strings
-        with open_writer(target, *form) as writer:
-            n_samples = _write(writer, levelled(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
+    with _created_folder(target) as folder, closing(Spool(folder)) as spool:
+        render = translate(blocks, rate, to, spool, on_progress, amount=amount)
+        writer_arguments = rate, channels, spool.n_samples, tags_at_creation(source, target)
+        with open_writer(target, *writer_arguments) as writer:
+            n_samples = _write(writer, render(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
             if is_lossy(target):
-                _mend_peaks(writer, levelled, form)
+                _rewrite_while_clipping(writer, render, writer_arguments)
             copy_tags(source, writer.path)
     return n_samples / rate
 
 
 @contextmanager
-def _folder_of(target: Path) -> Iterator[Path]:
-    """The folder of a file, made where it is missing; taken away again where nothing came into it."""
+def _created_folder(target: Path) -> Iterator[Path]:
+    """Create the folder of a file if it is missing, and remove it at the end if it is still empty."""
     missing = [parent for parent in target.absolute().parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -110,7 +110,7 @@ def _folder_of(target: Path) -> Iterator[Path]:
 
 
 def _write(writer: Writer, blocks: Iterable[Tensor]) -> int:
-    """All of a file; returns its samples."""
+    """Write a whole file; return its samples per channel."""
     n_samples = 0
     for block in blocks:
         writer.write(block)
@@ -119,20 +119,22 @@ def _write(writer: Writer, blocks: Iterable[Tensor]) -> int:
     return n_samples
 
 
-def _mend_peaks(writer: Writer, levelled: Levelled, form: tuple[int, int, int, dict[str, str]]) -> None:
-    """Write a lossy file again where what it gives back goes beyond full scale: players would clip it."""
+def _rewrite_while_clipping(
+    writer: Writer, render: Renderer, writer_arguments: tuple[int, int, int, dict[str, str]]
+) -> None:
+    """Write a lossy file again, at a lower peak, while its decoded samples exceed full scale."""
     max_peak = LOSSY_MAX_PEAK
-    for _ in range(LOSSY_ROUNDS):
+    for _ in range(LOSSY_MAX_REWRITES):
         peak = max(peak_of(block.samples) for block in stream_blocks(writer.path))
         if peak <= 1:
             return
-        max_peak *= LOSSY_SPARE / peak
-        writer.open(*form)
-        _write(writer, levelled(max_peak))
+        max_peak *= LOSSY_HEADROOM / peak
+        writer.open(*writer_arguments)
+        _write(writer, render(max_peak))
 
 
-def _form(source: Path) -> tuple[int, int]:
-    """Sample rate and channels of a file."""
+def _audio_format(source: Path) -> tuple[int, int]:
+    """Return the sample rate and channel count of a file."""
     for block in stream_blocks(source):
         return block.rate, len(block.samples)
-    raise UserError(f"{source} holds no samples; give another file")
+    raise UserError(f"{source} has no samples; give another file")

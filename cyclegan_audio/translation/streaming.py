@@ -1,4 +1,4 @@
-"""Translation of a stream that has no end: from standard input to standard output."""
+"""Translate an endless stream, and read and write it as PCM or WAV on standard input and output."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -17,95 +17,105 @@ from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 
 LIVE_CHUNK_FRAMES = 2 * MARGIN_FRAMES + FADE_FRAMES + 32
-LIVE_RESAMPLED_S = 0.2
+LIVE_RESAMPLE_BLOCK_S = 0.2
 READ_SAMPLES = 2048
 FULL_SCALE = 32768
-UNKNOWN = 0xFFFFFFFF  # the length that WAV headers of streams state
+UNKNOWN_LENGTH = 0xFFFFFFFF  # in WAV headers of streams
 
 
 def latency_s(translator: Translator, rate: int) -> float:
-    """Seconds by which the result is late, computing time left out: a window, a chunk, blocks, resampling."""
+    """Return the output's delay in seconds, without computing time: window, chunk, blocks, resampling."""
     mel = translator.mel
     frames = translator.window + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
-    ways = (rate, mel.sample_rate), (mel.sample_rate, rate)
-    resampling_s = sum(Resampler(*way, LIVE_RESAMPLED_S).latency_s for way in ways)
+    conversions = (rate, mel.sample_rate), (mel.sample_rate, rate)
+    resampling_s = sum(Resampler(*rates, LIVE_RESAMPLE_BLOCK_S).latency_s for rates in conversions)
     return frames * mel.frame_s + 2 * READ_SAMPLES / rate + resampling_s
 
 
 def translate_live(
     translator: Translator, blocks: Iterable[Tensor], rate: int, channels: int, to: str, amount: float = 1.0
 ) -> Iterator[Tensor]:
-    """Blocks (C, n) at `rate` in Hz to their translation, late by `latency_s`, of the same length in all.
+    """Translate blocks (C, n) of a stream; the result has the same length and a delay of `latency_s`.
 
-    Nothing is known beforehand: each window is normalised by its own statistics, levels of a mel that is
-    scaled by clip are those heard so far, and the level follows the loudness of all that was heard.
+    There is no analysis pass: each window is normalised by its own statistics, a mel with `scaling: clip`
+    uses the range so far, and the output follows the loudness of the input so far.
+
+    Args:
+        translator: translates the blocks.
+        blocks: of the stream.
+        rate: sample rate in Hz.
+        channels: number of channels C.
+        to: the genre to translate to.
+        amount: share of the change in dB, from 0 to 1.
     """
-    heard, made = LoudnessMeter(rate), LoudnessMeter(rate)
-    survey = PieceStatistics(0, 0.0, False, torch.ones(channels, 1))
+    input_meter, output_meter = LoudnessMeter(rate), LoudnessMeter(rate)
+    statistics = PieceStatistics(0, 0.0, False, torch.ones(channels, 1))
 
-    def listening() -> Iterator[Tensor]:
+    def metered_input() -> Iterator[Tensor]:
         for block in blocks:
-            heard.push(block)
+            input_meter.push(block)
             yield block
 
-    def levelled() -> Iterator[Tensor]:
-        before = 1.0
+    def at_input_loudness() -> Iterator[Tensor]:
+        previous_gain = 1.0
         stream = translator.stream(
-            listening(),
+            metered_input(),
             rate,
             to,
-            survey,
+            statistics,
             amount=amount,
             chunk_frames=LIVE_CHUNK_FRAMES,
-            resampled_s=LIVE_RESAMPLED_S,
+            resample_block_s=LIVE_RESAMPLE_BLOCK_S,
         )
         for block in stream:
-            made.push(block)
-            after = loudness_gain(heard.lufs_or_ungated(), made.lufs_or_ungated())
-            yield block * torch.linspace(before, after, block.shape[1])
-            before = after
+            output_meter.push(block)
+            gain = loudness_gain(input_meter.lufs_or_ungated(), output_meter.lufs_or_ungated())
+            yield block * torch.linspace(previous_gain, gain, block.shape[1])
+            previous_gain = gain
 
-    return limit_peaks(levelled())
+    return limit_peaks(at_input_loudness())
 
 
 def read_pcm(source: BinaryIO, channels: int) -> Iterator[Tensor]:
-    """Blocks (C, n) of 16-bit little-endian samples until the stream ends."""
+    """Read blocks (C, n) of 16-bit little-endian samples until the stream ends."""
     size = 2 * channels
     while data := source.read(READ_SAMPLES * size):
-        whole = np.frombuffer(data[: len(data) // size * size], "<i2").reshape(-1, channels)
-        yield torch.from_numpy(whole.T.astype(np.float32) / FULL_SCALE)
+        samples = np.frombuffer(data[: len(data) // size * size], "<i2").reshape(-1, channels)
+        yield torch.from_numpy(samples.T.astype(np.float32) / FULL_SCALE)
 
 
 def write_pcm(block: Tensor) -> bytes:
-    """(C, n) to 16-bit little-endian samples."""
+    """Convert a block (C, n) to 16-bit little-endian samples."""
     return (block.T.clamp(-1, 1 - 1 / FULL_SCALE) * FULL_SCALE).round().numpy().astype("<i2").tobytes()
 
 
 def read_wav_header(source: BinaryIO) -> tuple[int, int]:
-    """Sample rate and channels of a 16-bit WAV stream, which then stands at its first sample.
+    """Read the header of a 16-bit WAV stream up to its first sample; return sample rate and channels.
 
     Raises:
-        UserError: no WAV of 16-bit samples.
+        UserError: not a WAV of 16-bit samples.
     """
-    refusal = UserError("standard input is not a WAV of 16-bit samples; use --raw RATE:CHANNELS, or ffmpeg")
+    error = UserError("standard input is not a WAV of 16-bit samples; use --raw RATE:CHANNELS, or ffmpeg")
     riff = source.read(12)
     if riff[:4] not in (b"RIFF", b"RF64") or riff[8:] != b"WAVE":
-        raise refusal
-    form: tuple[Any, ...] | None = None
+        raise error
+    wav_format: tuple[Any, ...] | None = None
     while len(head := source.read(8)) == 8:
         name, size = struct.unpack("<4sI", head)
         if name == b"data":
-            if form is None or form[0] not in (1, 0xFFFE) or form[5] != 16 or not form[1]:
-                raise refusal
-            return form[2], form[1]
+            if wav_format is None or wav_format[0] not in (1, 0xFFFE):
+                raise error
+            if wav_format[5] != 16 or not wav_format[1]:
+                raise error
+            return wav_format[2], wav_format[1]
         body = source.read(size + size % 2)
         if name == b"fmt " and len(body) >= 16:
-            form = struct.unpack("<HHIIHH", body[:16])
-    raise refusal
+            wav_format = struct.unpack("<HHIIHH", body[:16])
+    raise error
 
 
 def wav_header(rate: int, channels: int) -> bytes:
-    """The header of a 16-bit WAV stream of unknown length."""
-    form = struct.pack("<HHIIHH", 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
-    unknown = struct.pack("<I", UNKNOWN)
-    return b"".join([b"RIFF", unknown, b"WAVEfmt ", struct.pack("<I", 16), form, b"data", unknown])
+    """Return the header of a 16-bit WAV stream of unknown length."""
+    wav_format = struct.pack("<HHIIHH", 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
+    unknown = struct.pack("<I", UNKNOWN_LENGTH)
+    return b"".join([b"RIFF", unknown, b"WAVEfmt ", struct.pack("<I", 16), wav_format, b"data", unknown])

@@ -1,4 +1,4 @@
-"""Any music from one genre to another: mel, generator, vocoder, and the channels put together again."""
+"""Translate audio of any length from Python: load a model, translate arrays, tensors, files and streams."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -27,44 +27,53 @@ from cyclegan_audio.translation.analysis_pass import (
     PieceStatistics,
     check_finite,
 )
-from cyclegan_audio.translation.file_translation import Levelled, Progress, translate_file
-from cyclegan_audio.translation.loudness_matching import MAX_PEAK, LoudnessMatcher, Store
+from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
+from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
-from cyclegan_audio.translation.stages import in_groups
+from cyclegan_audio.translation.stages import group_blocks
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
-BLOCK = 1 << 16  # samples handed on at once
-CHUNK_FRAMES = 384  # whose sound is made at once, in the cache
-GROUP_WINDOWS = 2  # of the generator, for each of several workers
+BLOCK = 1 << 16  # samples
+CHUNK_FRAMES = 384  # frames that the vocoder synthesises at once; they fit the CPU's cache
+GROUP_WINDOWS = 2  # windows that each of several workers gets at once
 Waveform = TypeVar("Waveform", Tensor, np.ndarray)
 
 
 class Translator:
-    """Translates music of any length, sample rate and channel count by a trained pair, at bounded memory.
+    """Translate music of any length, sample rate and channel count by a trained model, at bounded memory.
 
-    Passes: the first finds loudness, polarity, levels and the instance-norm statistics of the whole piece, so
-    that no window is normalised otherwise than its neighbours (a short piece is one window, which needs no
-    others'); the second translates; the last brings the result to the loudness of the input.
+    Passes: the first measures loudness, polarity, levels and the instance-norm statistics of the whole piece,
+    so that all windows are normalised alike (a short piece is one window); the second translates; the last
+    matches the loudness of the input.
 
-    Time: the mel is cut into overlapping windows; what the generator changes in each is cross-faded, so a
-    generator that changes nothing leaves the mel exactly as it was. Frames of digital silence stay as they
-    are, and samples further than an STFT window from any sound stay 0.
+    Time: the mel is split into overlapping windows and the generator's changes are cross-faded, so a
+    generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
+    and samples further than an STFT window from any sound stay 0.
 
-    Channels: the mean of all channels (mid) is translated and re-made by the vocoder. What each channel has
-    beside the mid (its side) is filtered by the gain target mel / source mel on its own STFT, at most 12 dB
-    up, and added: one decision for all channels. Instruments keep their place, what is new stands in the
-    middle, and the mean of the result is the new mid. A channel that would cancel the loudest in the mid is
-    turned round before and after.
+    Channels: the vocoder synthesises the translated mean of all channels (mid). The difference of each
+    channel from the mid (its side) is filtered by the gain target mel / source mel on its own STFT, by at
+    most +12 dB, and added. Instruments keep their position, new sounds are in the centre, and the mean of the
+    result is the new mid. A channel that would cancel the loudest one in the mid is inverted before and
+    after.
 
-    Rate: the work is done at the mel's sample rate; content above half of it is lost. The result has the rate
-    and the length of the input.
+    Rate: the mel's sample rate limits the bandwidth to half of it. The result has the rate and the length of
+    the input.
 
-    Level: the result is brought to the loudness (BS.1770) of the input, up by 20 dB at most; peaks that then
-    exceed 0.99 are limited, all channels alike, and what that takes from the loudness is made up for.
+    Loudness: the result gets the loudness (BS.1770) of the input, by at most +20 dB. Peaks above 0.99 are
+    then limited in all channels, and make-up gain replaces the loudness that this takes.
+
+    Attributes:
+        pair: the trained model.
+        mel: the definition of its mel.
+        normalisation: of its training corpus.
+        device: of its generators.
+        vocoder: synthesises the mid.
+        window: frames of a training window, rounded up to the generator's `frame_multiple`.
+        bf16: whether generators run under bf16 autocast.
     """
 
     def __init__(
@@ -89,19 +98,26 @@ class Translator:
         device: str = "auto",
         shifts: int = 1,
     ) -> "Translator":
-        """The translator of a RUN: a run folder, a checkpoint, or `demo`, which ships with the package.
+        """Load the translator of a run.
 
-        Its generators are averaged over `shifts` shifts of the music (`models.cycle_spinning`).
+        Args:
+            run: run folder, checkpoint, or name of a pretrained model (`demo`).
+            checkpoint: file to use in place of the best (else last) checkpoint of the run.
+            vocoder: name in `conf/vocoder`, or a vocoder.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+            shifts: average the generators over so many shifts of the input (`inference.cycle_spinning`).
 
         Raises:
-            UserError: no such run, vocoder or device, a damaged checkpoint, or more shifts than make sense.
+            UserError: no such run, vocoder or device, a damaged checkpoint, or too many shifts.
         """
-        chosen = choose_device(device)
-        made = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
-        return cls(with_cycle_spinning(load_model(run, chosen, checkpoint), shifts), made, chosen)
+        torch_device = choose_device(device)
+        vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
+        return cls(
+            with_cycle_spinning(load_model(run, torch_device, checkpoint), shifts), vocoder, torch_device
+        )
 
     def __repr__(self) -> str:
-        """Genres, directions, mel, vocoder and device, in one line."""
+        """Return genres, directions, mel, vocoder and device in one line."""
         target = self.targets[0]
         source = next(genre for genre in self.genres if genre != target)
         arrow = "<->" if len(self.targets) == 2 else "->"
@@ -116,7 +132,7 @@ class Translator:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The genres that it translates to: both, or one."""
+        """The genres to which the model translates: both, or one."""
         return tuple(self.pair.targets)
 
     @overload
@@ -153,32 +169,32 @@ class Translator:
         """Translate a waveform (C, T) or (T,), or a file, to genre `to`, in memory.
 
         Args:
-            waveform: a torch tensor or a numpy array of floats, full scale at 1 (what soundfile reads is
-                (T, C): transpose it); or the path of an audio file.
-            sample_rate: of the input and of the result, in Hz; left out for a file, which has its own.
-            to: one of the pair's genres; the other one is taken to be the input's.
+            waveform: a torch tensor or a numpy array of floats, full scale at 1 (soundfile reads (T, C):
+                transpose it); or the path of an audio file.
+            sample_rate: of the input and the result, in Hz; omit it for a file.
+            to: the genre to translate to; the input is assumed to be of the model's other genre.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
 
         Returns:
-            The translation, float32, of the input's shape, kind (tensor or array) and device; of a file an
+            The translation, float32, with the input's shape, type (tensor or array) and device; for a file an
             array (C, T) and its sample rate.
 
         Raises:
-            UserError: unknown genre, an amount out of range, another shape, no sample rate, a file that
-                cannot be read, samples that are whole numbers, or samples that are not finite.
+            UserError: unknown genre, amount out of range, wrong shape, no sample rate, a file that cannot be
+                read, or samples that are integers or not finite.
         """
         if not to:
-            raise UserError(f"no genre is named; give to=, one of {', '.join(self.targets)}")
+            raise UserError(f"no genre is given; give to=, one of {', '.join(self.targets)}")
         if isinstance(waveform, str | Path):
             decoded, rate = decode(waveform)
             return self(decoded.numpy(), rate, to, on_progress, amount=amount), rate
         if sample_rate is None:
-            raise UserError("a waveform does not tell its sample rate; give sample_rate in Hz")
+            raise UserError("the sample rate of the waveform is unknown; give sample_rate in Hz")
         blocks = as_channels(waveform, sample_rate).split(BLOCK, -1)
-        levelled = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
-        made = torch.cat(list(levelled(MAX_PEAK)), -1).reshape(waveform.shape)
-        return made.to(waveform.device) if isinstance(waveform, Tensor) else made.numpy()
+        render = self.translate(lambda: blocks, sample_rate, to, [], on_progress, amount=amount)
+        translated = torch.cat(list(render(MAX_PEAK)), -1).reshape(waveform.shape)
+        return translated.to(waveform.device) if isinstance(waveform, Tensor) else translated.numpy()
 
     def translate_file(
         self,
@@ -190,24 +206,24 @@ class Translator:
         on_progress: Progress | None = None,
         overwrite: bool = False,
     ) -> float:
-        """Translate an audio file of any length at bounded memory; the target appears whole or not at all.
+        """Translate an audio file of any length at bounded memory; the target appears complete or not at all.
 
-        Tags and cover of the source are kept where the format of the target can hold them.
+        Tags and cover of the source are kept if the format of the target can hold them.
 
         Args:
             source: of any format that FFmpeg reads.
-            target: .wav, .flac, .mp3, .ogg or .m4a; its folder is made.
-            to: one of the pair's genres; the other one is taken to be the source's.
+            target: .wav, .flac, .mp3, .ogg or .m4a; its folder is created.
+            to: the genre to translate to; the source is assumed to be of the model's other genre.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
             on_progress: called with the share of the work that is done.
-            overwrite: replace a target that is there already.
+            overwrite: whether to replace an existing target.
 
         Returns:
-            The seconds of music.
+            The duration in seconds.
 
         Raises:
-            UserError: unknown genre, the source cannot be read, the target is there already, cannot be
-                written or cannot hold such music, or the samples or the model's output are not finite.
+            UserError: unknown genre, the source cannot be read, the target exists or cannot be written, its
+                format does not support the rate or channels, or samples or the model's output are not finite.
         """
         return translate_file(
             self.translate, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
@@ -218,68 +234,70 @@ class Translator:
         blocks: Blocks,
         sample_rate: int,
         to: str,
-        store: Store,
+        store: BlockStore,
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
-    ) -> Levelled:
-        """The translation of a piece but for its last pass; see `__call__`.
+    ) -> Renderer:
+        """Translate a piece, all passes but the last.
 
         Args:
-            blocks: gives the piece's blocks (C, n), as often as it is called.
+            blocks: returns the piece's blocks (C, n) at each call.
             sample_rate: of blocks and result, in Hz.
-            to: the genre wanted.
+            to: the genre to translate to.
             store: keeps the result until its loudness is known.
             on_progress: called with the share of the work that is done.
-            amount: share of the change in dB.
+            amount: share of the change in dB, from 0 to 1.
 
         Returns:
-            From the highest peak allowed to the result's blocks, as often as it is called.
+            A function from the highest peak allowed to the result's blocks (C, n), for any number of calls.
 
         Raises:
             UserError: see `__call__`.
         """
-        require_number("amount", amount, 0, 1)
+        check_number("amount", amount, 0, 1)
         self.pair.generator(to)
         workers = n_workers(self.device)
         with single_threaded():
-            survey = self.analyse(blocks, sample_rate, to, workers)
-            if not survey.is_silent:
+            statistics = self.analyse(blocks, sample_rate, to, workers)
+            if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
-                for made in self.stream(blocks(), sample_rate, to, survey, amount=amount, workers=workers):
-                    result.append(made)
+                stream = self.stream(blocks(), sample_rate, to, statistics, amount=amount, workers=workers)
+                for block in stream:
+                    result.append(block)
                     if on_progress:
-                        on_progress(result.n_samples / survey.n_samples)
-                return partial(result.normalised_to, survey.lufs)
+                        on_progress(result.n_samples / statistics.n_samples)
+                return partial(result.normalised_to, statistics.lufs)
         return lambda max_peak: iter(blocks())
 
     @torch.no_grad()
     def analyse(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> PieceStatistics:
-        """What must be known of a whole piece: one pass, or two where a channel is turned round.
+        """Measure the statistics of a whole piece, in one pass, or two if a channel is inverted.
 
         Raises:
-            UserError: samples that are not finite, or none at all.
+            UserError: samples that are not finite, or no samples.
         """
-        channels, mid = ChannelAnalysis(sample_rate), self._mid_survey(sample_rate)
+        channels, mid = ChannelAnalysis(sample_rate), self._mid_analysis(sample_rate)
         for block in check_finite(blocks(), sample_rate):
             channels.push(block)
             mid.push(block.mean(0))
-        survey = channels.finish()
-        if survey.is_silent:
-            return survey
-        if (survey.signs < 0).any():
-            mid = self._mid_survey(sample_rate)
+        statistics = channels.finish()
+        if statistics.is_silent:
+            return statistics
+        if (statistics.signs < 0).any():
+            mid = self._mid_analysis(sample_rate)
             for block in blocks():
-                mid.push((block * survey.signs).mean(0))
-        survey = mid.finish(survey)
-        if survey.is_short or not mid.windows.found:
-            return survey
-        change = self.windowed_generator(to, survey)
-        inputs = [change.scaled(window[None, None]) for window in mid.windows.found]
-        with precision(change.generator, self.bf16):
-            return replace(survey, statistics=collect_statistics(change.generator, inputs, workers) or None)
+                mid.push((block * statistics.signs).mean(0))
+        statistics = mid.finish(statistics)
+        if statistics.is_single_window or not mid.sampler.windows:
+            return statistics
+        generator = self.windowed_generator(to, statistics)
+        inputs = [generator.normalise(window[None, None]) for window in mid.sampler.windows]
+        with precision(generator.generator, self.bf16):
+            norm_statistics = collect_statistics(generator.generator, inputs, workers) or None
+        return replace(statistics, norm_statistics=norm_statistics)
 
-    def _mid_survey(self, sample_rate: int) -> MidAnalysis:
+    def _mid_analysis(self, sample_rate: int) -> MidAnalysis:
         return MidAnalysis(sample_rate, self.mel, self.normalisation, self.window, self.device)
 
     @torch.no_grad()
@@ -288,68 +306,49 @@ class Translator:
         blocks: Iterable[Tensor],
         sample_rate: int,
         to: str,
-        survey: PieceStatistics,
+        statistics: PieceStatistics,
         *,
         amount: float = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
-        resampled_s: float | None = None,
+        resample_block_s: float | None = None,
         workers: int = 1,
     ) -> Iterator[Tensor]:
-        """The translation of blocks (C, n) before its level is set: blocks (C, m).
+        """Translate blocks (C, n) to blocks (C, m), before loudness matching.
 
-        The sound of `chunk_frames` is made, and `resampled_s` seconds are resampled, at once.
+        Args:
+            blocks: of the piece.
+            sample_rate: of blocks and result, in Hz.
+            to: the genre to translate to.
+            statistics: of the whole piece.
+            amount: share of the change in dB, from 0 to 1.
+            chunk_frames: frames that the vocoder synthesises at once.
+            resample_block_s: seconds resampled at once; see `Resampler`.
+            workers: threads for windows and for chunks.
         """
-        change = self.windowed_generator(to, survey, amount)
-        passage = Pipeline(change, self.vocoder, chunk_frames, self.device, workers)
+        generator = self.windowed_generator(to, statistics, amount)
+        pipeline = Pipeline(generator, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
-            window_s = change.length * self.mel.frame_s
-            blocks = in_groups(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
-        there = Resampler(sample_rate, self.mel.sample_rate, resampled_s)
-        back = Resampler(self.mel.sample_rate, sample_rate, resampled_s)
-        taken = given = 0
+            window_s = generator.stream_window * self.mel.frame_s
+            blocks = group_blocks(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
+        to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
+        from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
+        n_in = n_out = 0
         for block in check_finite(blocks, sample_rate):
-            taken += block.shape[1]
-            made = back.push(passage.push(there.push(mid_and_sides(block * survey.signs))))
-            given += made.shape[1]
-            yield from_mid_and_sides(made) * survey.signs
-        left = there.finish()
-        made = back.push(passage.finish(left, len(survey.signs)))
-        rest = [made, *([] if (last := back.finish()) is None else [last])]
-        parts = torch.cat(rest, 1)[:, : taken - given]
-        missing = taken - given - parts.shape[1]  # odd rates are taken as the nearest ratio
-        yield from_mid_and_sides(F.pad(parts, (0, missing))) * survey.signs
+            n_in += block.shape[1]
+            resampled = to_mel_rate.push(mid_and_sides(block * statistics.signs))
+            out = from_mel_rate.push(pipeline.push(resampled))
+            n_out += out.shape[1]
+            yield from_mid_and_sides(out) * statistics.signs
+        out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(statistics.signs)))
+        rest = [out, *([] if (last := from_mel_rate.finish()) is None else [last])]
+        out = torch.cat(rest, 1)[:, : n_in - n_out]
+        missing = n_in - n_out - out.shape[1]  # the resampler may replace rates by the nearest ratio
+        yield from_mid_and_sides(F.pad(out, (0, missing))) * statistics.signs
 
-    @torch.no_grad()
-    def translate_mel(self, mel_db: Tensor, to: str) -> Tensor:
-        """Translate a mel (M, F) in dB to genre `to`, each window by its own statistics.
-
-        With `scaling: clip` the lowest and highest value of the whole piece, digital silence left out, become
-        -1 and 1.
-
-        Raises:
-            UserError: unknown genre.
-        """
-        sounding = (mel_db > self.floor_db + 1e-3).any(0)
-        self.pair.generator(to)
-        if not sounding.any():
-            return mel_db.clone()
-        survey = PieceStatistics(
-            0,
-            0.0,
-            False,
-            torch.ones(1, 1),
-            self.mel.range_db(self.normalisation.apply(mel_db[:, sounding], self.mel)),
-        )
-        change = self.windowed_generator(to, survey)
-        return change.apply(mel_db, change.stream().push(mel_db.to(self.device), last=True).to(mel_db))
-
-    def windowed_generator(self, to: str, survey: PieceStatistics, amount: float = 1.0) -> WindowedGenerator:
-        """What the generator toward `to` changes in the mel of a piece."""
+    def windowed_generator(
+        self, to: str, statistics: PieceStatistics, amount: float = 1.0
+    ) -> WindowedGenerator:
+        """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(
-            self.pair.generator(to), self.mel, self.window, survey, amount, self.bf16, self.normalisation
+            self.pair.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
         )
-
-    @property
-    def floor_db(self) -> float:
-        """What digital silence is in the mel."""
-        return self.mel.floor_db

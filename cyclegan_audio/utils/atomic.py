@@ -1,4 +1,4 @@
-"""Write files and folders that appear under their name whole or not at all."""
+"""Atomic writes: files and folders appear under their name complete or not at all."""
 
 import os
 import shutil
@@ -13,19 +13,19 @@ def temporary_path(target: Path, *, single_writer: bool = False) -> Path:
 
     Args:
         target: the final path.
-        single_writer: whether no two processes ever write `target` at once. The name is then fixed, so that
-            the next write replaces what a killed process left; otherwise each call gives another name.
+        single_writer: whether only one process at a time writes `target`. The name is then fixed, so that the
+            next write replaces what a killed process left; otherwise each call returns another name.
     """
     name = target.stem if single_writer else uuid.uuid4().hex
     return target.with_name(f".{name}.part{target.suffix}")
 
 
 class AtomicFile:
-    """A file that is written at `temporary` and gets its name by `commit`.
+    """A file that is written to `temporary` and renamed to `target` by `commit`.
 
     Attributes:
         target: the final path.
-        temporary: where to write; see `temporary_path`.
+        temporary: the path to write to; see `temporary_path`.
     """
 
     def __init__(self, target: Path, *, single_writer: bool = False) -> None:
@@ -33,30 +33,30 @@ class AtomicFile:
         self.temporary = temporary_path(target, single_writer=single_writer)
 
     def commit(self) -> None:
-        """Rename the temporary file to the target, which replaces an older one.
+        """Rename the temporary file to the target, replacing an older one.
 
         Raises:
-            OSError: there is no temporary file, or the target is a folder.
+            OSError: the temporary file is missing, or the target is a folder.
         """
         os.replace(self.temporary, self.target)
 
     def discard(self) -> None:
-        """Remove the temporary file, if there is one; a committed file stays."""
+        """Delete the temporary file if it exists; a committed file stays."""
         with suppress(OSError):
             self.temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_path(target: Path, *, single_writer: bool = False, fsync: bool = False) -> Iterator[Path]:
-    """Yield a temporary path to write to; rename it to `target` if the block ends without an error.
+    """Yield a temporary path; rename it to `target` if the block ends without an error.
 
     Args:
         target: the final path, in a folder that exists.
         single_writer: see `temporary_path`.
-        fsync: whether to wait for the disk before the rename, so that the file survives a power failure.
+        fsync: whether to flush to disk before the rename, so that the file survives a power failure.
 
     Raises:
-        OSError: the block's own, or that of the rename; an older `target` stays then.
+        OSError: from the block or the rename; an older `target` stays then.
     """
     file = AtomicFile(target, single_writer=single_writer)
     try:
@@ -70,13 +70,13 @@ def atomic_path(target: Path, *, single_writer: bool = False, fsync: bool = Fals
 
 
 def atomic_write_bytes(target: Path, content: bytes) -> None:
-    """Write `content` to `target`, whole or not at all."""
+    """Write `content` to `target` atomically."""
     with atomic_path(target) as part:
         part.write_bytes(content)
 
 
 def atomic_write_text(target: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `target`, whole or not at all."""
+    """Write `text` as UTF-8 to `target` atomically."""
     atomic_write_bytes(target, text.encode("utf-8"))
 
 
@@ -102,10 +102,10 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new temporary folder; rename it to `target` if the block ends without an error.
 
     Args:
-        target: must not exist, or be empty. One process writes it.
+        target: a missing or empty folder, which only one process writes.
 
     Raises:
-        OSError: the folder cannot be made or renamed.
+        OSError: the folder cannot be created or renamed.
     """
     part = temporary_path(target, single_writer=True)
     try:

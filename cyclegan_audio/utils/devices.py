@@ -1,4 +1,4 @@
-"""Where to compute, and how to share work among cores."""
+"""Choose the device, check its bf16 support, and share work among CPU threads."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,58 +12,55 @@ import torch
 from cyclegan_audio.utils.errors import UserError
 
 T = TypeVar("T")
-MAX_WORKERS = 8  # each holds a window's activations
+MAX_WORKERS = 8  # each keeps the activations of a window in memory
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, else Apple's MPS, else the CPU.
+    """Return a device by name; `auto` is CUDA if available, else Apple's MPS, else the CPU.
 
     Raises:
-        UserError: the device is not there.
+        UserError: the device is not available.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, usable in there.items() if usable))
-    if not there.get(name.split(":")[0], False):
-        usable = ", ".join(kind for kind, usable in there.items() if usable)
-        raise UserError(f"there is no device {name!r} here; use auto or one of {usable}")
+        return torch.device(next(kind for kind, usable in available.items() if usable))
+    if not available.get(name.split(":")[0], False):
+        usable = ", ".join(kind for kind, usable in available.items() if usable)
+        raise UserError(f"device {name!r} is not available; use auto or one of {usable}")
     return torch.device(name)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32 by what the device can do, whatever else runs on it now.
-
-    CUDA devices that have bf16 themselves, and CPUs with AVX-512 BF16 or AMX.
-    """
+    """Return whether bf16 is native: on CUDA devices that support it, on CPUs with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and not cpu_flags().isdisjoint(BF16_FLAGS)
 
 
 def cpu_flags() -> set[str]:
-    """What the CPU can do, by torch's names; of a torch that does not say so, by Linux's, which are alike."""
+    """Return the CPU's instruction sets, from torch or, for a torch without this list, from Linux."""
     if hasattr(torch.cpu, "get_capabilities"):
         return {name for name, value in torch.cpu.get_capabilities().items() if value is True}
     try:
         lines = CPU_INFO.read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return set()
     return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def n_workers(device: torch.device) -> int:
-    """Pieces of a song at once: as many as torch has threads, 8 at most; on a GPU one."""
+    """Return how many windows of a song run at once: on a CPU torch's threads, at most 8; on a GPU one."""
     return min(torch.get_num_threads(), MAX_WORKERS) if device.type == "cpu" else 1
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """No threads within operations.
+    """Run torch operations on one thread within the block.
 
-    Those that torch starts there wait for each other by spinning: on a busy machine two take several times as
-    long as one, and small operations gain little from them even on a free one.
+    Threads of one operation wait for each other by spinning: on a busy machine two threads take several times
+    as long as one, and on an idle machine small operations gain little.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -74,13 +71,16 @@ def single_threaded() -> Iterator[None]:
 
 
 def parallel_map(calls: Iterable[Callable[[], T]], workers: int | None = None) -> list[T]:
-    """Results, in order, of calls that do not wait for each other: `workers`, or torch's threads, at once.
+    """Run independent calls in parallel and return their results in order.
 
-    Each has one core to itself, so that their number changes no result, and keeps the caller's modes of
-    gradients and of autocast on the CPU. A call must not share out work to several workers itself: they would
-    wait for each other.
+    Each call runs on one torch thread, so that results do not depend on the number of workers, and keeps the
+    caller's gradient mode and CPU autocast. A call must not use `parallel_map` itself: it would deadlock.
+
+    Args:
+        calls: functions without arguments.
+        workers: how many run at once; by default the number of torch's threads.
     """
-    made, workers = list(calls), workers or torch.get_num_threads()
+    call_list, workers = list(calls), workers or torch.get_num_threads()
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     half, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
@@ -89,10 +89,10 @@ def parallel_map(calls: Iterable[Callable[[], T]], workers: int | None = None) -
         with modes[0], modes[1], torch.autocast("cpu", dtype, enabled=half):
             return call()
 
-    with single_threaded():  # here too, as torch takes what one thread said for all new ones
-        if min(workers, len(made)) < 2:
-            return [call() for call in made]
-        return list(_pool(workers).map(run, made))
+    with single_threaded():  # also here: new threads inherit the setting
+        if min(workers, len(call_list)) < 2:
+            return [call() for call in call_list]
+        return list(_pool(workers).map(run, call_list))
 
 
 @lru_cache(maxsize=1)

@@ -1,31 +1,33 @@
-"""Errors that are the user's to mend, and checks of numbers that raise them."""
+"""`UserError`, the error that a user can correct, and `check_number`, which raises it."""
 
 import math
 
-STOPPED = 130  # the exit code that shells give to Ctrl-C
+INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):
-    """Bad input: the message says in one line what is wrong and how to mend it."""
+    """An error that the user can correct: its message says in one line what is wrong and what to do."""
 
 
-def require_number(
-    name: str, value: object, low: float = -math.inf, high: float = math.inf, whole: bool = False
+def check_number(
+    name: str, value: object, low: float = -math.inf, high: float = math.inf, integer: bool = False
 ) -> None:
-    """Refuse what is no finite number from `low` to `high`.
+    """Check that a setting is a finite number from `low` to `high`.
+
+    Args:
+        name: the setting, for the message.
+        value: its value.
+        low: the smallest valid value.
+        high: the largest valid value.
+        integer: whether only integers are valid.
 
     Raises:
-        UserError: names the setting, its value and what it may be.
+        UserError: the value is invalid; the message names the setting, the valid values and the value.
     """
-    kinds = (int,) if whole else (int, float)
-    if (
-        isinstance(value, kinds)
-        and not isinstance(value, bool)
-        and low <= value <= high
-        and math.isfinite(value)
-    ):
+    types = (int,) if integer else (int, float)
+    is_number = isinstance(value, types) and not isinstance(value, bool)
+    if is_number and low <= float(value) <= high and math.isfinite(value):  # type: ignore[arg-type]
         return
-    bounds = [f"at least {low:.12g}"] * math.isfinite(low) + [f"at most {high:.12g}"] * math.isfinite(high)
-    raise UserError(
-        f"{name}={value} is not {'a whole' if whole else 'a'} number {' and '.join(bounds)}".rstrip()
-    )
+    bounds = [f" >= {low:.12g}"] * math.isfinite(low) + [f" <= {high:.12g}"] * math.isfinite(high)
+    kind = "an integer" if integer else "a number"
+    raise UserError(f"{name} must be {kind}{' and'.join(bounds)}, got {value!r}")

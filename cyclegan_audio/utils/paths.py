@@ -1,4 +1,4 @@
-"""Where the package keeps what it brings along."""
+"""Paths of the package and of `conf/`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _conf_dir() -> Path:
-    """Return `conf/` beside the package in a checkout, inside the package where a wheel put it."""
+    """Return `conf/` beside the package in a checkout, or inside the package installed from a wheel."""
     checkout = PACKAGE.parent / "conf"
     return checkout if (checkout / "train.yaml").is_file() else PACKAGE / "conf"
 

@@ -1,4 +1,4 @@
-"""Random numbers whose state is part of a module's, so that a resumed run goes on exactly."""
+"""Seeded random numbers whose state is saved with a module, so that a resumed run continues exactly."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,30 +8,30 @@ from torch import Tensor, nn
 
 
 class SeededRNG(nn.Module):
-    """A random generator on the CPU: the same numbers on every device.
+    """Random generator on the CPU, which gives the same numbers for every device.
 
     Args:
-        seed: of the first draw.
+        seed: the initial seed.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.source = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
-        """Numbers in [0, 1), on the CPU."""
-        return torch.rand(*shape, generator=self.source)
+        """Draw numbers in [0, 1) of this shape, on the CPU."""
+        return torch.rand(*shape, generator=self.generator)
 
     def normal_like(self, x: Tensor) -> Tensor:
-        """Standard normal numbers of the shape, type and device of `x`."""
-        return torch.randn(x.shape, generator=self.source).to(x)
+        """Draw standard normal numbers with the shape, dtype and device of `x`."""
+        return torch.randn(x.shape, generator=self.generator).to(x)
 
-    def places(self, n: int, size: int) -> Tensor:
-        """`n` different whole numbers below `size` (all of them where there are fewer), on the CPU."""
-        return torch.randperm(size, generator=self.source)[:n]
+    def sample_indices(self, n: int, size: int) -> Tensor:
+        """Draw min(n, size) different integers below `size`, on the CPU."""
+        return torch.randperm(size, generator=self.generator)[:n]
 
     def get_extra_state(self) -> Any:
-        return self.source.get_state()
+        return self.generator.get_state()
 
     def set_extra_state(self, state: Any) -> None:
-        self.source.set_state(state.cpu())
+        self.generator.set_state(state.cpu())

@@ -1,4 +1,4 @@
-"""Griffin-Lim: a waveform from the mel alone."""
+"""Compute a waveform from the mel alone by the Griffin-Lim algorithm."""
 
 import dataclasses
 
@@ -6,18 +6,19 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, fast_abs, mel_to_magnitude, resize_
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
+from cyclegan_audio.vocoders.mel_inversion import fast_abs, mel_to_magnitude, set_magnitude_
 
 
 @dataclasses.dataclass(frozen=True)
-class GriffinLim(Vocoder):
-    """Mel to |STFT| by non-negative updates, then fast Griffin-Lim from random phase.
+class GriffinLimVocoder(Vocoder):
+    """The Griffin-Lim vocoder: |STFT| from the mel by non-negative updates, then fast Griffin-Lim.
 
     Args:
-        iterations: rounds of phase reconstruction.
+        iterations: iterations of phase reconstruction.
         magnitude_iterations: updates from mel to |STFT|.
         momentum: alpha of the fast algorithm.
-        seed: of the first, random phase.
+        seed: of the random initial phase.
     """
 
     iterations: int
@@ -27,40 +28,43 @@ class GriffinLim(Vocoder):
 
     @torch.no_grad()
     def __call__(self, inputs: VocoderInput) -> Tensor:
-        """Make sound from the mel alone; returns (B, n_samples)."""
+        """Compute the waveform (B, n_samples) from the mel alone."""
         mel, n_samples = inputs.mel, inputs.n_samples
         magnitude = mel_to_magnitude(inputs.target, mel, self.magnitude_iterations)
-        start = torch.polar(magnitude, random_phase(magnitude, self.seed))
-        spectrum = griffin_lim(start, mel, n_samples, self.iterations, self.momentum)
-        return mel.istft(spectrum, n_samples, smooth=True)
+        initial = torch.polar(magnitude, random_phase(magnitude, self.seed))
+        spectrum = griffin_lim(initial, mel, n_samples, self.iterations, self.momentum)
+        return mel.istft(spectrum, n_samples, hann_synthesis=True)
 
 
 def random_phase(like: Tensor, seed: int) -> Tensor:
-    """Uniform in [0, 2 pi), of the shape of `like` (B, K, F); the same for every item and on every device."""
+    """Draw phases in [0, 2 pi) of the shape of `like` (B, K, F), equal for each item and on each device."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(like.shape[1:], generator=generator) * (2 * torch.pi)).to(like).expand_as(like)
 
 
 def griffin_lim(
-    start: Tensor, mel: MelSpectrogram, n_samples: int, iterations: int, momentum: float = 0.99
+    initial: Tensor, mel: MelSpectrogram, n_samples: int, iterations: int, momentum: float = 0.99
 ) -> Tensor:
-    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013, algorithm 2): keep |start|, mend its phase.
+    """Run fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013, algorithm 2).
 
     Args:
-        start: complex STFT (B, n_fft // 2 + 1, F).
-        mel: owner of the STFT.
-        n_samples: length of the waveform behind it.
-        iterations: rounds.
+        initial: complex STFT (B, n_fft // 2 + 1, F).
+        mel: the definition of the STFT.
+        n_samples: length of the waveform.
+        iterations: number of iterations.
         momentum: alpha; 0 gives the algorithm of Griffin and Lim (1984).
+
+    Returns:
+        The STFT with the magnitudes of `initial` and more consistent phases.
     """
-    magnitude, estimate = fast_abs(start), start
+    magnitude, estimate = fast_abs(initial), initial
     previous: Tensor | None = None
     for _ in range(iterations):
         consistent = mel.stft(mel.istft(estimate, n_samples))
         if previous is None:
             ahead = consistent.clone()
-        else:  # consistent + momentum * (consistent - previous), but for the size, which is given up
+        else:  # proportional to consistent + momentum * (consistent - previous): only its phase is used
             ahead = torch.sub(consistent, previous, alpha=momentum / (1 + momentum))
-        estimate = resize_(ahead, magnitude)
+        estimate = set_magnitude_(ahead, magnitude)
         previous = consistent
     return estimate

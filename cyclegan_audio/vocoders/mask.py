@@ -1,4 +1,4 @@
-"""Mask: the source's own STFT, filtered by the ratio of two mels."""
+"""Filter the source's STFT by the ratio of target mel to source mel (the mask vocoder)."""
 
 import dataclasses
 
@@ -6,25 +6,26 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput, mel_to_bins
+from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
+from cyclegan_audio.vocoders.mel_inversion import mel_to_bins
 
 
 def mask_gain(
     source_db: Tensor, target_db: Tensor, mel: MelSpectrogram, max_cut_db: float, max_boost_db: float
 ) -> Tensor:
-    """Gain by STFT bin (B, K, F) that brings a source's mel near the target's; exactly 1 where equal."""
+    """Compute the gain by STFT bin (B, K, F) from source to target mel; exactly 1 if they are equal."""
     change_db = (target_db - source_db).clamp(-max_cut_db, max_boost_db)
     return mel.db_to_mel(mel_to_bins(change_db, mel))
 
 
 def masked_source(inputs: VocoderInput, max_cut_db: float, max_boost_db: float) -> Tensor:
-    """Filter the STFT of the source by `mask_gain`; returns it, complex (B, K, F).
+    """Filter the STFT of the source by `mask_gain`; return it, complex (B, K, F).
 
     Raises:
         ValueError: there is no source.
     """
     if inputs.source is None:
-        raise ValueError("the mask vocoder filters a source; give one, or use griffin_lim")
+        raise ValueError("the mask vocoder needs a source; give one, or use griffin_lim")
     mel, source_db = inputs.mel, inputs.source_db
     spectrum = mel.stft(inputs.source)
     if source_db is None:
@@ -33,12 +34,14 @@ def masked_source(inputs: VocoderInput, max_cut_db: float, max_boost_db: float) 
 
 
 @dataclasses.dataclass(frozen=True)
-class Mask(Vocoder):
-    """The gain target / source, limited, on the source's STFT, with its phase: clean, but adds nothing new.
+class MaskVocoder(Vocoder):
+    """The mask vocoder: a limited gain target / source on the source's STFT, whose phase it keeps.
+
+    It has few artefacts, but cannot add sounds that the source lacks.
 
     Args:
-        max_cut_db: the strongest attenuation.
-        max_boost_db: the strongest amplification.
+        max_cut_db: maximum attenuation in dB.
+        max_boost_db: maximum amplification in dB.
     """
 
     max_cut_db: float
@@ -46,10 +49,10 @@ class Mask(Vocoder):
 
     @torch.no_grad()
     def __call__(self, inputs: VocoderInput) -> Tensor:
-        """Filter the source, which must be there; returns (B, n_samples).
+        """Filter the source; return (B, n_samples).
 
         Raises:
             ValueError: there is no source.
         """
         spectrum = masked_source(inputs, self.max_cut_db, self.max_boost_db)
-        return inputs.mel.istft(spectrum, inputs.n_samples, smooth=True)
+        return inputs.mel.istft(spectrum, inputs.n_samples, hann_synthesis=True)

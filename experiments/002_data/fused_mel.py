@@ -173,10 +173,10 @@ def make_fused(mel: MelSpectrogram) -> Callable[[torch.Tensor], torch.Tensor]:
     def fused(waveform: torch.Tensor) -> torch.Tensor:
         out = torch.empty(1, mel.n_mels, mel.n_frames(waveform.shape[1]))
         more = (0, FRAMES * mel.hop_length)
-        padded = torch.nn.functional.pad(mel._padded(waveform), more)[0].numpy()
+        padded = torch.nn.functional.pad(mel._pad_waveform(waveform), more)[0].numpy()
         epsilon = mel.magnitude_epsilon
         kernel(padded, window, twiddles, pairs, turns, epsilon, bands, weights, out[0].numpy())
-        return mel._db(out)
+        return mel._to_db(out)
 
     return fused
 
@@ -191,24 +191,26 @@ def measure(name: str, audio: Path, files: int, rounds: int) -> None:
     start = time.process_time()
     fused(waves[0])
     print(f"{name}: {len(waves)} clips, compiled in {time.process_time() - start:.1f} CPU s")
-    ways: dict[str, Callable[[torch.Tensor], Any]] = {
+    methods: dict[str, Callable[[torch.Tensor], Any]] = {
         "librosa": lambda wave: librosa_mel(wave[0].numpy(), mel), "mel_db": mel.mel_db, "fused": fused
     }  # fmt: skip
-    for way in ("mel_db", "fused"):
-        errors = [float((ways[way](wave)[0] - exact_db(mel, wave)).abs().max()) for wave in waves]
-        print(f"  {way} is off float64 by {max(errors):.1e} dB at most")
+    for method in ("mel_db", "fused"):
+        errors = [float((methods[method](wave)[0] - exact_db(mel, wave)).abs().max()) for wave in waves]
+        print(f"  {method} is off float64 by {max(errors):.1e} dB at most")
     frames = len(waves) * mel.n_frames(waves[0].shape[1])
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    taken: dict[str, list[float]] = {method: [] for method in methods}
     for turn in range(rounds + 1):
-        for way, make in ways.items():
+        for method, make in methods.items():
             start = time.process_time()
             for wave in waves:
                 make(wave)
             if turn:
-                taken[way].append((time.process_time() - start) / frames * 1e6)
-    for way, seconds in taken.items():
-        ratios = [theirs / own for own, theirs in zip(seconds, taken["librosa"], strict=True)]
-        print(f"  {way:8s} {middle_and_range(seconds)} us a frame, librosa to it {middle_and_range(ratios)}")
+                taken[method].append((time.process_time() - start) / frames * 1e6)
+    for method, seconds in taken.items():
+        ratios = [b / a for a, b in zip(seconds, taken["librosa"], strict=True)]
+        print(
+            f"  {method:8s} {middle_and_range(seconds)} us a frame, librosa to it {middle_and_range(ratios)}"
+        )
 
 
 def middle_and_range(values: list[float]) -> str:

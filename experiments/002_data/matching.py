@@ -56,21 +56,24 @@ def main() -> None:
     ]
     for genre in GENRES:
         for source in (LOOPS, FREE, DULL):
-            own = of(clips, genre, source)
-            print(f"{genre}, {source}: {len(own)} clips of {len({c.source for c in own})} files")
+            chosen = of(clips, genre, source)
+            print(f"{genre}, {source}: {len(chosen)} clips of {len({c.source for c in chosen})} files")
     for name, question in QUESTIONS.items():
         for label, feature in (("band statistics", statistics), ("levels of bands", levels)):
             for kinds in ((), KINDS):
-                found = [ask(corpus, clips, question, feature, kinds, seed) for seed in range(options.seeds)]
-                said = "matched" if kinds else "raw"
+                accuracies = [
+                    ask(corpus, clips, question, feature, kinds, seed) for seed in range(options.seeds)
+                ]
+                kind_name = "matched" if kinds else "raw"
                 print(
-                    f"{name} | {label} | {said}: {np.mean(found):.2f} ({min(found):.2f}-{max(found):.2f})",
+                    f"{name} | {label} | {kind_name}: {np.mean(accuracies):.2f} "
+                    f"({min(accuracies):.2f}-{max(accuracies):.2f})",
                     flush=True,
                 )
 
 
 def make_corpus(audio: Path, folder: Path) -> Corpus:
-    """The corpus of loops, free tracks and dulled loops, each a genre of its own."""
+    """The corpus of loops, free tracks and dulled loops, each as a separate genre."""
     music = folder.with_name(f"{folder.name}_music")
     for genre in GENRES:
         for path in find_audio(audio / genre):
@@ -122,7 +125,7 @@ def ask(
     )
     x, labels = features_of(corpus.normalised(match), train, feature)
     centre, scale = x.mean(0), x.std(0) + 1e-6
-    fit = fit_logistic((x - centre) / scale, labels, [c.track for own in train for c in own], seed=seed)
+    fit = fit_logistic((x - centre) / scale, labels, [c.track for part in train for c in part], seed=seed)
     x, labels = features_of(corpus.normalised(match), test, feature)
     right = (fit.logits((x - centre) / scale) > 0) == (labels > 0)
     return float(np.mean([right[labels == label].mean() for label in (0, 1)]))
@@ -141,8 +144,8 @@ def features_of(
     corpus: Corpus, parts: Sequence[Sequence[Clip]], feature: Feature
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features (N, D) and labels (N,) of the clips of both genres."""
-    mels_db = torch.stack([corpus.mel_db(clip) for own in parts for clip in own])
-    labels = np.repeat([0, 1], [len(own) for own in parts])
+    mels_db = torch.stack([corpus.mel_db(clip) for part in parts for clip in part])
+    labels = np.repeat([0, 1], [len(part) for part in parts])
     return feature(mels_db, corpus.mel.frame_s).numpy(), labels
 
 

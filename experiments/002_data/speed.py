@@ -133,7 +133,7 @@ def show(taken: dict[str, list[float]], music_s: float) -> None:
             f"{name:20s} {music_s / middle:6.0f} x ({low:.0f}-{high:.0f}), {music_s / middle / 3600:.3f} h/s"
         )
     for name, other in (("decode to mono", "librosa: load"), ("mel", "librosa: mel")):
-        ratios = [theirs / own for own, theirs in zip(taken[name], taken[other], strict=True)]
+        ratios = [b / a for a, b in zip(taken[name], taken[other], strict=True)]
         print(
             f"{name}: librosa takes {statistics.median(ratios):.1f} times as long, "
             f"{min(ratios):.1f} to {max(ratios):.1f}"
@@ -142,14 +142,14 @@ def show(taken: dict[str, list[float]], music_s: float) -> None:
 
 def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
     """One worker and two, one after the other: time by the clock, and CPU time of all processes."""
-    said = []
+    measurements = []
     for workers in (1, 2):
         start, before = time.monotonic(), os.times()
         whole(mel, ScreeningRules(), paths, scratch, workers)
         clock_s, after = time.monotonic() - start, os.times()
         cpu_s = sum(after[:4]) - sum(before[:4])
-        said.append((clock_s, cpu_s))
-    (one_s, one_cpu_s), (two_s, two_cpu_s) = said
+        measurements.append((clock_s, cpu_s))
+    (one_s, one_cpu_s), (two_s, two_cpu_s) = measurements
     by_clock, by_cpu = one_s / two_s / 2, one_cpu_s / two_cpu_s
     return (
         f"one worker {one_s:.1f} s by the clock, {one_cpu_s:.1f} CPU s; two {two_s:.1f} s, {two_cpu_s:.1f}; "
@@ -160,7 +160,7 @@ def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
 def exact_db(mel: MelSpectrogram, waveform: torch.Tensor) -> torch.Tensor:
     """Waveform (1, T) to the mel in dB (M, F) in float64."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
-    frames = mel._padded(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
+    frames = mel._pad_waveform(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
     spectrum = torch.fft.rfft(frames * window(mel.n_fft, dtype=torch.float64))
     magnitude = (spectrum.abs().square() + mel.magnitude_epsilon).sqrt()
     return 20 * (mel.filter_bank().double() @ magnitude.T).clamp_min(mel.floor).log10()

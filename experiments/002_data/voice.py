@@ -36,16 +36,16 @@ def main() -> None:
     rng = np.random.default_rng(0)
     names = [value.partition("=")[0] for value in arguments.speech]
     speech = {n: find_speech(Path(v.partition("=")[2])) for n, v in zip(names, arguments.speech, strict=True)}
-    found: dict[str, list[float]] = {}
+    probabilities: dict[str, list[float]] = {}
     for folder in arguments.music:
         for clip in music_clips(folder, arguments.clips, arguments.leave_out, rng):
-            found.setdefault(f"alone: {folder.name}", []).append(measure(clip))
+            probabilities.setdefault(f"alone: {folder.name}", []).append(measure(clip))
             for name, paths in speech.items():
                 voice = a_voice(paths, rng)
                 for level_db in LEVELS_DB:
                     mix = clip + voice * 10 ** (level_db / 20) * clip.square().mean().sqrt()
-                    found.setdefault(f"{name} {level_db:+d} dB", []).append(measure(mix))
-    show(found)
+                    probabilities.setdefault(f"{name} {level_db:+d} dB", []).append(measure(mix))
+    show(probabilities)
 
 
 def find_speech(folder: Path) -> list[Path]:
@@ -86,10 +86,10 @@ def measure(clip: torch.Tensor) -> float:
     return mean_probability(clip, MUSIC_RATE, gain_db)
 
 
-def show(found: dict[str, list[float]]) -> None:
+def show(probabilities: dict[str, list[float]]) -> None:
     """Share of clips dropped at some thresholds."""
     print("share dropped at".ljust(24), "n".rjust(4), *(f"{limit:g}".rjust(7) for limit in THRESHOLDS))
-    for name, values in found.items():
+    for name, values in probabilities.items():
         shares = [np.mean(np.array(values) > threshold) for threshold in THRESHOLDS]
         print(name.ljust(24), str(len(values)).rjust(4), *(f"{share:.3f}".rjust(7) for share in shares))
 

@@ -1,4 +1,4 @@
-"""Do all ways to compute a step give the same losses?
+"""Compare the losses of all acceleration settings of a training step.
 
     python agreement.py losses  [--device cuda] [--model paper]   # of the first step, against float64
     python agreement.py course  --corpus DIR [--steps 90]         # means over many steps on real mels
@@ -24,24 +24,24 @@ def reference_like(
     packaged: Step, args: argparse.Namespace, dtype: torch.dtype, rounding: float = 0.0
 ) -> ReferenceStep:
     """The reference in `dtype`, with the weights of `packaged`, each off by about the share `rounding`."""
-    made = ReferenceStep(*MODELS[args.model], torch.device(args.device))
+    reference = ReferenceStep(*MODELS[args.model], torch.device(args.device))
     draws = torch.Generator().manual_seed(2)
     for name in ("gen_ab", "gen_ba", "disc_a", "disc_b"):  # the same order of weights in both
-        wanted, have = getattr(made, name).to(dtype), getattr(packaged.module, name)
-        for mine, theirs in zip(wanted.parameters(), have.parameters(), strict=True):
-            noise = torch.randn(theirs.shape, generator=draws).to(theirs)
-            mine.data.copy_(theirs.data * (1 + rounding * noise))
-    return made
+        target, source = getattr(reference, name).to(dtype), getattr(packaged.module, name)
+        for parameter, value in zip(target.parameters(), source.parameters(), strict=True):
+            noise = torch.randn(value.shape, generator=draws).to(value)
+            parameter.data.copy_(value.data * (1 + rounding * noise))
+    return reference
 
 
 def losses(args: argparse.Namespace) -> None:
-    """The first step's losses in each way against the reference in float64."""
+    """The first step's losses by each method against the reference in float64."""
     device = torch.device(args.device)
     mels = reals(SIZE, 1, device)
     names = args.only or list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
     exact = reference_like(make(names[0], MODELS[args.model], device, 1), args, torch.float64)
     exact_losses = exact(*(mel.double() for mel in mels))
-    print("\n| way | largest relative error of a loss of step 1 |\n|---|---|")
+    print("\n| method | largest relative error of a loss of step 1 |\n|---|---|")
     for name in names:
         step = make(name, MODELS[args.model], device, 1)
         got = step(*mels)
@@ -66,13 +66,15 @@ def course(args: argparse.Namespace) -> None:
     steps |= {name: make(name, MODELS[args.model], device, 1) for name in names}
     print(f"\n{args.model}, {SIZE[0]} x {SIZE[1]}, {genres}, means over {len(batches)} steps\n")
     columns: list[str] = []
-    for way, step in steps.items():
-        seen = [{k: float(v.detach()) for k, v in step(*(x.to(device) for x in b)).items()} for b in batches]
+    for method, step in steps.items():
+        losses_of_steps = [
+            {k: float(v.detach()) for k, v in step(*(x.to(device) for x in b)).items()} for b in batches
+        ]
         if not columns:
-            columns = sorted(seen[0])
-            print("| way | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
-        means = {k: statistics.fmean(s[k] for s in seen) for k in columns}
-        print(f"| {way} | " + " | ".join(f"{means[k]:.4f}" for k in columns) + " |", flush=True)
+            columns = sorted(losses_of_steps[0])
+            print("| method | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+        means = {k: statistics.fmean(s[k] for s in losses_of_steps) for k in columns}
+        print(f"| {method} | " + " | ".join(f"{means[k]:.4f}" for k in columns) + " |", flush=True)
 
 
 def main() -> None:
@@ -83,7 +85,7 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="small")
     parser.add_argument("--steps", type=int, default=90, help="of `course`")
     parser.add_argument("--corpus", help="of `course`")
-    parser.add_argument("--only", action="append", help="a way; more than one by repeating")
+    parser.add_argument("--only", action="append", help="a method; more than one by repeating")
     args = parser.parse_args()
     torch.set_num_threads(1)
     jobs[args.job](args)

@@ -1,10 +1,10 @@
-"""Time and memory of a training step in every way that an engine can compute it, against the plain reference.
+"""Time and memory of a training step by every acceleration setting, against the plain reference.
 
     python measure.py ways    [--device cuda] [--model paper] [--size 128x176] [--rounds 7]
     python measure.py scale   [--device cuda] [--model small]   # against clip length, batch and width
 
-All ways are interleaved in one process; medians, on a CPU of process time at one thread, on CUDA of wall time
-of `--steps` steps with the device awaited at the end. Prints Markdown.
+All methods are interleaved in one process. Prints medians: of process time with one thread on a CPU, of wall
+time of `--steps` steps with a final synchronisation on CUDA. Prints Markdown.
 """
 
 import argparse
@@ -132,13 +132,13 @@ def ways(args: argparse.Namespace) -> None:
     names = args.only or ["reference", *(name for name in all_ways if "compiled" not in name)]
     mels = reals(args.size, 1, device, args.channels)
     tried = {name: warm(name, mels, args) for name in names}
-    made = {name: step for name, step in tried.items() if step is not None}
+    steps = {name: step for name, step in tried.items() if step is not None}
     rounds = []
     for _ in range(args.rounds):
-        rounds.append({name: seconds(step, mels, args.steps) for name, step in made.items()})
+        rounds.append({name: seconds(step, mels, args.steps) for name, step in steps.items()})
     print(f"\n{args.model}, {args.size[0]} x {args.size[1]} x {args.channels}, n = {args.rounds}\n")
-    print("| way | s a step | steps a second | ratio to reference (lowest - highest) |\n|---|---|---|---|")
-    for name in made:
+    print("| method | s a step | steps a second | ratio to reference (lowest - highest) |\n|---|---|---|---|")
+    for name in steps:
         ratios = sorted(r[name] / r["reference"] for r in rounds)
         middle = statistics.median(ratios)
         time_s = statistics.median(r[name] for r in rounds)
@@ -152,7 +152,7 @@ def warm(name: str, mels: list[Tensor], args: argparse.Namespace) -> Step | None
         step = make(name, MODELS[args.model], mels[0].device, args.channels)
         for _ in range(args.warm_up):
             step(*mels)
-    except Exception as error:  # whatever a compiler or a graph says; the other ways are measured
+    except Exception as error:  # whatever a compiler or a graph says; the other methods are measured
         print(f"{name}: does not run here ({(str(error).splitlines() or [repr(error)])[0]})", flush=True)
         return None
     return step
@@ -171,14 +171,14 @@ def scale(args: argparse.Namespace) -> None:
     ]
     rows += [(176, 1, width // 2), (176, 1, 2 * width)]
     print(f"\n{args.model}, 128 bands, {n_blocks} blocks, median of {args.rounds}\n")
-    print("| frames | batch | filters | way | s a step | peak memory in MiB |\n|---|---|---|---|---|---|")
+    print("| frames | batch | filters | method | s a step | peak memory in MiB |\n|---|---|---|---|---|---|")
     for frames, batch, filters in rows:
-        for way in args.only or ("reference", "fp32", "auto"):
-            command = [sys.executable, __file__, "one", "--device", args.device, "--only", way]
+        for method in args.only or ("reference", "fp32", "auto"):
+            command = [sys.executable, __file__, "one", "--device", args.device, "--only", method]
             command += ["--size", f"128x{frames}", "--rounds", str(args.rounds), "--steps", str(args.steps)]
             command += ["--row", f"{batch},{filters},{n_blocks}"]
             out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-            print(f"| {frames} | {batch} | {filters} | {way} | {out} |", flush=True)
+            print(f"| {frames} | {batch} | {filters} | {method} | {out} |", flush=True)
 
 
 def one(args: argparse.Namespace) -> None:
@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="in a round, on CUDA")
     parser.add_argument("--warm-up", type=int, default=None)
-    parser.add_argument("--only", action="append", help="a way; more than one by repeating")
+    parser.add_argument("--only", action="append", help="a method; more than one by repeating")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.warm_up is None:

@@ -68,9 +68,9 @@ class ListPool:
                 self.images.append(image)
                 out.append(image)
             elif random.uniform(0, 1) > 0.5:
-                place = random.randint(0, self.size - 1)
-                out.append(self.images[place].clone())
-                self.images[place] = image
+                index = random.randint(0, self.size - 1)
+                out.append(self.images[index].clone())
+                self.images[index] = image
             else:
                 out.append(image)
         return torch.cat(out, 0)

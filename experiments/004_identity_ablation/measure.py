@@ -1,4 +1,4 @@
-"""Errors of runs on held-out clips.
+"""Measure errors of runs on held-out clips.
 
 python experiments/004_identity_ablation/measure.py CORPUS CLIPS RUN ...
 """
@@ -16,35 +16,35 @@ from cyclegan_audio.inference.translation_model import TranslationModel
 
 
 def mels(corpus: Corpus, genre: str, n_clips: int, multiple: int) -> list[Tensor]:
-    """Clips of the validation split, spread over it, each (1, 1, M, F) in [-1, 1]."""
+    """Load clips spread over the validation split, each (1, 1, M, F) in [-1, 1]."""
     clips = corpus.clips(genre, "val")
-    chosen = [clips[place * len(clips) // n_clips] for place in range(min(n_clips, len(clips)))]
+    chosen = [clips[index * len(clips) // n_clips] for index in range(min(n_clips, len(clips)))]
     scaled = [corpus.mel.normalise(db, corpus.mel.range_db(db)) for db in map(corpus.mel_db, chosen)]
     return [pad_to_multiple(mel, multiple)[None, None] for mel in scaled]
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard error over clips."""
+    """Format mean and standard error over clips."""
     numbers = torch.tensor(values)
     return f"{float(numbers.mean()):.4f} ({float(numbers.std() / len(values) ** 0.5):.4f})"
 
 
 @torch.inference_mode()
 def errors(pair: TranslationModel, real: dict[str, list[Tensor]]) -> dict[str, str]:
-    """Cycle and identity error (L1) by genre, and the distance of the mean band profile to the target."""
-    said = {}
+    """Compute cycle and identity errors (L1) by genre, and distances of mean band profiles to the target."""
+    results = {}
     for source, target in (pair.genres, pair.genres[::-1]):
         there, back = pair.generator(target), pair.generator(source)
         fakes = [there(x) for x in real[source]]
-        said[f"cycle {source}"] = spread(
+        results[f"cycle {source}"] = spread(
             [float((back(y) - x).abs().mean()) for x, y in zip(real[source], fakes, strict=True)]
         )
-        said[f"identity {source}"] = spread([float((back(x) - x).abs().mean()) for x in real[source]])
+        results[f"identity {source}"] = spread([float((back(x) - x).abs().mean()) for x in real[source]])
         profile = torch.cat(real[target]).mean((0, 1, 3))
         for name, clips in (("untouched", real[source]), ("translated", fakes)):
             distance = (torch.cat(clips).mean((0, 1, 3)) - profile).abs().mean()
-            said[f"profile {source} to {target}, {name}"] = f"{float(distance):.4f}"
-    return said
+            results[f"profile {source} to {target}, {name}"] = f"{float(distance):.4f}"
+    return results
 
 
 if __name__ == "__main__":

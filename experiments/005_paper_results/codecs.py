@@ -1,4 +1,7 @@
-"""Are the classifiers right after lossy codecs and noise? Held-out clips with sound: codecs.py CORPUS A B"""
+"""Measure the accuracy of the classifiers after lossy codecs and noise: python codecs.py CORPUS A B
+
+CORPUS has the audio of its test clips.
+"""
 
 import argparse
 import io
@@ -10,7 +13,7 @@ from torch import Tensor
 from torchaudio.functional import resample
 
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, noisy
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.classifier import (
     LOW_PASS_HZ,
     genre_classifier_for,
@@ -26,26 +29,26 @@ CODECS = {  # name: format, subtype, libsndfile's compression level
     "Opus, low": ("OGG", "OPUS", 0.85),
     "Opus, lowest": ("OGG", "OPUS", 0.97),
 }
-OPUS_RATE = 48000  # it takes no 44.1 kHz
-NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # under each clip's loudest point
+OPUS_RATE = 48000  # Opus does not support 44.1 kHz
+NOISES_DB = (60.0, 50.0, 40.0, 30.0)  # below the loudest point of each clip
 
 
 def coded(waveforms: Tensor, rate: int, name: str) -> tuple[Tensor, float]:
-    """Waveforms (N, T) written and read again, and kbit/s."""
+    """Encode and decode waveforms (N, T); return them and the bit rate in kbit/s."""
     kind, subtype, level = CODECS[name]
     mode = {"bitrate_mode": "CONSTANT"} if kind == "MP3" else {}
-    own_rate = OPUS_RATE if subtype == "OPUS" else rate
+    codec_rate = OPUS_RATE if subtype == "OPUS" else rate
     out, n_bytes = [], 0
     for waveform in waveforms:
-        buffer, given = io.BytesIO(), resample(waveform, rate, own_rate).numpy()
+        buffer, encoded_input = io.BytesIO(), resample(waveform, rate, codec_rate).numpy()
         soundfile.write(
-            buffer, given, own_rate, format=kind, subtype=subtype, compression_level=level, **mode
+            buffer, encoded_input, codec_rate, format=kind, subtype=subtype, compression_level=level, **mode
         )
         n_bytes += buffer.tell()
         buffer.seek(0)
         read = torch.from_numpy(soundfile.read(buffer, dtype="float32")[0])
-        made = resample(read, own_rate, rate)[: len(waveform)]
-        out.append(F.pad(made, (0, len(waveform) - len(made))))
+        decoded = resample(read, codec_rate, rate)[: len(waveform)]
+        out.append(F.pad(decoded, (0, len(waveform) - len(decoded))))
     return torch.stack(out), n_bytes * 8 / 1000 / (waveforms.numel() / rate)
 
 
@@ -63,13 +66,13 @@ def main() -> None:
     waveforms, mel = torch.stack([corpus.audio(clip) for clip in clips]), corpus.mel
     plain_db = mel.mel_db(waveforms)
     cases = {
-        "as it is": plain_db,
+        "clean": plain_db,
         "low-passed at 6 kHz": low_pass(plain_db, mel.band_hz, LOW_PASS_HZ),
-        **{f"noise at -{db:g} dB": noisy(plain_db, db) for db in NOISES_DB},
+        **{f"noise at -{db:g} dB": add_noise(plain_db, db) for db in NOISES_DB},
     }
     for name in CODECS:
-        made, kbit_s = coded(waveforms, mel.sample_rate, name)
-        cases[f"{name} ({kbit_s:.0f} kbit/s)"] = mel.mel_db(made)
+        decoded, kbit_s = coded(waveforms, mel.sample_rate, name)
+        cases[f"{name} ({kbit_s:.0f} kbit/s)"] = mel.mel_db(decoded)
     classifiers = {
         "genre_classifier": genre_classifier_for(corpus, genres),
         "linear": linear_classifier_for(corpus, genres),
@@ -78,8 +81,8 @@ def main() -> None:
         print(f"{classifier}: calibration error {of.reliability.error:.3f}, n = {of.reliability.n}")
     for name, mels_db in cases.items():
         for classifier, of in classifiers.items():
-            right = (of.probability(mels_db) > 0.5) == torch.tensor(labels).bool()
-            value = balanced_accuracy(right.tolist(), labels, tracks)
+            correct = (of.probability(mels_db) > 0.5) == torch.tensor(labels).bool()
+            value = balanced_accuracy(correct.tolist(), labels, tracks)
             print(
                 f"{name}, {classifier}: {value.mean:.1%} ({value.low:.1%} to {value.high:.1%}), n = {value.n}"
             )

@@ -1,4 +1,4 @@
-"""Time of all metrics on 1,000 clips, held-out clips used several times: python speed.py RUN CORPUS"""
+"""Measure the time of all metrics on 1,000 (repeated) held-out clips: python speed.py RUN CORPUS"""
 
 import argparse
 import dataclasses
@@ -12,16 +12,16 @@ from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_genre_classifier
 from cyclegan_audio.reports.evaluation.classifiers import make_classifiers
-from cyclegan_audio.reports.evaluation.scoring import Mels, measure
-from cyclegan_audio.reports.evaluation.translations import held_out, translate_clip
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_some
+from cyclegan_audio.reports.evaluation.scoring import DirectionMels, score_direction
+from cyclegan_audio.reports.evaluation.translations import held_out_clips, translate_clip
+from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_clips
 
-CLIPS, TRANSLATED = 500, 40  # a genre
+CLIPS, TRANSLATED = 500, 40  # per genre
 
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """Seconds by the wall and of all cores."""
+    """Wall time and CPU time of all cores in seconds."""
 
     wall_s: float = dataclasses.field(default_factory=time.perf_counter)
     cpu_s: float = dataclasses.field(default_factory=time.process_time)
@@ -33,15 +33,15 @@ class Clock:
         return Clock(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
 
     def __str__(self) -> str:
-        return f"{self.wall_s:.0f} s by the wall, {self.cpu_s:.0f} CPU s"
+        return f"{self.wall_s:.0f} s wall time, {self.cpu_s:.0f} CPU s"
 
 
 def repeated(pair: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
     """500 clips of as many tracks as if all were different, and their mels before and after."""
-    translated = [translate_clip(pair, corpus, clip) for clip in held_out(corpus, genre, TRANSLATED)]
+    translated = [translate_clip(pair, corpus, clip) for clip in held_out_clips(corpus, genre, TRANSLATED)]
     examples = []
-    for place in range(CLIPS):
-        turn, row = divmod(place, len(translated))
+    for index in range(CLIPS):
+        turn, row = divmod(index, len(translated))
         example = translated[row]
         names = {"track": f"{example.clip.track}.{turn}", "clip_id": f"{example.clip.clip_id}.{turn}"}
         examples.append((dataclasses.replace(example.clip, **names), example))
@@ -56,21 +56,28 @@ def main() -> None:
     parser.add_argument("corpus")
     options = parser.parse_args()
     corpus, pair = Corpus.open(options.corpus), load_model(options.run)
-    ways = [repeated(pair, corpus, genre) for genre in pair.genres]
+    directions = [repeated(pair, corpus, genre) for genre in pair.genres]
     clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
-    training = {g: (own, torch.stack([corpus.mel_db(clip) for clip in own])) for g, own in clips.items()}
-    make_classifiers(corpus, pair.genres, ways[0][1])  # trains what is not kept yet
+    training = {g: (some, torch.stack([corpus.mel_db(clip) for clip in some])) for g, some in clips.items()}
+    make_classifiers(corpus, pair.genres, directions[0][1])  # trains the classifiers if they are not saved
     both_db = torch.cat([mels_db for _, mels_db in training.values()])
     start = Clock()
     classifiers = make_classifiers(corpus, pair.genres, both_db)
     of_vocoder = Clock(0.0, 0.0)
-    for (own, real_db, fake_db), target, genres in zip(
-        ways, reversed(ways), (pair.genres, pair.genres[::-1]), strict=True
+    for (clips_of_genre, real_db, fake_db), target, genres in zip(
+        directions, reversed(directions), (pair.genres, pair.genres[::-1]), strict=True
     ):
         before = Clock()
-        vocoded = vocode_some("hybrid", corpus, own, real_db, fake_db)
+        vocoded = vocode_clips("hybrid", corpus, clips_of_genre, real_db, fake_db)
         of_vocoder += Clock() - before
-        measure(*genres, Mels(own, real_db, fake_db, *target[:2]), training, classifiers, vocoded, corpus.mel)
+        score_direction(
+            *genres,
+            DirectionMels(clips_of_genre, real_db, fake_db, *target[:2]),
+            training,
+            classifiers,
+            vocoded,
+            corpus.mel,
+        )
     print(f"{2 * CLIPS} clips: {Clock() - start}, of it the vocoder {of_vocoder}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")

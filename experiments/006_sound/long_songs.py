@@ -62,24 +62,24 @@ def seams(source: Path, target: Path) -> tuple[str, ...]:
     overlap, frames = translator.window // SHARED_OVERLAP, change.shape[1]
     hop = translator.window * SHARED_LENGTH - overlap
     step = CHUNK_FRAMES - 2 * MARGIN_FRAMES - FADE_FRAMES
-    windows = [place + edge for place in range(hop, frames, hop) for edge in (0, overlap)]
+    windows = [frame + edge for frame in range(hop, frames, hop) for edge in (0, overlap)]
     chunks = [
-        place + MARGIN_FRAMES + edge for place in range(step, frames, step) for edge in (0, FADE_FRAMES)
+        frame + MARGIN_FRAMES + edge for frame in range(step, frames, step) for edge in (0, FADE_FRAMES)
     ]
     near, usual = clicks(sounds[1][:length], chunks, mel)
-    found = (seam_db(change, windows), seam_db(change, chunks), near, usual)
-    return tuple(f"{value:.2f}" for value in (*found, *clicks(sounds[0][:length], chunks, mel)))
+    seams = (seam_db(change, windows), seam_db(change, chunks), near, usual)
+    return tuple(f"{value:.2f}" for value in (*seams, *clicks(sounds[0][:length], chunks, mel)))
 
 
 def clicks(sound: Tensor, borders: list[int], mel: MelSpectrogram) -> tuple[float, float]:
     """Clicks a second within 4 frames of the borders, and everywhere."""
     hop, size = mel.hop_length, PART * mel.hop_length
-    found = torch.cat([find_clicks(part[None], mel.sample_rate)[0] for part in sound.split(size)])
-    near = torch.zeros_like(found)
+    marked = torch.cat([find_clicks(part[None], mel.sample_rate)[0] for part in sound.split(size)])
+    near = torch.zeros_like(marked)
     for border in borders:
         near[max(border - 4, 0) * hop : (border + 4) * hop] = True
     return tuple(
-        float(found[where].float().mean()) * mel.sample_rate for where in (near, torch.ones_like(near))
+        float(marked[where].float().mean()) * mel.sample_rate for where in (near, torch.ones_like(near))
     )
 
 

@@ -4,7 +4,7 @@ python experiments/006_sound/measure.py SONGS ... --mel hifi --vocoders griffin_
 python experiments/006_sound/measure.py SONGS --targets SCORES --mel hifi --vocoders hybrid mask --out FOLDER
 
 Without --targets a vocoder gets the mel alone. With it, it gets the mel of the file of the same name below
-that folder, and the song as source: the target's own sound is the truth. A row a vocoder, medians over clips.
+that folder, and the song as source: the target's audio is the truth. One row per vocoder, medians over clips.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from cyclegan_audio.audio.io import decode, find_audio, save
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
-from cyclegan_audio.metrics.onsets import TOLERANCE_S, f1, novelty, onsets
+from cyclegan_audio.metrics.rhythm import TOLERANCE_S, detect_onsets, f1_score, onset_strength
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
-from cyclegan_audio.vocoders.base import mel_to_bins
+from cyclegan_audio.vocoders.mel_inversion import mel_to_bins
 
 COLUMNS = (
     "mel distance dB", "within 60 dB of the top", "spectral error", "onset F1", "clicks added /s",
@@ -35,19 +35,20 @@ LESS_DB = 6.0  # how much less than the source has is a removal
 FFT_SIZES = (512, 1024, 2048, 4096)
 
 
-def spectral_error(made: Tensor, truth: Tensor) -> float:
+def spectral_error(estimate: Tensor, truth: Tensor) -> float:
     """Mean over FFT sizes of ||S - S'|| / ||S|| of magnitudes (Yamamoto et al. 2020, eq. 4)."""
     errors = []
     for n_fft in FFT_SIZES:
         window = torch.hann_window(n_fft)
         a, b = (
-            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() for x in (truth, made)
+            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs()
+            for x in (truth, estimate)
         )
         errors.append(float((a - b).norm() / a.norm().clamp_min(1e-9)))
     return sum(errors) / len(errors)
 
 
-def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram) -> float:
+def isolated_peaks(estimate: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram) -> float:
     """How peaked the spectrum is where less is wanted than the source has, over the truth's.
 
     Ratio of kurtosis of the power (Uemura et al. 2008), each bin beside the mel around it; subtraction that
@@ -55,8 +56,8 @@ def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelS
     """
     target_db = mel.mel_db(truth[None])
     less = torch.ones_like(target_db) if source is None else target_db - mel.mel_db(source[None])
-    heard = target_db > target_db.max() - AUDIBLE_DB
-    chosen = mel_to_bins(torch.where(heard, less, 0.0), mel) < -LESS_DB
+    audible = target_db > target_db.max() - AUDIBLE_DB
+    chosen = mel_to_bins(torch.where(audible, less, 0.0), mel) < -LESS_DB
     if not chosen.any():
         return float("nan")
 
@@ -65,25 +66,27 @@ def isolated_peaks(made: Tensor, truth: Tensor, source: Tensor | None, mel: MelS
         power = (mel.stft(waveform[None]).abs().square() / level.clamp_min(mel.floor**2))[chosen].double()
         return float(power.square().mean() / power.mean().square())
 
-    return kurtosis(made) / kurtosis(truth)
+    return kurtosis(estimate) / kurtosis(truth)
 
 
 def measures(
-    made: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram, cpu_s: float
+    estimate: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram, cpu_s: float
 ) -> tuple[float, ...]:
     """The numbers of COLUMNS for one clip (T,)."""
-    made_db, truth_db = mel.mel_db(made[None]), mel.mel_db(truth[None])
-    found, true = (onsets(novelty(db, mel), mel.frame_s)[0] for db in (made_db, truth_db))
-    clicks = [float(clicks_per_s(x[None], mel.sample_rate)) for x in (made, truth)]
-    distance = (made_db - truth_db).abs()
+    estimate_db, truth_db = mel.mel_db(estimate[None]), mel.mel_db(truth[None])
+    onsets, true_onsets = (
+        detect_onsets(onset_strength(db, mel), mel.frame_s)[0] for db in (estimate_db, truth_db)
+    )
+    clicks = [float(clicks_per_s(x[None], mel.sample_rate)) for x in (estimate, truth)]
+    distance = (estimate_db - truth_db).abs()
     return (
         float(distance.mean()),
         float(distance[truth_db > truth_db.max() - AUDIBLE_DB].mean()),
-        spectral_error(made, truth),
-        f1(found, true, TOLERANCE_S),
+        spectral_error(estimate, truth),
+        f1_score(onsets, true_onsets, TOLERANCE_S),
         clicks[0] - clicks[1],
-        isolated_peaks(made, truth, source, mel),
-        len(made) / mel.sample_rate / cpu_s,
+        isolated_peaks(estimate, truth, source, mel),
+        len(estimate) / mel.sample_rate / cpu_s,
     )
 
 
@@ -99,16 +102,16 @@ def clips(path: Path, mel: MelSpectrogram, seconds: float, count: int) -> list[T
 
 def pairs(options: argparse.Namespace, mel: MelSpectrogram) -> list[tuple[Path, Tensor | None, Tensor]]:
     """(file, source or None, truth) of every clip."""
-    found: list[tuple[Path, Tensor | None, Tensor]] = []
+    examples: list[tuple[Path, Tensor | None, Tensor]] = []
     files = [path for name in options.songs for path in ([name] if name.is_file() else find_audio(name))]
     for path in files[: options.files]:
-        own = clips(path, mel, options.seconds, options.clips)
+        clips_of_file = clips(path, mel, options.seconds, options.clips)
         if options.targets is None:
-            found += [(path, None, truth) for truth in own]
+            examples += [(path, None, truth) for truth in clips_of_file]
         else:
             truths = clips(options.targets / path.name, mel, options.seconds, options.clips)
-            found += [(path, source, truth) for source, truth in zip(own, truths, strict=True)]
-    return found
+            examples += [(path, source, truth) for source, truth in zip(clips_of_file, truths, strict=True)]
+    return examples
 
 
 def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSpectrogram) -> tuple[Tensor, float]:
@@ -116,8 +119,8 @@ def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSpectrog
     target_db = mel.mel_db(truth[None])
     source_db = None if source is None else mel.mel_db(source[None])
     start = time.process_time()
-    made = vocoder(target_db, mel, len(truth), None if source is None else source[None], source_db)[0]
-    return made, time.process_time() - start
+    estimate = vocoder(target_db, mel, len(truth), None if source is None else source[None], source_db)[0]
+    return estimate, time.process_time() - start
 
 
 def main() -> None:
@@ -145,13 +148,13 @@ def main() -> None:
             for spec in options.vocoders:
                 rows = []
                 for number, (path, source, truth) in enumerate(trials):
-                    made, cpu_s = run(vocoder_of(spec), source, truth, mel)
-                    rows.append(measures(made, truth, source, mel, cpu_s))
+                    estimate, cpu_s = run(vocoder_of(spec), source, truth, mel)
+                    rows.append(measures(estimate, truth, source, mel, cpu_s))
                     table.writerow([preset, spec, path.name, *rows[-1]])
                     if number < 2:
                         save(
                             options.out / f"{preset}_{spec.split(':')[0]}_{path.stem}.wav",
-                            made,
+                            estimate,
                             mel.sample_rate,
                         )
                 middle = (f"{median(column):.2f}" for column in zip(*rows, strict=True))

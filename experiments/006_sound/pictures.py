@@ -12,8 +12,17 @@ from torch import Tensor
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
 
 DPI = 70
+
+
+def target_mel(translator: Translator, source_db: Tensor, to: str) -> Tensor:
+    """Translate a mel (M, F) in dB, each window by its own statistics."""
+    range_db = translator.mel.range_db(translator.normalisation.apply(source_db, translator.mel))
+    statistics = PieceStatistics(0, 0.0, False, torch.ones(1, 1), range_db)
+    generator = translator.windowed_generator(to, statistics)
+    return generator.add_change(source_db, generator.stream().push(source_db, last=True))
 
 
 def main() -> None:
@@ -40,9 +49,8 @@ def main() -> None:
     with torch.inference_mode():
         row = {
             "before": before,
-            "wanted by the model": next(iter(translators.values())).translate_mel(before, options.to),
+            "wanted by the model": target_mel(next(iter(translators.values())), before, options.to),
         }
-        row |= {name: picture(made(waveform, rate, options.to)) for name, made in translators.items()}
     cycle_grid([row], mel).savefig(options.out, dpi=DPI)
 
 

@@ -56,7 +56,10 @@ class InBf16(nn.Module):
 
 def ways(pair: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
     """The generator toward `to` by its ways of computing."""
-    generator, output = pair.generator(to), next(o for o, way in OUTPUTS.items() if way == pair.direction(to))
+    generator, output = (
+        pair.generator(to),
+        next(o for o, direction in OUTPUTS.items() if direction == pair.direction(to)),
+    )
     plain, ready, static, dynamic = (
         folder / f"{to}_{name}.onnx" for name in ("plain", "ready", "static", "dynamic")
     )
@@ -70,11 +73,11 @@ def ways(pair: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> d
     return {EXACT: generator, "torch, bf16": InBf16(generator), **by_file}
 
 
-def times_s(found: dict[str, nn.Module], mel: Tensor) -> dict[str, float]:
+def times_s(generators: dict[str, nn.Module], mel: Tensor) -> dict[str, float]:
     """Median CPU seconds."""
-    taken: dict[str, list[float]] = {name: [] for name in found}
+    taken: dict[str, list[float]] = {name: [] for name in generators}
     for _ in range(ROUNDS + 1):
-        for name, generator in found.items():
+        for name, generator in generators.items():
             start = time.process_time()
             generator(mel)
             taken[name].append(time.process_time() - start)
@@ -91,22 +94,27 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus, pair = Corpus.open(options.corpus), load_model(options.run)
     frames = corpus.clip_frames // pair.frame_multiple * pair.frame_multiple
-    print("| direction | way | x real time, one core | off dB | paired error dB |\n|---|---|---|---|---|")
+    print(
+        "| direction | direction | x real time, one core | off dB | paired error dB |\n|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for to in pair.targets:
             source = next(genre for genre in pair.genres if genre != to)
             clips = corpus.clips(source, "train")[:CALIBRATION]
             mels = [pair.mel.normalise(corpus.mel_db(clip))[None, None, :, :frames] for clip in clips]
-            found = ways(pair, to, Path(folder), mels)
-            seconds, exact_db = times_s(found, mels[0]), None
-            for name, generator in found.items():
+            generators = ways(pair, to, Path(folder), mels)
+            seconds, exact_db = times_s(generators, mels[0]), None
+            for name, generator in generators.items():
                 one = replace(pair, generators={pair.direction(to): generator})
-                way = translate_direction(one, corpus, to, options.clips)
-                fake_db = torch.stack([example.fake_db for example in way.paired])
+                direction = translate_direction(one, corpus, to, options.clips)
+                fake_db = torch.stack([example.fake_db for example in direction.paired])
                 exact_db = fake_db if exact_db is None else exact_db
-                off, error = (fake_db - exact_db).abs().mean(), way.score(corpus.mel).error_db[MODEL].mean
+                off, error = (
+                    (fake_db - exact_db).abs().mean(),
+                    direction.score(corpus.mel).error_db[MODEL].mean,
+                )
                 speed = frames * pair.mel.frame_s / seconds[name]
-                print(f"| {way} | {name} | {speed:.0f} | {off:.2f} | {error:.2f} |", flush=True)
+                print(f"| {direction} | {name} | {speed:.0f} | {off:.2f} | {error:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What averaging over shifts does: python shifts.py RUN CORPUS [--clips 35] [--vocoded 12]
+"""Measure the effect of averaging over shifts: python shifts.py RUN CORPUS [--clips 35] [--vocoded 12]
 
-CORPUS has paired clips of known scores. For each number of shifts the paired error and its rhythm, the
-lattice at the up-sampling's period, the mean step from frame to frame, and the lattice of what the hybrid
-vocoder makes of it; then the time of a clip, in turns.
+CORPUS has paired clips of known scores. Prints for each number of shifts the paired error and its rhythm, the
+checkerboard at the upsampling period before and after the hybrid vocoder, and the mean step from frame to
+frame; then the interleaved time per clip.
 """
 
 import argparse
@@ -35,51 +35,51 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     corpus, pair = Corpus.open(options.corpus), load_model(options.run)
-    names = "paired error dB", "rhythm dB", "its correlation", "lattice dB", "after hybrid", "step dB"
+    names = "paired error dB", "rhythm dB", "its correlation", "checkerboard dB", "after hybrid", "step dB"
     print(f"| direction | shifts | {' | '.join(names)} |")
     print("|---|---|---|---|---|---|---|---|")
     for to in pair.targets:
         for shifts in SHIFTS:
-            way = translate_direction(with_cycle_spinning(pair, shifts), corpus, to, options.clips)
-            print(f"| {way} | {shifts} | {row(way, corpus, options.vocoded)} |", flush=True)
-        truth_db = torch.stack([example.truth_db for example in way.paired])
-        scores = way.score(corpus.mel)
+            direction = translate_direction(with_cycle_spinning(pair, shifts), corpus, to, options.clips)
+            print(f"| {direction} | {shifts} | {row(direction, corpus, options.vocoded)} |", flush=True)
+        truth_db = torch.stack([example.truth_db for example in direction.paired])
+        scores = direction.score(corpus.mel)
         untouched = f"{scores.error_db[UNTOUCHED].mean:.2f} | {scores.rhythm_db[UNTOUCHED].mean:.2f}"
         correlation = scores.rhythm_correlation[UNTOUCHED].mean
-        print(f"| {way} | untouched | {untouched} | {correlation:.3f} | | | |")
-        print(f"| {to} | truth | | | | {lattice_db(truth_db)} | | {step_db(truth_db):.2f} |")
+        print(f"| {direction} | untouched | {untouched} | {correlation:.3f} | | | |")
+        print(f"| {to} | truth | | | | {mean_checkerboard_db(truth_db)} | | {step_db(truth_db):.2f} |")
     print(times(pair, corpus))
 
 
-def row(way: DirectionResult, corpus: Corpus, vocoded: int) -> str:
-    """All cells of one direction and number of shifts."""
-    scores = way.score(corpus.mel)
-    fake_db = torch.stack([example.fake_db for example in way.paired])
+def row(direction: DirectionResult, corpus: Corpus, vocoded: int) -> str:
+    """Format all cells of one direction and number of shifts."""
+    scores = direction.score(corpus.mel)
+    fake_db = torch.stack([example.fake_db for example in direction.paired])
     hybrid, mel = make_vocoder("hybrid"), corpus.mel
-    again = []
-    for example in way.paired[:: max(1, len(way.paired) // vocoded)]:
+    vocoded_db = []
+    for example in direction.paired[:: max(1, len(direction.paired) // vocoded)]:
         source = corpus.audio(example.clip)[None]
-        made = hybrid(example.fake_db[None], mel, source.shape[1], source, example.real_db[None])
-        again.append(mel.mel_db(made)[0, :, : example.fake_db.shape[1]])
+        waveform = hybrid(example.fake_db[None], mel, source.shape[1], source, example.real_db[None])
+        vocoded_db.append(mel.mel_db(waveform)[0, :, : example.fake_db.shape[1]])
     return (
         f"{scores.error_db[MODEL].mean:.2f} | {scores.rhythm_db[MODEL].mean:.2f} | "
-        f"{scores.rhythm_correlation[MODEL].mean:.3f} | {lattice_db(fake_db)} | "
-        f"{lattice_db(torch.stack(again))} | {step_db(fake_db):.2f}"
+        f"{scores.rhythm_correlation[MODEL].mean:.3f} | {mean_checkerboard_db(fake_db)} | "
+        f"{mean_checkerboard_db(torch.stack(vocoded_db))} | {step_db(fake_db):.2f}"
     )
 
 
-def lattice_db(mels_db: torch.Tensor) -> str:
-    """Mean over clips of their strongest lattice."""
+def mean_checkerboard_db(mels_db: torch.Tensor) -> str:
+    """Format the mean over clips of their checkerboard in dB."""
     return f"{checkerboard_db(mels_db).mean():.1f}"
 
 
 def step_db(mels_db: torch.Tensor) -> float:
-    """Mean |dB| from frame to frame."""
+    """Compute the mean absolute step in dB from frame to frame."""
     return float(mels_db.diff(dim=2).abs().mean())
 
 
 def times(pair: TranslationModel, corpus: Corpus) -> str:
-    """CPU time of one clip by each number of shifts over that of one."""
+    """Measure the CPU time per clip for each number of shifts, relative to one shift."""
     mel_db = corpus.mel_db(corpus.clips(pair.genres[0], "test")[0])
     range_db = pair.mel.range_db(mel_db)
     generators = {shifts: with_cycle_spinning(pair, shifts).generator(pair.targets[0]) for shifts in SHIFTS}

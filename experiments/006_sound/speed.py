@@ -30,13 +30,13 @@ from cyclegan_audio.models.networks.generators import ResnetGenerator
 SIZES = {"paper": (64, 9), "small": (16, 6)}  # filters, blocks
 WINDOW_S = 4
 ITERATIONS = 32
-HEAD = "| generator | mel | way | threads | x real time | spread | of the straightforward one's time |"
+HEAD = "| generator | mel | method | threads | x real time | spread | of the straightforward one's time |"
 
 
 def make_pair(mel: MelSpectrogram, n_filters: int, n_blocks: int) -> TranslationModel:
     """A pair with untrained generators."""
     torch.manual_seed(0)
-    generators = {way: ResnetGenerator(n_filters, n_blocks).eval() for way in ("ab", "ba")}
+    generators = {direction: ResnetGenerator(n_filters, n_blocks).eval() for direction in ("ab", "ba")}
     frames = mel.n_frames(WINDOW_S * mel.sample_rate)
     return TranslationModel(("a", "b"), mel, generators, frames, {})
 
@@ -55,8 +55,8 @@ class Plain:
 
     def __call__(self, waveform: Tensor, rate: int) -> Tensor:
         mono = torchaudio.functional.resample(waveform.mean(0), rate, self.mel.sample_rate)
-        made = [self.window(part) for part in mono.split(WINDOW_S * self.mel.sample_rate)]
-        back = torchaudio.functional.resample(torch.cat(made), self.mel.sample_rate, rate)
+        translated = [self.window(part) for part in mono.split(WINDOW_S * self.mel.sample_rate)]
+        back = torchaudio.functional.resample(torch.cat(translated), self.mel.sample_rate, rate)
         return back.expand(len(waveform), -1)
 
     def window(self, part: Tensor) -> Tensor:
@@ -86,23 +86,23 @@ def main() -> None:
         for preset in options.mel:
             mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
             pair = make_pair(mel, *SIZES[size])
-            ways: dict[str, Callable] = {"straightforward": Plain(pair)}
-            ways |= {name: partial(Translator(pair, name), to="b") for name in options.vocoders}
-            report(f"| {size} | {preset} |", ways, waveform, rate, options)
+            methods: dict[str, Callable] = {"straightforward": Plain(pair)}
+            methods |= {name: partial(Translator(pair, name), to="b") for name in options.vocoders}
+            report(f"| {size} | {preset} |", methods, waveform, rate, options)
 
 
 def report(
-    row: str, ways: dict[str, Callable], waveform: Tensor, rate: int, options: argparse.Namespace
+    row: str, methods: dict[str, Callable], waveform: Tensor, rate: int, options: argparse.Namespace
 ) -> None:
-    """Time every way by every number of threads, in turns."""
+    """Time every method by every number of threads, in turns."""
     taken: dict[tuple[str, int], list[float]] = {}
     with torch.inference_mode():
         for _ in range(options.rounds):
-            for name, way in ways.items():
+            for name, method in methods.items():
                 for threads in options.threads:
                     torch.set_num_threads(threads)
                     start = time.perf_counter()
-                    way(waveform, rate)
+                    method(waveform, rate)
                     taken.setdefault((name, threads), []).append(time.perf_counter() - start)
     for (name, threads), seconds in taken.items():
         middle, base = median(seconds), median(taken["straightforward", threads])

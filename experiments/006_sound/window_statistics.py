@@ -94,12 +94,14 @@ def main() -> None:
             windows = split_windows(source, window, overlap)
             unit_db = (mel.max_db - mel.min_db) / 2
             with torch.inference_mode():
-                made = {name: way(generator, windows, source) for name, way in KINDS.items()}
-            for name, change in made.items():
+                changes = {name: method(generator, windows, source) for name, method in KINDS.items()}
+            for name, change in changes.items():
                 rows[name].append(measure(change, source, truth, overlap, unit_db))
-            rounding.append(float((made["one window"] - made["one window, bf16"]).abs().mean() * unit_db))
-        for name, found in rows.items():
-            middle = " | ".join(f"{median(column):.2f}" for column in zip(*found, strict=True)).replace(
+            rounding.append(
+                float((changes["one window"] - changes["one window, bf16"]).abs().mean() * unit_db)
+            )
+        for name, values in rows.items():
+            middle = " | ".join(f"{median(column):.2f}" for column in zip(*values, strict=True)).replace(
                 "nan", "-"
             )
             print(f"| {source_genre} to {target_genre} | {name} | {middle} |", flush=True)

@@ -25,7 +25,7 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
-from cyclegan_audio.metrics.validation import movement_lost
+from cyclegan_audio.metrics.validation import temporal_decorrelation
 from cyclegan_audio.models.losses.gan import r1_penalty
 from cyclegan_audio.models.translation_module import TranslationModule
 
@@ -39,14 +39,14 @@ TINY = (
 def batches() -> list[dict[str, Tensor]]:
     """Genre A: smooth and low; genre B: brighter above, with stripes of period 4 in time."""
     draws = torch.Generator().manual_seed(1)
-    made = []
+    batches = []
     for _ in range(CLIPS):
         a, b = (torch.rand(1, SIZE // 4, SIZE // 4, generator=draws) for _ in range(2))
         a, b = (x.repeat_interleave(4, 1).repeat_interleave(4, 2) - 0.9 for x in (a, b))
         b[:, SIZE // 2 :] += 0.5
         b[:, :, ::4] += 0.3
-        made.append({"real_a": a, "real_b": b})
-    return made
+        batches.append({"real_a": a, "real_b": b})
+    return batches
 
 
 @cache
@@ -142,7 +142,7 @@ class Watched:
         with torch.no_grad():
             return float((self.model.gen_ba(real) - real).abs().mean())
 
-    def reach(self) -> float:
+    def receptive_field(self) -> float:
         """Points that weigh at least a tenth of the heaviest one in a score, of the score that has most."""
         real = batches()[0]["real_b"][None].requires_grad_()
         scores = self.model.disc_b(real).flatten()
@@ -153,7 +153,7 @@ class Watched:
         """How little of the source's movement in time a translation has."""
         real = torch.stack([batch["real_a"] for batch in batches()])
         with torch.no_grad():
-            return movement_lost(self.model(real), real)
+            return temporal_decorrelation(self.model(real), real)
 
     def turn(self, change: Callable[[Tensor], Tensor]) -> float:
         """How much the discriminator's mean score of real clips of B turns when these are changed."""
@@ -208,7 +208,7 @@ SIGNS = {
         ("discriminator=pixel", "model.discriminator.n_filters=8"), Watched.separation
     ),
     "multi_scale": Sign(  # scores of the halved mel look at twice as much of it
-        ("discriminator=multi_scale", *FEW_LAYERS), lambda run: -run.reach(), FEW_LAYERS
+        ("discriminator=multi_scale", *FEW_LAYERS), lambda run: -run.receptive_field(), FEW_LAYERS
     ),
     "vanilla": Sign(("adversarial=vanilla",), Watched.distance, ("model.loss_weights.adversarial=0",)),
     "hinge": Sign(("adversarial=hinge",), Watched.distance, ("model.loss_weights.adversarial=0",)),

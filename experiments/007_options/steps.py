@@ -18,9 +18,9 @@ def step_s(model, optimizers, draws: torch.Generator) -> float:
     """CPU seconds of one step on random mels."""
     reals = {name: torch.rand(1, 1, 128, FRAMES, generator=draws) * 2 - 1 for name in ("real_a", "real_b")}
     start = time.process_time()
-    made = model.generator_phase(reals)
+    fakes = model.generator_phase(reals)
     optimizers[0].step()
-    model.discriminator_phase({**reals, **made})
+    model.discriminator_phase({**reals, **fakes})
     optimizers[1].step()
     return time.process_time() - start
 

@@ -1,4 +1,6 @@
-"""A generator pass, eager against exported: CPU time at one thread, medians of interleaved rounds; harm.
+"""Compare the CPU time and output of a generator pass in eager mode and exported: speed.py RUN
+
+Medians of interleaved rounds with one thread.
 
 python experiments/008_neural_vocoder/speed.py RUN
 """
@@ -33,21 +35,23 @@ with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
     with torch.inference_mode(False):
         export_pair(pair, plain, to=pair.genres[1])
     quantize_dynamic(plain, int8, weight_type=QuantType.QUInt8)
-    ways = {"eager fp32": pair.generators["ab"], "eager bf16": bf16}
+    generators = {"eager fp32": pair.generators["ab"], "eager bf16": bf16}
     for name, path in (("onnx fp32", plain), ("onnx int8", int8)):
-        ways[name] = OnnxGenerator(open_session(path), "fake_b", pair.frame_multiple)
+        generators[name] = OnnxGenerator(open_session(path), "fake_b", pair.frame_multiple)
     truth = pair.generators["ab"](mel)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[str, list[float]] = {name: [] for name in generators}
     for number in range(ROUNDS + 1):
-        for name, way in ways.items():
+        for name, generator in generators.items():
             start = time.process_time()
-            out = way(mel)
+            out = generator(mel)
             if number:
                 taken[name].append(time.process_time() - start)
     db = (pair.mel.max_db - pair.mel.min_db) / 2
-    print("| way | CPU ms a pass | spread | of eager fp32 | mean difference, dB |\n|---|---|---|---|---|")
+    print(
+        "| generator | CPU ms a pass | spread | of eager fp32 | mean difference, dB |\n|---|---|---|---|---|"
+    )
     for name, seconds in taken.items():
         middle, base = statistics.median(seconds), statistics.median(taken["eager fp32"])
         spread = (max(seconds) - min(seconds)) / middle
-        harm = float((ways[name](mel) - truth).abs().mean()) * db
-        print(f"| {name} | {1000 * middle:.0f} | {spread:.0%} | {middle / base:.2f} | {harm:.3f} |")
+        difference_db = float((generators[name](mel) - truth).abs().mean()) * db
+        print(f"| {name} | {1000 * middle:.0f} | {spread:.0%} | {middle / base:.2f} | {difference_db:.3f} |")

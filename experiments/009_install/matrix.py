@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")
 COLAB = ("torch==2.11.0", "torchaudio==2.11.0", "numpy==2.1.3", "pyarrow==18.1.0", "librosa==0.11.0",
          "omegaconf==2.3.1", "wandb==0.28.1", "gradio==6.24.0")  # fmt: skip
-SHOWN = ("torch", "torchaudio", "numpy", "librosa", "av", "pyarrow", "wandb")
+SHOWN_PACKAGES = ("torch", "torchaudio", "numpy", "librosa", "av", "pyarrow", "wandb")
 NO_TORCHAUDIO = "torchaudio"  # somewhere in a test's report
 
 
@@ -109,7 +109,7 @@ def test(
         counts += f" ({n_told} say that torchaudio does not load, the others need what those make)"
     is_good = use_corpus(env / "bin" / "python", folder) if name == "CPU" else not failed
     cells = [environment.title, str(version_of(str(env / "bin" / "python")))]
-    cells += [version_of(str(env / "bin" / "python"), package) or "" for package in SHOWN]
+    cells += [version_of(str(env / "bin" / "python"), package) or "" for package in SHOWN_PACKAGES]
     cells += [counts, f"{gigabytes:.1f}", f"{installed_s / 60:.1f}", f"{(time.monotonic() - start) / 60:.1f}"]
     for report in failed:
         print(f"{name} failed: {report[-2000:]}")
@@ -185,7 +185,7 @@ def variables() -> dict[str, str]:
 
 def header() -> list[str]:
     """The table's first two lines."""
-    cells = ["environment", "Python", *SHOWN, "tests", "GB", "minutes to install", "minutes in all"]
+    cells = ["environment", "Python", *SHOWN_PACKAGES, "tests", "GB", "minutes to install", "minutes in all"]
     return ["| " + " | ".join(cells) + " |", "|---" * len(cells) + "|"]
 
 

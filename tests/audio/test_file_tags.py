@@ -8,7 +8,7 @@ import torch
 from av.stream import Disposition
 from matplotlib import image
 
-from cyclegan_audio.audio.file_tags import copy_tags, read_tags, strings_for
+from cyclegan_audio.audio.file_tags import copy_tags, read_tags, tags_at_creation
 from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, open_writer, save
 
 TAGS = {
@@ -39,10 +39,10 @@ def make_tagged(folder: Path, suffix: str, kind: str) -> Path:
         av.open(str(path), "w", format={".m4a": "mp4"}.get(suffix)) as out,
     ):
         out.metadata.update(TAGS)
-        sound = out.add_stream_from_template(audio.streams.audio[0])
-        shown = out.add_stream_from_template(cover.streams.video[0])
-        shown.disposition = Disposition.attached_pic.value
-        for source, target in ((cover, shown), (audio, sound)):
+        audio_stream = out.add_stream_from_template(audio.streams.audio[0])
+        cover_stream = out.add_stream_from_template(cover.streams.video[0])
+        cover_stream.disposition = Disposition.attached_pic.value
+        for source, target in ((cover, cover_stream), (audio, audio_stream)):
             for packet in source.demux():
                 if packet.dts is not None and packet.size:
                     packet.stream = target
@@ -58,9 +58,9 @@ def tagged(tmp_path_factory) -> dict[tuple[str, str], Path]:
 
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 @pytest.mark.parametrize("form", SOURCES, ids="-".join)
-def test_tags_are_kept_and_the_sound_is_left_alone(tagged, tmp_path, form, suffix):
+def test_tags_and_cover_are_copied_without_changing_the_audio(tagged, tmp_path, form, suffix):
     source, path = tagged[form], tmp_path / f"out{suffix}"
-    with open_writer(path, 44100, 2, strings=strings_for(source, path)) as writer:
+    with open_writer(path, 44100, 2, tags=tags_at_creation(source, path)) as writer:
         writer.write(noise())
     before = decode(path)[0]
     copy_tags(source, path)
@@ -74,8 +74,8 @@ def test_tags_are_kept_and_the_sound_is_left_alone(tagged, tmp_path, form, suffi
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_tags_that_are_no_utf8_lose_their_bad_bytes_only(tmp_path):
-    with open_writer(tmp_path / "a.flac", 44100, 2, strings={"title": "TIT12LE"}) as writer:
+def test_invalid_utf8_in_tags_is_dropped(tmp_path):
+    with open_writer(tmp_path / "a.flac", 44100, 2, tags={"title": "TIT12LE"}) as writer:
         writer.write(noise())
     data = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(data.replace(b"TIT12LE", b"TIT\xff\xfeLE"))
@@ -84,7 +84,7 @@ def test_tags_that_are_no_utf8_lose_their_bad_bytes_only(tmp_path):
     assert read_tags(tmp_path / "b.m4a")[0]["title"] == "TITLE"
 
 
-def test_a_source_without_tags_changes_nothing(tmp_path):
+def test_source_without_tags_leaves_the_target_unchanged(tmp_path):
     save(tmp_path / "a.wav", noise(), 44100)
     save(tmp_path / "b.wav", noise(), 44100)
     before = (tmp_path / "b.wav").read_bytes()

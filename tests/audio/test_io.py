@@ -31,7 +31,7 @@ def sine(hz: float, seconds: float, rate: int, channels: int = 2) -> torch.Tenso
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
-def test_a_forked_process_ends_after_this_one_has_decoded(tmp_path):
+def test_forked_process_exits_after_the_parent_decoded(tmp_path):
     save(tmp_path / "a.mp3", torch.randn(2, 44100) * 0.1, 44100)
     gc.disable()  # what decoding leaves behind is there when the process forks
     try:
@@ -47,7 +47,7 @@ def test_a_forked_process_ends_after_this_one_has_decoded(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_lossless_formats_come_back_to_the_last_bit(tmp_path, suffix):
+def test_lossless_formats_are_decoded_bit_exactly(tmp_path, suffix):
     wave = sine(440, 0.3, 44100)
     save(tmp_path / f"a{suffix}", wave, 44100)
     back, rate = decode(tmp_path / f"a{suffix}")
@@ -59,7 +59,7 @@ def test_lossless_formats_come_back_to_the_last_bit(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
-def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
+def test_lossy_formats_keep_length_and_level(tmp_path, suffix):
     wave = sine(440, 1.0, 44100)
     save(tmp_path / f"a{suffix}", wave, 44100)
     back, rate = decode(tmp_path / f"a{suffix}")
@@ -70,7 +70,7 @@ def test_lossy_formats_keep_length_and_sound(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (48000, 1), (96000, 2)])
-def test_aac_comes_back_as_long_as_it_was_and_without_delay(tmp_path, rate, channels):
+def test_aac_keeps_the_length_and_has_no_delay(tmp_path, rate, channels):
     for n_samples in (1, 1024, 1025, 2 * rate + 17):
         noise = torch.randn(channels, n_samples, generator=torch.Generator().manual_seed(0)) * 0.1
         save(tmp_path / "a.m4a", noise, rate)
@@ -81,7 +81,7 @@ def test_aac_comes_back_as_long_as_it_was_and_without_delay(tmp_path, rate, chan
     assert int(correlation.argmax()) == 0
 
 
-def test_empty_blocks_change_nothing(tmp_path):
+def test_empty_blocks_are_ignored(tmp_path):
     for suffix in OUTPUT_SUFFIXES:
         with open_writer(tmp_path / f"a{suffix}", 8000, 1) as writer:
             for n_samples in (0, 3000, 0):
@@ -89,7 +89,7 @@ def test_empty_blocks_change_nothing(tmp_path):
         assert decode(tmp_path / f"a{suffix}")[0].shape[1] == pytest.approx(3000, abs=128)
 
 
-def test_aac_is_written_at_its_bit_rate(tmp_path):
+def test_aac_has_the_stated_bit_rate(tmp_path):
     for channels, kbits in ((2, 256), (1, 128)):
         noise = torch.randn(channels, 10 * 44100, generator=torch.Generator().manual_seed(0)) * 0.1
         save(tmp_path / "a.m4a", noise, 44100)
@@ -105,7 +105,7 @@ def test_aac_is_written_at_its_bit_rate(tmp_path):
         (".webm", "libopus", "webm"),
     ],
 )
-def test_formats_of_phones_and_of_the_web(tmp_path, suffix, codec, container):
+def test_formats_of_phones_and_the_web_are_decoded(tmp_path, suffix, codec, container):
     wave = sine(440, 1.0, 48000)
     with av.open(str(tmp_path / f"a{suffix}"), "w", format=container) as out:
         stream = out.add_stream(codec, rate=48000, layout="stereo")
@@ -122,7 +122,7 @@ def test_formats_of_phones_and_of_the_web(tmp_path, suffix, codec, container):
     assert int(torch.fft.rfft(back[0, middle]).abs().argmax()) == pytest.approx(440 * 32000 / 48000, abs=1)
 
 
-def test_decode_mixes_and_resamples(tmp_path):
+def test_decode_mixes_to_mono_and_resamples(tmp_path):
     save(tmp_path / "a.wav", sine(440, 1.0, 48000), 48000)
     mono, rate = decode(tmp_path / "a.wav", sample_rate=22050, mono=True)
     assert (rate, mono.shape) == (22050, (1, 22050))
@@ -134,7 +134,7 @@ def test_to_mono_is_the_mean():
     assert to_mono(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])).tolist() == [0.5, 0.5]
 
 
-def test_resampling_moves_a_sine_to_the_new_rate():
+def test_resampling_keeps_a_sine_and_removes_frequencies_above_nyquist():
     got = resample(sine(1000, 0.5, 44100), 44100, 48000)
     assert (got - sine(1000, 0.5, 48000))[:, 400:-400].abs().max() < 1e-4
     above = resample(sine(10000, 0.5, 44100), 44100, 16000)  # beyond the new Nyquist frequency: gone
@@ -142,19 +142,19 @@ def test_resampling_moves_a_sine_to_the_new_rate():
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), [(8000, 11025), (11025, 8000), (8000, 4000)])
-def test_resampling_in_blocks_changes_nothing(from_rate, to_rate):
+def test_resampling_in_blocks_equals_resampling_the_whole(from_rate, to_rate):
     noise = torch.randn(1, 45 * from_rate + 13, generator=torch.Generator().manual_seed(0))
     whole = torchaudio.functional.resample(noise, from_rate, to_rate, **resampling.KAISER_BEST)
     assert noise.shape[1] > 2 * resampling.BLOCK_S * from_rate
     torch.testing.assert_close(resample(noise, from_rate, to_rate), whole, rtol=0, atol=1e-6)
 
 
-def test_equal_rates_are_left_alone():
+def test_equal_rates_return_the_input():
     wave = sine(440, 0.1, 8000)
     assert resample(wave, 8000, 8000) is wave
 
 
-def test_find_audio_at_any_depth_without_hidden(tmp_path):
+def test_find_audio_searches_all_folders_but_hidden_ones(tmp_path):
     for name in (
         "b.WAV",
         "a.mp3",
@@ -176,7 +176,7 @@ def test_find_audio_at_any_depth_without_hidden(tmp_path):
         find_audio(tmp_path / "none")
 
 
-def test_what_is_no_audio_is_refused_in_one_line(tmp_path):
+def test_non_audio_files_raise_a_one_line_error(tmp_path):
     (tmp_path / "text.wav").write_text("not a song " * 100)
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(100_000))
@@ -192,7 +192,7 @@ def test_what_is_no_audio_is_refused_in_one_line(tmp_path):
         decode(tmp_path)
 
 
-def test_a_little_damage_is_passed_over(tmp_path):
+def test_a_few_damaged_packets_are_skipped(tmp_path):
     save(tmp_path / "a.mp3", sine(440, 10, 44100), 44100)
     data = bytearray((tmp_path / "a.mp3").read_bytes())
     data[50_000:50_400] = bytes(400)
@@ -202,7 +202,7 @@ def test_a_little_damage_is_passed_over(tmp_path):
     assert decode(tmp_path / "short.mp3")[0].shape[1] > 44100
 
 
-def test_bad_outputs_are_refused_before_and_while_writing(tmp_path):
+def test_bad_output_paths_are_refused_by_check_and_by_save(tmp_path):
     wave = sine(440, 0.1, 96000)
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.wav").mkdir()
@@ -215,7 +215,7 @@ def test_bad_outputs_are_refused_before_and_while_writing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.wav"]
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
     target = tmp_path / "a.mp3"
     save(target, sine(440, 0.1, 44100), 44100)
     before = target.read_bytes()
@@ -225,7 +225,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp3"]
 
 
-def test_the_check_leaves_nothing_behind_and_writing_makes_folders(tmp_path):
+def test_check_writable_leaves_no_file_and_save_creates_folders(tmp_path):
     target = tmp_path / "new" / "deep" / "a.wav"
     check_writable(target)
     assert list(tmp_path.iterdir()) == []
@@ -234,7 +234,7 @@ def test_the_check_leaves_nothing_behind_and_writing_makes_folders(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 8, 12])
-def test_any_number_of_channels_in_their_order(tmp_path, channels):
+def test_any_number_of_channels_is_decoded_in_order(tmp_path, channels):
     wave = torch.arange(1, channels + 1)[:, None] / 100 * torch.ones(channels, 5000)
     soundfile.write(tmp_path / "many.wav", wave.T.numpy(), 44100)
     got, _ = decode(tmp_path / "many.wav")

@@ -16,13 +16,13 @@ def lufs(waveform: torch.Tensor, rate: int, step: int = 10_000) -> float:
 
 
 @pytest.mark.parametrize("rate", [44100, 48000])
-def test_a_sine_has_the_loudness_of_the_standard(rate):
+def test_sine_has_the_loudness_of_the_standard(rate):
     wave = torch.sin(997 * math.tau * torch.arange(3 * rate, dtype=torch.float64) / rate).float()[None]
     assert lufs(wave, rate) == pytest.approx(-3.01, abs=0.05)  # BS.1770-4, annex 1
     assert lufs(wave.expand(2, -1) / 10, rate) == pytest.approx(-20, abs=0.05)
 
 
-def test_music_with_pauses_is_as_loud_as_torchaudio_says():
+def test_gated_loudness_equals_torchaudio():
     generator = torch.Generator().manual_seed(0)
     spectrum = torch.fft.rfft(torch.randn(2, 44100 * 6, generator=generator))
     wave = torch.fft.irfft(spectrum / torch.arange(1, spectrum.shape[1] + 1).sqrt(), 44100 * 6)
@@ -32,14 +32,14 @@ def test_music_with_pauses_is_as_loud_as_torchaudio_says():
     assert lufs(wave, 44100, 999) == pytest.approx(lufs(wave, 44100), abs=1e-4)
 
 
-def test_silence_and_very_short_sounds():
+def test_loudness_of_silence_and_very_short_audio():
     assert lufs(torch.zeros(2, 50_000), 44100) == -math.inf
     assert LoudnessMeter(44100).integrated_lufs() == -math.inf
     assert lufs(torch.full((1, 100), 0.5), 44100) == pytest.approx(-6.7, abs=0.1)
     assert -20 < lufs(torch.randn(1, 9000, generator=torch.Generator().manual_seed(0)) * 0.3, 44100) < 0
 
 
-def test_what_is_all_below_the_gates_has_a_level_too():
+def test_audio_below_the_gates_has_an_ungated_loudness():
     wave = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0)) * 0.1
     meters = [LoudnessMeter(44100) for _ in range(3)]
     for meter, gain in zip(meters, (1.0, 1e-4, 0.0), strict=True):
@@ -51,7 +51,7 @@ def test_what_is_all_below_the_gates_has_a_level_too():
     assert silent.lufs_or_ungated() == -math.inf
 
 
-def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_grow():
+def test_gates_follow_the_standard_and_the_meter_does_not_grow():
     generator = torch.Generator().manual_seed(0)
     levels = 10 ** torch.linspace(-4, 0, 300)  # 30 s that rise by 80 dB: both gates cut
     wave = (torch.randn(300, 4410, generator=generator) * 0.3 * levels[:, None]).reshape(1, -1)
@@ -71,23 +71,23 @@ def test_the_gates_follow_the_standard_to_a_thousandth_and_the_meter_does_not_gr
 
 
 @pytest.mark.parametrize("level", [1.0, 0.995, 0.99])
-@pytest.mark.parametrize(("below_db", "is_heard"), [(12.775, True), (12.80, False)])
-def test_the_relative_gate_lies_at_ten_below_the_mean_to_a_hundredth(level, below_db, is_heard):
+@pytest.mark.parametrize(("below_db", "is_counted"), [(12.775, True), (12.80, False)])
+def test_relative_gate_is_10_lu_below_the_mean(level, below_db, is_counted):
     tone = level * torch.cos(torch.arange(8000 * 40) * math.tau / 8)[None]  # a mean of (1 + q) / 2 has its
     quiet = tone * 10 ** (-below_db / 20)  # gate at a twentieth of 1 + q: q = 1 / 19, or 12.788 dB
     both = lufs(torch.cat([tone, quiet], 1), 8000)
     mean_db = 10 * math.log10((1 + 10 ** (-below_db / 10)) / 2)
-    assert both - lufs(tone, 8000) == pytest.approx(mean_db if is_heard else 0, abs=0.03)
+    assert both - lufs(tone, 8000) == pytest.approx(mean_db if is_counted else 0, abs=0.03)
 
 
 @pytest.mark.parametrize("hz", [20, 40, 100, 2000, 10_000])
-def test_tones_weigh_what_the_standard_says(hz):
+def test_k_weighting_of_tones_follows_the_standard(hz):
     actual = [lufs(torch.sin(f * math.tau * torch.arange(96_000) / 48_000)[None], 48_000) for f in (hz, 1000)]
     assert actual[0] - actual[1] == pytest.approx(weight_db(hz) - weight_db(1000), abs=0.03)
 
 
 def weight_db(hz: float) -> float:
-    """By the two filters at 48 kHz that BS.1770-4 gives, tables 1 and 2."""
+    """Return the gain of the two filters at 48 kHz in BS.1770-4, tables 1 and 2."""
     z = complex(math.cos(math.tau * hz / 48_000), -math.sin(math.tau * hz / 48_000))  # z to the power of -1
     shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
         1 - 1.69065929318241 * z + 0.73248077421585 * z**2
@@ -97,7 +97,7 @@ def weight_db(hz: float) -> float:
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.39, 0.41])
-def test_the_least_music_has_a_level(seconds):
+def test_shortest_audio_has_a_loudness(seconds):
     tone = 0.1 * torch.cos(torch.arange(round(8000 * seconds)) * math.tau / 8)[None]
     weight = weight_db(1000) if seconds > 0.1 else 0.0  # less than a step of 0.1 s is not weighted
     assert lufs(tone, 8000) == pytest.approx(-23.01 - 0.691 + weight, abs=0.1)

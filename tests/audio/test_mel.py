@@ -1,4 +1,4 @@
-"""The mel contract against references in float64 that share no code with it, and against closed forms."""
+"""Compare the mel with independent float64 references and with closed forms."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ def preset(name: str) -> MelSpectrogram:
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Coloured, with loud and quiet parts, float32 values."""
+    """Return coloured noise with loud and quiet parts, float32."""
     rng = np.random.default_rng(seed)
     white = rng.standard_normal(n_samples)
     smooth = np.convolve(white, np.hanning(9) / 5, mode="same")
@@ -37,7 +37,7 @@ def slaney_hz(mel: np.ndarray) -> np.ndarray:
 
 
 def bigvgan_mel_db(waveform: np.ndarray) -> np.ndarray:
-    """BigVGAN-v2 44 kHz, 128 bands, step 512: natural log of the clamped mel, as dB."""
+    """Compute the mel of BigVGAN-v2 (44 kHz, 128 bands, hop 512) in dB."""
     n_fft, hop, rate, n_mels = 2048, 512, 44100, 128
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
     padded = np.pad(waveform.astype(np.float64), (n_fft - hop) // 2, mode="reflect")
@@ -55,7 +55,7 @@ def bigvgan_mel_db(waveform: np.ndarray) -> np.ndarray:
 
 
 def published_mel_db(waveform: np.ndarray) -> np.ndarray:
-    """The paper's published code (Zaf-Python's STFT and mel filter bank) at 48 kHz, floored as here."""
+    """Compute the mel of the paper's code (Zaf-Python's STFT and filter bank) at 48 kHz, with our floor."""
     length, step, rate, n_mels = 2048, 1024, 48000, 128
     window = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(length) / length)
     times = math.ceil(len(waveform) / step) + 1
@@ -97,7 +97,7 @@ def test_mel_equals_the_float64_reference(name, reference, n_samples):
 
 @pytest.mark.parametrize("name", ["hifi", "paper"])
 @pytest.mark.parametrize("n_samples", [2500, 2_200_000])
-def test_blocks_give_what_whole_arrays_give(name, n_samples):
+def test_blockwise_mel_equals_whole_array_mel(name, n_samples):
     mel = preset(name)
     waveforms = torch.from_numpy(np.stack([noise(n_samples), noise(n_samples, 1)]))
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_four_seconds_have_the_published_number_of_frames(name, n_frames):
 
 @pytest.mark.parametrize("name", ["hifi", "paper"])
 @pytest.mark.parametrize("n_samples", [4096, 10000, 48001])
-def test_istft_undoes_stft(name, n_samples):
+def test_istft_inverts_stft(name, n_samples):
     mel = preset(name)
     waveform = torch.from_numpy(noise(n_samples))[None].repeat(2, 1)
     back = mel.istft(mel.stft(waveform), n_samples)
@@ -125,7 +125,7 @@ def test_istft_undoes_stft(name, n_samples):
 
 @pytest.mark.parametrize("name", ["hifi", "paper"])
 @pytest.mark.parametrize("hz", [150.0, 440.0, 1000.0, 5000.0, 15000.0])
-def test_a_sine_peaks_in_the_band_of_its_frequency(name, hz):
+def test_sine_peaks_in_the_band_of_its_frequency(name, hz):
     mel = preset(name)
     t = torch.arange(mel.sample_rate) / mel.sample_rate
     spectrum = mel.mel_db(torch.sin(2 * math.pi * hz * t)[None])[0, :, 20]
@@ -135,7 +135,7 @@ def test_a_sine_peaks_in_the_band_of_its_frequency(name, hz):
     assert mel.band_hz[int(spectrum.argmax())] == pytest.approx(hz, rel=0.06, abs=25)
 
 
-def test_a_full_scale_sine_has_the_level_that_theory_gives():
+def test_full_scale_sine_has_the_theoretical_level():
     mel = preset("hifi")
     step_hz = mel.sample_rate / mel.n_fft
     hz = 400 * step_hz  # on a bin: the Hann window spreads it over three bins as 1/2, 1, 1/2
@@ -148,7 +148,7 @@ def test_a_full_scale_sine_has_the_level_that_theory_gives():
     assert mel.min_db < got.max() < mel.max_db
 
 
-def test_ten_times_the_amplitude_is_20_db_and_silence_is_the_floor():
+def test_tenfold_amplitude_is_20_db_and_silence_is_the_floor():
     mel = preset("paper")
     loud = torch.from_numpy(noise(48000))[None]
     difference = mel.mel_db(loud) - mel.mel_db(loud / 10)
@@ -158,7 +158,7 @@ def test_ten_times_the_amplitude_is_20_db_and_silence_is_the_floor():
 
 
 @pytest.mark.parametrize("name", ["hifi", "paper"])
-def test_normalise_and_back_is_exact(name):
+def test_denormalise_inverts_normalise(name):
     mel = preset(name)
     mel_db = mel.mel_db(torch.from_numpy(noise(60000))[None])[0]
     low, high = range_db = mel.range_db(mel_db)
@@ -178,7 +178,7 @@ def test_normalise_and_back_is_exact(name):
         assert torch.equal(mel.denormalise(scaled), mel.denormalise(scaled, range_db))
 
 
-def test_what_lies_outside_the_range_is_cut_off_and_no_range_is_under_1_db():
+def test_normalise_clips_and_ranges_are_at_least_1_db():
     hifi, paper = preset("hifi"), preset("paper")
     assert hifi.normalise(torch.tensor([-150.0, -100.0, 30.0, 80.0])).tolist() == [-1, -1, 1, 1]
     assert hifi.normalise(torch.tensor([-35.0]), (-40.0, -20.0)).tolist() == [-0.5]
@@ -186,7 +186,7 @@ def test_what_lies_outside_the_range_is_cut_off_and_no_range_is_under_1_db():
     assert paper.range_db(torch.tensor([-7.0, -5.5])) == (-7, -5.5)
 
 
-def test_the_hash_stands_for_every_number_but_the_name():
+def test_hash_covers_every_setting_but_the_name():
     mel = preset("hifi")
     changed = {
         "sample_rate": 48000, "n_fft": 1024, "hop_length": 256, "window": "hamming", "n_mels": 80, "filters":
@@ -200,7 +200,7 @@ def test_the_hash_stands_for_every_number_but_the_name():
     assert MelSpectrogram.from_dict(mel.to_dict()) == mel
 
 
-def test_a_mismatch_shows_both_values():
+def test_mismatch_message_shows_both_values():
     mel = preset("hifi")
     other = dataclasses.replace(mel, hop_length=256, max_db=20.0)
     with pytest.raises(UserError, match=r"hop_length 512 against 256, max_db 30\.0 against 20\.0"):
@@ -212,7 +212,7 @@ def test_a_mismatch_shows_both_values():
         MelSpectrogram.from_dict({"name": "x"})
 
 
-def test_impossible_settings_and_too_short_audio_are_refused():
+def test_invalid_settings_and_too_short_audio_are_refused():
     mel = preset("hifi")
     with pytest.raises(UserError, match="min_db"):
         dataclasses.replace(mel, min_db=30.0)

@@ -1,4 +1,4 @@
-"""Lengths, gains and latency of resampled audio; `data/test_pieces.py` compares streams with wholes."""
+"""Test lengths, gains and latency of resampled audio."""
 
 import math
 
@@ -13,7 +13,7 @@ def sine(hz: float, rate: int, seconds: float = 1.0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), [(44100, 48000), (48000, 44100), (16000, 8000)])
-def test_a_sine_stays_in_time_pitch_and_level_up_to_nine_tenths(from_rate, to_rate):
+def test_sine_keeps_time_pitch_and_level_up_to_nine_tenths_of_nyquist(from_rate, to_rate):
     for hz in (100.0, 0.45 * min(from_rate, to_rate)):
         got, expected = resample(sine(hz, from_rate), from_rate, to_rate), sine(hz, to_rate)
         assert got.shape == expected.shape
@@ -21,13 +21,13 @@ def test_a_sine_stays_in_time_pitch_and_level_up_to_nine_tenths(from_rate, to_ra
         torch.testing.assert_close(got[inner], expected[inner], rtol=0, atol=4e-3)  # 0.02 dB
 
 
-@pytest.mark.parametrize(("hz", "most"), [(4100, 1e-4), (7000, 1e-5)])
-def test_what_the_lower_rate_cannot_hold_is_gone(hz, most):
+@pytest.mark.parametrize(("hz", "max_amplitude"), [(4100, 1e-4), (7000, 1e-5)])
+def test_frequencies_above_the_lower_nyquist_are_removed(hz, max_amplitude):
     got = resample(sine(hz, 16000), 16000, 8000)
-    assert got[400:-400].abs().max() < most
+    assert got[400:-400].abs().max() < max_amplitude
 
 
-def test_lengths_are_rounded_up_and_empty_and_equal_rates_change_nothing():
+def test_lengths_are_rounded_up_and_equal_rates_return_the_input():
     assert resample(torch.zeros(2, 441), 44100, 48000).shape == (2, 480)
     assert resample(torch.zeros(2, 442), 44100, 48000).shape == (2, 482)  # 481.1
     assert resample(torch.zeros(1), 44100, 8000).shape == (1,)
@@ -43,20 +43,20 @@ def test_lengths_are_rounded_up_and_empty_and_equal_rates_change_nothing():
 
 @pytest.mark.parametrize("block_s", [0.003, 0.02, 0.2])
 @pytest.mark.parametrize(("from_rate", "to_rate"), [(44100, 48000), (8000, 48000), (48000, 8000)])
-def test_any_block_gives_the_same_and_is_late_by_what_it_says(from_rate, to_rate, block_s):
+def test_any_block_length_gives_the_same_values_within_its_latency(from_rate, to_rate, block_s):
     wave = torch.randn(2, from_rate // 4, generator=torch.Generator().manual_seed(0)) * 0.1
     resampler = Resampler(from_rate, to_rate, block_s)
     assert resampler.push(wave[:, :1]).shape == (2, 0)
     parts = [resampler.push(part) for part in wave[:, 1:].split(from_rate // 30, 1)]
     ready_s = sum(part.shape[1] for part in parts) / to_rate
     assert 0.25 - ready_s <= resampler.latency_s
-    late = resampler.latency_s
-    assert late == pytest.approx(block_s + 80 / min(from_rate, to_rate), rel=0.2, abs=0.012)
+    latency_s = resampler.latency_s
+    assert latency_s == pytest.approx(block_s + 80 / min(from_rate, to_rate), rel=0.2, abs=0.012)
     got = torch.cat([*parts, resampler.finish()], 1)
     torch.testing.assert_close(got, resample(wave, from_rate, to_rate), rtol=0, atol=1e-6)
 
 
-def test_what_is_pushed_is_ready_at_the_latency():
+def test_output_is_ready_at_the_latency():
     resampler = Resampler(44100, 48000, 0.1)
     needed = round(resampler.latency_s * 44100)
     assert resampler.push(torch.zeros(1, needed - 1)).shape == (1, 0)

@@ -6,7 +6,7 @@ from cyclegan_audio.audio.windows import fade_in, join_windows, pad_reflect, pad
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 15, 16, 17, 28, 29, 40, 41, 97])
 @pytest.mark.parametrize("overlap", [0, 4, 8])
-def test_what_is_cut_joins_exactly_at_any_length(n_frames, overlap):
+def test_join_windows_inverts_split_windows(n_frames, overlap):
     mel = torch.randn(5, n_frames, generator=torch.Generator().manual_seed(n_frames))
     windows = split_windows(mel, 16, overlap)
     assert windows.shape[1:] == (5, 16)
@@ -14,11 +14,11 @@ def test_what_is_cut_joins_exactly_at_any_length(n_frames, overlap):
     assert torch.equal(join_windows(windows, n_frames, overlap), mel)
 
 
-def test_windows_are_as_few_as_cover():
+def test_split_windows_uses_the_fewest_windows():
     assert [len(split_windows(torch.zeros(1, n), 16, 4)) for n in (1, 16, 17, 28, 29)] == [1, 1, 2, 2, 3]
 
 
-def test_reflection_goes_back_and_forth():
+def test_pad_reflect_goes_back_and_forth():
     assert pad_reflect(torch.tensor([1, 2, 3]), 8).tolist() == [1, 2, 3, 2, 1, 2, 3, 2]
     assert pad_reflect(torch.tensor([7]), 3).tolist() == [7, 7, 7]
     assert pad_reflect(torch.tensor([1, 2, 3]), 2).tolist() == [1, 2, 3]
@@ -26,7 +26,7 @@ def test_reflection_goes_back_and_forth():
     assert torch.equal(pad_reflect(long, 12), torch.nn.functional.pad(long, (0, 4), mode="reflect"))
 
 
-def test_a_step_between_windows_becomes_a_smooth_fade():
+def test_step_between_windows_becomes_a_smooth_fade():
     windows = torch.stack([torch.zeros(1, 16), torch.ones(1, 16)])
     joined = join_windows(windows, 24, 8)[0]
     assert joined[:8].eq(0).all()
@@ -37,12 +37,12 @@ def test_a_step_between_windows_becomes_a_smooth_fade():
     torch.testing.assert_close(fade, fade_in(8, fade))
 
 
-def test_more_than_half_a_window_of_overlap_is_refused():
-    with pytest.raises(ValueError, match="overlap 9"):
+def test_overlap_of_more_than_half_a_window_is_refused():
+    with pytest.raises(ValueError, match=r"overlap must be between 0 and 8 .*, got 9"):
         split_windows(torch.zeros(1, 30), 16, 9)
 
 
-def test_padding_to_a_multiple_goes_back_and_forth():
+def test_pad_to_multiple_goes_back_and_forth():
     mel = torch.arange(6.0)[None]
     assert pad_to_multiple(mel, 4).tolist() == [[0, 1, 2, 3, 4, 5, 4, 3]]
     assert pad_to_multiple(mel, 3) is mel

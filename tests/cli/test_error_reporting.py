@@ -8,13 +8,13 @@ from cyclegan_audio.utils.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "stderr"),
     [
         (UserError("no such song; check the path"), 1, "error: no such song; check the path\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
     ],
 )
-def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monkeypatch):
+def test_an_early_end_prints_one_line(error, code, stderr, capsys, monkeypatch):
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     @handle_user_errors()
@@ -24,10 +24,10 @@ def test_what_a_command_says_when_it_ends_early(error, code, said, capsys, monke
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == code
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == stderr
 
 
-def test_a_bug_is_not_hidden():
+def test_other_exceptions_pass():
     @handle_user_errors()
     def main() -> None:
         raise ZeroDivisionError
@@ -36,7 +36,7 @@ def test_a_bug_is_not_hidden():
         main()
 
 
-def test_debug_shows_the_stack(capsys, monkeypatch):
+def test_debug_shows_the_stack_trace(capsys, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     @handle_user_errors()
@@ -48,7 +48,7 @@ def test_debug_shows_the_stack(capsys, monkeypatch):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_every_plain_command_takes_debug(monkeypatch):
+def test_verb_parser_accepts_debug(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")
     parser = VerbParser("export", ("demo demo.onnx",))
     parser.add_argument("run")

@@ -1,4 +1,4 @@
-"""A wrong command line of Hydra's is answered by one line that says what was meant."""
+"""A wrong override is refused in one line that suggests the correct one."""
 
 import builtins
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_audio.cli.override_errors import EXTRAS, check_overrides, plain_message
+from cyclegan_audio.cli.override_errors import PLUGIN_EXTRAS, check_overrides, clean_message
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import quote_values
 from cyclegan_audio.training.arguments import genre_hint
@@ -34,19 +34,19 @@ from cyclegan_audio.utils.errors import UserError
         ("logger=abacus", r"there is no logger=abacus; the choices are none, tensorboard, wandb"),
         ("lofi_rnb", r"there is no setting lofi_rnb; did you mean genre_pair=lofi_rnb\?"),
         ("music", r"there is no setting music; write NAME=VALUE or --NAME VALUE"),
-        ("corpus", r"the value of corpus cannot be read; write corpus=VALUE"),
-        ("n_epochs=[", r"the value of n_epochs cannot be read; put its value in quotes"),
+        ("corpus", r"cannot read the value of corpus; write corpus=VALUE"),
+        ("n_epochs=[", r"cannot read the value of n_epochs; put its value in quotes"),
         ("epochs=[", r"there is no setting epochs; did you mean n_epochs\?"),
         ("seed=0,1", r"seed=0,1 names several values; add -m to run each of them"),
         ("+genre_pair=lofi_rnb", r"write genre_pair=lofi_rnb, without \+"),
     ],
 )
-def test_what_is_wrong_is_one_line(argument, message):
-    with pytest.raises(UserError, match=message) as refused:
+def test_a_wrong_override_is_refused_in_one_line(argument, message):
+    with pytest.raises(UserError, match=message) as error_info:
         check_overrides("train", ["seed=1", argument])
-    said = str(refused.value)
-    assert "\n" not in said
-    assert not any(word in said for word in ("struct", "provider", "hydra.cc", "To append"))
+    message = str(error_info.value)
+    assert "\n" not in message
+    assert not any(word in message for word in ("struct", "provider", "hydra.cc", "To append"))
 
 
 @pytest.mark.parametrize(
@@ -68,23 +68,23 @@ def test_what_is_wrong_is_one_line(argument, message):
         ["-cd", "mine", "experiment=mine"],
     ],
 )
-def test_what_somebody_reads_is_let_through(arguments):
+def test_valid_overrides_pass(arguments):
     check_overrides("train", arguments)
 
 
-def test_sources_take_genres_of_any_name():
+def test_sources_accept_genres_of_any_name():
     check_overrides("prepare", ["+source.genres.jazz=music/jazz", "source=folders"])
     with pytest.raises(UserError, match=r"nothing reads \+source.genre.jazz"):
         check_overrides("prepare", ["+source.genre.jazz=music/jazz"])
 
 
 @pytest.mark.parametrize("verb", ["train", "train_vocoder", "prepare", "classify"])
-def test_every_setting_of_a_command_is_let_through(verb):
+def test_every_setting_of_a_command_passes(verb):
     names = [key for key in compose(verb) if key not in ("optimized_metric", "genre_folders")]
     check_overrides(verb, [f"{name}=null" for name in names if name not in ("source", "mel")])
 
 
-def test_any_two_genres_can_be_named_and_those_of_the_corpus_are_told(corpus):
+def test_an_unknown_genre_pair_lists_the_genres_of_the_corpus(corpus):
     arguments = ["genre_pair=jazz_house", f"corpus='{corpus}'"]
     with pytest.raises(UserError, match=r"genre_pair.a=NAME genre_pair.b=NAME \(.* has high, low\)"):
         check_overrides("train", arguments, {"genre_pair": genre_hint})
@@ -97,27 +97,27 @@ def test_any_two_genres_can_be_named_and_those_of_the_corpus_are_told(corpus):
         check_overrides("train", ["genre_pair=jazz_house", "corpus=nowhere"], {"genre_pair": genre_hint})
 
 
-def test_extras_are_those_of_the_package():
+def test_a_missing_plugin_names_its_extra():
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    for name, extra in EXTRAS.items():
+    for name, extra in PLUGIN_EXTRAS.items():
         assert f"\n{extra} = [" in project
-        said = f"In 'hydra/config': Could not find 'hydra/launcher/{name}'\n\nAvailable options: basic"
-        assert plain_message(ValueError(said)) == (
-            f"the launcher {name} is not installed; pip install 'cyclegan-audio[{extra}]' brings it"
+        message = f"In 'hydra/config': Could not find 'hydra/launcher/{name}'\n\nAvailable options: basic"
+        assert clean_message(ValueError(message)) == (
+            f"the launcher {name} is not installed; run pip install 'cyclegan-audio[{extra}]'"
         )
 
 
-def test_what_hydra_says_else_stays_without_its_internals():
-    said = "Value 'x' of type 'str' could not be converted\n    full_key: a.b\n    object_type=dict"
-    assert plain_message(ValueError(said)) == "Value 'x' of type 'str' could not be converted"
+def test_clean_message_removes_hydra_internals():
+    message = "Value 'x' of type 'str' could not be converted\n    full_key: a.b\n    object_type=dict"
+    assert clean_message(ValueError(message)) == "Value 'x' of type 'str' could not be converted"
 
 
-def test_a_check_of_added_keys_needs_no_training_code(monkeypatch):
-    usual = builtins.__import__
+def test_checking_overrides_imports_no_training_code(monkeypatch):
+    original_import = builtins.__import__
 
-    def watched(name, *rest, **named):
+    def watched(name, *args, **kwargs):
         assert name.split(".")[0] not in ("torch", "pytorch_lightning"), name
-        return usual(name, *rest, **named)
+        return original_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", watched)
     with pytest.raises(UserError, match="nothing reads"):

@@ -138,5 +138,5 @@ def test_total_variation_by_hand():
 
 
 def test_negative_thresholds_are_refused():
-    with pytest.raises(UserError, match=r"bias\.loudness_lu=-1"):
+    with pytest.raises(UserError, match=r"bias\.loudness_lu must be a number >= 0, got -1"):
         build("bias", compose("prepare", ["bias.loudness_lu=-1"]).bias)

@@ -58,13 +58,13 @@ def test_the_manifest_has_the_documented_columns(corpus):
 
 
 def test_genres_resolve_case_insensitively_and_unknown_ones_are_refused(corpus):
-    assert corpus.resolve_genres("LoFi", "trap") == ("lofi", "trap")
+    assert corpus.check_genres("LoFi", "trap") == ("lofi", "trap")
     with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
-        corpus.resolve_genres("lofi", "rnb")
+        corpus.check_genres("lofi", "rnb")
     with pytest.raises(UserError, match=r"'tarp' in .*; did you mean 'trap'"):
-        corpus.resolve_genres("lofi", "tarp")
+        corpus.check_genres("lofi", "tarp")
     with pytest.raises(UserError, match="both genres are 'lofi'; choose two of lofi, trap"):
-        corpus.resolve_genres("lofi", "Lofi")
+        corpus.check_genres("lofi", "Lofi")
 
 
 def damage_settings(folder):

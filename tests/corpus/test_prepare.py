@@ -102,7 +102,7 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, swappe
         (["--genre", "lofi=lofi", "corpus=out"], "only the genre 'lofi' is given"),
         (["corpus=out"], "no genre is given"),
         (["--genre", "lofi=lofi", "--genre", "lofi=trap", "corpus=out"], "given twice"),
-        (["--genre", "lofi", "corpus=out"], "is not NAME=FOLDER"),
+        (["--genre", "lofi", "corpus=out"], "needs NAME=FOLDER"),
         (["corpus=out", "--genre"], "--genre needs NAME=FOLDER"),
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
         (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty has no audio files"),
@@ -116,14 +116,14 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, swappe
         (["--genre", "lofi=lofi", "--genre", "trap=trap", "corpus=out", "clip.secnds=4"], "secnds"),
         (
             [*BOTH, "clip.seconds=abc"],
-            "clip.seconds=abc",
+            "clip.seconds must be a number >= 0, got 'abc'",
         ),
-        ([*BOTH, "workers=many"], "workers=many"),
-        ([*BOTH, "split.val=[1]"], "split.val=[1]"),
+        ([*BOTH, "workers=many"], "workers must be an integer >= 1, got 'many'"),
+        ([*BOTH, "split.val=[1]"], "split.val must be a number >= 0 and <= 1, got [1]"),
         ([*BOTH, "split.by=song"], "split.by=song"),
         (
             [*BOTH, "shard=2", "num_shards=2"],
-            "shard=2",
+            "shard must be an integer >= 0 and <= 1, got 2",
         ),
         ([*BOTH, "merge=true"], "holds no shards"),
     ],
@@ -162,7 +162,7 @@ def test_shards_through_a_launcher_merge_to_the_corpus_of_one_command(run, tmp_p
     choice = (*BOTH[:-1], "clip.seconds=1")
     run(*choice, "corpus=alone", "workers=1")
     run("-m", "shard=0,1", "num_shards=2", *choice, "corpus=shared", "workers=1", *launcher)
-    assert "shard 1 of 2 done" in capfd.readouterr().out
+    assert "shard 1 of 2 is done" in capfd.readouterr().out
     run(*choice, "merge=true", "num_shards=2", "corpus=shared")
     alone, shared = (
         {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
@@ -179,10 +179,10 @@ def test_a_genre_without_training_clips_is_warned_of_and_not_suggested(tmp_path,
         {"genre": genre, "source": "a.wav", "split": split, "kept": True, "reason": "", "duration_s": 30.0}
         for genre, split in splits.items()
     ]
-    prepare.say_end(tmp_path, rows)
-    assert "warning: lofi has no training clips, so it cannot be trained on" in caplog.text
+    prepare.print_summary(tmp_path, rows)
+    assert "warning: lofi has no training clips" in caplog.text
     error = capsys.readouterr().out
     assert "1.5 minutes of music in" in error
     assert error.endswith("genre_pair.a=jazz genre_pair.b=trap\n")
-    prepare.say_end(tmp_path, rows[:2])
+    prepare.print_summary(tmp_path, rows[:2])
     assert "next:" not in capsys.readouterr().out

@@ -83,5 +83,5 @@ def test_segments_longer_than_clips_are_refused(corpus):
 )
 def test_settings_have_minima(corpus, setting, minimum):
     module(corpus, **{setting: minimum})
-    with pytest.raises(UserError, match=rf"data\.{setting}={minimum - 1}"):
+    with pytest.raises(UserError, match=rf"data\.{setting} must be .* >= {minimum}, got {minimum - 1}"):
         module(corpus, **{setting: minimum - 1})

@@ -1,4 +1,4 @@
-// A listener who clicks everything, gives the hidden best 100 and all else its place, and always hears X.
+// A listener who clicks everything, rates the hidden best 100 and other sounds by position, and identifies every X.
 const click = (node) => node.click();
 $("listener").value = "Robot Ü";
 $("listener").oninput();
@@ -7,9 +7,9 @@ click($("begin"));
 if (JSON.stringify(plan(generator(result.seed))) !== JSON.stringify(trials)) throw Error("another order");
 while ($("end").hidden) {
   const trial = trials[place];
-  if (!$("next").disabled) throw Error("next before anything was heard");
+  if (!$("next").disabled) throw Error("next is enabled before all sounds were played");
   document.querySelectorAll("#references button, #stimuli button").forEach(click);
-  if (!$("next").disabled) throw Error("next before anything was answered");
+  if (!$("next").disabled) throw Error("next is enabled before all questions were answered");
   if (trial.kind === "abx") {
     const side = document.querySelector(`#stimuli input[value=${trial.x}]`);
     side.checked = true;

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.loudness import LoudnessMeter
-from cyclegan_audio.listening.stimuli import equally_loud, low_passed
+from cyclegan_audio.listening.stimuli import low_pass, match_loudness
 from cyclegan_audio.utils.errors import UserError
 
 RATE = 44100
@@ -19,30 +19,32 @@ def lufs(sound: torch.Tensor) -> float:
     return meter.integrated_lufs()
 
 
-def test_sounds_become_equally_loud() -> None:
-    made, level = equally_loud([tone(100), tone(1000, 0.01), tone(5000, 0.5)], RATE)
+def test_sounds_get_equal_loudness() -> None:
+    scaled, level = match_loudness([tone(100), tone(1000, 0.01), tone(5000, 0.5)], RATE)
     assert level == -23
-    assert [lufs(sound) for sound in made] == pytest.approx([-23] * 3, abs=0.1)
-    assert all(sound[0] == sound[-1] == 0 for sound in made)
-    assert float((made[1][2000:-2000] / tone(1000, 0.01)[2000:-2000]).nanmedian()) > 1  # a gain, nothing else
+    assert [lufs(sound) for sound in scaled] == pytest.approx([-23] * 3, abs=0.1)
+    assert all(sound[0] == sound[-1] == 0 for sound in scaled)
+    assert float((scaled[1][2000:-2000] / tone(1000, 0.01)[2000:-2000]).nanmedian()) > 1  # a gain only
 
 
-def test_a_peaky_sound_makes_all_softer() -> None:
+def test_peaky_sound_lowers_all_levels() -> None:
     clicks = torch.zeros(2 * RATE)
     clicks[:: RATE // 4] = 1.0
-    made, level = equally_loud([tone(1000), clicks], RATE)
+    scaled, level = match_loudness([tone(1000), clicks], RATE)
     assert level < -30
-    assert [lufs(sound) for sound in made] == pytest.approx([level] * 2, abs=0.2)  # the fade takes some
-    assert float(made[1].abs().max()) == pytest.approx(10 ** (-1 / 20), abs=1e-3)
+    assert [lufs(sound) for sound in scaled] == pytest.approx(
+        [level] * 2, abs=0.2
+    )  # the fade lowers it a little
+    assert float(scaled[1].abs().max()) == pytest.approx(10 ** (-1 / 20), abs=1e-3)
 
 
 def test_silence_is_refused() -> None:
     with pytest.raises(UserError, match="silent"):
-        equally_loud([tone(1000), torch.zeros(RATE)], RATE)
+        match_loudness([tone(1000), torch.zeros(RATE)], RATE)
 
 
-def test_the_anchor_keeps_what_lies_below_and_its_place() -> None:
-    kept, gone = low_passed(tone(1000), RATE), low_passed(tone(8000), RATE)
+def test_anchor_is_low_passed_without_delay() -> None:
+    kept, gone = low_pass(tone(1000), RATE), low_pass(tone(8000), RATE)
     assert torch.allclose(kept[4410:-4410], tone(1000)[4410:-4410], atol=1e-3)  # no delay
     assert float(gone[4410:-4410].abs().max()) < 1e-3
     assert np.isfinite(kept.numpy()).all()

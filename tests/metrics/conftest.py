@@ -1,4 +1,4 @@
-"""Music made of clicks and tones, of which everything is known; a genre classifier that trains in seconds."""
+"""Provide synthetic audio with known events, and settings of a genre classifier that trains in seconds."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,25 +11,25 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.metrics.genre_classifier.network import NetSettings
+from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 
 SECONDS = 4.0
 
 
 @pytest.fixture(scope="session", params=["hifi", "paper"])
 def any_mel(request: pytest.FixtureRequest) -> MelSpectrogram:
-    """Each mel definition that ships."""
+    """Return each mel preset."""
     return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
 
 
 @pytest.fixture(scope="session")
 def hifi() -> MelSpectrogram:
-    """The default mel."""
+    """Return the default mel preset."""
     return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")))
 
 
 def noise_bursts(times_s: Sequence[float], rate: int, level: float = 0.3, seed: int = 0) -> Tensor:
-    """(T,) bursts of white noise that die away in some 10 ms."""
+    """Generate bursts of white noise (T,) that decay in about 10 ms."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(int(SECONDS * rate)) / rate
     since = np.full(len(time_s), np.inf)
@@ -39,7 +39,7 @@ def noise_bursts(times_s: Sequence[float], rate: int, level: float = 0.3, seed: 
 
 
 def tones(notes: Sequence[tuple[float, float, float]], rate: int) -> Tensor:
-    """(T,) sum of (start_s, end_s, hz), each with three overtones."""
+    """Generate tones (T,) from (start_s, end_s, hz), each with three overtones."""
     time_s = np.arange(int(SECONDS * rate)) / rate
     out = np.zeros(len(time_s))
     for start, end, hz in notes:
@@ -59,16 +59,16 @@ def melody() -> Callable[..., Tensor]:
     return tones
 
 
-def small_judge(views: int, batches: int) -> NetSettings:
-    """Settings that train in seconds."""
-    usual = NetSettings(widths=(4, 8, 8, 8), views=views)
-    recipes = {
-        name: dataclasses.replace(getattr(usual, name), min_batches=batches, max_batches=batches)
+def small_genre_net(views: int, batches: int) -> GenreNetSettings:
+    """Return settings that train in seconds."""
+    default = GenreNetSettings(widths=(4, 8, 8, 8), views=views)
+    branches = {
+        name: dataclasses.replace(getattr(default, name), min_batches=batches, max_batches=batches)
         for name in ("statistics", "convolutions")
     }
-    return dataclasses.replace(usual, **recipes)
+    return dataclasses.replace(default, **branches)
 
 
 @pytest.fixture(scope="session")
-def small_settings() -> Callable[[int, int], NetSettings]:
-    return small_judge
+def small_settings() -> Callable[[int, int], GenreNetSettings]:
+    return small_genre_net

@@ -1,4 +1,4 @@
-"""Faults that are put in are found, and real sound has none."""
+"""Test that inserted artefacts are detected, and that clean audio has none."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from cyclegan_audio.metrics.artefacts import (
 Sound = Callable[..., Tensor]
 
 
-def sounding(mel: MelSpectrogram, bursts: Sound, melody: Sound) -> Tensor:
+def music(mel: MelSpectrogram, bursts: Sound, melody: Sound) -> Tensor:
     rate = mel.sample_rate
     return melody([(0.0, 4.0, 220.0)], rate) + bursts(
         np.cumsum([0.2, 0.31, 0.17, 0.43, 0.29, 0.37, 0.23, 0.47, 0.19, 0.41]), rate
@@ -32,18 +32,18 @@ def sounding(mel: MelSpectrogram, bursts: Sound, melody: Sound) -> Tensor:
 
 @pytest.mark.parametrize("period", [2, 4])
 @pytest.mark.parametrize("axis", [1, 2])
-def test_a_lattice_is_found(
+def test_checkerboard_db_detects_a_checkerboard(
     any_mel: MelSpectrogram, bursts: Sound, melody: Sound, period: int, axis: int
 ) -> None:
-    mel_db = any_mel.mel_db(sounding(any_mel, bursts, melody)[None])
+    mel_db = any_mel.mel_db(music(any_mel, bursts, melody)[None])
     place = torch.arange(mel_db.shape[axis])
-    lattice = 6 * torch.cos(2 * math.pi * place / period)
-    worse = mel_db + (lattice if axis == 2 else lattice[:, None])
+    pattern = 6 * torch.cos(2 * math.pi * place / period)
+    worse = mel_db + (pattern if axis == 2 else pattern[:, None])
     assert checkerboard_db(mel_db).item() < 8
     assert checkerboard_db(worse).item() > checkerboard_db(mel_db).item() + 3
 
 
-def test_silence_that_became_noise(any_mel: MelSpectrogram, melody: Sound) -> None:
+def test_silence_gain_db_detects_noise_in_silence(any_mel: MelSpectrogram, melody: Sound) -> None:
     mel_db = any_mel.mel_db(melody([(0.0, 2.0, 220.0)], any_mel.sample_rate)[None])
     noisy = torch.where(torch.arange(mel_db.shape[2]) > 0.6 * mel_db.shape[2], mel_db + 20, mel_db)
     assert silence_gain_db(mel_db, mel_db).item() == 0
@@ -51,15 +51,17 @@ def test_silence_that_became_noise(any_mel: MelSpectrogram, melody: Sound) -> No
     assert math.isnan(silence_gain_db(torch.zeros(1, 8, 10), torch.zeros(1, 8, 10)).item())
 
 
-def test_quietest_passages_under_the_loudest() -> None:
+def test_noise_floor_db_ignores_level() -> None:
     mel_db = torch.zeros(1, 4, 100)
     mel_db[..., 90:] = -30
     assert noise_floor_db(mel_db).item() == pytest.approx(-30, abs=1e-3)
     assert noise_floor_db(mel_db + 12).item() == pytest.approx(-30, abs=1e-3)
 
 
-def test_clicks_are_counted_drums_are_not(hifi: MelSpectrogram, bursts: Sound, melody: Sound) -> None:
-    clean = 0.5 * sounding(hifi, bursts, melody)
+def test_clicks_per_s_counts_clicks_and_ignores_drums(
+    hifi: MelSpectrogram, bursts: Sound, melody: Sound
+) -> None:
+    clean = 0.5 * music(hifi, bursts, melody)
     clicked = clean.clone()
     clicked[torch.arange(1, 9) * 20011] += 0.3
     clean_rate, clicked_rate = clicks_per_s(torch.stack([clean, clicked]), 44100).tolist()
@@ -67,7 +69,7 @@ def test_clicks_are_counted_drums_are_not(hifi: MelSpectrogram, bursts: Sound, m
     assert clicked_rate == pytest.approx(clean_rate + 2, abs=0.3)
 
 
-def test_a_hard_seam_is_found_a_smooth_one_is_not() -> None:
+def test_seam_db_detects_hard_seams_only() -> None:
     generator = torch.Generator().manual_seed(0)
     change = torch.randn(16, 200, generator=generator)
     broken = change.clone()
@@ -77,37 +79,37 @@ def test_a_hard_seam_is_found_a_smooth_one_is_not() -> None:
     assert math.isnan(seam_db(change, []))
 
 
-def test_the_ends_of_noise_are_no_clicks():
+def test_find_clicks_ignores_the_ends_of_noise():
     noise = torch.randn(2000, 1024, generator=torch.Generator().manual_seed(0)) * 0.1
     assert find_clicks(noise, 44100).sum() == 0
 
 
-@pytest.mark.parametrize(("height", "actual"), [(0.0009, []), (0.0011, [500]), (-0.01, [500])])
-def test_a_click_is_a_step_of_two_thousandths(height: float, actual: list[int]) -> None:
-    """One sample off: a second difference of twice its height, and of once its height on both sides."""
+@pytest.mark.parametrize(("height", "expected"), [(0.0009, []), (0.0011, [500]), (-0.01, [500])])
+def test_find_clicks_needs_a_step_of_two_thousandths(height: float, expected: list[int]) -> None:
+    """One outlier sample: a second difference of twice its height, and its height on both sides."""
     wave = torch.zeros(1, 1000)
     wave[0, 500] = height
-    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == actual
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == expected
 
 
-@pytest.mark.parametrize(("height", "actual"), [(0.17, 0), (0.19, 1)])
-def test_a_click_is_ten_times_what_surrounds_it(height: float, actual: int) -> None:
-    """The second difference of 0.01 in turns is 0.04; a click of h adds 2 h: more than 0.4 from 0.18."""
+@pytest.mark.parametrize(("height", "expected"), [(0.17, 0), (0.19, 1)])
+def test_find_clicks_needs_ten_times_the_local_mean(height: float, expected: int) -> None:
+    """The second difference of +-0.01 is 0.04; a click of h adds 2 h: more than 0.4 from h = 0.18."""
     wave = 0.01 * torch.tensor([1.0, -1.0]).repeat(1000)[None]
     wave[0, 1000] += height
-    assert int(find_clicks(wave, 44100).sum()) == actual
-    assert clicks_per_s(wave, 44100).item() == pytest.approx(actual * 22.05)
+    assert int(find_clicks(wave, 44100).sum()) == expected
+    assert clicks_per_s(wave, 44100).item() == pytest.approx(expected * 22.05)
 
 
-@pytest.mark.parametrize(("apart", "actual"), [(131, [500]), (134, [500, 634])])
-def test_of_clicks_within_3_ms_the_largest_counts(apart: int, actual: list[int]) -> None:
+@pytest.mark.parametrize(("apart", "expected"), [(131, [500]), (134, [500, 634])])
+def test_find_clicks_keeps_the_largest_within_3_ms(apart: int, expected: list[int]) -> None:
     wave = torch.zeros(1, 1500)
     wave[0, 500], wave[0, 500 + apart] = 0.2, 0.1
-    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == actual
+    assert find_clicks(wave, 44100)[0].nonzero().flatten().tolist() == expected
 
 
-def test_seams_by_hand() -> None:
-    """All moves by 1 dB a frame, the two steps on both sides of each border by 10 dB."""
+def test_seam_db_by_hand() -> None:
+    """Everything changes by 1 dB per frame, and by 10 dB in two steps on each side of a border."""
     steps = torch.ones(99)
     for border in (30, 70):
         steps[border - 2 : border + 2] = 10
@@ -116,27 +118,27 @@ def test_seams_by_hand() -> None:
     assert seam_db(0.01 * change, [30, 70]) == pytest.approx(20, abs=1e-3)
     assert seam_db(change, [50]) == pytest.approx(20 * math.log10(95 / (87 + 80)), abs=1e-3)
     assert math.isfinite(seam_db(change, [1, 99]))
-    assert math.isnan(seam_db(change[:, :4], [2]))  # nothing but the border
+    assert math.isnan(seam_db(change[:, :4], [2]))  # no frames away from the border
 
 
-def test_a_lattice_by_hand() -> None:
-    """Of 64 frames, a lattice of 4 stands on line 16; a tone on line 24 is the only one nearby.
+def test_checkerboard_db_by_hand() -> None:
+    """Of 64 frames, a period of 4 is line 16; the only other line nearby is a tone at line 24.
 
-    Through a Hann window a tone of 1 puts 1, 1/4 and 1/4 on three lines: over three lines of the lattice's
-    own that is 1/2 in the mean, over the 18 others 1/12.
+    Through a Hann window a tone of 1 has powers 1, 1/4 and 1/4 on three lines: 1/2 in the mean over the three
+    lines of the period, 1/12 over the 18 others.
     """
     place = torch.arange(67) * math.tau / 64
-    for count in (64, 66, 67):  # what is no multiple of 4 is left out
+    for count in (64, 66, 67):  # frames beyond a multiple of 4 are left out
         row = 5 + torch.cos(place * 16) + torch.cos(place * 24)
         mels_db = row[:count].expand(2, 32, count)
-        for turned in (mels_db, mels_db.transpose(1, 2)):
-            assert checkerboard_db(turned).tolist() == pytest.approx([10 * math.log10(6)] * 2, abs=0.01)
+        for oriented in (mels_db, mels_db.transpose(1, 2)):
+            assert checkerboard_db(oriented).tolist() == pytest.approx([10 * math.log10(6)] * 2, abs=0.01)
     off_the_grid = (torch.cos(place * 20) + torch.cos(place * 24))[:64].expand(1, 32, 64)
     assert checkerboard_db(off_the_grid).item() < -40
 
 
 @pytest.mark.parametrize(("level_db", "silent"), [(-49.9, False), (-50.1, True)])
-def test_frames_50_db_under_the_loudest_are_silent(level_db: float, silent: bool) -> None:
+def test_silence_gain_db_counts_frames_50_db_below_the_loudest(level_db: float, silent: bool) -> None:
     source = torch.zeros(1, 2, 10)
     source[..., 3:5] = level_db
     fake = source.clone()
@@ -146,8 +148,8 @@ def test_frames_50_db_under_the_loudest_are_silent(level_db: float, silent: bool
     assert gain_db == pytest.approx(3.5, abs=1e-4) if silent else math.isnan(gain_db)
 
 
-def test_levels_of_frames_sum_their_bands() -> None:
+def test_frame_levels_db_sums_bands() -> None:
     mels_db = torch.tensor([[[0.0, -10.0, -400.0]] * 2])
     assert frame_levels_db(mels_db)[0].tolist() == pytest.approx([3.0103, -6.9897, -300], abs=1e-3)
-    steps = torch.arange(101.0).neg()[None, None]  # the quietest twentieth ends at 95 under the loudest
+    steps = torch.arange(101.0).neg()[None, None]  # the 5 % quantile is 95 dB below the loudest
     assert noise_floor_db(steps).item() == pytest.approx(-95, abs=1e-3)

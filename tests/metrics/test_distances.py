@@ -1,4 +1,4 @@
-"""Distances and their intervals: nothing between equal sets however few, and torchmetrics' own values."""
+"""Test distances and their intervals: unbiased for equal sets, and equal to torchmetrics."""
 
 import numpy as np
 import pytest
@@ -10,29 +10,28 @@ from cyclegan_audio.metrics.band_statistics import band_statistics
 from cyclegan_audio.metrics.distances import (
     FRECHET,
     KERNEL,
-    Passed,
-    Principal,
+    Identity,
+    PCAEmbedding,
     distances_to,
     frechet_distance,
     kernel_audio_distance,
-    too_few,
+    small_sample_warning,
 )
-from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife
 
 
-def drawn(
+def sample_clips(
     rng: np.random.Generator, n_tracks: int, clips: int, shift: float = 0.0
 ) -> tuple[Tensor, list[str]]:
-    """(N, 4) embeddings, clips of a track alike, and their tracks."""
+    """Return embeddings (N, 4) that are correlated within tracks, and the track of each."""
     tracks = np.repeat(np.arange(n_tracks), clips)
     values = rng.normal(shift, 0.7, (n_tracks, 4))[tracks] + rng.normal(0, 0.7, (len(tracks), 4))
     return torch.from_numpy(values), tracks.astype(str).tolist()
 
 
-def test_kernel_distance_is_torchmetrics_own() -> None:
+def test_kernel_audio_distance_equals_torchmetrics() -> None:
     rng = np.random.default_rng(0)
-    a, b = drawn(rng, 20, 1)[0], drawn(rng, 20, 1, shift=1.0)[0]
-    metric = KernelInceptionDistance(feature=Passed(4), subsets=1, subset_size=20)
+    a, b = sample_clips(rng, 20, 1)[0], sample_clips(rng, 20, 1, shift=1.0)[0]
+    metric = KernelInceptionDistance(feature=Identity(4), subsets=1, subset_size=20)
     metric.update(a, real=True)
     metric.update(b, real=False)
     assert kernel_audio_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
@@ -43,60 +42,47 @@ def test_frechet_distance_of_shifted_sets_by_hand() -> None:
     assert frechet_distance(a, a + torch.tensor([1.0, 2.0, 0.0])) == pytest.approx(5.0, abs=1e-4)
 
 
-def test_the_same_music_is_at_no_distance_and_intervals_hold() -> None:
-    """12 tracks a set: without bias, and within the intervals about as often as they say."""
+def test_distances_of_equal_sets_are_unbiased_and_intervals_cover_zero() -> None:
+    """12 tracks per set."""
     rng = np.random.default_rng(0)
-    plain, hits = [], {FRECHET: 0, KERNEL: 0}
-    found: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
+    biased, hits = [], {FRECHET: 0, KERNEL: 0}
+    means: dict[str, list[float]] = {FRECHET: [], KERNEL: []}
     rounds = 40
     for _ in range(rounds):
-        (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3)
-        plain.append(frechet_distance(a, b))
+        (a, tracks), (b, others) = sample_clips(rng, 12, 3), sample_clips(rng, 12, 3)
+        biased.append(frechet_distance(a, b))
         for kind, values in distances_to(b, others, {"same": a}, tracks).items():
-            found[kind].append(values["same"].mean)
+            means[kind].append(values["same"].mean)
             hits[kind] += values["same"].low <= 0 <= values["same"].high
-    assert abs(np.mean(found[FRECHET])) < 0.25 * np.mean(plain)
-    assert abs(np.mean(found[KERNEL])) < 0.1
+    assert abs(np.mean(means[FRECHET])) < 0.25 * np.mean(biased)
+    assert abs(np.mean(means[KERNEL])) < 0.1
     assert all(0.85 * rounds <= n for n in hits.values())
 
 
-def test_other_music_is_far_and_the_interval_says_so() -> None:
+def test_distances_of_different_sets_are_above_zero() -> None:
     rng = np.random.default_rng(1)
-    (a, tracks), (b, others) = drawn(rng, 12, 3), drawn(rng, 12, 3, shift=2.0)
+    (a, tracks), (b, others) = sample_clips(rng, 12, 3), sample_clips(rng, 12, 3, shift=2.0)
     for values in distances_to(b, others, {"other": a, "shifted": a + 2}, tracks).values():
         assert values["other"].low > 0
         assert values["shifted"].mean < 0.2 * values["other"].mean
         assert (values["other"].n, values["other"].groups) == (36, 12)
 
 
-def test_jackknife_of_a_mean_is_the_usual_interval_and_takes_many_tracks() -> None:
-    values = np.array([1.0, 2.0, 6.0])
-    result = jackknife(lambda rows: np.array([values[rows[0]].mean()]), [["a", "b", "c"]])[0]
-    assert result.mean == pytest.approx(3.0)
-    assert result.high - result.mean == pytest.approx(4.302653 * np.sqrt(7 / 3), rel=1e-6)
-    many = np.random.default_rng(0).normal(0, 1, 400)
-    calls = []
-    jackknife(
-        lambda rows: (calls.append(1), np.array([many[rows[0]].mean()]))[1], [[str(i) for i in range(400)]]
-    )
-    assert len(calls) == MAX_GROUPS + 1
-
-
-def test_principal_components_of_band_statistics() -> None:
+def test_pca_embedding_of_band_statistics() -> None:
     generator = torch.Generator().manual_seed(0)
     clips = torch.randn(30, 32, 64, generator=generator).cumsum(2) - 40
-    embed = Principal(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
+    embed = PCAEmbedding(lambda mels_db: band_statistics(mels_db, 0.02).flatten(1), clips, components=8)
     embedded = embed(clips)
     assert embedded.shape == (30, embed.num_features) == (30, 8)
     covariance = torch.cov(embedded.T)
     assert covariance[0, 0].item() == pytest.approx(1, rel=0.1)
     assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
-    torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # loudness is no genre
+    torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # level does not matter
     shuffled = clips[..., torch.randperm(64, generator=generator)]
     assert kernel_audio_distance(embed(shuffled), embedded) > 1
 
 
-def test_kernel_distance_by_hand() -> None:
+def test_kernel_audio_distance_by_hand() -> None:
     """The cubic kernel (x y / D + 1)^3 of two sets of two numbers each."""
     a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [-1.0], [0.0]])
     within_a, within_b = 1.0, (2 * (-1) ** 3 + 4 * 1) / 6
@@ -104,33 +90,27 @@ def test_kernel_distance_by_hand() -> None:
     assert kernel_audio_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
 
 
-def test_embeddings_end_at_five_and_keep_what_there_is() -> None:
-    """Two features of which one is constant: one component, whose spread is 1 at the clips fitted on."""
+def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:
+    """Two features of which one is constant: one component of standard deviation 1 on the fitted clips."""
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]
-    embed = Principal(lambda mels: mels.flatten(1), fit)
+    embed = PCAEmbedding(lambda mels: mels.flatten(1), fit)
     assert embed.num_features == 1
     actual = embed(torch.tensor([[1.0, 3.0], [4.0, 3.0], [90.0, 3.0]])[..., None])[:, 0].abs()
     assert actual.tolist() == pytest.approx([1, 4, 5])
-    assert Principal(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
+    assert PCAEmbedding(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
 
 
 @pytest.mark.parametrize(
-    ("n_clips", "n_tracks", "words"),
+    ("n_clips", "n_tracks", "text"),
     [
-        (3, 3, "3 clips are too few, at least 4"),
-        (4, 1, "rough: 4 clips of 1 track,"),
-        (149, 8, "rough"),
-        (150, 7, "rough"),
+        (3, 3, "need at least 4 clips, got 3"),
+        (4, 1, "imprecise: 4 clips of 1 track;"),
+        (149, 8, "imprecise"),
+        (150, 7, "imprecise"),
         (150, 8, ""),
     ],
 )
-def test_how_many_clips_are_enough(n_clips: int, n_tracks: int, words: str) -> None:
-    warning = too_few(n_clips, n_tracks)
-    assert words in warning
-    assert bool(warning) is bool(words)
-
-
-def test_few_clips_are_said() -> None:
-    assert too_few(150, 8) == ""
-    assert "rough: 16 clips of 2 tracks" in too_few(16, 2)
-    assert "3 clips are too few" in too_few(3, 2)
+def test_small_sample_warning(n_clips: int, n_tracks: int, text: str) -> None:
+    warning = small_sample_warning(n_clips, n_tracks)
+    assert text in warning
+    assert bool(warning) is bool(text)

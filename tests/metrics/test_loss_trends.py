@@ -1,4 +1,4 @@
-"""The paper's rule on made curves."""
+"""Test the loss criterion of the paper on synthetic curves."""
 
 import math
 
@@ -25,12 +25,12 @@ def test_tenths_by_hand() -> None:
         ([0.7], False, False),
     ],
 )
-def test_rule(values: list[float], exploded: bool, fell: bool) -> None:
+def test_exploded_and_fell(values: list[float], exploded: bool, fell: bool) -> None:
     trend = loss_trend(values)
     assert (trend.exploded, trend.fell) == (exploded, fell)
 
 
-def test_numbers_are_plain() -> None:
+def test_to_dict_has_plain_values() -> None:
     assert loss_trend([math.nan, math.nan]).to_dict() == {
         "first_tenth": None,
         "last_tenth": None,
@@ -40,6 +40,6 @@ def test_numbers_are_plain() -> None:
     }
 
 
-def test_a_loss_needs_values() -> None:
-    with pytest.raises(ValueError, match="without values"):
+def test_loss_trend_raises_without_values() -> None:
+    with pytest.raises(ValueError, match="at least one value"):
         loss_trend([])

@@ -1,12 +1,24 @@
-"""Bandwidth, roll-off, brightness and the copy check."""
+"""Test bandwidth, roll-off, brightness, chroma, bass and the fixed-filter fraction."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.metrics.spectral import band_energy, bandwidth_hz, filter_share, high_band_db, roll_off_hz
+from cyclegan_audio.metrics.spectral import (
+    band_energy,
+    bandwidth_hz,
+    bass_similarity,
+    chroma,
+    chroma_similarity,
+    fixed_filter_fraction,
+    high_band_db,
+    pitch_class_weights,
+    roll_off_hz,
+)
 
 
 def low_passed_noise(mel: MelSpectrogram, cut_hz: float) -> torch.Tensor:
@@ -18,7 +30,7 @@ def low_passed_noise(mel: MelSpectrogram, cut_hz: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("cut_hz", [3000.0, 8000.0, 15000.0])
-def test_low_passed_noise_ends_where_it_was_cut(any_mel: MelSpectrogram, cut_hz: float) -> None:
+def test_bandwidth_and_roll_off_of_low_passed_noise(any_mel: MelSpectrogram, cut_hz: float) -> None:
     mel_db = low_passed_noise(any_mel, cut_hz)
     leak = 0.08 if any_mel.window == "hann" else 0.4  # side lobes of a Hamming window lie 43 dB down
     assert 0.92 * cut_hz < bandwidth_hz(mel_db, any_mel).item() < (1 + leak) * cut_hz
@@ -27,7 +39,7 @@ def test_low_passed_noise_ends_where_it_was_cut(any_mel: MelSpectrogram, cut_hz:
     assert 10 ** (high_band_db(mel_db, any_mel).item() / 10) == pytest.approx(share, abs=0.06)
 
 
-def test_energy_of_bands_sums_to_one_and_knows_no_level(any_mel: MelSpectrogram) -> None:
+def test_band_energy_sums_to_one_and_ignores_level(any_mel: MelSpectrogram) -> None:
     mel_db = low_passed_noise(any_mel, 8000.0)
     energy = band_energy(mel_db, any_mel)
     assert energy.sum().item() == pytest.approx(1, abs=1e-5)
@@ -35,14 +47,14 @@ def test_energy_of_bands_sums_to_one_and_knows_no_level(any_mel: MelSpectrogram)
 
 
 def flat(mel: MelSpectrogram, *levels_db: tuple[int, float]) -> torch.Tensor:
-    """(1, M, 4): bands whose spectrum has these levels, the others next to nothing."""
+    """(1, M, 4): bands whose spectrum has these levels, the others almost silent."""
     density_db = torch.full((mel.n_mels,), -300.0)
     for band, level_db in levels_db:
         density_db[band] = level_db
     return (density_db + 20 * mel.filter_bank().sum(1).log10())[None, :, None].expand(1, -1, 4)
 
 
-def test_energy_of_two_bands_by_hand(hifi: MelSpectrogram) -> None:
+def test_band_energy_of_two_bands_by_hand(hifi: MelSpectrogram) -> None:
     """A band counts by its power times its bins: the squared sum of its weights over their squares' sum."""
     low, high = 40, 110
     bank = hifi.filter_bank()[[low, high]]
@@ -61,23 +73,113 @@ def test_energy_of_two_bands_by_hand(hifi: MelSpectrogram) -> None:
         assert actual == pytest.approx(float(hifi.band_hz[band]))
 
 
-@pytest.mark.parametrize(("level_db", "is_heard"), [(-49.9, True), (-50.1, False)])
-def test_content_ends_50_db_under_the_loudest_band(
-    hifi: MelSpectrogram, level_db: float, is_heard: bool
+@pytest.mark.parametrize(("level_db", "audible"), [(-49.9, True), (-50.1, False)])
+def test_bandwidth_ends_50_db_below_the_loudest_band(
+    hifi: MelSpectrogram, level_db: float, audible: bool
 ) -> None:
     actual = bandwidth_hz(flat(hifi, (30, 0.0), (100, level_db)), hifi).item()
-    assert actual == pytest.approx(float(hifi.band_hz[100 if is_heard else 30]))
+    assert actual == pytest.approx(float(hifi.band_hz[100 if audible else 30]))
     assert bandwidth_hz(flat(hifi, (127, 0.0)), hifi).item() == pytest.approx(float(hifi.band_hz[127]))
 
 
-def test_an_equaliser_is_all_filter_new_events_are_not() -> None:
+def test_fixed_filter_fraction_is_one_for_equalisers_and_zero_for_events() -> None:
     generator = torch.Generator().manual_seed(0)
     source = torch.randn(2, 16, 40, generator=generator)
     equalised = source + torch.linspace(-10, 10, 16)[:, None]
     events = torch.randn(2, 16, 40, generator=generator)
     events = events - events.mean(2, keepdim=True)
-    assert filter_share(source, equalised).tolist() == pytest.approx([1, 1], abs=1e-6)
-    assert filter_share(source, source + events).tolist() == pytest.approx([0, 0], abs=1e-6)
-    assert filter_share(source, source).tolist() == [1, 1]
+    assert fixed_filter_fraction(source, equalised).tolist() == pytest.approx([1, 1], abs=1e-6)
+    assert fixed_filter_fraction(source, source + events).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert fixed_filter_fraction(source, source).tolist() == [1, 1]
     change = torch.full((1, 1, 4), 1.0) + torch.tensor([1.0, -1.0, 1.0, -1.0])
-    assert filter_share(torch.zeros(1, 1, 4), change).item() == pytest.approx(0.5)
+    assert fixed_filter_fraction(torch.zeros(1, 1, 4), change).item() == pytest.approx(0.5)
+
+
+A4 = 440.0
+TUNE = [(i * 0.5, i * 0.5 + 0.45, A4 * 2 ** (step / 12)) for i, step in enumerate([0, 3, 7, 10, 5, 2, 8, 0])]
+OTHER = [(a, b, hz * 2 ** (4 / 12)) for a, b, hz in TUNE]
+BASS = [(i * 0.5, i * 0.5 + 0.4, hz) for i, hz in enumerate([55, 82, 55, 110, 65, 98, 55, 73])]
+OTHER_BASS = [(i * 0.5 + 0.25, i * 0.5 + 0.45, hz) for i, hz in enumerate([98, 55, 110, 65, 110, 55, 82, 55])]
+Melody = Callable[..., Tensor]
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_chroma_of_a_tone_is_its_pitch_class(any_mel: MelSpectrogram, melody: Melody, step: int) -> None:
+    tone = melody([(0.0, 4.0, 2 * A4 * 2 ** (step / 12))], any_mel.sample_rate)
+    mel_db = any_mel.mel_db(tone[None])
+    strength = chroma(mel_db, any_mel)[0].mean(1)
+    assert min((int(strength.argmax()) - step) % 12, (step - int(strength.argmax())) % 12) <= 1
+
+
+def test_pitch_class_weights_sum_to_one_inside_their_range(any_mel: MelSpectrogram) -> None:
+    weights = pitch_class_weights(any_mel)
+    inside = (any_mel.band_hz >= 500) & (any_mel.band_hz <= 4000)
+    torch.testing.assert_close(weights.sum(0), inside.float(), atol=1e-5, rtol=0)
+
+
+def test_chroma_similarity_ignores_filters_and_separates_tunes(
+    any_mel: MelSpectrogram, melody: Melody
+) -> None:
+    rate = any_mel.sample_rate
+    tune, other = (any_mel.mel_db(melody(notes, rate)[None]) for notes in (TUNE, OTHER))
+    tilt_db = torch.linspace(0, -24, any_mel.n_mels)[:, None]
+    assert chroma_similarity(tune, tune, any_mel).item() == pytest.approx(1, abs=1e-6)
+    assert chroma_similarity(tune, tune + tilt_db, any_mel).item() > 0.9
+    assert chroma_similarity(tune, other, any_mel).item() < 0.4
+
+
+def test_bass_similarity_separates_bass_lines(any_mel: MelSpectrogram, melody: Melody) -> None:
+    rate = any_mel.sample_rate
+    line, other = (any_mel.mel_db(melody(notes, rate)[None]) for notes in (BASS, OTHER_BASS))
+    assert bass_similarity(line, line + 6, any_mel).item() == pytest.approx(1, abs=1e-6)
+    assert bass_similarity(line, other, any_mel).item() < 0.4
+
+
+def test_bass_similarity_ignores_equalisers_and_higher_bands(hifi: MelSpectrogram) -> None:
+    n_low = int((hifi.band_hz < 250).sum())
+    flat = (20 * hifi.filter_bank().sum(1).clamp_min(1e-9).log10())[:, None].expand(-1, 40).clone()
+    moving = flat.clone()
+    moving[:n_low, ::2] += 6
+    equalised = moving + torch.where(torch.arange(128) % 2 == 0, 10.0, -10.0)[:, None]
+    equalised[n_low:] = flat[n_low:] + torch.randn(128 - n_low, 40)
+    assert bass_similarity(moving[None], equalised[None], hifi).item() == pytest.approx(1, abs=1e-5)
+    assert bass_similarity(moving[None], flat[None], hifi).item() == 0
+
+
+def test_pitch_class_weights_by_hand(hifi: MelSpectrogram) -> None:
+    """A band between two semitones belongs to both by the square of a cosine."""
+    weights = pitch_class_weights(hifi)
+    for band in range(128):
+        hz = float(hifi.band_hz[band])
+        expected = torch.zeros(12)
+        if 500 <= hz <= 4000:
+            semitones = 12 * math.log2(hz / 440)
+            low = math.floor(semitones)
+            expected[low % 12] = math.cos(math.pi / 2 * (semitones - low)) ** 2
+            expected[(low + 1) % 12] = math.sin(math.pi / 2 * (semitones - low)) ** 2
+        torch.testing.assert_close(weights[:, band], expected, atol=1e-4, rtol=0)
+
+
+def test_chroma_by_hand(hifi: MelSpectrogram) -> None:
+    """Segments of 0.2 s are 17 frames; levels are relative to the clip's loudest point."""
+    mels_db = torch.full((1, 128, 40), -400.0)
+    band = int((hifi.band_hz - 880).abs().argmin())
+    mels_db[0, band] = -20.0
+    mels_db[0, band, 17:34] = -40.0
+    actual = chroma(mels_db, hifi)
+    assert actual.shape == (1, 12, 2)
+    expected = pitch_class_weights(hifi)[:, band, None] * torch.tensor([[1.0, 0.1]])
+    torch.testing.assert_close(actual[0], expected, atol=1e-3, rtol=0)
+
+
+def test_chroma_similarity_weights_loud_moments_more(hifi: MelSpectrogram) -> None:
+    """Two clips that agree in the first half only; cosines 1 and 0."""
+    bands = [int((hifi.band_hz - hz).abs().argmin()) for hz in (880, 1245)]
+    one = torch.full((1, 128, 34), -400.0)
+    one[0, bands[0]] = 0.0
+    other = one.clone()
+    other[0, bands[0], 17:], other[0, bands[1], 17:] = -400.0, -40.0
+    similarity = chroma_similarity(one, other, hifi).item()
+    assert similarity > 0.6
+    other[0, bands[1], 17:] = 0.0
+    assert chroma_similarity(one, other, hifi).item() < similarity

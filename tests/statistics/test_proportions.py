@@ -1,4 +1,4 @@
-"""Shares and balanced accuracies with their intervals."""
+"""Test proportions and balanced accuracies with their intervals."""
 
 import math
 
@@ -9,33 +9,33 @@ from cyclegan_audio.statistics.proportions import (
     balanced_accuracy,
     design_effect,
     effective_number,
-    share,
+    proportion,
     wilson,
 )
 
 
 def test_wilson_of_single_clips_by_hand() -> None:
-    right = np.array([1.0] * 9 + [0.0])
-    share, low, high = wilson(right, np.arange(10))
+    correct = np.array([1.0] * 9 + [0.0])
+    share, low, high = wilson(correct, np.arange(10))
     assert share == 0.9
     assert (low, high) == (pytest.approx(0.5958, abs=1e-3), pytest.approx(0.9821, abs=1e-3))
 
 
-def test_each_class_counts_alike_whatever_its_size() -> None:
+def test_balanced_accuracy_weights_classes_equally() -> None:
     correct = [True] * 90 + [True, False]
     value = balanced_accuracy(correct, [0] * 90 + [1, 1], [str(i) for i in range(92)])
     assert value.mean == pytest.approx((1.0 + 0.5) / 2)
     assert (value.n, value.groups) == (92, 92)
 
 
-def test_no_error_is_no_certainty() -> None:
+def test_interval_has_a_width_without_errors() -> None:
     few = balanced_accuracy([True] * 8, [0, 1] * 4, list("abcdefgh"))
     many = balanced_accuracy([True] * 800, [0, 1] * 400, [str(i) for i in range(800)])
     assert (few.mean, few.high) == (1.0, 1.0)
     assert few.low < 0.8 < 0.98 < many.low < 1
 
 
-def test_errors_of_one_track_widen_the_interval() -> None:
+def test_correlated_errors_widen_the_interval() -> None:
     tracks = np.repeat(np.arange(10), 10)
     together = (tracks != 0).astype(float)
     spread = np.tile([0.0] + [1.0] * 9, 10)
@@ -46,7 +46,7 @@ def test_errors_of_one_track_widen_the_interval() -> None:
     assert of[0].low < of[1].low - 0.05
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_balanced_accuracy_has_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     tracks = np.repeat(np.arange(20), 10)
     hits = 0
@@ -57,26 +57,26 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.9 < hits / 300 <= 0.99
 
 
-def test_share_of_all_or_none_is_no_certainty() -> None:
+def test_proportion_of_all_or_none_has_a_width() -> None:
     tracks = [f"t{i // 6}" for i in range(72)]
     for value, inner in ((1.0, "low"), (0.0, "high")):
-        found = share([value] * 72, tracks)
-        assert found.mean == value
-        assert (found.n, found.groups) == (72, 12)
+        result = proportion([value] * 72, tracks)
+        assert result.mean == value
+        assert (result.n, result.groups) == (72, 12)
         effective = 72 / 1.5  # six clips a track, correlated by 0.1
-        reach = 1.959964**2 / (effective + 1.959964**2)  # Wilson's bound with no failure
-        assert abs(getattr(found, inner) - value) == pytest.approx(reach)
-    assert share([1.0], ["a"]).low < 0.3
+        width = 1.959964**2 / (effective + 1.959964**2)  # Wilson's bound with no failure
+        assert abs(getattr(result, inner) - value) == pytest.approx(width)
+    assert proportion([1.0], ["a"]).low < 0.3
 
 
-def test_share_of_clips_drawn_singly_is_wilsons() -> None:
-    right = [1.0] * 9 + [0.0]
-    found = share(right, [str(i) for i in range(10)])
-    assert (found.low, found.high) == wilson(np.array(right), np.arange(10))[1:]
-    assert effective_number(np.array(right), np.arange(10)) == 10
+def test_proportion_of_independent_clips_is_wilsons() -> None:
+    correct = [1.0] * 9 + [0.0]
+    result = proportion(correct, [str(i) for i in range(10)])
+    assert (result.low, result.high) == wilson(np.array(correct), np.arange(10))[1:]
+    assert effective_number(np.array(correct), np.arange(10)) == 10
 
 
-def test_share_from_few_tracks_is_less_certain() -> None:
+def test_few_tracks_reduce_the_effective_number() -> None:
     values = np.array([1.0, 1, 1, 0] * 12)
     few, many = (np.repeat(np.arange(k), 48 // k) for k in (3, 12))
     assert design_effect(values, few) == 1
@@ -84,19 +84,19 @@ def test_share_from_few_tracks_is_less_certain() -> None:
 
 
 @pytest.mark.parametrize(("n_tracks", "mean"), [(4, 0.9), (12, 0.97), (20, 0.9), (20, 0.5)])
-def test_share_covers_the_truth_about_as_often_as_it_says(n_tracks: int, mean: float) -> None:
+def test_proportion_has_nominal_coverage(n_tracks: int, mean: float) -> None:
     rng = np.random.default_rng(0)
     tracks = np.repeat(np.arange(n_tracks), 6).astype(str).tolist()
     hits = 0
     for _ in range(300):
         of_track = rng.beta(5 * mean, 5 * (1 - mean), size=n_tracks)  # correlation in a track: 1/6
-        right = (rng.random(6 * n_tracks) < np.repeat(of_track, 6)).astype(float)
-        value = share(right.tolist(), tracks)
+        correct = (rng.random(6 * n_tracks) < np.repeat(of_track, 6)).astype(float)
+        value = proportion(correct.tolist(), tracks)
         hits += value.low <= mean <= value.high
     assert hits / 300 > 0.92
 
 
-def test_nothing_measured_is_nan() -> None:
+def test_balanced_accuracy_without_clips_is_nan() -> None:
     value = balanced_accuracy([], [], [])
     assert value.n == 0
     assert math.isnan(value.mean)

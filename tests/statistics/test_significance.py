@@ -1,3 +1,5 @@
+"""Test sign flips, Welch's test and Holm's correction."""
+
 import math
 
 import numpy as np
@@ -5,7 +7,13 @@ import pytest
 
 from cyclegan_audio.statistics import significance
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.significance import clusters, holm, scaled, sign_flip_test, unpaired
+from cyclegan_audio.statistics.significance import (
+    holm,
+    independent_groups,
+    rescale,
+    sign_flip_test,
+    welch_test,
+)
 
 
 def test_sign_flips_by_hand():
@@ -21,31 +29,31 @@ def test_sign_flips_by_hand():
     assert p["one down"][1] == 4 / 8  # alone among the lesser ones
 
 
-def test_nothing_differs():
+def test_sign_flips_without_differences():
     assert sign_flip_test({"x": ([0.0, 0.0], ["a", "b"])}) == {"x": (1.0, 1.0)}
 
 
-def test_correction_holds_the_error_of_the_family():
-    """Of 200 pairs of equal systems with 20 measures each, about 5 % find any difference."""
+def test_correction_controls_the_family_wise_error():
+    """Of 200 pairs of equal systems with 20 metrics each, about 5 % have a significant difference."""
     rng = np.random.default_rng(0)
     tracks = [str(i // 3) for i in range(24)]
-    found = [0, 0]
+    rejections = [0, 0]
     for _ in range(200):
         shared = rng.normal(size=(24, 1))
         values = (shared + rng.normal(size=(24, 20))).T
         p = sign_flip_test({i: (row.tolist(), tracks) for i, row in enumerate(values)}).values()
-        found[0] += min(alone for alone, _ in p) <= 0.05
-        found[1] += min(corrected for _, corrected in p) <= 0.05
-    assert found[1] <= 20
-    assert found[0] > 60
+        rejections[0] += min(alone for alone, _ in p) <= 0.05
+        rejections[1] += min(corrected for _, corrected in p) <= 0.05
+    assert rejections[1] <= 20
+    assert rejections[0] > 60
 
 
-def test_many_tracks_are_drawn_and_give_the_same_twice(monkeypatch):
+def test_random_flips_are_reproducible(monkeypatch):
     values = np.random.default_rng(1).normal(0.5, 1, 40).tolist()
     tracks = [str(i) for i in range(40)]
     p = sign_flip_test({"x": (values, tracks)})["x"][0]
     assert p == sign_flip_test({"x": (values, tracks)})["x"][0]
-    monkeypatch.setattr(significance, "FLIPS", 2**16)
+    monkeypatch.setattr(significance, "MAX_FLIPS", 2**16)
     assert sign_flip_test({"x": (values, tracks)})["x"][0] == pytest.approx(p, abs=0.005)
     assert 0 < p < 0.05
 
@@ -55,29 +63,29 @@ def test_holm_by_hand():
     assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
-def test_unpaired_is_welch():
+def test_welch_test_equals_scipy():
     from scipy.stats import ttest_ind
 
     a, b = [1.0, 2.0, 4.0, 3.5], [3.0, 5.0, 4.0]
-    difference, p = unpaired(estimate(a, list("abcd")), estimate(b, list("abc")))
+    difference, p = welch_test(estimate(a, list("abcd")), estimate(b, list("abc")))
     known = ttest_ind(b, a, equal_var=False)
     low, high = known.confidence_interval()
     assert p == pytest.approx(known.pvalue)
     assert (difference.mean, difference.low, difference.high) == pytest.approx((1.375, low, high))
-    alone, p = unpaired(estimate([1.0], ["a"]), estimate(b, list("abc")))
+    alone, p = welch_test(estimate([1.0], ["a"]), estimate(b, list("abc")))
     assert alone.mean == 3
     assert math.isnan(p)
     assert math.isnan(alone.low)
 
 
-def test_few_tracks_are_cut_in_stretches():
-    assert clusters(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
-    assert clusters(list("abcdef"), [0.0] * 6) == list("abcdef")
-    assert clusters(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
+def test_independent_groups_segments_few_tracks():
+    assert independent_groups(["a", "a", "b"], [0.0, 31.0, 0.0]) == ["a 0", "a 1", "b 0"]
+    assert independent_groups(list("abcdef"), [0.0] * 6) == list("abcdef")
+    assert independent_groups(list("abcdeee"), [0, 0, 0, 0, 0, 29.9, 30.0])[4:] == ["e 0", "e 0", "e 1"]
 
 
-def test_all_flips_are_made_up_to_fourteen_tracks():
-    """Only none and all flips reach the sum where all differ one way: 2 of 2^n, or at least as drawn."""
+def test_flips_are_exhaustive_up_to_fourteen_tracks():
+    """If all differences have one sign, only no flip and all flips reach the sum: 2 of 2^n."""
     for n_tracks in (2, 5, 14):
         assert (
             sign_flip_test({"x": ([1.0] * n_tracks, list(map(str, range(n_tracks))))})["x"][0]
@@ -87,21 +95,21 @@ def test_all_flips_are_made_up_to_fourteen_tracks():
     assert 1 / 2**14 <= drawn < 6 / 2**14
 
 
-def test_tracks_of_one_name_are_flipped_together_and_others_on_their_own():
+def test_groups_of_one_name_are_flipped_together():
     together = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
     assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}
     apart = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["c", "d"])})
     assert apart == {"x": (0.5, 0.75), "y": (0.5, 0.75)}  # one of two coins: 1 - 1/2 * 1/2
 
 
-def test_scaled_by_hand():
+def test_rescale_by_hand():
     value = Estimate(2.0, 1.0, -1.0, 5.0, 9, 3)
-    assert scaled(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
-    assert math.isnan(scaled(value, 0.0).mean)
+    assert rescale(value, -2.0) == Estimate(-1.0, 0.5, -2.5, 0.5, 9, 3)
+    assert math.isnan(rescale(value, 0.0).mean)
 
 
-def test_equal_means_without_spread_have_no_p():
+def test_welch_test_without_variance_has_no_p():
     a, b = estimate([1.0, 1.0], ["a", "b"]), estimate([1.0, 1.0, 1.0], ["a", "b", "c"])
-    difference, p = unpaired(a, b)
+    difference, p = welch_test(a, b)
     assert math.isnan(p)
     assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)

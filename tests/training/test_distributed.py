@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, Trainer
 
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.checkpoints import load_model
-from cyclegan_audio.training.distributed import STARTED, rank_environment, require_shared_folder
+from cyclegan_audio.training.distributed import STARTED, check_shared_folder, rank_environment
 from cyclegan_audio.training.local_rank import parents_run
 from cyclegan_audio.utils.errors import UserError
 
@@ -85,17 +85,17 @@ def test_several_machines_need_a_named_folder(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     cfg = OmegaConf.create({"trainer": {"num_nodes": 2}})
     with pytest.raises(UserError, match="run_dir="):
-        require_shared_folder(cfg, ["seed=1"])
-    require_shared_folder(cfg, ["run_dir=runs/x"])
+        check_shared_folder(cfg, ["seed=1"])
+    check_shared_folder(cfg, ["run_dir=runs/x"])
     one = OmegaConf.create({"trainer": {}})
-    require_shared_folder(one, [])
+    check_shared_folder(one, [])
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    require_shared_folder(one, [])
+    check_shared_folder(one, [])
     for name in STARTED:
         monkeypatch.setenv(name, "2")
         with pytest.raises(UserError, match="run_dir="):
-            require_shared_folder(one, [])
-        require_shared_folder(one, ["resume=runs/x"])
+            check_shared_folder(one, [])
+        check_shared_folder(one, ["resume=runs/x"])
         monkeypatch.setenv(name, "1")
 
 

@@ -34,7 +34,7 @@ PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (CheckpointCallback, "save", die),
-    "in validation": (validation, "held_out_metrics", die),
+    "in validation": (validation, "validation_metrics", die),
     "while the CSV is cut": (CSVLog, "start", die),
 }
 
@@ -72,7 +72,7 @@ def run(corpus, tiny, tmp_path, monkeypatch):
         "data.crop_frames=32", "data.val_pairs=2", "model.pool_size=4", "model.ema_decay=0.9",
         "model.adversarial.instance_noise=0.1", "precision=32-true", "threads=1", "logger=none",
         "callbacks.loss_log.every_batches=3", "callbacks.previews.every_epochs=10",
-        "callbacks.previews.clips=1", "vocoder=mask", "callbacks.held_out.every_epochs=1",
+        "callbacks.previews.clips=1", "vocoder=mask", "callbacks.validation.every_epochs=1",
     ]  # fmt: skip
 
     def call(*arguments: str, place=None, calls_before=0, max_bytes=None) -> tuple[int | None, str]:

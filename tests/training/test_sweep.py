@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.training import sweep
 from cyclegan_audio.training.resume import NothingLeftError
+from cyclegan_audio.utils import locks
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -146,7 +147,7 @@ def test_each_job_has_a_gpu_of_its_own(tmp_path, monkeypatch):
 
     first, second = sweep.claim_gpu(tmp_path, 2), sweep.claim_gpu(tmp_path, 2)
     assert (first.__enter__(), second.__enter__()) == (0, 1)
-    monkeypatch.setattr(sweep, "time", SimpleNamespace(sleep=lambda seconds: seconds and clock(seconds)))
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=lambda seconds: seconds and clock(seconds)))
     with sweep.claim_gpu(tmp_path, 2) as third:
         assert third == 0
     with sweep.claim_gpu(tmp_path, 1) as none:

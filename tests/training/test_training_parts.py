@@ -64,7 +64,7 @@ def test_thread_probe_leaves_the_number_of_threads_and_the_random_state():
 
 @pytest.mark.parametrize("wanted", [0, -1, "many"])
 def test_unknown_threads(wanted):
-    with pytest.raises(UserError, match="threads="):
+    with pytest.raises(UserError, match="threads must be auto or an integer >= 1"):
         autotune.choose_threads(wanted, ResnetGenerator)
 
 

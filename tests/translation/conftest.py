@@ -1,4 +1,4 @@
-"""A run and a song for the translate command."""
+"""Provide a run and a song for the translate command."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from cyclegan_audio.inference.translation_model import TranslationModel
 
 @pytest.fixture
 def run(tmp_path, tiny_model):
-    """A RUN: an untrained pair, shipped into a folder."""
+    """Save an untrained model as a run folder."""
     model = tiny_model()
     generator = {
         "_target_": "cyclegan_audio.models.networks.generators.ResnetGenerator",

@@ -1,4 +1,4 @@
-"""What the translate command says when it refuses."""
+"""Run the translate command with input that it refuses."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from cyclegan_audio import translate
 
 
 def refused(capsys, *arguments: object) -> str:
-    """The one line that the command prints as it exits with 1."""
+    """Return the error line that the command prints as it exits with 1."""
     with pytest.raises(SystemExit) as caught:
         translate.main([str(argument) for argument in arguments])
     assert caught.value.code == 1

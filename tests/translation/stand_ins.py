@@ -1,4 +1,4 @@
-"""Generators that do one thing, pairs of them, and music for them."""
+"""Provide simple generators, models of them, and test music."""
 
 import math
 from collections.abc import Callable
@@ -13,31 +13,44 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import InstanceNorm
+from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.translator import Translator
 
 WINDOWS = {"hifi": 344, "paper": 189}
 
 
-class Change(nn.Module):
-    """A generator that does one thing to its mel and insists on its multiple of frames."""
+class FunctionGenerator(nn.Module):
+    """A generator that applies a function to its mel and checks its multiple of frames."""
 
     frame_multiple = 4
 
-    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.change = change
+        self.function = function
 
     def forward(self, mel: Tensor) -> Tensor:
         assert mel.shape[-1] % self.frame_multiple == 0
         assert mel.abs().max() <= 1
-        return self.change(mel)
+        return self.function(mel)
 
 
-def pair(preset: str, change: Callable[[Tensor], Tensor]) -> TranslationModel:
-    """To "same" by the identity, to "other" by `change`."""
+def pair(preset: str, function: Callable[[Tensor], Tensor]) -> TranslationModel:
+    """Return a model that translates to "same" by the identity and to "other" by `function`."""
     mel: MelSpectrogram = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
     return TranslationModel(
-        ("other", "same"), mel, {"ab": Change(lambda x: x), "ba": Change(change)}, WINDOWS[preset], {}
+        ("other", "same"),
+        mel,
+        {"ab": FunctionGenerator(lambda x: x), "ba": FunctionGenerator(function)},
+        WINDOWS[preset],
+        {},
     )
+
+
+def translated_mel(translator: Translator, mel_db: Tensor, to: str) -> Tensor:
+    """Translate a mel (M, F) in dB, each window by its own statistics."""
+    generator = translator.windowed_generator(to, PieceStatistics(0, 0.0, False, torch.ones(1, 1)))
+    with torch.no_grad():
+        return generator.add_change(mel_db, generator.stream().push(mel_db, last=True))
 
 
 def lufs(wave: Tensor) -> float:
@@ -51,7 +64,7 @@ def quieter(mel: Tensor) -> Tensor:
 
 
 def music(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> Tensor:
-    """Tones and noise, band-limited to 4 kHz or less, (C, T)."""
+    """Return tones and noise, band-limited to 4 kHz or less, (C, T)."""
     generator = torch.Generator().manual_seed(seed)
     n_samples = int(seconds * rate)
     spectrum = torch.fft.rfft(torch.randn(channels, n_samples, generator=generator))
@@ -61,8 +74,8 @@ def music(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> Tensor
     return 0.05 * wave / wave.std() + 0.1 * torch.sin(2 * math.pi * 330 * t)
 
 
-class Normed(Change):
-    """A generator whose output depends on the loudness of its window."""
+class InstanceNormGenerator(FunctionGenerator):
+    """A generator whose output depends on the statistics of its window."""
 
     def __init__(self) -> None:
         super().__init__(lambda x: x)

@@ -1,4 +1,4 @@
-"""Songs from file to file: disks that are full, formats, peaks."""
+"""Test translation of files: full disks, formats and peaks."""
 
 import os
 
@@ -14,7 +14,7 @@ from tests.translation.refusals import refused
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
+def test_full_disk_leaves_no_partial_file(tmp_path, monkeypatch, suffix):
     target = tmp_path / f"a{suffix}"
     save(target, torch.zeros(100), 44100)
     before = target.read_bytes()
@@ -30,7 +30,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, suffix):
     assert list((tmp_path / "full").iterdir()) == []
 
 
-def test_a_full_disk_while_the_work_goes_on(tmp_path):
+def test_full_disk_while_spooling_is_a_user_error(tmp_path):
     spool = Spool(tmp_path)
     spool._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
     with pytest.raises(UserError, match=r"No space left.*make room"):
@@ -38,7 +38,7 @@ def test_a_full_disk_while_the_work_goes_on(tmp_path):
     spool.close()
 
 
-def test_a_spool_gives_back_what_it_got(tmp_path):
+def test_spool_returns_its_blocks(tmp_path):
     spool = Spool(tmp_path)
     blocks = [torch.randn(2, n) for n in (5, 1, 300)]
     for block in blocks:
@@ -49,10 +49,12 @@ def test_a_spool_gives_back_what_it_got(tmp_path):
     spool.close()
 
 
-def test_music_that_the_format_cannot_hold_is_refused_before_the_work(run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("cyclegan_audio.translation.file_translation.Spool", None)  # no work is begun
-    too_much = {".mp3": ((8, 44_100), (2, 96_000)), ".m4a": ((3, 44_100), (1, 192_000), (2, 44_101))}
-    for suffix, channels, rate in ((suffix, *form) for suffix, forms in too_much.items() for form in forms):
+def test_unsupported_format_is_refused_before_translation(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "cyclegan_audio.translation.file_translation.Spool", None
+    )  # the translation does not start
+    unsupported = {".mp3": ((8, 44_100), (2, 96_000)), ".m4a": ((3, 44_100), (1, 192_000), (2, 44_101))}
+    for suffix, channels, rate in ((s, *values) for s, formats in unsupported.items() for values in formats):
         save(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
         message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / f"b{suffix}", "--to", "trap")
         assert f"{suffix} does not take {channels} channels at {rate} Hz" in message

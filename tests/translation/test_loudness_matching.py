@@ -1,4 +1,4 @@
-"""The limiter and the level."""
+"""Test the limiter, loudness matching and make-up gain."""
 
 import math
 
@@ -11,7 +11,7 @@ from cyclegan_audio.translation.loudness_matching import (
     LoudnessMatcher,
     limit_peaks,
     loudness_gain,
-    made_up,
+    makeup_gain,
 )
 from cyclegan_audio.translation.mid_side import BLOCK
 
@@ -26,25 +26,25 @@ def tone(seconds: float = 1.0, amplitude: float = 0.3) -> torch.Tensor:
     return amplitude * torch.stack([left, right])
 
 
-def test_what_stays_below_is_left_alone():
+def test_waveform_below_the_limit_does_not_change():
     wave = tone()
     assert torch.equal(limit(wave.clone()), wave)
 
 
-@pytest.mark.parametrize("place", [0, 1, 63, 64, 20_000, 44_035, 44_099])
-def test_a_peak_is_limited_wherever_it_is_and_only_around_it(place):
+@pytest.mark.parametrize("position", [0, 1, 63, 64, 20_000, 44_035, 44_099])
+def test_limiter_attenuates_only_around_a_peak(position):
     wave = tone()
-    wave[0, place] = -3.0
+    wave[0, position] = -3.0
     out = limit(wave.clone())
     assert out.abs().max() <= MAX_PEAK + 1e-6
-    assert float(out[0, place]) == pytest.approx(-MAX_PEAK, rel=1e-5)
-    far = (torch.arange(44100) - place).abs() > 8 * BLOCK
+    assert float(out[0, position]) == pytest.approx(-MAX_PEAK, rel=1e-5)
+    far = (torch.arange(44100) - position).abs() > 8 * BLOCK
     torch.testing.assert_close(out[:, far], wave[:, far], atol=1e-6, rtol=0)
-    moved = out[0] * wave[1] - out[1] * wave[0]  # 0: the other channel is lowered by the same gain
-    assert float(moved.abs().max()) < 1e-5
+    cross_product = out[0] * wave[1] - out[1] * wave[0]  # 0: the other channel is lowered by the same gain
+    assert float(cross_product.abs().max()) < 1e-5
 
 
-def test_the_gain_is_smooth_and_random_music_never_exceeds():
+def test_limiter_gain_is_smooth_and_noise_never_exceeds_the_limit():
     generator = torch.Generator().manual_seed(0)
     wave = torch.randn(2, 50_001, generator=generator)
     out = limit(wave.clone())
@@ -53,7 +53,7 @@ def test_the_gain_is_smooth_and_random_music_never_exceeds():
     assert gain.diff().abs().max() < 2 / BLOCK
 
 
-def test_a_gain_is_applied_in_blocks_that_change_nothing():
+def test_limit_peaks_does_not_depend_on_the_blocks():
     wave = torch.randn(2, 30_011, generator=torch.Generator().manual_seed(1))
     whole = limit(wave * 0.7)
     for step in (100, 5000):
@@ -61,43 +61,43 @@ def test_a_gain_is_applied_in_blocks_that_change_nothing():
         torch.testing.assert_close(torch.cat(parts, 1), whole)
 
 
-def test_gains_between_loudnesses():
+def test_loudness_gain_is_limited_upwards():
     assert loudness_gain(-14.0, -20.0) == pytest.approx(10 ** (6 / 20))
     assert loudness_gain(-14.0, -60.0) == pytest.approx(10.0)  # 20 dB up at most,
     assert loudness_gain(-90.0, -20.0) == pytest.approx(10**-3.5)  # but down as far as it takes
     assert loudness_gain(-math.inf, -20.0) == loudness_gain(-20.0, -math.inf) == 1
 
 
-def test_peaky_music_is_as_loud_as_wanted_after_the_limiter():
+def test_makeup_gain_restores_the_loudness_of_peaky_music():
     clicks = tone(3.0, 0.1)
     clicks.unfold(1, 20, 3000)[..., ::2] = 1.0
     plain = torch.cat(list(limit_peaks([clicks], 3.0)), 1)
-    wanted = level(clicks) + 20 * math.log10(3.0)
-    assert level(plain) < wanted - 1
+    target = level(clicks) + 20 * math.log10(3.0)
+    assert level(plain) < target - 1
     kept: list[torch.Tensor] = []
     result = LoudnessMatcher(kept, 44100)
     for block in clicks.split(5000, 1):
         result.append(block)
-    got = torch.cat(list(result.normalised_to(wanted)), 1)
-    assert level(got) == pytest.approx(wanted, abs=0.3)
+    got = torch.cat(list(result.normalised_to(target)), 1)
+    assert level(got) == pytest.approx(target, abs=0.3)
     assert got.abs().max() <= MAX_PEAK + 1e-6
     assert result.n_samples == got.shape[1]
-    most = torch.cat(list(result.normalised_to(wanted + 40)), 1)  # never more than 26 dB up
-    assert level(most) < wanted + 20
+    most = torch.cat(list(result.normalised_to(target + 40)), 1)  # never more than 26 dB up
+    assert level(most) < target + 20
 
 
-def test_what_cannot_be_as_loud_as_wanted_is_not_pressed_for_nothing():
+def test_makeup_stops_where_more_gain_has_no_effect():
     wave = torch.randn(2, 200_000, generator=torch.Generator().manual_seed(0)) * 0.7
-    wanted = level(wave) + 8
-    gain = made_up([wave], 10 ** (8 / 20), wanted, 44100)
-    got, pressed = (level(torch.cat(list(limit_peaks([wave], factor)), 1)) for factor in (gain, 4 * gain))
+    target = level(wave) + 8
+    gain = makeup_gain([wave], 10 ** (8 / 20), target, 44100)
+    got, pushed = (level(torch.cat(list(limit_peaks([wave], factor)), 1)) for factor in (gain, 4 * gain))
     assert 20 * math.log10(gain) < 8.01
-    assert got < wanted - 3
-    assert pressed - got < 0.5
+    assert got < target - 3
+    assert pushed - got < 0.5
 
 
 class CountingList(list):
-    """A list that counts how often it is gone through."""
+    """A list that counts how often it is iterated."""
 
     passes = 0
 
@@ -107,7 +107,7 @@ class CountingList(list):
 
 
 def steps(*levels_db: float) -> torch.Tensor:
-    """A tone at 8 kHz, (1, T), that stays at each level for 4 s; its samples reach its peaks."""
+    """Return a tone sampled at 8 kHz, (1, T), 4 s at each level; its samples reach its peaks."""
     tone = torch.cos(torch.arange(32_000) * math.tau / 8)
     return torch.cat([10 ** (level_db / 20) * tone for level_db in levels_db])[None]
 
@@ -116,7 +116,7 @@ def steps(*levels_db: float) -> torch.Tensor:
 # becomes louder by 10 lg(sum of the powers, each at most 1, over those before). A step is what is missing
 # over the gain in loudness per dB of the step before.
 @pytest.mark.parametrize(
-    ("levels_db", "missing_lu", "raise_db", "rounds"),
+    ("levels_db", "missing_lu", "makeup_db", "rounds"),
     [
         ((0, -3), 0.15, 0.0, 1),  # within the tolerance
         ((0, -3), 0.25, 0.25, 2),  # 0.17 are missing after it
@@ -129,17 +129,17 @@ def steps(*levels_db: float) -> torch.Tensor:
         ((-40,), 8.0, 6.0, 2),  # never limited, and never more than 6 dB
     ],
 )
-def test_rounds_of_making_up(levels_db, missing_lu, raise_db, rounds):
+def test_makeup_rounds_by_hand(levels_db, missing_lu, makeup_db, rounds):
     wave = steps(*levels_db)
     meter = LoudnessMeter(8000)
     meter.push(wave)
     blocks = CountingList(wave.mul(0.5).split(8000, 1))
-    gain = made_up(blocks, 2.0, meter.lufs_or_ungated() + missing_lu, 8000, 1.0)
-    assert 20 * math.log10(gain / 2) == pytest.approx(raise_db, abs=0.05)
+    gain = makeup_gain(blocks, 2.0, meter.lufs_or_ungated() + missing_lu, 8000, 1.0)
+    assert 20 * math.log10(gain / 2) == pytest.approx(makeup_db, abs=0.05)
     assert blocks.passes == rounds
 
 
-def test_the_gain_around_a_peak_by_hand():
+def test_limiter_gain_around_a_peak_by_hand():
     wave = torch.full((1, 21 * BLOCK), 0.5)
     wave[0, 10 * BLOCK + 5] = 2.0
     out = torch.cat(list(limit_peaks([wave], max_peak=1.0)), 1)
@@ -151,8 +151,8 @@ def test_the_gain_around_a_peak_by_hand():
     torch.testing.assert_close((out / wave)[0, half:-half], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("excess_db", "is_made_up"), [(0.49, False), (0.51, True)])
-def test_little_is_limited_without_making_up(excess_db, is_made_up):
+@pytest.mark.parametrize(("excess_db", "has_makeup"), [(0.49, False), (0.51, True)])
+def test_small_excess_is_limited_without_makeup(excess_db, has_makeup):
     blocks = CountingList()
     result = LoudnessMatcher(blocks, 8000)
     for part in steps(0.0).split(7000, 1):
@@ -164,7 +164,7 @@ def test_little_is_limited_without_making_up(excess_db, is_made_up):
     )
     assert float(out.abs().max()) == pytest.approx(0.99, abs=1e-6)
     assert out.shape == (1, 32_000)
-    assert (blocks.passes > 1) is is_made_up
+    assert (blocks.passes > 1) is has_makeup
 
 
 def level(waveform: torch.Tensor) -> float:

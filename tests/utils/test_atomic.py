@@ -13,7 +13,7 @@ from cyclegan_audio.utils.atomic import (
 )
 
 
-def test_a_temporary_name_is_hidden_beside_the_target_with_its_suffix(tmp_path):
+def test_a_temporary_path_is_hidden_and_keeps_folder_and_suffix(tmp_path):
     target = tmp_path / ("a" * 240 + ".flac")
     names = {temporary_path(target) for _ in range(3)}
     assert len(names) == 3
@@ -27,7 +27,7 @@ def test_a_temporary_name_is_hidden_beside_the_target_with_its_suffix(tmp_path):
     assert fixed.name == ".last.part.ckpt"
 
 
-def test_a_file_appears_at_the_end_of_the_block(tmp_path):
+def test_the_target_changes_at_the_end_of_the_block(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with atomic_path(target) as part:
@@ -37,22 +37,22 @@ def test_a_file_appears_at_the_end_of_the_block(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def fail_half_way(path, error):
+def write_and_raise(path, error):
     path.write_text("half")
     raise error
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_leaves_the_old_file_alone(tmp_path, error):
+def test_an_error_keeps_the_old_file(tmp_path, error):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with pytest.raises(error), atomic_path(target) as part:
-        fail_half_way(part, error)
+        write_and_raise(part, error)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_single_writer_replaces_what_a_killed_process_left(tmp_path):
+def test_a_single_writer_replaces_the_rest_of_a_killed_process(tmp_path):
     target = tmp_path / "last.ckpt"
     temporary_path(target, single_writer=True).write_bytes(b"half a checkpoint")
     with atomic_path(target, single_writer=True) as part:
@@ -61,7 +61,7 @@ def test_a_single_writer_replaces_what_a_killed_process_left(tmp_path):
 
 
 @pytest.mark.parametrize("fsync", [True, False])
-def test_fsync_waits_for_the_disk_before_the_rename(tmp_path, monkeypatch, fsync):
+def test_fsync_comes_before_the_rename(tmp_path, monkeypatch, fsync):
     calls = []
     replace = os.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
@@ -71,7 +71,7 @@ def test_fsync_waits_for_the_disk_before_the_rename(tmp_path, monkeypatch, fsync
     assert calls == ["fsync"] * fsync + ["replace"]
 
 
-def test_text_and_bytes(tmp_path):
+def test_write_text_and_bytes(tmp_path):
     atomic_write_text(tmp_path / "a", "é\n")
     assert (tmp_path / "a").read_bytes() == "é\n".encode()
     atomic_write_bytes(tmp_path / "a", b"\0")
@@ -80,7 +80,7 @@ def test_text_and_bytes(tmp_path):
         atomic_write_text(tmp_path / "missing" / "a", "")
 
 
-def test_of_several_files_none_changes_before_all_are_written(tmp_path):
+def test_no_file_changes_before_all_are_written(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -92,10 +92,10 @@ def test_of_several_files_none_changes_before_all_are_written(tmp_path):
     assert sorted(tmp_path.iterdir()) == [first, second]
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+def test_a_folder_appears_complete_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "kit"
     with pytest.raises(ValueError), atomic_folder(target) as part:  # noqa: PT011
-        fail_half_way(part / "a", ValueError)
+        write_and_raise(part / "a", ValueError)
     assert list(target.parent.iterdir()) == []
     with atomic_folder(target) as part:
         (part / "b").touch()

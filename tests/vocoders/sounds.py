@@ -1,4 +1,4 @@
-"""Mels of both presets, sounds for them, and how far a sound is from a mel."""
+"""Provide mel presets, test waveforms, and the distance of a waveform from a mel."""
 
 import math
 
@@ -18,25 +18,25 @@ def preset(name: str) -> MelSpectrogram:
 
 
 def chords(mel: MelSpectrogram, seconds: float = 1.5) -> torch.Tensor:
-    """Two decaying chords without much above 3 kHz and nothing below 150 Hz, (1, T)."""
+    """Return two decaying chords between 150 Hz and about 3 kHz, (1, T)."""
     t = torch.arange(int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length) / mel.sample_rate
     wave = torch.zeros_like(t)
     for start, notes in ((0.0, (220, 277, 330)), (seconds / 2, (196, 247, 294))):
-        since = (t - start).clamp_min(0)
+        elapsed_s = (t - start).clamp_min(0)
         for hz in notes:
             for harmonic in range(1, 8):
-                tone = torch.sin(2 * math.pi * hz * harmonic * since) * torch.exp(-3 * since)
+                tone = torch.sin(2 * math.pi * hz * harmonic * elapsed_s) * torch.exp(-3 * elapsed_s)
                 wave = wave + tone / harmonic**2
     return wave[None] * 0.1
 
 
 def hats(mel: MelSpectrogram, n_samples: int) -> torch.Tensor:
-    """Bursts of noise above 6 kHz every 0.15 s, (1, T)."""
+    """Return bursts of noise above 6 kHz every 0.15 s, (1, T)."""
     rng = np.random.default_rng(0)
     noise = np.fft.rfft(rng.standard_normal(n_samples))
     noise[: int(6000 / mel.sample_rate * n_samples)] = 0
-    since = np.arange(n_samples) / mel.sample_rate % 0.15
-    return torch.from_numpy(np.fft.irfft(noise, n_samples) * np.exp(-since / 0.03) * 0.1).float()[None]
+    elapsed_s = np.arange(n_samples) / mel.sample_rate % 0.15
+    return torch.from_numpy(np.fft.irfft(noise, n_samples) * np.exp(-elapsed_s / 0.03) * 0.1).float()[None]
 
 
 def bass(mel: MelSpectrogram, n_samples: int, hz: float = 55.0) -> torch.Tensor:
@@ -45,5 +45,5 @@ def bass(mel: MelSpectrogram, n_samples: int, hz: float = 55.0) -> torch.Tensor:
 
 
 def distance_db(mel: MelSpectrogram, waveform: torch.Tensor, target_db: torch.Tensor) -> float:
-    """Mean log-spectral distance of the mels in dB."""
+    """Return the mean absolute difference of the mels in dB."""
     return float((mel.mel_db(waveform) - target_db).abs().mean())

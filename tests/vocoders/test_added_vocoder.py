@@ -1,4 +1,4 @@
-"""A vocoder from outside the package, named by `_target_`."""
+"""Test a vocoder from outside the package, named by `_target_`."""
 
 import dataclasses
 
@@ -16,14 +16,14 @@ from tests.translation.stand_ins import music, pair, quieter
 
 
 @dataclasses.dataclass(frozen=True)
-class OneGain:
-    """Plays the source with one gain: that of the mean change in dB. It inherits nothing from the package."""
+class GainVocoder:
+    """Apply one gain to the source: the mean change in dB. It inherits nothing from the package."""
 
     max_cut_db: float
 
     def check(self, mel: MelSpectrogram) -> None:
         if mel.sample_rate != 44100:
-            raise UserError(f"the gain vocoder plays 44100 Hz, not {mel.sample_rate}; use another mel")
+            raise UserError(f"the gain vocoder needs 44100 Hz, not {mel.sample_rate}; use another mel")
 
     def __call__(self, inputs: VocoderInput) -> Tensor:
         assert inputs.source is not None
@@ -32,30 +32,30 @@ class OneGain:
         return inputs.source * 10 ** (change_db.clamp_min(-self.max_cut_db) / 20)
 
 
-def added(max_cut_db: float):
-    config = {"_target_": f"{__name__}.OneGain", "max_cut_db": max_cut_db}
+def make_gain_vocoder(max_cut_db: float):
+    config = {"_target_": f"{__name__}.GainVocoder", "max_cut_db": max_cut_db}
     return build("vocoder", OmegaConf.create(config))
 
 
-def test_a_vocoder_from_outside_translates_a_clip():
+def test_added_vocoder_translates_a_clip():
     wave = music(1.5, 44100)
-    translator = Translator(pair("hifi", quieter), added(max_cut_db=60.0))
+    translator = Translator(pair("hifi", quieter), make_gain_vocoder(max_cut_db=60.0))
     got = translator(wave, 44100, to="other")
     assert got.shape == wave.shape
     error = (got - wave)[:, 4000:-4000]
-    assert error.norm() < 0.01 * wave.norm()  # one gain, which the level of the result undoes
-    assert "OneGain" in repr(translator)
+    assert error.norm() < 0.01 * wave.norm()  # loudness matching undoes the gain
+    assert "GainVocoder" in repr(translator)
 
 
-def test_a_vocoder_from_outside_gets_the_source_and_both_mels():
+def test_added_vocoder_gets_the_source_and_both_mels():
     mel = pair("hifi", quieter).mel
     source = music(1.0, 44100)
     source_db = mel.mel_db(source)
     inputs = VocoderInput(source_db - 8, mel, source.shape[1], source, source_db)
-    torch.testing.assert_close(added(60.0)(inputs), source * 10 ** (-8 / 20))
-    torch.testing.assert_close(added(6.0)(inputs), source * 10 ** (-6 / 20))
+    torch.testing.assert_close(make_gain_vocoder(60.0)(inputs), source * 10 ** (-8 / 20))
+    torch.testing.assert_close(make_gain_vocoder(6.0)(inputs), source * 10 ** (-6 / 20))
 
 
-def test_a_vocoder_from_outside_can_refuse_a_mel():
-    with pytest.raises(UserError, match="plays 44100 Hz, not 48000"):
-        Translator(pair("paper", quieter), added(60.0))
+def test_added_vocoder_can_refuse_a_mel():
+    with pytest.raises(UserError, match="needs 44100 Hz, not 48000"):
+        Translator(pair("paper", quieter), make_gain_vocoder(60.0))

@@ -7,14 +7,21 @@ import pytest
 import torch
 from torch.nn.utils import weight_norm
 
+from cyclegan_audio.audio.mel import NEPER_PER_DB
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
-from cyclegan_audio.vocoders.bigvgan import loading
-from cyclegan_audio.vocoders.bigvgan.network import Activation, BigVGAN, low_pass
-from cyclegan_audio.vocoders.bigvgan.vocoder import NEPER_PER_DB
+from cyclegan_audio.vocoders.bigvgan import (
+    Activation,
+    BigVGAN,
+    check_mel,
+    load_network,
+    locate_checkpoint,
+    low_pass_filter,
+    read_config,
+)
 from tests.vocoders.sounds import chords, preset
 
-PUBLISHED = {  # what config.json of nvidia/bigvgan_v2_44khz_128band_512x says of the network and the mel
+PUBLISHED = {  # from config.json of nvidia/bigvgan_v2_44khz_128band_512x
     "resblock": "1", "upsample_rates": [8, 4, 2, 2, 2, 2], "upsample_kernel_sizes": [16, 8, 4, 4, 4, 4],
     "upsample_initial_channel": 1536, "resblock_kernel_sizes": [3, 7, 11],
     "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]], "use_tanh_at_final": False,
@@ -29,7 +36,7 @@ SMALL = {
 
 
 def with_weight_norm(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """`state` as the published code saves it: convolutions as direction and length."""
+    """Return `state` as the published code saves it: convolutions with weight norm."""
     out = {}
     for name, value in state.items():
         if name.endswith(".weight"):
@@ -42,7 +49,7 @@ def with_weight_norm(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
-    """A folder as it is published, but small: `config.json` and `bigvgan_generator.pt`."""
+    """Return a folder with a small `config.json` and `bigvgan_generator.pt`, as they are published."""
     folder = tmp_path_factory.mktemp("bigvgan")
     torch.manual_seed(0)
     (folder / "config.json").write_text(json.dumps(SMALL))
@@ -52,7 +59,7 @@ def published(tmp_path_factory) -> Path:
 
 
 def reference_log_mel(y: torch.Tensor) -> torch.Tensor:
-    """`mel_spectrogram` of the published code's meldataset.py for this model, in its own steps."""
+    """Compute `mel_spectrogram` of the published meldataset.py for this model."""
     basis = torch.from_numpy(librosa.filters.mel(sr=44100, n_fft=2048, n_mels=128, fmin=0, fmax=None)).float()
     padded = torch.nn.functional.pad(y[:, None], (768, 768), mode="reflect")[:, 0]
     spec = torch.stft(
@@ -63,28 +70,28 @@ def reference_log_mel(y: torch.Tensor) -> torch.Tensor:
     return torch.log(torch.clamp(torch.matmul(basis, magnitude), min=1e-5))
 
 
-def test_our_hifi_mel_is_the_mel_of_the_published_checkpoint():
+def test_hifi_mel_equals_the_mel_of_the_published_checkpoint():
     mel = preset("hifi")
     music = chords(mel) + 0.02 * torch.randn(1, chords(mel).shape[1])
     for y in (music, 0.001 * music, torch.zeros(1, 44032)):
         torch.testing.assert_close(mel.mel_db(y) * NEPER_PER_DB, reference_log_mel(y), rtol=1e-4, atol=1e-4)
-    loading.require_mel(PUBLISHED, mel, "published")
+    check_mel(PUBLISHED, mel, "published")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"hop_size": 256}, "hop_length 256 against 512"),
         ({"fmax": 8000}, "f_max_hz 8000"),
         ({"num_mels": 80}, "n_mels 80 against 128"),
     ],
 )
-def test_checkpoints_for_other_mels_are_refused(change, said):
-    with pytest.raises(UserError, match=said):
-        loading.require_mel({**PUBLISHED, **change}, preset("hifi"), "published")
+def test_checkpoint_for_another_mel_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        check_mel({**PUBLISHED, **change}, preset("hifi"), "published")
 
 
-def test_the_published_configuration_has_the_published_size_and_names():
+def test_published_config_gives_the_published_size_and_names():
     with torch.device("meta"):
         network = BigVGAN(
             128, PUBLISHED["upsample_rates"], PUBLISHED["upsample_kernel_sizes"], 1536, [3, 7, 11],
@@ -100,8 +107,8 @@ def test_the_published_configuration_has_the_published_size_and_names():
     assert "conv_post.bias" not in names
 
 
-def test_the_filter_passes_low_and_stops_high():
-    kernel = low_pass()[0, 0]
+def test_low_pass_filter_passes_low_and_stops_high_frequencies():
+    kernel = low_pass_filter()[0, 0]
     response = torch.fft.rfft(kernel, 512).abs()
     assert kernel.sum().item() == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(kernel, kernel.flip(0))
@@ -109,7 +116,7 @@ def test_the_filter_passes_low_and_stops_high():
     assert response[200:].max() < 0.05
 
 
-def test_an_activation_without_amplitude_leaves_slow_signals():
+def test_activation_without_amplitude_keeps_slow_signals():
     activation = Activation(2)
     torch.nn.init.constant_(activation.act.beta, 20.0)  # 1 / beta nearly 0
     x = torch.sin(torch.arange(400) / 20).expand(1, 2, -1)
@@ -120,36 +127,36 @@ def test_an_activation_without_amplitude_leaves_slow_signals():
     assert activation(constant).mean().item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_weight_norm_is_folded_as_torch_computes_it(published):
-    config, weights = loading.find(str(published))
-    network = loading.load(loading.read_config(config), weights)
+def test_folded_weight_norm_equals_torch_weight_norm(published):
+    config, weights = locate_checkpoint(str(published))
+    network = load_network(read_config(config), weights)
     state = torch.load(weights, weights_only=True)["generator"]
-    for name, ours in (("conv_pre", network.conv_pre), ("ups.1.0", network.ups[1][0])):
-        theirs = weight_norm(type(ours)(ours.in_channels, ours.out_channels, ours.kernel_size, ours.stride))
-        theirs.load_state_dict({key: state[f"{name}.{key}"] for key in ("weight_g", "weight_v", "bias")})
-        x = torch.randn(1, ours.in_channels, 20)
-        plain = type(ours)(ours.in_channels, ours.out_channels, ours.kernel_size, ours.stride)
-        plain.load_state_dict(ours.state_dict())
-        torch.testing.assert_close(plain(x), theirs(x))
+    for name, module in (("conv_pre", network.conv_pre), ("ups.1.0", network.ups[1][0])):
+        reference = weight_norm(
+            type(module)(module.in_channels, module.out_channels, module.kernel_size, module.stride)
+        )
+        reference.load_state_dict({key: state[f"{name}.{key}"] for key in ("weight_g", "weight_v", "bias")})
+        x = torch.randn(1, module.in_channels, 20)
+        plain = type(module)(module.in_channels, module.out_channels, module.kernel_size, module.stride)
+        plain.load_state_dict(module.state_dict())
+        torch.testing.assert_close(plain(x), reference(x))
 
 
-@pytest.mark.parametrize("named_by", ["folder", "file", "name"])
-def test_a_published_checkpoint_makes_sound(published, named_by, monkeypatch):
+@pytest.mark.parametrize("kind", ["folder", "file", "name"])
+def test_published_checkpoint_gives_a_waveform(published, kind, monkeypatch):
     mel = preset("hifi")
-    asked = []
+    downloads = []
 
     def download(name: str, file: str) -> str:
-        asked.append((name, file))
+        downloads.append((name, file))
         return str(published / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    name = {"folder": published, "file": published / "bigvgan_generator.pt", "name": "owner/a-model"}[
-        named_by
-    ]
+    name = {"folder": published, "file": published / "bigvgan_generator.pt", "name": "owner/a-model"}[kind]
     vocoder = make_vocoder(f"bigvgan={name}")
-    assert asked == []
+    assert downloads == []
     vocoder.check(mel)
-    assert len(asked) == (2 if named_by == "name" else 0)
+    assert len(downloads) == (2 if kind == "name" else 0)
     source = chords(mel, 0.5)
     got = vocoder(VocoderInput(mel.mel_db(source), mel, source.shape[1] + 100))
     assert got.shape == (1, source.shape[1] + 100)
@@ -166,25 +173,25 @@ class Evil:
 def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path, capsys, monkeypatch):
     mel = preset("hifi")
 
-    def refused(checkpoint: object, said: str) -> None:
-        with pytest.raises(UserError, match=said):
+    def refused(checkpoint: object, message: str) -> None:
+        with pytest.raises(UserError, match=message):
             make_vocoder(f"bigvgan={checkpoint}").check(mel)
 
     with pytest.raises(UserError, match="hop_length 512 against 1024"):
         make_vocoder(f"bigvgan={published}").check(preset("paper"))
-    refused(tmp_path / "nowhere", "is no BigVGAN")
-    refused("", "name a published vocoder")
+    refused(tmp_path / "nowhere", "is not a BigVGAN")
+    refused("", "needs a published checkpoint")
     (tmp_path / "config.json").write_text(json.dumps(SMALL))
     torch.save({"generator": Evil()}, tmp_path / "bigvgan_generator.pt")
     refused(tmp_path, "cannot be read as a BigVGAN checkpoint")
     assert "this code ran" not in capsys.readouterr().out
     (tmp_path / "config.json").write_text(json.dumps({**SMALL, "activation": "snake"}))
-    refused(tmp_path, "BigVGAN of another kind")
+    refused(tmp_path, "does not describe a BigVGAN-v2")
     (tmp_path / "config.json").write_text("{}")
-    refused(tmp_path, "no configuration of a BigVGAN")
+    refused(tmp_path, "is not the config of a BigVGAN")
 
     def offline(name: str, file: str) -> str:
         raise OSError("no route to host")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    refused("owner/other", r"cannot be fetched \(no route to host\)")
+    refused("owner/other", r"cannot be downloaded \(no route to host\)")

@@ -13,13 +13,13 @@ from tests.vocoders.sounds import PRESETS, bass, chords, distance_db, hats, pres
 
 
 @pytest.mark.parametrize("name", VOCODERS)
-def test_a_vocoder_has_the_numbers_of_its_config_file(name):
+def test_vocoder_has_the_arguments_of_its_config_file(name):
     config = OmegaConf.load(CONF_DIR / "vocoder" / f"{name}.yaml")
     assert dataclasses.asdict(make_vocoder(name)) == {k: v for k, v in config.items() if k != "_target_"}
     assert DEFAULT in VOCODERS
 
 
-def test_an_unknown_vocoder_is_refused_with_the_known_ones():
+def test_unknown_vocoder_message_lists_the_known_ones():
     with pytest.raises(UserError, match="unknown vocoder 'magic'; use one of bigvgan, griffin_lim"):
         make_vocoder("magic")
     assert make_vocoder("hybrid", rounds=3).rounds == 3
@@ -27,7 +27,7 @@ def test_an_unknown_vocoder_is_refused_with_the_known_ones():
         make_vocoder("hybrid=runs/a")
 
 
-def test_griffin_lim_keeps_magnitudes_and_makes_them_more_consistent():
+def test_griffin_lim_keeps_magnitudes_and_improves_consistency():
     mel = preset("hifi")
     magnitude = mel.stft(chords(mel)).abs()
     start = torch.polar(
@@ -43,11 +43,11 @@ def test_griffin_lim_keeps_magnitudes_and_makes_them_more_consistent():
     assert inconsistency(fast) < inconsistency(plain) < 0.5 * inconsistency(start)
 
 
-def test_steady_phase_makes_a_steady_tone_of_a_bin():
+def test_steady_phase_gives_a_steady_tone():
     mel = preset("hifi")
     n_samples = 64 * mel.hop_length
     magnitude = torch.zeros(1, mel.n_fft // 2 + 1, mel.n_frames(n_samples))
-    magnitude[:, 10] = mel.n_fft / 2 * 0.75  # at this step windows sum to 2 and their squares to 1.5
+    magnitude[:, 10] = mel.n_fft / 2 * 0.75  # at this hop windows sum to 2 and their squares to 1.5
     wave = mel.istft(torch.polar(magnitude, steady_phase(magnitude, mel).expand_as(magnitude)), n_samples)[0]
     middle = wave[4096:-4096]
     assert middle.abs().max().item() == pytest.approx(1, abs=0.01)
@@ -55,7 +55,7 @@ def test_steady_phase_makes_a_steady_tone_of_a_bin():
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
-def test_griffin_lim_vocoder_needs_the_mel_alone(preset_name):
+def test_griffin_lim_vocoder_needs_only_the_mel(preset_name):
     mel = preset(preset_name)
     source = chords(mel)
     target_db = mel.mel_db(source)
@@ -69,7 +69,7 @@ def test_griffin_lim_vocoder_needs_the_mel_alone(preset_name):
 
 @pytest.mark.parametrize("preset_name", PRESETS)
 @pytest.mark.parametrize("vocoder", [make_vocoder("mask"), make_vocoder("hybrid", rounds=4)])
-def test_an_unchanged_mel_gives_the_source(preset_name, vocoder):
+def test_unchanged_mel_returns_the_source(preset_name, vocoder):
     mel = preset(preset_name)
     source = chords(mel, 0.6) + hats(mel, chords(mel, 0.6).shape[1])
     got = vocoder(VocoderInput(mel.mel_db(source), mel, source.shape[1], source))
@@ -77,7 +77,7 @@ def test_an_unchanged_mel_gives_the_source(preset_name, vocoder):
 
 
 @pytest.mark.parametrize("vocoder", [make_vocoder("mask"), make_vocoder("hybrid", rounds=4)])
-def test_a_change_of_level_is_a_change_of_level(vocoder):
+def test_level_change_of_the_mel_changes_the_level(vocoder):
     mel = preset("hifi")
     source = chords(mel, 0.6) + 0.02 * torch.randn(1, chords(mel, 0.6).shape[1])
     for change_db in (-20.0, 6.0):
@@ -85,7 +85,7 @@ def test_a_change_of_level_is_a_change_of_level(vocoder):
         assert (got - source * 10 ** (change_db / 20)).norm() / got.norm() < 2e-3
 
 
-def test_the_mask_is_limited_and_needs_a_source():
+def test_mask_is_limited_and_needs_a_source():
     mel = preset("hifi")
     source = chords(mel, 0.6)
     got = make_vocoder("mask", max_boost_db=10)(
@@ -97,7 +97,7 @@ def test_the_mask_is_limited_and_needs_a_source():
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
-def test_hybrid_makes_hats_that_the_source_has_not(preset_name):
+def test_hybrid_adds_hi_hats_that_the_source_lacks(preset_name):
     mel = preset(preset_name)
     source = chords(mel)
     truth = source + hats(mel, source.shape[1])
@@ -110,12 +110,12 @@ def test_hybrid_makes_hats_that_the_source_has_not(preset_name):
     assert distance_db(mel, hybrid, target_db) < 1.2
     assert distance_db(mel, hybrid, target_db) < 0.5 * distance_db(mel, mask, target_db)
     low = mel.band_hz < 2000
-    kept = (mel.mel_db(hybrid) - mel.mel_db(source))[0, low].abs().mean()
-    assert kept < 0.5
+    low_change_db = (mel.mel_db(hybrid) - mel.mel_db(source))[0, low].abs().mean()
+    assert low_change_db < 0.5
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
-def test_hybrid_makes_a_bass_at_the_right_pitch_and_level(preset_name):
+def test_hybrid_adds_a_bass_at_the_right_pitch_and_level(preset_name):
     mel = preset(preset_name)
     source = chords(mel)
     truth = source + bass(mel, source.shape[1])
@@ -125,13 +125,13 @@ def test_hybrid_makes_a_bass_at_the_right_pitch_and_level(preset_name):
         n_bins = int(120 * waveform.shape[1] / mel.sample_rate)
         return torch.fft.rfft(waveform[0] * torch.hann_window(waveform.shape[1])).abs()[:n_bins]
 
-    expected, made = low_spectrum(truth), low_spectrum(got)
+    expected, actual = low_spectrum(truth), low_spectrum(got)
     hz_per_bin = mel.sample_rate / source.shape[1]
-    assert abs(int(made.argmax()) - int(expected.argmax())) * hz_per_bin < 15
-    assert 0.5 < made.norm() / expected.norm() < 2
+    assert abs(int(actual.argmax()) - int(expected.argmax())) * hz_per_bin < 15
+    assert 0.5 < actual.norm() / expected.norm() < 2
     assert (
-        made[: int(15 / hz_per_bin)].norm() < 0.3 * made.norm()
-    )  # nothing grows where the mel does not look
+        actual[: int(15 / hz_per_bin)].norm() < 0.3 * actual.norm()
+    )  # nothing accumulates below the lowest mel band
 
 
 @pytest.mark.parametrize(
@@ -149,28 +149,28 @@ def test_silence_stays_silent(vocoder):
     "vocoder",
     [make_vocoder("griffin_lim", iterations=4), make_vocoder("mask"), make_vocoder("hybrid", rounds=4)],
 )
-def test_a_batch_gives_what_its_items_give(vocoder):
+def test_batch_equals_its_items(vocoder):
     mel = preset("paper")
     sources = torch.cat([chords(mel, 0.6), hats(mel, chords(mel, 0.6).shape[1])])
     targets = mel.mel_db(sources.flip(0))
     together = vocoder(VocoderInput(targets, mel, sources.shape[1], sources))
-    alone = [
+    one_by_one = [
         vocoder(VocoderInput(targets[i : i + 1], mel, sources.shape[1], sources[i : i + 1])) for i in (0, 1)
     ]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=2e-3)
+    torch.testing.assert_close(together, torch.cat(one_by_one), rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["mask", "hybrid"])
-def test_noise_that_is_taken_away_leaves_no_isolated_peaks(name):
+def test_attenuated_noise_has_no_isolated_peaks(name):
     mel = preset("hifi")
     noise = torch.randn(1, 64 * mel.hop_length, generator=torch.Generator().manual_seed(0)) * 0.1
-    level_db = mel.mel_db(noise).mean(2, keepdim=True)  # the level that it has, not how it moves about it
-    wanted_db = (level_db - 20).expand(-1, -1, 64)
+    level_db = mel.mel_db(noise).mean(2, keepdim=True)  # its mean level, without the fluctuation
+    target_db = (level_db - 20).expand(-1, -1, 64)
 
     def kurtosis(waveform: torch.Tensor) -> float:
         power = mel.stft(waveform).abs().square()[:, 8:-8]
         return float(power.square().mean() / power.mean().square())
 
-    got = make_vocoder(name)(VocoderInput(wanted_db, mel, noise.shape[1], noise))
+    got = make_vocoder(name)(VocoderInput(target_db, mel, noise.shape[1], noise))
     assert distance_db(mel, got, mel.mel_db(noise)) > 15
     assert kurtosis(got) < 1.1 * kurtosis(noise)

@@ -12,8 +12,8 @@ from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule, sample_
 from cyclegan_audio.inference.checkpoints import read_checkpoint
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
-from cyclegan_audio.vocoders.vocos.losses import mel_loss, stft_loss
-from cyclegan_audio.vocoders.vocos.network import VocosNetwork
+from cyclegan_audio.vocoders.vocos import VocosNetwork
+from cyclegan_audio.vocoders.vocos_training import mel_loss, stft_loss
 from tests.vocoders.sounds import PRESETS, chords, distance_db, preset
 
 SHRUNK = (
@@ -31,7 +31,7 @@ def run(monkeypatch, *overrides: str) -> None:
 
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    """A run of two epochs, the second one with discriminators."""
+    """Train two epochs, the second one with discriminators; return the run folder."""
     folder = tmp_path_factory.mktemp("vocoder") / "run [a=b]"
     with pytest.MonkeyPatch.context() as patch:
         run(patch, *SHRUNK, f"corpus={corpus}", f"run_dir={folder}")
@@ -44,7 +44,7 @@ def test_mel_loss_is_in_natural_logarithms():
     assert mel_loss(real_db, real_db).item() == 0
 
 
-def test_stft_loss_of_a_doubled_waveform():
+def test_stft_loss_of_a_doubled_waveform_by_hand():
     real = torch.randn(2, 4096)
     assert stft_loss(real, real, (256, 512)).item() == 0
     assert stft_loss(2 * real, real, (256, 512)).item() == pytest.approx(1 + math.log(2), abs=1e-4)
@@ -54,7 +54,7 @@ def test_stft_loss_of_a_doubled_waveform():
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
-def test_an_untrained_network_has_the_mel_already(preset_name):
+def test_untrained_network_has_the_mel(preset_name):
     torch.manual_seed(0)
     mel = preset(preset_name)
     network = VocosNetwork(mel, dim=16, intermediate_dim=16, n_blocks=1, magnitude_iterations=10).eval()
@@ -76,8 +76,8 @@ def make_gan(corpus, *overrides: str):
     return instantiate(cfg.model, _convert_="all", mel=mel)
 
 
-class Judge(torch.nn.Module):
-    """Two parts that score real 0.5 and made -0.5, with one feature map each that differs by 0.25."""
+class ConstantDiscriminator(torch.nn.Module):
+    """Two sub-discriminators that score real 0.5 and fake -0.5; their feature maps differ by 0.25."""
 
     def forward(self, y, y_hat):
         scores = lambda value: [torch.full((3,), value), torch.full((3,), value)]  # noqa: E731
@@ -87,20 +87,22 @@ class Judge(torch.nn.Module):
 
 def test_adversarial_losses_by_hand(corpus):
     gan = make_gan(corpus)
-    gan.discriminators = torch.nn.ModuleDict({"period": Judge(), "resolution": Judge()})
+    gan.discriminators = torch.nn.ModuleDict(
+        {"period": ConstantDiscriminator(), "resolution": ConstantDiscriminator()}
+    )
     real = torch.randn(2, 4096)
     real_db = gan.mel.mel_db(real)
-    losses = gan.generator_losses(real, real, real_db, judged=True)
+    losses = gan.generator_losses(real, real, real_db, adversarial=True)
     assert losses["mel"].item() == pytest.approx(0, abs=1e-6)
     assert losses["adversarial_period"].item() == pytest.approx(1.5)  # hinge: 1 - (-0.5)
     assert losses["feature_matching_resolution"].item() == pytest.approx(0.25)
-    tell = gan.discriminator_losses(real, real)
-    assert tell["disc_period"].item() == pytest.approx(1.0)  # (1 - 0.5) + (1 - 0.5)
+    disc_losses = gan.discriminator_losses(real, real)
+    assert disc_losses["disc_period"].item() == pytest.approx(1.0)  # (1 - 0.5) + (1 - 0.5)
     gan.loss_weights = {"adversarial": 2.0, "feature_matching": 4.0, "mel": 45.0, "stft": 1.0}
-    gan.kind_weights["resolution"] = 0.1
+    gan.discriminator_weights["resolution"] = 0.1
     assert gan.total(losses).item() == pytest.approx((2 * 1.5 + 4 * 0.25) * 1.1, abs=1e-4)
-    assert gan.total(tell).item() == pytest.approx(1.1)
-    assert set(gan.generator_losses(real, real, real_db, judged=False)) == {"mel", "stft"}
+    assert gan.total(disc_losses).item() == pytest.approx(1.1)
+    assert set(gan.generator_losses(real, real, real_db, adversarial=False)) == {"mel", "stft"}
 
 
 @pytest.mark.parametrize(
@@ -115,12 +117,12 @@ def test_loss_weights_are_checked(corpus, override, message):
         make_gan(corpus, override)
 
 
-def test_segments_are_a_function_of_seed_and_epoch(corpus):
-    draws = sample_segments(5, 100, 12.0, seed=1, epoch=2)
-    assert draws == sample_segments(5, 100, 12.0, seed=1, epoch=2)
-    assert draws != sample_segments(5, 100, 12.0, seed=1, epoch=3)
-    assert sorted(draw.clip for draw in draws) == [0, 1, 2, 3, 4]
-    assert all(0 <= draw.start < 100 and -12 <= draw.gain_db <= 0 for draw in draws)
+def test_segments_depend_on_seed_and_epoch(corpus):
+    segments = sample_segments(5, 100, 12.0, seed=1, epoch=2)
+    assert segments == sample_segments(5, 100, 12.0, seed=1, epoch=2)
+    assert segments != sample_segments(5, 100, 12.0, seed=1, epoch=3)
+    assert sorted(segment.clip for segment in segments) == [0, 1, 2, 3, 4]
+    assert all(0 <= segment.start < 100 and -12 <= segment.gain_db <= 0 for segment in segments)
     data = AudioSegmentDataModule(corpus, segment_frames=8, batch_size=2, max_cut_db=0, val_clips=2)
     data.setup()
     batches = list(data.train_dataloader())
@@ -138,41 +140,41 @@ def test_segments_longer_than_the_clips_are_refused(corpus):
         data.setup()
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(trained, corpus, tmp_path, monkeypatch):
+def test_resumed_run_equals_an_uninterrupted_run(trained, corpus, tmp_path, monkeypatch):
     run(monkeypatch, *SHRUNK, f"corpus={corpus}", f"run_dir={tmp_path / 'run'}", "n_epochs=1")
     run(monkeypatch, f"resume={tmp_path / 'run'}", "n_epochs=2")
-    whole, resumed = (
+    uninterrupted, resumed = (
         read_checkpoint(folder / "checkpoints" / "last.ckpt") for folder in (trained, tmp_path / "run")
     )
-    assert whole["cyclegan_audio"]["batches"] == resumed["cyclegan_audio"]["batches"] > 2
-    for name, value in whole["state_dict"].items():
+    assert uninterrupted["cyclegan_audio"]["batches"] == resumed["cyclegan_audio"]["batches"] > 2
+    for name, value in uninterrupted["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
 
 
-def test_losses_of_a_run_are_logged(trained):
+def test_losses_are_logged(trained):
     rows = (trained / "losses.csv").read_text().splitlines()
     names, first, last = (row.split(",") for row in (rows[0], rows[1], rows[-1]))
-    pretrained, judged = (dict(zip(names, row, strict=True)) for row in (first, last))
+    pretrained, adversarial = (dict(zip(names, row, strict=True)) for row in (first, last))
     assert pretrained["disc_period"] == ""  # the discriminators take part from the second epoch on
-    assert float(judged["disc_period"]) > 0
-    assert float(judged["mel"]) > 0
+    assert float(adversarial["disc_period"]) > 0
+    assert float(adversarial["mel"]) > 0
 
 
-def test_a_trained_vocoder_makes_sound(trained):
+def test_trained_vocoder_reaches_the_mel(trained):
     mel = preset("hifi")
     source = chords(mel, 1.0)
     target_db = mel.mel_db(source)
-    made = make_vocoder(f"vocos={trained}")
-    made.check(mel)
+    vocoder = make_vocoder(f"vocos={trained}")
+    vocoder.check(mel)
     inputs = VocoderInput(target_db, mel, source.shape[1])
-    got = made(inputs)
+    got = vocoder(inputs)
     assert got.shape == source.shape
     assert distance_db(mel, got, target_db) < 3
     rough = make_vocoder(f"vocos={trained}", rounds=0)(inputs)
     assert distance_db(mel, got, target_db) < distance_db(mel, rough, target_db)
 
 
-def test_what_is_no_vocoder_for_this_mel_is_refused(trained, tmp_path):
+def test_vocoder_for_another_mel_or_model_is_refused(trained, tmp_path):
     with pytest.raises(UserError, match=r"hop_length 512 against 1024"):
         make_vocoder(f"vocos={trained}").check(preset("paper"))
     with pytest.raises(UserError, match="vocos=RUN"):

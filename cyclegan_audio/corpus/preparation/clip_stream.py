@@ -14,7 +14,7 @@ from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.audio.time_stretch import wsola
 from cyclegan_audio.corpus.preparation.beats import ClipInterval, bar_intervals
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +65,14 @@ class ClipSettings:
     bars: int | None = None
 
     def __post_init__(self) -> None:
-        require_number("clip.seconds", self.seconds, low=0)
-        require_number("clip.overlap", self.overlap, low=0, high=0.99)
+        check_number("clip.seconds", self.seconds, low=0)
+        check_number("clip.overlap", self.overlap, low=0, high=0.99)
         for name in ("skip_start_s", "skip_end_s"):
-            require_number(f"clip.{name}", getattr(self, name), low=0)
+            check_number(f"clip.{name}", getattr(self, name), low=0)
         if self.align not in ALIGN_CHOICES:
             raise UserError(f"clip.align={self.align} is unknown; choose one of {', '.join(ALIGN_CHOICES)}")
         if self.bars is not None:
-            require_number("clip.bars", self.bars, low=1, whole=True)
+            check_number("clip.bars", self.bars, low=1, integer=True)
             if self.align == "none":
                 raise UserError(
                     f"clip.bars={self.bars} needs clip.align=beats; add it, or leave out clip.bars"
@@ -161,9 +161,9 @@ class ClipStream:
             return interval.start_s, interval.reason
         rate = self.info.sample_rate
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
-        mono = wsola(self._mono.between(*self._sample_range(interval)), n_samples)
+        mono = wsola(self._mono.read(*self._sample_range(interval)), n_samples)
         native_start = round(interval.start_s * rate)
-        channels = self._native.between(native_start, native_start + round(interval.length_s * rate))
+        channels = self._native.read(native_start, native_start + round(interval.length_s * rate))
         mel_db = self.mel.mel_db(mono[None])[0]
         return RawClip(
             interval.start_s, interval.length_s, channels, rate, mono, self.mel.sample_rate, mel_db
@@ -171,5 +171,5 @@ class ClipStream:
 
     def _discard_before(self, interval: ClipInterval | None) -> None:
         start_s = interval.start_s if interval else float("inf")
-        self._native.forget(int(min(start_s * self.info.sample_rate, self._native.stop)))
-        self._mono.forget(int(min(start_s * self.mel.sample_rate, self._mono.stop)))
+        self._native.discard_before(int(min(start_s * self.info.sample_rate, self._native.stop)))
+        self._mono.discard_before(int(min(start_s * self.mel.sample_rate, self._mono.stop)))

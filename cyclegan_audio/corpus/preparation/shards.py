@@ -9,7 +9,7 @@ from pathlib import Path
 from cyclegan_audio.corpus.sources import SourceFile
 from cyclegan_audio.corpus.track_files import TrackRecord, arrays_complete, read_record
 from cyclegan_audio.utils.atomic import atomic_write_text
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 SHARDS_FOLDER = "shards"
 
@@ -22,8 +22,8 @@ class Shard:
     count: int
 
     def __post_init__(self) -> None:
-        require_number("num_shards", self.count, low=1, whole=True)
-        require_number("shard", self.number, low=0, high=self.count - 1, whole=True)
+        check_number("num_shards", self.count, low=1, integer=True)
+        check_number("shard", self.number, low=0, high=self.count - 1, integer=True)
 
     def select_files(self, files: Sequence[SourceFile]) -> list[SourceFile]:
         """Select this shard's files by a hash of their names, so that a file added later moves no other."""
@@ -51,7 +51,7 @@ class Shard:
         Raises:
             UserError: a shard is missing, has other settings, or lacks arrays.
         """
-        require_number("num_shards", count, low=1, whole=True)
+        check_number("num_shards", count, low=1, integer=True)
         shards = [Shard(number, count) for number in range(count)]
         if missing := [str(s.number) for s in shards if not s._path(folder).is_file()]:
             raise UserError(

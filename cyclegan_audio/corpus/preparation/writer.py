@@ -41,7 +41,7 @@ from cyclegan_audio.corpus.sources import MelRecording, Source, SourceFile
 from cyclegan_audio.corpus.splits import SplitSettings
 from cyclegan_audio.corpus.track_files import TrackRecord
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class CorpusSettings:
         if self.audio not in AUDIO_CHOICES:
             raise UserError(f"audio={self.audio} is unknown; choose one of {', '.join(AUDIO_CHOICES)}")
         if self.workers is not None:
-            require_number("workers", self.workers, low=1, whole=True)
+            check_number("workers", self.workers, low=1, integer=True)
         if self.clip.seconds * self.mel.sample_rate < 2 * self.mel.n_fft:
             raise UserError(f"clip.seconds={self.clip.seconds} is too short for the mel; give at least 0.1")
 

@@ -19,7 +19,7 @@ from cyclegan_audio.corpus.screening.near_duplicates import (
 from cyclegan_audio.corpus.screening.song_change import SongChange, Timbre, measure_timbre
 from cyclegan_audio.corpus.screening.voice import VoiceActivity
 from cyclegan_audio.corpus.track_files import TrackRecord
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 NOT_FINITE = "non-finite samples"
 
@@ -57,7 +57,7 @@ class ScreeningRules:
         for rule, values in dataclasses.asdict(self).items():
             for name, value in values.items() if isinstance(values, dict) else [("", values)]:
                 if name != "enabled":
-                    require_number(f"screening.{rule}.{name}".rstrip("."), value)
+                    check_number(f"screening.{rule}.{name}".rstrip("."), value)
                 elif not isinstance(value, bool):
                     raise UserError(f"screening.{rule}.enabled={value} is not a switch; use true or false")
 

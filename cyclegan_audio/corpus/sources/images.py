@@ -21,7 +21,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colormap, enlargement
 from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, path_to_text
 from cyclegan_audio.corpus.sources.folders import GenreFolders
-from cyclegan_audio.corpus.sources.paper_npz import check_range_db, check_shape, levels_to_db
+from cyclegan_audio.corpus.sources.paper_npz import check_range, check_shape, levels_to_db
 from cyclegan_audio.utils.errors import UserError
 
 SUFFIX = ".png"
@@ -80,7 +80,7 @@ class ImageSource(GenreFolders):
         range_db: tuple[float, float] = (-60.0, 45.0),
     ) -> None:
         super().__init__(genres)
-        self.range_db = check_range_db(range_db)
+        self.range_db = check_range(range_db)
 
     def genre_files(self, genre: str, folder: Path) -> list[SourceFile]:
         """See `GenreFolders.genre_files`."""

@@ -56,7 +56,7 @@ class PaperNpzSource:
 
     def __init__(self, file: str | Path | None = None, range_db: tuple[float, float] = (-60.0, 45.0)) -> None:
         self.file = Path(file) if file is not None else None
-        self.range_db = check_range_db(range_db)
+        self.range_db = check_range(range_db)
 
     def files(self) -> list[SourceFile]:
         """See `Source.files`."""
@@ -93,7 +93,7 @@ def levels_to_db(levels: np.ndarray, range_db: tuple[float, float]) -> Tensor:
     return torch.from_numpy(levels).float() * ((high - low) / GREY_LEVELS) + low
 
 
-def check_range_db(range_db: Any) -> tuple[float, float]:
+def check_range(range_db: Any) -> tuple[float, float]:
     """Return a range as two rising numbers.
 
     Raises:

@@ -1,1 +1,1 @@
-"""The genre classifier that reports rely on: network, training, calibration."""
+"""Genre classifiers: networks and logistic regression trained on the training split of a corpus."""

@@ -1,4 +1,4 @@
-"""Training of the neural genre classifier, and what it says of tracks that it was not trained on."""
+"""Train the network of the genre classifier, and compute cross-validated logits of its training clips."""
 
 import copy
 import threading
@@ -10,74 +10,87 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.metrics.genre_classifier.augmentation import augment, shifted
-from cyclegan_audio.metrics.genre_classifier.calibration import fit_share
-from cyclegan_audio.metrics.genre_classifier.network import BLOCK, Branch, GenreNet, NetSettings, Recipe
-from cyclegan_audio.statistics.folds import track_folds
+from cyclegan_audio.metrics.genre_classifier.augmentation import augment, shift_bands
+from cyclegan_audio.metrics.genre_classifier.calibration import fit_mixing_weight
+from cyclegan_audio.metrics.genre_classifier.network import (
+    BLOCK,
+    Branch,
+    BranchSettings,
+    GenreNet,
+    GenreNetSettings,
+)
+from cyclegan_audio.statistics.resampling import track_folds
 from cyclegan_audio.utils.devices import parallel_map
 
-FOLDS = 3  # of tracks, to calibrate by
+FOLDS = 3  # of tracks, for calibration
 
-OnStep = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 class AugmentedViews:
-    """What the branches see of clips as they are and of augmented ones, made once.
+    """Inputs of both branches for each clip and its augmented versions, computed once.
 
     Attributes:
-        statistics: (V, N, D), the clips as they are first.
-        pictures: V of (N, M, F), half precision; those of the clips as they are are longer.
+        statistics: (V, N, D); version 0 is the original.
+        mels: V tensors (N, M, F) in half precision; the original is longer than its augmented versions.
+        versions: version numbers to sample from; the original occurs several times.
     """
 
     def __init__(
-        self, net: GenreNet, mels_db: Tensor, band_hz: Tensor, settings: NetSettings, work: "Work"
+        self,
+        net: GenreNet,
+        mels_db: Tensor,
+        band_hz: Tensor,
+        settings: GenreNetSettings,
+        progress: "ProgressCounter",
     ) -> None:
         self.settings = settings
-        self.kinds = np.r_[np.zeros(settings.plain_views, int), np.arange(1, settings.views + 1)]
+        self.versions = np.r_[np.zeros(settings.plain_views, int), np.arange(1, settings.views + 1)]
 
-        def seen(view: int) -> tuple[Tensor, Tensor]:
-            random, parts = torch.Generator().manual_seed(settings.seed + view), []
+        def inputs_of_version(version: int) -> tuple[Tensor, Tensor]:
+            random, parts = torch.Generator().manual_seed(settings.seed + version), []
             for block in mels_db.split(BLOCK):
-                parts.append(net.see(augment(block, band_hz, settings, random) if view else block))
-                work.add(len(block))
-            return torch.cat([own for own, _ in parts]), torch.cat([own.half() for _, own in parts])
+                mels = augment(block, band_hz, settings, random) if version else block
+                parts.append(net.branch_inputs(mels))
+                progress.add(len(block))
+            return torch.cat([x for x, _ in parts]), torch.cat([x.half() for _, x in parts])
 
-        made = parallel_map([partial(seen, view) for view in range(settings.views + 1)])
-        self.statistics = torch.stack([statistics for statistics, _ in made])
-        self.pictures = [pictures for _, pictures in made]
+        inputs = parallel_map([partial(inputs_of_version, v) for v in range(settings.views + 1)])
+        self.statistics = torch.stack([statistics for statistics, _ in inputs])
+        self.mels = [mels for _, mels in inputs]
 
-    def draw_statistics(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
-        """A random view of each of the clips `rows`: (n, D)."""
-        return self.statistics[random.choice(self.kinds, len(rows)), rows]
+    def sample_statistics(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+        """Sample the statistics (n, D) of a random version of each of the clips `rows`."""
+        return self.statistics[random.choice(self.versions, len(rows)), rows]
 
-    def draw_pictures(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
-        """The same in another key, cut in time, some neighbouring bands hidden: (n, M, F)."""
-        settings, cuts = self.settings, []
-        length = max(1, round(settings.picture_share * self.pictures[-1].shape[2]))
-        for kind, row in zip(random.choice(self.kinds, len(rows)), rows, strict=True):
-            picture = self.pictures[kind][row]
-            start = random.integers(picture.shape[1] - length + 1)
-            cuts.append(picture[:, start : start + length])
+    def sample_mels(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+        """Sample mels (n, M, F) of random versions, shifted in key, cropped in time and with masked bands."""
+        settings, crops = self.settings, []
+        length = max(1, round(settings.convolution_crop_share * self.mels[-1].shape[2]))
+        for version, row in zip(random.choice(self.versions, len(rows)), rows, strict=True):
+            mel = self.mels[version][row]
+            start = random.integers(mel.shape[1] - length + 1)
+            crops.append(mel[:, start : start + length])
         bands = random.integers(-settings.shift_bands, settings.shift_bands + 1, len(rows))
-        x = shifted(torch.stack(cuts).float(), torch.from_numpy(bands))
+        x = shift_bands(torch.stack(crops).float(), torch.from_numpy(bands))
         count = random.integers(settings.masked_bands, size=(len(rows), 1))
         first = random.integers(x.shape[1] - count + 1)
         band = np.arange(x.shape[1])
         return x.masked_fill(torch.from_numpy((band >= first) & (band < first + count))[:, :, None], 0.0)
 
 
-class Work:
-    """Tells how many examples of all have been worked through, by any thread; stops all on request."""
+class ProgressCounter:
+    """Counts the processed examples of all threads for a progress callback; can stop all threads."""
 
-    def __init__(self, total: int, on_step: OnStep) -> None:
+    def __init__(self, total: int, on_step: ProgressCallback) -> None:
         self.done, self.total, self.on_step, self.stopped = 0, total, on_step, False
         self.lock = threading.Lock()
 
     def add(self, examples: int) -> None:
-        """Some are done.
+        """Report that `examples` more have been processed.
 
         Raises:
-            InterruptedError: another thread wants all to stop.
+            InterruptedError: `stopped` was set by another thread.
         """
         if self.stopped:
             raise InterruptedError
@@ -86,10 +99,12 @@ class Work:
             self.on_step(self.done, self.total)
 
 
-def n_batches(recipe: Recipe, n_clips: int) -> tuple[int, int]:
-    """Count the batches in all and in an epoch."""
-    in_epoch = max(1, n_clips // recipe.batch_size)
-    return min(max(recipe.epochs * in_epoch, recipe.min_batches), recipe.max_batches), in_epoch
+def n_batches(branch_settings: BranchSettings, n_clips: int) -> tuple[int, int]:
+    """Return the number of batches in total and per epoch."""
+    per_epoch = max(1, n_clips // branch_settings.batch_size)
+    return min(
+        max(branch_settings.epochs * per_epoch, branch_settings.min_batches), branch_settings.max_batches
+    ), per_epoch
 
 
 def train_net(
@@ -98,104 +113,110 @@ def train_net(
     groups: Sequence[str],
     band_hz: Tensor,
     frame_s: float,
-    settings: NetSettings,
-    on_step: OnStep = lambda done, total: None,
+    settings: GenreNetSettings,
+    on_step: ProgressCallback = lambda done, total: None,
 ) -> tuple[GenreNet, Tensor]:
-    """Train on mels (N, M, F) with labels (N,) of 0 and 1 and their tracks; both genres count alike.
+    """Train on mels (N, M, F) with labels (N,) of 0 and 1 and their tracks; both genres have equal weight.
 
-    Branches and folds are trained in as many threads as torch has; their number changes no result. What part
-    each branch has in the verdict follows from the clips that its folds left out.
+    Branches and folds are trained in parallel in as many threads as torch has, with the same result for any
+    number. The weight of the branches is fitted to the cross-validated logits.
 
     Args:
-        on_step: told the examples worked through and their total.
+        mels_db: the clips.
+        labels: 1 for the second genre.
+        groups: the track of each clip.
+        band_hz: centre frequency of each band.
+        frame_s: seconds from frame to frame.
+        settings: of the network and its training.
+        on_step: called with the number of processed examples and their total.
 
     Returns:
-        The network, and for each clip the logit (N,) by another that was trained without the third of the
-        tracks that the clip is in (NaN where a genre has one track).
+        The network, and cross-validated logits (N,) of the clips, by networks that were trained without the
+        clip's fold of tracks (NaN if a genre has one track).
     """
     folds = track_folds(labels.numpy(), groups, FOLDS, settings.seed)
-    taught = [np.arange(len(labels)), *(train for train, _ in folds)]
+    training_rows = [np.arange(len(labels)), *(train for train, _ in folds)]
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         nets = [GenreNet(mels_db.shape[1], frame_s, settings)]
     nets += [copy.deepcopy(nets[0]) for _ in folds]
-    recipes = settings.convolutions, settings.statistics
-    sizes = [n_batches(recipe, len(rows))[0] * recipe.batch_size for rows in taught for recipe in recipes]
-    work = Work((settings.views + 1) * len(labels) + sum(sizes), on_step)
-    views = AugmentedViews(nets[0], mels_db, band_hz, settings, work)
-    fit = partial(fit_branch, labels=labels, settings=settings, work=work)
-    calls = []
-    for net, rows in zip(nets, taught, strict=True):
-        net.statistics.standardise_by(views.statistics[np.ix_(views.kinds, rows)])
-        calls += [
-            partial(fit, net.convolutions, settings.convolutions, views.draw_pictures, rows=rows),
-            partial(fit, net.statistics, settings.statistics, views.draw_statistics, rows=rows),
+    both_settings = settings.convolutions, settings.statistics
+    sizes = [n_batches(s, len(rows))[0] * s.batch_size for rows in training_rows for s in both_settings]
+    progress = ProgressCounter((settings.views + 1) * len(labels) + sum(sizes), on_step)
+    views = AugmentedViews(nets[0], mels_db, band_hz, settings, progress)
+    fit = partial(fit_branch, labels=labels, settings=settings, progress=progress)
+    jobs = []
+    for net, rows in zip(nets, training_rows, strict=True):
+        net.statistics.fit_standardisation(views.statistics[np.ix_(views.versions, rows)])
+        jobs += [
+            partial(fit, net.convolutions, settings.convolutions, views.sample_mels, rows=rows),
+            partial(fit, net.statistics, settings.statistics, views.sample_statistics, rows=rows),
         ]
     try:
-        parallel_map(calls)
+        parallel_map(jobs)
     finally:
-        work.stopped = True
-    given = torch.full((2, len(labels)), torch.nan)
-    for other, (_, test) in zip(nets[1:], folds, strict=True):
-        given[:, test] = branch_logits(other.eval(), views, test)
+        progress.stopped = True
+    held_out = torch.full((2, len(labels)), torch.nan)
+    for fold_net, (_, test) in zip(nets[1:], folds, strict=True):
+        held_out[:, test] = branch_logits(fold_net.eval(), views, test)
     if folds:
-        nets[0].share.fill_(fit_share(given[0], given[1], labels, groups))
-    return nets[0].eval(), nets[0].verdict(given[0], given[1])
+        nets[0].mixing_weight.fill_(fit_mixing_weight(held_out[0], held_out[1], labels, groups))
+    return nets[0].eval(), nets[0].combine_logits(held_out[0], held_out[1])
 
 
 @torch.no_grad()
 def branch_logits(net: GenreNet, views: AugmentedViews, rows: np.ndarray) -> Tensor:
-    """Compute logits (2, n) of clips as they are, by statistics and by convolutions."""
-    plain = views.pictures[0][rows].float()
-    of_pictures = torch.cat([net.convolutions(block) for block in plain.split(BLOCK)])
-    return torch.stack([net.statistics(views.statistics[0][rows]), of_pictures])
+    """Compute logits (2, n) of the original clips `rows` by the statistics and convolutional branches."""
+    mels = views.mels[0][rows].float()
+    by_convolutions = torch.cat([net.convolutions(block) for block in mels.split(BLOCK)])
+    return torch.stack([net.statistics(views.statistics[0][rows]), by_convolutions])
 
 
 def fit_branch(
     branch: Branch,
-    recipe: Recipe,
-    draw: Callable[[np.ndarray, np.random.Generator], Tensor],
+    branch_settings: BranchSettings,
+    sample: Callable[[np.ndarray, np.random.Generator], Tensor],
     labels: Tensor,
     rows: np.ndarray,
-    settings: NetSettings,
-    work: Work,
+    settings: GenreNetSettings,
+    progress: ProgressCounter,
 ) -> None:
-    """Teach a branch what `draw` shows of the clips `rows`, of all with labels (N,)."""
+    """Train a branch on the clips `rows`, whose inputs `sample` returns; labels (N,) are of all clips."""
     random = np.random.default_rng(settings.seed)
-    total, in_epoch = n_batches(recipe, len(rows))
+    total, per_epoch = n_batches(branch_settings, len(rows))
     counts = torch.bincount(labels[rows], minlength=2).clamp_min(1)
     weight = (len(rows) / (2 * counts))[labels]
-    targets = labels * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+    targets = labels * (1 - branch_settings.label_smoothing) + branch_settings.label_smoothing / 2
     optimizer = torch.optim.AdamW(
-        branch.parameters(), settings.lr, weight_decay=recipe.weight_decay, fused=True
+        branch.parameters(), settings.lr, weight_decay=branch_settings.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=total)
     averaged, n_averaged = copy.deepcopy(branch.state_dict()), 0
     branch.train()
     for step in range(total):
-        if step % in_epoch == 0:
-            batches = np.array_split(random.permutation(rows), in_epoch)
-        own = batches[step % in_epoch]
-        seen, target = draw(own, random), targets[own]
-        if recipe.mixup:
-            seen, target = mixup(seen, target, recipe.mixup, random)
-        loss = F.binary_cross_entropy_with_logits(branch(seen, random), target, weight[own])
+        if step % per_epoch == 0:
+            batches = np.array_split(random.permutation(rows), per_epoch)
+        batch = batches[step % per_epoch]
+        inputs, target = sample(batch, random), targets[batch]
+        if branch_settings.mixup:
+            inputs, target = mixup(inputs, target, branch_settings.mixup, random)
+        loss = F.binary_cross_entropy_with_logits(branch(inputs, random), target, weight[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step >= total * (1 - settings.averaged_share):
+        if step >= total * (1 - settings.weight_averaging_share):
             n_averaged += 1
             for name, value in branch.state_dict().items():
                 if value.is_floating_point():
                     averaged[name].lerp_(value, 1 / n_averaged)
-        work.add(recipe.batch_size)
+        progress.add(branch_settings.batch_size)
     branch.load_state_dict(averaged)
 
 
-def mixup(seen: Tensor, target: Tensor, mixup: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Mix each example (n, M, F) and target (n,) with another of the batch."""
-    share = torch.from_numpy(random.beta(mixup, mixup, len(seen))).float()
-    other = torch.from_numpy(random.permutation(len(seen)))
-    of_seen = share[:, None, None]
-    return of_seen * seen + (1 - of_seen) * seen[other], share * target + (1 - share) * target[other]
+def mixup(x: Tensor, target: Tensor, alpha: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Mix each example (n, M, F) and target (n,) with another of the batch (Zhang et al. 2018)."""
+    weight = torch.from_numpy(random.beta(alpha, alpha, len(x))).float()
+    other = torch.from_numpy(random.permutation(len(x)))
+    x_weight = weight[:, None, None]
+    return x_weight * x + (1 - x_weight) * x[other], weight * target + (1 - weight) * target[other]

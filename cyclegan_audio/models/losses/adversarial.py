@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from cyclegan_audio.models.losses.gan import GANLoss, r1_penalty
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 Apply = Callable[..., Sequence[Tensor]]  # a network and its inputs to its outputs
@@ -29,8 +29,8 @@ class AdversarialLoss(nn.Module):
         self, loss: GANLoss, r1_weight: float = 0.0, instance_noise: float = 0.0, seed: int = 0
     ) -> None:
         super().__init__()
-        require_number("model.adversarial.r1_weight", r1_weight, low=0)
-        require_number("model.adversarial.instance_noise", instance_noise, low=0)
+        check_number("model.adversarial.r1_weight", r1_weight, low=0)
+        check_number("model.adversarial.instance_noise", instance_noise, low=0)
         self.loss, self.r1_weight, self.instance_noise = loss, r1_weight, instance_noise
         self.progress = 0.0
         if self.draws_numbers:
@@ -68,5 +68,5 @@ def linear_decay(start: float, until: float | None, progress: float) -> float:
     """
     if until is None:
         return start
-    require_number("model.identity_decay_end", until, low=0.01, high=1)
+    check_number("model.identity_decay_end", until, low=0.01, high=1)
     return start * max(0.0, 1.0 - int(100 * progress) / 100 / until)

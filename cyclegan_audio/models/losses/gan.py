@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 
@@ -79,7 +79,7 @@ class WGANGPLoss:
     draws_numbers = True
 
     def __init__(self, weight: float) -> None:
-        require_number("model.adversarial.loss.weight", weight, low=0)
+        check_number("model.adversarial.loss.weight", weight, low=0)
         self.weight = weight
 
     def generator(self, fake: Tensor) -> Tensor:

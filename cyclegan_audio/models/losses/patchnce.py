@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 
@@ -29,9 +29,9 @@ class PatchNCELoss(nn.Module):
         self, widths: Mapping[str, int], n_features: int, n_patches: int, temperature: float, seed: int = 0
     ) -> None:
         super().__init__()
-        require_number("model.contrast.n_features", n_features, low=1, whole=True)
-        require_number("model.contrast.n_patches", n_patches, low=2, whole=True)
-        require_number("model.contrast.temperature", temperature, low=1e-6)
+        check_number("model.contrast.n_features", n_features, low=1, integer=True)
+        check_number("model.contrast.n_patches", n_patches, low=2, integer=True)
+        check_number("model.contrast.temperature", temperature, low=1e-6)
         self.heads = nn.ModuleDict({name: _head(width, n_features) for name, width in widths.items()})
         self.n_patches, self.temperature = n_patches, temperature
         self.draws = SeededRNG(seed)
@@ -40,7 +40,7 @@ class PatchNCELoss(nn.Module):
         """Mean cross-entropy over layers, clips and patches, from features (B, C, H, W) by layer."""
         losses = []
         for name, head in self.heads.items():
-            places = self.draws.places(self.n_patches, source[name].shape[2:].numel())
+            places = self.draws.sample_indices(self.n_patches, source[name].shape[2:].numel())
             key, query = (
                 F.normalize(head(_patches(features[name], places)).float(), dim=-1)
                 for features in (source, translated)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 Part = Literal["direction", "source", "target"]
 
@@ -30,7 +30,7 @@ class LossTerm(nn.Module):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        require_number(f"the weight of {type(self).__name__}", weight, low=0)
+        check_number(f"the weight of {type(self).__name__}", weight, low=0)
         self.weight = float(weight)
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm as bound_gain
 
 from cyclegan_audio.models.networks.generators import init_weights
 from cyclegan_audio.models.networks.norm import InstanceNorm
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 
 class PatchDiscriminator(nn.Module):
@@ -93,7 +93,7 @@ class MultiScaleDiscriminator(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        require_number("discriminator.n_scales", n_scales, low=1, whole=True)
+        check_number("discriminator.n_scales", n_scales, low=1, integer=True)
         self.scales = nn.ModuleList(
             PatchDiscriminator(n_filters, n_layers, n_channels, spectral_norm) for _ in range(n_scales)
         )

@@ -68,7 +68,7 @@ class ImageDiscriminator(PatchDiscriminator):
         return super().forward(x if x.shape[1] == 3 else mel_to_image(x, self.size))
 
 
-def require_alike(networks: Iterable[nn.Module]) -> None:
+def check_matching_images(networks: Iterable[nn.Module]) -> None:
     """Refuse networks of which some are made for pictures of a size and others are not.
 
     Raises:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from cyclegan_audio.models.networks.generators import init_weights
 from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 MAX_WIDTH = 8  # times the first layer's channels
 
@@ -28,8 +28,8 @@ class UNetGenerator(nn.Module, FeatureGenerator):
 
     def __init__(self, n_filters: int = 64, n_levels: int = 5, n_channels: int = 1) -> None:
         super().__init__()
-        require_number("generator.n_filters", n_filters, low=1, whole=True)
-        require_number("generator.n_levels", n_levels, low=2, whole=True)
+        check_number("generator.n_filters", n_filters, low=1, integer=True)
+        check_number("generator.n_levels", n_levels, low=2, integer=True)
         self.frame_multiple = 2**n_levels
         widths = [n_filters * min(2**level, MAX_WIDTH) for level in range(n_levels)]
         ins = [n_channels, *widths[:-1]]

@@ -1,1 +1,1 @@
-"""Several runs side by side: from their reports, what differs between them and how surely."""
+"""Comparison of several runs from their reports: differences, significance, and compare.html."""

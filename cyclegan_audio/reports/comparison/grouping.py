@@ -1,4 +1,4 @@
-"""Runs in columns: those that differ by their seed only share one."""
+"""Columns of a comparison: runs that differ only by seed or genres share a column, named by its settings."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,102 +7,108 @@ from typing import Any
 
 from cyclegan_audio.reports.comparison.runs import EvaluatedRun
 
-# What does not change what is learnt, or says the same in two places; genres are told apart by direction.
-LEFT_OUT = (
+# Settings that do not affect training or repeat another setting. Genres are compared by direction.
+IGNORED_SETTINGS = (
     "run_dir", "resume", "evaluate_jobs", "optimized_metric", "logger", "callbacks", "trainer",
     "acceleration", "model.acceleration",
     "vocoder", "threads", "genre_pair", "data.genre_a", "data.genre_b", "data.num_workers", "data.cache_mb",
 )  # fmt: skip
-SEED, KIND = "seed", "_target_"
+SEED, TARGET = "seed", "_target_"
 NOT_SET = "not set"
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """Runs that differ by seed, or by genres, only.
+    """Runs that differ only by seed or genres.
 
     Attributes:
-        name: what sets it apart, for readers: `identity=0`.
-        runs: in the order in which they were named.
+        name: the settings that distinguish it, for readers: `identity=0`.
+        runs: in the order of the command line.
     """
 
     name: str
     runs: list[EvaluatedRun]
 
-    def of(self, way: str) -> list[EvaluatedRun]:
-        """Return its runs that translate in this direction."""
-        return [run for run in self.runs if way in run.ways]
+    def runs_in(self, direction: str) -> list[EvaluatedRun]:
+        """Return the runs that translate in this direction."""
+        return [run for run in self.runs if direction in run.directions]
 
 
-def learnt_by(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that two runs of one column share."""
+def training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that all runs of a column share: those that affect training, without seeds."""
     return {
         key: value
         for key, value in settings.items()
-        if key.split(".")[-1] != SEED and not any(f"{key}.".startswith(f"{left}.") for left in LEFT_OUT)
+        if key.split(".")[-1] != SEED
+        and not any(f"{key}.".startswith(f"{ignored}.") for ignored in IGNORED_SETTINGS)
     }
 
 
 def columns(runs: Sequence[EvaluatedRun]) -> list[Column]:
-    """Group runs by configuration; each stands alone where all share one, or where it is not known."""
+    """Group runs by configuration; give each run its own column if all share one or it is unknown."""
     groups: list[tuple[dict[str, Any], list[EvaluatedRun]]] = []
     for run in runs:
-        own = learnt_by(run.settings)
-        alike = [members for settings, members in groups if settings == own and own]
-        if alike:
-            alike[0].append(run)
+        settings = training_settings(run.settings)
+        same = [members for others, members in groups if others == settings and settings]
+        if same:
+            same[0].append(run)
         else:
-            groups.append((own, [run]))
-    if len(groups) == 1 and _ways_repeat(groups[0][1]):
-        names = _unique([f"{SEED}={run.seed}" for run in runs], *_names(runs))
+            groups.append((settings, [run]))
+    if len(groups) == 1 and _directions_repeat(groups[0][1]):
+        names = _first_unique([f"{SEED}={run.seed}" for run in runs], *_names(runs))
         return [Column(name, [run]) for name, run in zip(names, runs, strict=True)]
     firsts = [members[0] for _, members in groups]
-    names = name_apart([own for own, _ in groups], *_names(firsts))
+    names = distinct_names([settings for settings, _ in groups], *_names(firsts))
     return [Column(name, members) for name, (_, members) in zip(names, groups, strict=True)]
 
 
-def _ways_repeat(runs: Sequence[EvaluatedRun]) -> bool:
-    ways = [way for run in runs for way in run.ways]
-    return len(set(ways)) < len(ways)
+def _directions_repeat(runs: Sequence[EvaluatedRun]) -> bool:
+    directions = [direction for run in runs for direction in run.directions]
+    return len(set(directions)) < len(directions)
 
 
 def _names(runs: Sequence[EvaluatedRun]) -> tuple[list[str], list[str]]:
     return [run.name for run in runs], [str(run.report_folder) for run in runs]
 
 
-def name_apart(settings: Sequence[Mapping[str, Any]], own: Sequence[str], places: Sequence[str]) -> list[str]:
-    """Name runs by what differs between settings (`identity=0`), else by their own names or places.
+def distinct_names(
+    settings: Sequence[Mapping[str, Any]], folder_names: Sequence[str], paths: Sequence[str]
+) -> list[str]:
+    """Name runs by the settings that differ (`identity=0`), else by their folder names or paths.
 
-    Where a part is of another class (`model=CUT`), what not all classes have is not named.
+    If a component is of another class (`model=CUT`), settings that not all classes have are not named.
     """
-    keys = differing(settings)
-    kinds = [key.removesuffix(KIND) for key in keys if key.endswith(f".{KIND}") and _in_all(key, settings)]
-    keys = [key for key in keys if _in_all(key, settings) or not key.startswith(tuple(kinds))]
-    return _unique([_name(one, keys) or name for one, name in zip(settings, own, strict=True)], own, places)
+    keys = differing_keys(settings)
+    kinds = [
+        key.removesuffix(TARGET) for key in keys if key.endswith(f".{TARGET}") and _is_in_all(key, settings)
+    ]
+    keys = [key for key in keys if _is_in_all(key, settings) or not key.startswith(tuple(kinds))]
+    names = [_name(one, keys) or name for one, name in zip(settings, folder_names, strict=True)]
+    return _first_unique(names, folder_names, paths)
 
 
-def _in_all(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    return all(key in own for own in settings)
+def _is_in_all(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return all(key in one for one in settings)
 
 
-def _unique(*choices: Sequence[str]) -> list[str]:
-    """The first choice of names in which no two are alike, or the last."""
+def _first_unique(*choices: Sequence[str]) -> list[str]:
+    """Return the first choice of names that are all different, or the last choice."""
     return list(next((names for names in choices if len(set(names)) == len(names)), choices[-1]))
 
 
-def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """List keys whose values are not the same everywhere; of two that always say the same the shorter one."""
-    keys = dict.fromkeys(key for own in settings for key in own)
-    found: dict[tuple[str, ...], str] = {}
+def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List keys whose values differ; of keys that always have the same value only the shortest."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    shortest: dict[tuple[str, ...], str] = {}
     for key in sorted(keys, key=lambda key: key.count(".")):
-        values = tuple(shown(own.get(key, NOT_SET)) for own in settings)
+        values = tuple(format_setting(one.get(key, NOT_SET)) for one in settings)
         if len(set(values)) > 1:
-            found.setdefault((key.split(".")[-1], *values), key)
-    return [key for key in keys if key in found.values()]
+            shortest.setdefault((key.split(".")[-1], *values), key)
+    return [key for key in keys if key in shortest.values()]
 
 
-def shown(value: Any) -> str:
-    """Format a setting for readers; 5 and 5.0 are the same."""
+def format_setting(value: Any) -> str:
+    """Format a setting for readers; 5 and 5.0 are equal."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
@@ -111,8 +117,8 @@ def _name(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     parts = []
     for key, last in zip(keys, lasts, strict=True):
         label = last if lasts.count(last) == 1 else ".".join(key.split(".")[-2:])
-        value = shown(settings.get(key, NOT_SET))
-        if last == KIND:
+        value = format_setting(settings.get(key, NOT_SET))
+        if last == TARGET:
             label, value = key.split(".")[-2], value.split(".")[-1]
         parts.append(f"{label}={Path(value).name if '/' in value else value}")
     return ", ".join(parts) if settings else ""

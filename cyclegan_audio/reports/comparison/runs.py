@@ -1,18 +1,31 @@
-"""From what the user names to runs with their reports; a sweep stands for its jobs."""
+"""Runs to compare: find their reports, evaluate runs without one, and read metrics from report.json."""
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
-from cyclegan_audio.reports.evaluation.report import JSON_FILE, REPORT, report_folder
+from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
+from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, report_folder
+from cyclegan_audio.reports.evaluation.scoring import SCORE
 from cyclegan_audio.training.sweep import RECORD, evaluate_run, failure_reason, jobs_of
 from cyclegan_audio.utils.errors import UserError
+
+SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
+TRUTH = "truth"
+SECTION_METRICS = (  # values by clip that sections of a report compute, in addition to its metrics
+    MetricSpec(PAIRED, "error against the ground truth", TRUTH, unit="dB", low=0.0),
+    MetricSpec(SCORE_NAME, SCORE.split(":")[0], STYLE, low=0.0, high=1.0),
+    MetricSpec(CYCLE, "cycle error", CONTENT, unit="dB", low=0.0),
+    MetricSpec(IDENTITY, "identity error", CONTENT, unit="dB", low=0.0),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +33,11 @@ class EvaluatedRun:
     """A run with its report.
 
     Attributes:
-        name: its folder's.
-        report_folder: where report.json lies.
-        report: what stands in it.
+        name: name of its folder.
+        report_folder: folder of report.json.
+        report: content of report.json.
         settings: the run's configuration, flat (`model.loss_weights.identity`).
-        checkpoint: the file or folder that was judged; may have gone since.
+        checkpoint: the checkpoint file or folder that was evaluated; may have been deleted since.
     """
 
     name: str
@@ -34,78 +47,80 @@ class EvaluatedRun:
     checkpoint: Path
 
     @property
-    def ways(self) -> list[str]:
+    def directions(self) -> list[str]:
         """Its directions: `lofi to trap`."""
-        return [way for way, numbers in self.report["measures"].items() if "clips" in numbers]
+        return [name for name, numbers in self.report["metrics"].items() if "clips" in numbers]
 
     @property
     def as_argument(self) -> Path:
-        """What stands for it on a command line: its folder, or the checkpoint that was judged."""
+        """The argument that names it on a command line: its folder, or the checkpoint that was evaluated."""
         run = self.report_folder.parent
-        whole = self.report_folder.name == REPORT and self.checkpoint.parent == run / CHECKPOINTS
-        return run if whole else self.checkpoint
+        is_whole_run = self.report_folder.name == REPORT and self.checkpoint.parent == run / CHECKPOINTS
+        return run if is_whole_run else self.checkpoint
 
     @property
     def seed(self) -> Any:
-        """The run's seed; None where not known."""
+        """The run's seed; None where it is unknown."""
         return self.settings.get("seed")
 
 
-def gather(
+def find_runs(
     arguments: Sequence[str | Path], corpus: str | Path | None = None
 ) -> tuple[list[EvaluatedRun], list[str]]:
-    """Find the runs behind the arguments, with lines on jobs that failed and on reports that are old.
+    """Find the runs that the arguments name; return them with notes on failed jobs and outdated reports.
 
     Args:
-        arguments: run folders, checkpoints, shipped pairs, reports (a folder or report.json), or sweeps,
+        arguments: run folders, checkpoints, pairs that ship, reports (a folder or report.json), or sweeps,
             which stand for their finished jobs. A run without a report is evaluated first.
-        corpus: where such an evaluation finds the held-out clips; the run's own by default.
+        corpus: corpus with the held-out clips for such an evaluation; by default the run's corpus.
 
     Raises:
         UserError: there is no such run, a report is damaged, or an evaluation failed.
     """
-    found: dict[Path, EvaluatedRun] = {}
+    runs: dict[Path, EvaluatedRun] = {}
     notes: list[str] = []
     for argument in arguments:
         jobs = jobs_of(Path(argument))
-        failed = {job: line for job in jobs if not _judged_since(job) and (line := failure_reason(job))}
+        failed = {
+            job: line for job in jobs if not _was_evaluated_later(job) and (line := failure_reason(job))
+        }
         notes += failed.values()
-        for run in [job for job in jobs if job not in failed] if jobs else [argument]:
-            judged = _judged(run, corpus)
-            found.setdefault(judged.report_folder.resolve(), judged)
-            notes += _old(judged)
-    return list(found.values()), list(dict.fromkeys(notes))
+        for folder in [job for job in jobs if job not in failed] if jobs else [argument]:
+            run = _load_or_evaluate(folder, corpus)
+            runs.setdefault(run.report_folder.resolve(), run)
+            notes += _outdated_notes(run)
+    return list(runs.values()), list(dict.fromkeys(notes))
 
 
-def _judged_since(job: Path) -> bool:
-    """Whether a job has a report that is newer than its record: it was finished by hand."""
+def _was_evaluated_later(job: Path) -> bool:
+    """Return whether a job's report is newer than its record: the job was finished by hand."""
     report, record = job / REPORT / JSON_FILE, job / RECORD
     return report.is_file() and report.stat().st_mtime > record.stat().st_mtime
 
 
-def _judged(run: str | Path, corpus: str | Path | None) -> EvaluatedRun:
+def _load_or_evaluate(run: str | Path, corpus: str | Path | None) -> EvaluatedRun:
     path = Path(run)
     if path.name == JSON_FILE and path.is_file():
-        return _read(path.parent)
+        return _load(path.parent)
     for folder in (path, path / REPORT):
         if (folder / JSON_FILE).is_file():
-            return _read(folder)
+            return _load(folder)
     checkpoint = resolve_run(run)
     folder = report_folder(checkpoint)
-    if path.suffix == ".ckpt":  # the run's own report may be of another checkpoint
+    if path.suffix == ".ckpt":  # the run's report may be of another checkpoint
         folder = folder.with_name(f"{folder.name}_{path.stem}")
     if not (folder / JSON_FILE).is_file():
-        print(f"{run} has no report yet: it is evaluated first", flush=True)
+        print(f"{run} has no report yet; evaluating it first", flush=True)
         evaluate_run(Path(run), "--out", str(folder), *(["--corpus", str(corpus)] if corpus else []))
-    return _read(folder)
+    return _load(folder)
 
 
-def _read(folder: Path) -> EvaluatedRun:
+def _load(folder: Path) -> EvaluatedRun:
     path = folder / JSON_FILE
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         checkpoint = Path(report["run"]["checkpoint"])
-        if not [numbers["clips"]["paired"] for numbers in report["measures"].values() if "clips" in numbers]:
+        if not [numbers["clips"]["paired"] for numbers in report["metrics"].values() if "clips" in numbers]:
             raise ValueError("no clips")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -119,25 +134,110 @@ def _read(folder: Path) -> EvaluatedRun:
 
 
 def _settings(run: Path, checkpoint: Path) -> dict[str, Any]:
-    """The flat configuration from the run's folder, else from its checkpoint; empty where both are gone."""
+    """Read the flat configuration from the run's folder, else from its checkpoint; empty without both."""
     for path in (run / CONFIG, checkpoint.parent.parent / CONFIG):
         if path.is_file():
-            return flat(OmegaConf.to_container(OmegaConf.load(path)))
-    return flat(load_model(checkpoint).config) if checkpoint.exists() else {}
+            return flatten(OmegaConf.to_container(OmegaConf.load(path)))
+    return flatten(load_model(checkpoint).config) if checkpoint.exists() else {}
 
 
-def _old(judged: EvaluatedRun) -> list[str]:
-    report, checkpoint = judged.report_folder / JSON_FILE, judged.checkpoint
+def _outdated_notes(run: EvaluatedRun) -> list[str]:
+    report, checkpoint = run.report_folder / JSON_FILE, run.checkpoint
     if checkpoint.is_file() and checkpoint.stat().st_mtime > report.stat().st_mtime:
-        return [f"the report of {judged.name} is older than its checkpoint; evaluate it again"]
+        return [f"the report of {run.name} is older than its checkpoint; evaluate the run again"]
     return []
 
 
-def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Join nested mappings to one, with dots in its keys."""
+def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Join nested mappings to one with dots in its keys."""
     if not isinstance(values, Mapping):
         return {prefix: values}
     out: dict[str, Any] = {}
     for key, value in values.items():
-        out |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+        out |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return out
+
+
+def compared_metrics(metrics: Sequence[MetricSpec]) -> list[MetricSpec]:
+    """List all metrics of a comparison in its order, those of `SECTION_METRICS` included."""
+    truth, score, *reconstruction = SECTION_METRICS
+    by_group = {group: [metric for metric in metrics if metric.group == group] for group in GROUPS}
+    return [truth, score, *by_group[STYLE], *by_group[CONTENT], *reconstruction, *by_group[ARTEFACT]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipValues:
+    """Values of one metric of one run.
+
+    Attributes:
+        values: by clip id, without NaN.
+        track, start_s: track and start time of each clip, by clip id.
+    """
+
+    values: Mapping[str, float]
+    track: Mapping[str, str]
+    start_s: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Mean over all clips."""
+        return float(np.mean(list(self.values.values())))
+
+
+def read_clip_values(report: Mapping[str, Any], direction: str, name: str) -> ClipValues | None:
+    """Read the values of a metric by clip; None where the report has none."""
+    table = report["metrics"][direction]["clips"]
+    if name == PAIRED:
+        table, name = table["paired"], "error_db"
+    values = {
+        clip: float(value)
+        for clip, value in zip(table["clip_id"], table.get(name, ()), strict=False)
+        if value is not None
+    }
+    if not values:
+        return None
+    return ClipValues(
+        values,
+        dict(zip(table["clip_id"], table["track"], strict=True)),
+        dict(zip(table["clip_id"], table["start_s"], strict=True)),
+    )
+
+
+def read_ends(report: Mapping[str, Any], direction: str, name: str) -> tuple[float, float]:
+    """Read (floor, ceiling) of a metric, NaN where there is none.
+
+    The floor of cycle and identity error is the error of another clip, that of the error against the ground
+    truth is the untouched input. The ceiling of errors is 0.
+    """
+    if name == SCORE_NAME:
+        return math.nan, 1.0
+    if name == PAIRED:
+        untouched = report["metrics"][direction]["clips"]["paired"]["untouched_error_db"]
+        return float(np.mean(untouched)), 0.0
+    if name in (CYCLE, IDENTITY):
+        errors = report.get("reconstruction", {}).get("this_run", {})
+        return _read_mean(errors.get(direction.split(" to ")[0], {}).get("other_clip")), 0.0
+    estimates = report["metrics"][direction]["metrics"].get(name)
+    if estimates is None:
+        return math.nan, math.nan
+    ends = estimates["ends"]
+    return _read_mean(estimates.get(ends["floor"])), _read_mean(estimates.get(ends["ceiling"]))
+
+
+def _read_mean(value: Mapping[str, Any] | None) -> float:
+    mean = value.get("mean") if value else None
+    return math.nan if mean is None else float(mean)
+
+
+def read_distances(report: Mapping[str, Any], direction: str) -> dict[tuple[str, str], dict[str, float]]:
+    """Read distances to the target by (embedding, kind): `model`, `untouched`, `real_target`."""
+    return {
+        (embedding, kind): {key: _read_mean(value) for key, value in values.items()}
+        for embedding, kinds in report["metrics"][direction]["distances"].items()
+        for kind, values in kinds.items()
+    }
+
+
+def shared_clips(runs: Sequence[ClipValues]) -> list[str]:
+    """List clips that all runs share, in the order of the first."""
+    return [clip for clip in runs[0].values if all(clip in run.values for run in runs)]

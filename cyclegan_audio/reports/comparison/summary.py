@@ -1,154 +1,166 @@
-"""The comparison in plain words, by thresholds that stand in `contrasts` and `metrics.differences`."""
+"""First lines of a comparison: its differences as sentences, the rule behind them, and warnings."""
 
 from collections.abc import Sequence
 
 from cyclegan_audio.reports.comparison.differences import (
     ALPHA,
     BETTER,
-    NONE,
-    OTHER,
-    SEEDS,
-    SLIGHT,
+    DIFFERENT,
+    NOT_SIGNIFICANT,
     SMALL,
+    SMALL_EFFECT,
+    WITHIN_SEEDS,
     WORSE,
     Contrast,
-    Row,
+    MetricComparison,
 )
 from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.comparison.runs import EvaluatedRun
-from cyclegan_audio.statistics.significance import LEAST_GROUPS, STRETCH_S
+from cyclegan_audio.statistics.significance import MIN_GROUPS, SEGMENT_S
 from cyclegan_audio.utils.errors import UserError
 
-HOW = (
-    "Each column is compared with the first one, clip by clip where the same held-out clips were judged. A "
-    "difference is said to be better or worse if it would come by chance in fewer than "
-    f"{100 * ALPHA:g} of 100 such comparisons: sign-flip tests over tracks, corrected for all measures of "
-    "the comparison together (Holm's step-down on joint flips, Westfall and Young; by Holm's bound where "
-    "clips are not shared), and for the number of columns. Where both columns hold several seeds, the 95 % "
-    "interval of the difference over seeds must leave zero out too. Less than "
-    f"{100 * SMALL:g} % of the way from floor to ceiling is called slight. Better means nearer to the "
-    "ceiling, or, of faults in the sound, less. Distances have no values by clip, so that no p stands beside "
-    f"them. With fewer than {LEAST_GROUPS} tracks, stretches of {STRETCH_S:g} s stand for tracks: what is "
-    "then said holds for these songs, not for others. Intervals are not corrected."
+RULE = (
+    "Each column is compared with the first one, clip by clip where both were evaluated on the same "
+    f"held-out clips. A difference is significant if its corrected p is below {ALPHA:g}: sign-flip tests "
+    "over tracks, corrected for all metrics together (Holm's step-down on joint flips, Westfall and Young; "
+    "Holm's bound where clips are not shared) and for the number of columns. Where both columns have "
+    "several seeds, the 95 % interval of the difference over seeds must exclude 0 too. A difference below "
+    f"{100 * SMALL_EFFECT:g} % of the range from floor to ceiling is called small. Better means nearer to "
+    "the ceiling; for artefacts it means less. Distances have no values by clip, so they have no p. With "
+    f"fewer than {MIN_GROUPS} tracks, sections of {SEGMENT_S:g} s are used in place of tracks; the result "
+    "then holds for these songs, not for others. Intervals are not corrected."
 )
-MOST_NAMED = 6
+MAX_NAMED = 6
 PHRASES = {
     BETTER: "better in",
     WORSE: "worse in",
-    OTHER: "different in",
-    SEEDS: "sure for these runs but within the spread of seeds in",
-    SLIGHT: "sure but slight in",
+    DIFFERENT: "different in",
+    WITHIN_SEEDS: "significant for these runs but within the spread of seeds in",
+    SMALL: "significant but small in",
 }
 
 
-def conclusion(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Write a line for each other column and direction."""
+def conclusion(rows: Sequence[MetricComparison], columns: Sequence[Column]) -> str:
+    """Return a line for each column but the first and each direction."""
     if len(columns) == 1:
-        return "One configuration alone: its numbers stand below; name runs that differ to compare them."
+        return "There is a single configuration. To compare, name runs with different settings."
     lines = []
     for column in columns[1:]:
-        for way in dict.fromkeys(row.way for row in rows):
-            own = [(r, r.contrasts[column.name]) for r in rows if r.way == way and column.name in r.contrasts]
-            tested = [(row, contrast) for row, contrast in own if contrast.corrected == contrast.corrected]
-            if own:
+        for direction in dict.fromkeys(row.direction for row in rows):
+            contrasts = [
+                (row, row.contrasts[column.name])
+                for row in rows
+                if row.direction == direction and column.name in row.contrasts
+            ]
+            tested = [(row, one) for row, one in contrasts if one.p_corrected == one.p_corrected]
+            if contrasts:
                 lines.append(
-                    f"{way}, {column.name} against {columns[0].name}: {_line(tested, column, columns[0])}"
+                    f"{direction}, {column.name} against {columns[0].name}: "
+                    f"{_line(tested, column, columns[0])}"
                 )
     return "\n".join(lines)
 
 
-def _line(tested: Sequence[tuple[Row, Contrast]], column: Column, first: Column) -> str:
+def _line(tested: Sequence[tuple[MetricComparison, Contrast]], column: Column, first: Column) -> str:
     if not tested:
-        return "nothing can be tested, there are too few clips."
+        return "no test is possible, there are too few clips."
     groups = max(contrast.difference.groups for _, contrast in tested)
-    if all(contrast.is_paired for _, contrast in tested) and groups < LEAST_GROUPS:
+    if all(contrast.is_paired for _, contrast in tested) and groups < MIN_GROUPS:
         return (
-            f"nothing can be said for certain from {groups} tracks or stretches; prepare more held-out music."
+            f"{groups} tracks or sections are too few for a significant result; prepare more held-out music."
         )
     parts = []
-    for said, phrase in PHRASES.items():
-        found = [f"{row.label} ({_size(row, c)})" for row, c in tested if c.said == said]
-        if found:
-            more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-            parts.append(f"{phrase} {'; '.join(found[:MOST_NAMED])}{more}")
-    rest = sum(contrast.said == NONE for _, contrast in tested)
+    for verdict, phrase in PHRASES.items():
+        named = [f"{row.label} ({_size(row, c)})" for row, c in tested if c.verdict == verdict]
+        if named:
+            more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
+            parts.append(f"{phrase} {'; '.join(named[:MAX_NAMED])}{more}")
+    rest = sum(contrast.verdict == NOT_SIGNIFICANT for _, contrast in tested)
     if rest:
         others = f"the {rest} other" if parts else str(rest)
-        parts.append(f"no significant difference in {others} measure{'s' * (rest > 1)}")
-    return f"{'. '.join(part[0].upper() + part[1:] for part in parts)} ({_of_what(tested, column, first)})."
+        parts.append(f"no significant difference in {others} metric{'s' * (rest > 1)}")
+    return f"{'. '.join(part[0].upper() + part[1:] for part in parts)} ({_basis(tested, column, first)})."
 
 
-def _size(row: Row, contrast: Contrast) -> str:
-    """The difference with its sign and unit."""
+def _size(row: MetricComparison, contrast: Contrast) -> str:
+    """Format the difference with its sign and unit."""
     sign = "+" if contrast.difference.mean > 0 else "\N{MINUS SIGN}"
-    unit = f" {row.measure.unit}" if row.measure.unit else ""
-    value = row.measure.shown(abs(contrast.difference.mean))
+    unit = f" {row.metric.unit}" if row.metric.unit else ""
+    value = row.metric.format_value(abs(contrast.difference.mean))
     return f"{sign}{value}{unit}"
 
 
-def _of_what(tested: Sequence[tuple[Row, Contrast]], column: Column, first: Column) -> str:
+def _basis(tested: Sequence[tuple[MetricComparison, Contrast]], column: Column, first: Column) -> str:
     contrast = max((c for _, c in tested), key=lambda c: c.difference.n)
-    way = tested[0][0].way
-    seeds = [len(c.of(way)) for c in (first, column)]
+    direction = tested[0][0].direction
+    seeds = [len(c.runs_in(direction)) for c in (first, column)]
     over = f"{contrast.difference.n} clips in {contrast.difference.groups} groups"
     if not contrast.is_paired:
         over = "different clips"
     if min(seeds) < 2:
-        return f"{over}; one run in a column, so that a difference may be its seed's luck"
+        return f"{over}; a column has a single run, so a difference may be due to the random seed"
     return f"{over}; {seeds[0]} and {seeds[1]} seeds"
 
 
-def warnings(columns: Sequence[Column]) -> list[str]:
-    """Warn of what makes the comparison less than it should be.
+def comparability_warnings(columns: Sequence[Column]) -> list[str]:
+    """Return warnings on what limits the comparison.
 
     Raises:
-        UserError: nothing in common, or runs that cannot be compared at all.
+        UserError: the runs cannot be compared.
     """
     runs = [run for column in columns for run in column.runs]
     if len(runs) < 2:
-        raise UserError("one run alone cannot be compared; name two or more, or the folder of a sweep")
+        raise UserError(
+            "a comparison needs two or more runs, got 1; name more runs, or the folder of a sweep"
+        )
     mels = {run.report["run"]["mel"]["hash"]: run for run in runs}
     if len(mels) > 1:
         a, b = list(mels.values())[:2]
         raise UserError(
-            f"{a.name} and {b.name} were judged on different mels, whose numbers do not compare; "
-            "name runs on corpora of one mel"
+            f"{a.name} and {b.name} were evaluated with different mel settings; "
+            "name runs on corpora with the same mel settings"
         )
-    ways = [set(way for run in column.runs for way in run.ways) for column in columns]
-    if len(columns) > 1 and not any(ways[0] & own for own in ways[1:]):
+    directions = [set(direction for run in column.runs for direction in run.directions) for column in columns]
+    if len(columns) > 1 and not any(directions[0] & others for others in directions[1:]):
         raise UserError(
-            f"{columns[0].name} translates {' and '.join(sorted(ways[0]))}, which no other run does; "
+            f"no other run translates {' and '.join(sorted(directions[0]))} as {columns[0].name} does; "
             "name runs between the same genres"
         )
-    return [text for way in dict.fromkeys(w for r in runs for w in r.ways) for text in _of_way(runs, way)]
+    return [
+        text
+        for direction in dict.fromkeys(w for r in runs for w in r.directions)
+        for text in _direction_warnings(runs, direction)
+    ]
 
 
-def _of_way(runs: Sequence[EvaluatedRun], way: str) -> list[str]:
-    own = [run for run in runs if way in run.ways]
-    clips = [set(run.report["measures"][way]["clips"]["clip_id"]) for run in own]
+def _direction_warnings(runs: Sequence[EvaluatedRun], direction: str) -> list[str]:
+    runs = [run for run in runs if direction in run.directions]
+    clips = [set(run.report["metrics"][direction]["clips"]["clip_id"]) for run in runs]
     out = []
     if not set.intersection(*clips):
-        out.append(
-            f"{way}: the runs were judged on different clips, and are compared unpaired where they were"
-        )
+        out.append(f"{direction}: runs that were evaluated on different clips are compared unpaired")
     elif any(other != clips[0] for other in clips):
         out.append(
-            f"{way}: not all runs were judged on the same clips; those that two columns share are compared"
+            f"{direction}: not all runs were evaluated on the same clips; only shared clips are compared"
         )
     out += [
-        f"{way}: {run.name} and {own[0].name} give the untouched input different numbers (another classifier, "
-        "data.normalise or version): measures by the genre classifier do not compare; evaluate both again"
-        for run, other in zip(own[1:], clips[1:], strict=True)
-        if other == clips[0] and _floors(run, way) != _floors(own[0], way)
+        f"{direction}: {run.name} and {runs[0].name} have different numbers for the untouched input "
+        "(another classifier, data.normalise or version), so metrics by the genre classifier are not "
+        "comparable; evaluate both again"
+        for run, other in zip(runs[1:], clips[1:], strict=True)
+        if other == clips[0] and _untouched_means(run, direction) != _untouched_means(runs[0], direction)
     ]
-    few = {len(set(run.report["measures"][way]["clips"]["track"])) for run in own}
-    if min(few) < LEAST_GROUPS:
-        out.append(f"{way}: {min(few)} tracks only, so that stretches of {STRETCH_S:g} s stand for tracks")
+    n_tracks = {len(set(run.report["metrics"][direction]["clips"]["track"])) for run in runs}
+    if min(n_tracks) < MIN_GROUPS:
+        out.append(
+            f"{direction}: there are fewer than {MIN_GROUPS} tracks, so sections of {SEGMENT_S:g} s "
+            "replace them"
+        )
     return out
 
 
-def _floors(run: EvaluatedRun, way: str) -> dict[str, float]:
-    found = run.report["measures"][way]["measures"]
+def _untouched_means(run: EvaluatedRun, direction: str) -> dict[str, float]:
+    metrics = run.report["metrics"][direction]["metrics"]
     return {
-        name: round(value["untouched"]["mean"], 3) for name, value in found.items() if "untouched" in value
+        name: round(value["untouched"]["mean"], 3) for name, value in metrics.items() if "untouched" in value
     }

@@ -1,4 +1,4 @@
-"""A look at the data: what a corpus keeps, what it dropped and why, and in what its genres differ."""
+"""Page of a corpus: kept and dropped clips, and differences between genres that are not musical."""
 
 from cyclegan_audio.reports.corpus.page import PAGE, write_corpus_page
 

@@ -1,59 +1,193 @@
-"""`corpus.html` in a corpus: the same bytes for the same corpus, whole or not at all."""
+"""Page of a corpus, corpus.html: counts, differences between genres, spectra, kept and dropped clips."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from textwrap import fill
 
-from cyclegan_audio.corpus.bias import GenreStats
-from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.manifest import Row
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
+from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
+from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
 from cyclegan_audio.corpus.sources import Source
+from cyclegan_audio.corpus.splits import hash_rank
 from cyclegan_audio.reports import html
-from cyclegan_audio.reports.corpus.dropped import one_of_each_kind
-from cyclegan_audio.reports.corpus.sections import (
-    counts_section,
-    dropped_section,
-    kept_section,
-    piles_section,
-    spectra_section,
-)
+from cyclegan_audio.reports.corpus.dropped_clips import DroppedClip, one_clip_per_reason
+from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra
+from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet
+from cyclegan_audio.reports.html import Audio, AudioGroup, Section, Table, encode_audio, encode_figure
 from cyclegan_audio.utils.atomic import atomic_write_bytes
+from cyclegan_audio.utils.errors import UserError
 
 PAGE = "corpus.html"
-TITLE = "What is in the corpus"  # its folder is not named: the same corpus elsewhere has the same page
+TITLE = "Contents of the corpus"  # without the folder: the same corpus elsewhere has the same page
+MAX_KEPT = 6  # kept clips shown for each genre
+CLIPS_IN_ROW = 6  # dropped clips in a row
+LABEL_WIDTH = 26  # characters below a dropped clip
+MEAN_CLIPS = 200  # for each genre, in its mean spectrum
+QUANTILES = (0.1, 0.9)  # of the clips, around the mean spectrum
+COLUMNS = {"loudness_lufs": ("Loudness (LUFS)", 1.0), "bandwidth_hz": ("Bandwidth (kHz)", 1000.0)}
 
 
 def write_corpus_page(
-    folder: Path, rows: Sequence[Row], found: Sequence[GenreStats], warnings: Sequence[str], source: Source
+    folder: Path,
+    rows: Sequence[Row],
+    genre_stats: Sequence[GenreStats],
+    warnings: Sequence[str],
+    source: Source,
 ) -> Path:
-    """Write corpus.html into a finished corpus; one that is there and the same stays.
+    """Write corpus.html into a finished corpus; leave a file with the same content untouched.
 
     Args:
-        folder: of the corpus.
-        rows: of its manifest.
-        found: its genres compared.
-        warnings: where they lie too far apart.
-        source: has the files of dropped clips.
+        folder: folder of the corpus.
+        rows: rows of its manifest.
+        genre_stats: statistics of its genres.
+        warnings: statistics in which the genres differ too much.
+        source: source with the files of dropped clips.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the page cannot be written.
     """
     corpus = Corpus.open(folder)
+    dropped = one_clip_per_reason(rows, source, corpus.clip_s, corpus.mel)
     sections = [
         counts_section(rows),
-        piles_section(found, warnings, rows),
+        bias_section(genre_stats, warnings, rows),
         spectra_section(corpus),
         kept_section(corpus),
-        dropped_section(rows, one_of_each_kind(rows, source, corpus.clip_s, corpus.mel), corpus.mel),
+        dropped_section(rows, dropped, corpus.mel),
     ]
-    content = html.render(TITLE, _verdict(rows, warnings), sections).encode()
+    content = html.render(TITLE, _summary(rows, warnings), sections).encode()
     path = folder / PAGE
     if not path.is_file() or path.read_bytes() != content:
         atomic_write_bytes(path, content)
     return path
 
 
-def _verdict(rows: Sequence[Row], warnings: Sequence[str]) -> str:
+def _summary(rows: Sequence[Row], warnings: Sequence[str]) -> str:
     kept = [row for row in rows if row["kept"]]
     minutes = sum(row["duration_s"] for row in kept) / 60
-    said = f"{len(kept)} clips kept ({minutes:.1f} minutes), {len(rows) - len(kept)} dropped."
-    return "\n".join([said, *(f"Mind: {line}." for line in warnings)])
+    counts = f"{len(kept)} clips kept ({minutes:.1f} minutes), {len(rows) - len(kept)} dropped."
+    return "\n".join([counts, *(f"Warning: {line}." for line in warnings)])
+
+
+def counts_section(rows: Sequence[Row]) -> Section:
+    """Return the numbers of kept and dropped clips, and of the splits."""
+    section = Section("counts", "Kept and dropped")
+    genres, lines = reason_counts(rows)
+    section.tables.append(Table("Clips by reason; a file without clips counts as one", ["", *genres], lines))
+    genres, lines = split_counts(rows)
+    section.tables.append(Table("Tracks / clips by split", ["", *genres], lines))
+    return section
+
+
+def bias_section(genre_stats: Sequence[GenreStats], warnings: Sequence[str], rows: Sequence[Row]) -> Section:
+    """Return differences between the genres that are not musical."""
+    section = Section("bias", "Differences between the genres that are not musical")
+    section.paragraphs = [
+        "A model copies every difference between two genres, and learns loudness and file format before "
+        "musical style.",
+        *([f"Warning: {line}." for line in warnings] or ["All differences are within the limits."]),
+    ]
+    header = ["", *(stats.genre for stats in genre_stats)]
+    section.tables.append(Table("Medians and shares of clips", header, genre_comparison(genre_stats)))
+    panels = {}
+    for column, (label, unit) in COLUMNS.items():
+        known = {stats.genre: _known_values(rows, stats.genre, column) for stats in genre_stats}
+        if any(known.values()):
+            panels[label] = {genre: [v / unit for v in values] for genre, values in known.items() if values}
+    if panels:
+        caption = "Loudness and bandwidth of the clips; thin lines: medians."
+        section.images.append(encode_figure(histograms(panels, "% of the clips"), "Histograms", caption))
+    return section
+
+
+def _known_values(rows: Sequence[Row], genre: str, column: str) -> list[float]:
+    values = (r[column] for r in rows if r["kept"] and r["genre"] == genre and r["split"] != "paired")
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def spectra_section(corpus: Corpus) -> Section:
+    """Return the mean spectrum of each genre."""
+    section = Section("spectra", "Mean spectra")
+    spectra = {}
+    for genre in corpus.genres:
+        clips = _sample_clips(corpus, genre, MEAN_CLIPS)
+        means = torch.stack([corpus.mel_db(clip).mean(1) for clip in clips]).numpy()
+        spectra[genre] = np.stack([means.mean(0), *np.quantile(means, QUANTILES, axis=0)])
+    caption = (
+        f"Mean of the mel in dB over time and over up to {MEAN_CLIPS} clips of each genre; pale: from the "
+        f"{QUANTILES[0]:.0%} to the {QUANTILES[1]:.0%} quantile of the clips."
+    )
+    section.images.append(encode_figure(mean_spectra(spectra, corpus.mel), "Mean spectra", caption))
+    return section
+
+
+def kept_section(corpus: Corpus) -> Section:
+    """Return a contact sheet and the audio of randomly chosen kept clips of each genre."""
+    section = Section("kept", "Examples of kept clips")
+    section.paragraphs.append(f"Chosen at random, {corpus.clip_s:g} s each, low bands at the bottom.")
+    strips = []
+    for genre in corpus.genres:
+        clips = _sample_clips(corpus, genre, MAX_KEPT)
+        labels = [f"{place}  {clip.split}" for place, clip in enumerate(clips, 1)]
+        strips.append(ClipRow(genre, [corpus.mel_db(clip) for clip in clips], labels))
+        places = [f"{n}: {_format_place(clip.source, clip.start_s)}" for n, clip in enumerate(clips, 1)]
+        if players := _players(corpus, dict(zip(places, clips, strict=True))):
+            section.audio_groups.append(AudioGroup(genre, players))
+        else:
+            section.paragraphs.append(f"{genre}, no audio in the corpus: {'; '.join(places)}.")
+    caption = "Mels in dB with a common colour scale; labels: number and split."
+    section.images.append(encode_figure(contact_sheet(strips, corpus.mel), "Kept clips", caption))
+    return section
+
+
+def dropped_section(rows: Sequence[Row], dropped: Sequence[DroppedClip], mel: MelSpectrogram) -> Section:
+    """Return one dropped clip for each reason, and the reasons without an example."""
+    section = Section("dropped", "Examples of dropped clips")
+    shown = {one.row["reason"] for one in dropped}
+    if missing := sorted({row["reason"] for row in rows if not row["kept"]} - shown):
+        section.paragraphs.append(f"Reasons without an example: {'; '.join(missing)}.")
+    if not dropped:
+        section.paragraphs += [] if missing else ["No clip was dropped."]
+        return section
+    strips = []
+    for first in range(0, len(dropped), CLIPS_IN_ROW):
+        in_row = dropped[first : first + CLIPS_IN_ROW]
+        labels = [fill(f"{one.row['genre']}: {one.row['reason']}", LABEL_WIDTH) for one in in_row]
+        strips.append(ClipRow("", [one.mel_db for one in in_row], labels))
+    figure = contact_sheet(strips, mel)
+    section.images.append(encode_figure(figure, "Dropped clips", "The earliest clip of each reason."))
+    for one in dropped:
+        label = f"{one.row['genre']}: {_format_place(one.row['source'], one.row['start_s'])}"
+        players = [] if one.mono is None else [_sound(label, one.mono.nan_to_num(), mel)]
+        section.audio_groups.append(AudioGroup(one.row["reason"], players))
+    return section
+
+
+def _format_place(source: str, start_s: float) -> str:
+    return f"{source} at {start_s:.2f} s"
+
+
+def _sound(label: str, mono: Tensor, mel: MelSpectrogram) -> Audio:
+    return encode_audio(label, mono, mel.sample_rate, lossless=True)
+
+
+def _players(corpus: Corpus, clips: Mapping[str, Clip]) -> list[Audio]:
+    """Return players of the clips (by label) whose audio the corpus keeps."""
+    players = []
+    for label, clip in clips.items():
+        with suppress(UserError):
+            players.append(_sound(label, corpus.audio(clip), corpus.mel))
+    return players
+
+
+def _sample_clips(corpus: Corpus, genre: str, count: int) -> list[Clip]:
+    """Return at most `count` clips of all splits but `paired`, chosen at random but reproducibly."""
+    clips = [clip for split in SPLITS if split != "paired" for clip in corpus.clips(genre, split)]
+    return sorted(clips or corpus.clips(genre, "paired"), key=lambda clip: hash_rank(clip.clip_id, 0))[:count]

@@ -1,1 +1,1 @@
-"""A trained pair on held-out clips: what is measured, and the report that shows it."""
+"""Evaluation of a trained pair on held-out clips: scores, and the sections of report.html."""

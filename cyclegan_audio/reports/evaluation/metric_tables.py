@@ -1,202 +1,246 @@
-"""The numbers of the three questions: does the genre move, does the piece stay, does it sound whole."""
+"""Section of metrics between floor and ceiling: figures, tables, distances, accuracy of the classifiers."""
 
 import dataclasses
 from typing import Any
 
 from cyclegan_audio.metrics.distances import FRECHET, KERNEL
-from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_DB, GenreClassifier
+from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_BELOW_DB, GenreClassifier
 from cyclegan_audio.metrics.metric_spec import (
+    ARTEFACT,
     CANDIDATES,
-    ENDS,
-    GENRE,
+    CONTENT,
     GROUPS,
     MODEL,
-    PIECE,
-    REAL,
-    SOUND,
+    REAL_TARGET,
+    REFERENCES,
+    STYLE,
     UNTOUCHED,
     MetricSpec,
 )
+from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.reports.evaluation.classifiers import CLASSIFIER
-from cyclegan_audio.reports.evaluation.per_clip import clip_table
-from cyclegan_audio.reports.evaluation.scoring import Measured
-from cyclegan_audio.reports.evaluation.summary import thresholds
-from cyclegan_audio.reports.evaluation.translations import EvaluationData
+from cyclegan_audio.reports.evaluation.scoring import DirectionScores, clip_scores
+from cyclegan_audio.reports.evaluation.summary import summary_rules
+from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.reports.figures.relative_bars import relative_bars
-from cyclegan_audio.reports.html import Section, Table, picture
+from cyclegan_audio.reports.html import Section, Table, encode_figure
 from cyclegan_audio.statistics.estimates import Estimate
 
-HOW = (
-    "Every number stands between two ends: what it would be had nothing been done (floor), and what it would "
-    "be at best (ceiling). For the genre these are the input untouched and held-out clips of the target "
-    "genre; for the piece another piece of the source genre, and the input itself. The same is said of four "
-    "others: an equaliser that moves each band's mean and spread to the target's, the nearest real clip of "
-    "the target genre, the input re-made by the vocoder from its mel alone, and the translation after the "
-    "vocoder, as it is heard. In brackets: 95 % intervals over tracks."
+EXPLANATION = (
+    "Each metric has a floor, the value if the translation achieves nothing, and a ceiling, the best "
+    "possible value. For style, the floor is the untouched input and the ceiling is held-out clips of the "
+    "target genre. For content, the floor is another piece of the source genre and the ceiling is the input "
+    "itself. The last columns give the same metrics for four baselines: an equaliser that matches each "
+    "band's mean and spread to the target genre, the nearest real clip of the target genre, the input "
+    "rebuilt by the vocoder from its mel alone, and the translation after the vocoder (as heard). Brackets: "
+    "95 % intervals over tracks."
 )
-DISTANCES = (
-    "Distances are to the target's training clips; their ceiling is what held-out clips of the target keep "
-    "from them, which is about 0. Band statistics are an embedding that nobody taught genres; the classifier's is "
-    "its hidden layers. Both are turned to 16 principal components. Values are without the bias of few clips "
-    "(jackknife over tracks), so that they may fall below 0."
+DISTANCES_EXPLANATION = (
+    "Distances are measured to the training clips of the target genre. Their ceiling is the distance of "
+    "held-out clips of that genre, about 0. One embedding is band statistics, which need no training on "
+    "genres; the other is the hidden layers of the genre classifier. Both are reduced to 16 principal "
+    "components. The bias of small samples is removed (jackknife over tracks), so values can be below 0."
 )
-TRUST = (
-    "The classifier is a small network trained on the corpus's training split alone, apart from any CycleGAN: "
-    "convolutions over the mel, and a layer on statistics of its bands, whose verdicts are added. The linear "
-    "classifier is logistic regression on such statistics. Below stands what both say of real held-out clips of "
-    "both genres, balanced over genres: no share or probability that they give means more than this. Below 6 "
-    f"kHz only: all above is cut off. Noise: in every band, {NOISE_DB:g} dB under each clip's loudest point. "
-    "The calibration error is the mean distance between the probabilities given and the shares found, in ten "
-    "bins; few clips make it larger."
+CLASSIFIERS_EXPLANATION = (
+    "The genre classifier is a small network, trained only on the training split of the corpus and "
+    "independently of any CycleGAN. It adds the logits of convolutions over the mel and of a layer on band "
+    "statistics. The linear classifier is logistic regression on band statistics. The table gives the "
+    "accuracy of both on real held-out clips, balanced over the genres; shares and probabilities in this "
+    "report are no more reliable than that. Below 6 kHz only: everything above is removed. With noise: "
+    f"{NOISE_BELOW_DB:g} dB below each clip's maximum, in every band. The calibration error is the mean "
+    "difference between predicted probabilities and observed shares in ten bins; it is larger for few clips."
 )
-CLASSIFIERS = {"genre_classifier": "genre_classifier", "linear": "linear classifier"}
-NAMES = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
-TITLES = {GENRE: "Does the genre move", PIECE: "Does the piece stay", SOUND: "Does it sound whole"}
+CLASSIFIER_LABELS = {"genre_classifier": "genre classifier", "linear": "linear classifier"}
+DISTANCE_LABELS = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
+TITLES = {
+    STYLE: "Style: does it sound like the target genre?",
+    CONTENT: "Content: is it still the same piece?",
+    ARTEFACT: "Artefacts: is the sound clean?",
+}
 
 
-def measures_section(evaluated: EvaluationData) -> Section:
-    """Show a figure and three tables for each direction; report.json also holds every clip's numbers."""
-    section = Section(
-        "measures", "What moved and what stayed", [HOW, DISTANCES, thresholds(evaluated.metrics)]
-    )
-    for way, measured in zip(evaluated.directions, evaluated.measured, strict=True):
-        name = str(way)
-        section.paragraphs += [text for text in measured.missing if text not in section.paragraphs]
-        ordered = [metric for group in GROUPS for metric in measured.metrics if metric.group == group]
-        bars = {m.label.format(target=measured.target): bar for m in ordered if (bar := _bar(measured, m))}
+def metrics_section(evaluated: EvaluationData) -> Section:
+    """Return a figure and three tables for each direction; report.json also keeps the values of each clip."""
+    rules = summary_rules(evaluated.metrics)
+    section = Section("metrics", "Style, content and artefacts", [EXPLANATION, DISTANCES_EXPLANATION, rules])
+    for direction, scores in zip(evaluated.directions, evaluated.direction_scores, strict=True):
+        name = str(direction)
+        section.paragraphs += [text for text in scores.missing if text not in section.paragraphs]
+        ordered = [metric for group in GROUPS for metric in scores.metrics if metric.group == group]
+        bars = {m.label.format(target=scores.target): bar for m in ordered if (bar := _bar(scores, m))}
         if bars:
             figure = relative_bars(bars, f"{name}: 0 % is the floor, 100 % the ceiling")
-            caption = f"{name}. Where the translation stands between floor and ceiling, with 95 % intervals."
-            section.pictures.append(picture(figure, f"Measures of {name} between floor and ceiling", caption))
-        section.tables += [_table(measured, group, name) for group in TITLES]
-        if measured.distances:
-            section.tables.append(_distance_table(measured, name))
-        section.numbers[name] = _numbers(measured) | {"clips": clip_table(way, measured)}
-    for kind, classifier in _classifiers(evaluated).items():
-        section.numbers.setdefault("classifiers", {})[kind] = {
-            **{key: getattr(classifier, key).to_dict() for key in ACCURACIES},
-            "reliability": dataclasses.asdict(classifier.reliability),
-            "calibration_error": classifier.reliability.error,
-            "temperature": classifier.temperature,
-        }
-    if classifiers := _classifiers(evaluated):
-        section.paragraphs.append(TRUST)
-        section.tables.append(_trust_table(classifiers))
+            caption = f"{name}. Position of the translation between floor and ceiling, with 95 % intervals."
+            section.images.append(
+                encode_figure(figure, f"Metrics of {name} between floor and ceiling", caption)
+            )
+        section.tables += [_table(scores, group, name) for group in TITLES]
+        if scores.distances:
+            section.tables.append(_distance_table(scores, name))
+        section.numbers[name] = _numbers(scores) | {"clips": clip_table(direction, scores)}
+    classifiers = {
+        kind: classifier
+        for kind, classifier in (
+            ("genre_classifier", evaluated.classifiers.classifier),
+            ("linear", evaluated.classifiers.linear),
+        )
+        if classifier is not None
+    }
+    if classifiers:
+        section.numbers["classifiers"] = {kind: _reliability(c) for kind, c in classifiers.items()}
+        section.paragraphs.append(CLASSIFIERS_EXPLANATION)
+        section.tables.append(_classifier_table(classifiers))
     return section
 
 
-def _classifiers(evaluated: EvaluationData) -> dict[str, GenreClassifier]:
-    both = {"genre_classifier": evaluated.classifiers.classifier, "linear": evaluated.classifiers.linear}
-    return {kind: classifier for kind, classifier in both.items() if classifier is not None}
+def clip_table(direction: DirectionResult, scores: DirectionScores) -> dict[str, Any]:
+    """Return the origin and the metrics of each translated clip, in columns; `paired` likewise.
+
+    Every run on a corpus has the same clips in the same order, so runs can be compared clip by clip.
+    """
+    columns: dict[str, Any] = {
+        "clip_id": [clip.clip_id for clip in scores.clips],
+        "track": [clip.track for clip in scores.clips],
+        "source": [clip.source for clip in scores.clips],
+        "start_s": [clip.start_s for clip in scores.clips],
+        "score": clip_scores(scores).tolist(),
+        **{f"{name}_db": values for name, values in direction.reconstruction_errors_db().items()},
+        **{name: values.tolist() for name, values in scores.by_candidate[MODEL].items()},
+    }
+    paired = {
+        "clip_id": [pair.clip.clip_id for pair in direction.paired],
+        "track": [str(pair.clip.score) for pair in direction.paired],
+        "start_s": [pair.clip.start_s for pair in direction.paired],
+        "error_db": [mean_abs_db(pair.fake_db, pair.truth_db) for pair in direction.paired],
+        "untouched_error_db": [mean_abs_db(pair.real_db, pair.truth_db) for pair in direction.paired],
+    }
+    return {**columns, "paired": paired}
 
 
-def _trust_table(classifiers: dict[str, GenreClassifier]) -> Table:
-    """What the classifiers get right on real held-out clips, and how far their probabilities are off."""
+def _reliability(classifier: GenreClassifier) -> dict[str, Any]:
+    return {
+        **{key: getattr(classifier, key).to_dict() for key in ACCURACIES},
+        "reliability": dataclasses.asdict(classifier.reliability),
+        "calibration_error": classifier.reliability.error,
+        "temperature": classifier.temperature,
+    }
+
+
+def _classifier_table(classifiers: dict[str, GenreClassifier]) -> Table:
+    """Return the accuracy of the classifiers on real held-out clips, and their calibration error."""
     rows = []
     for kind, classifier in classifiers.items():
         error = f"{100 * classifier.reliability.error:.1f} % (n = {classifier.reliability.n})"
-        rows.append([CLASSIFIERS[kind], *(_percent(getattr(classifier, key)) for key in ACCURACIES), error])
-    header = ["", "right", "below 6 kHz only", f"with noise at -{NOISE_DB:g} dB", "calibration error"]
-    return Table("How far the classifiers can be trusted", header, rows)
+        accuracies = (_format_percent(getattr(classifier, key)) for key in ACCURACIES)
+        rows.append([CLASSIFIER_LABELS[kind], *accuracies, error])
+    header = [
+        "",
+        "accuracy",
+        "below 6 kHz only",
+        f"with noise at -{NOISE_BELOW_DB:g} dB",
+        "calibration error",
+    ]
+    return Table("Accuracy of the classifiers on real clips", header, rows)
 
 
 def position(value: float, floor: float, ceiling: float) -> float | None:
-    """Place a value between floor (0) and ceiling (1); None where these are the same."""
+    """Return the position of a value between floor (0) and ceiling (1); None where both are equal."""
     span = ceiling - floor
     return (value - floor) / span if abs(span) > 1e-6 * max(abs(ceiling), abs(floor), 1e-6) else None
 
 
-def _percent(accuracy: Estimate) -> str:
+def _format_percent(accuracy: Estimate) -> str:
     return f"{100 * accuracy.mean:.1f} % ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
 
 
-def _bar(measured: Measured, measure: MetricSpec) -> tuple[float, float, float] | None:
-    """Position of the translation with its interval; None where the two ends cannot be told apart."""
+def _bar(scores: DirectionScores, metric: MetricSpec) -> tuple[float, float, float] | None:
+    """Return the position of the translation with its interval; None where floor and ceiling overlap."""
     value, floor, ceiling = (
-        measured.estimate(name, measure.name) for name in (MODEL, measure.floor, measure.ceiling)
+        scores.estimate(name, metric.name) for name in (MODEL, metric.floor, metric.ceiling)
     )
-    if measure.group == SOUND or not (value and floor and ceiling) or floor.overlaps(ceiling):
+    if metric.group == ARTEFACT or not (value and floor and ceiling) or floor.overlaps(ceiling):
         return None
-    places = [position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high)]
-    if places[0] is None:
+    mean, low, high = (position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high))
+    if mean is None:
         return None
-    return places[0], places[1] or places[0], places[2] or places[0]
+    return mean, low or mean, high or mean
 
 
-def shown(measure: MetricSpec, value: Estimate | None) -> str:
+def format_estimate(metric: MetricSpec, value: Estimate | None) -> str:
     """Format mean and interval for readers."""
     if value is None:
         return "-"
-    text = measure.shown(value.mean)
+    text = metric.format_value(value.mean)
+    is_known = value.low == value.low
     return (
-        text
-        if value.low != value.low
-        else f"{text} ({measure.shown(value.low)} to {measure.shown(value.high)})"
+        f"{text} ({metric.format_value(value.low)} to {metric.format_value(value.high)})"
+        if is_known
+        else text
     )
 
 
-def _table(measured: Measured, group: str, name: str) -> Table:
+def _table(scores: DirectionScores, group: str, name: str) -> Table:
     rows = []
-    others = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in measured.scores]
-    for measure in (m for m in measured.metrics if m.group == group):
-        found = {key: measured.estimate(key, measure.name) for key in ENDS}
-        if not any(found.values()):
+    baselines = [key for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in scores.by_candidate]
+    for metric in (m for m in scores.metrics if m.group == group):
+        estimates = {key: scores.estimate(key, metric.name) for key in REFERENCES}
+        if not any(estimates.values()):
             continue
-        floor, ceiling = found[measure.floor], found[measure.ceiling]
-        unit = f", {measure.unit}" if measure.unit else ""
+        floor, ceiling = estimates[metric.floor], estimates[metric.ceiling]
+        unit = f", {metric.unit}" if metric.unit else ""
         rows.append(
             [
-                measure.label.format(target=measured.target) + unit,
-                _end(measure, floor, measure.floor),
-                shown(measure, found[MODEL]),
-                _end(measure, ceiling, measure.ceiling),
-                *(measure.shown(value.mean) if (value := found[key]) else "-" for key in others),
+                metric.label.format(target=scores.target) + unit,
+                _format_end(metric, floor, metric.floor),
+                format_estimate(metric, estimates[MODEL]),
+                _format_end(metric, ceiling, metric.ceiling),
+                *(metric.format_value(value.mean) if (value := estimates[key]) else "-" for key in baselines),
             ]
         )
-    header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in others)]
-    return Table(f"{TITLES[group]}? {name}, {len(measured.clips)} clips", header, rows)
+    header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in baselines)]
+    return Table(f"{TITLES[group]} {name}, {len(scores.clips)} clips", header, rows)
 
 
-def _end(measure: MetricSpec, value: Estimate | None, name: str) -> str:
-    return f"{measure.shown(value.mean)} ({ENDS[name]})" if value else "-"
+def _format_end(metric: MetricSpec, value: Estimate | None, name: str) -> str:
+    return f"{metric.format_value(value.mean)} ({REFERENCES[name]})" if value else "-"
 
 
-def _distance_table(measured: Measured, name: str) -> Table:
+def _distance_table(scores: DirectionScores, name: str) -> Table:
     rows = []
-    for embedding, kinds in measured.distances.items():
+    for embedding, kinds in scores.distances.items():
         for kind, values in kinds.items():
-            taught = "the genre classifier" if embedding == CLASSIFIER else embedding
-            cells = [_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL)]
-            others = [
-                f"{values[key].mean:.3g}"
-                for key in CANDIDATES
-                if key in values and key not in (MODEL, UNTOUCHED)
-            ]
-            rows.append([f"{NAMES[kind]}, {taught}", *cells, *others])
-    named = [CANDIDATES[key] for key in CANDIDATES if key not in (MODEL, UNTOUCHED) and key in values]
-    return Table(
-        f"How far from {measured.target}? {name}", ["", "floor", "translation", "ceiling", *named], rows
-    )
+            label = CLASSIFIER_LABELS["genre_classifier"] if embedding == CLASSIFIER else embedding
+            cells = [_format_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL_TARGET)]
+            baselines = [key for key in CANDIDATES if key in values and key not in (MODEL, UNTOUCHED)]
+            rows.append(
+                [
+                    f"{DISTANCE_LABELS[kind]}, {label}",
+                    *cells,
+                    *(f"{values[key].mean:.3g}" for key in baselines),
+                ]
+            )
+    header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in baselines)]
+    return Table(f"Distance to {scores.target}: {name}", header, rows)
 
 
-def _distance(value: Estimate) -> str:
+def _format_distance(value: Estimate) -> str:
     return f"{value.mean:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 
-def _numbers(measured: Measured) -> dict[str, Any]:
-    """Estimates by measure and candidate, with position; distances; what is missing."""
+def _numbers(scores: DirectionScores) -> dict[str, Any]:
+    """Return estimates by metric and candidate with the position, distances, and what is missing."""
     out: dict[str, Any] = {}
-    for measure in measured.metrics:
-        found = {key: value for key in ENDS if (value := measured.estimate(key, measure.name))}
-        if not found:
+    for metric in scores.metrics:
+        estimates = {key: value for key in REFERENCES if (value := scores.estimate(key, metric.name))}
+        if not estimates:
             continue
-        out[measure.name] = {key: value.to_dict() for key, value in found.items()}
-        out[measure.name]["ends"] = {"floor": measure.floor, "ceiling": measure.ceiling}
-        if MODEL in found and measure.floor in found and measure.ceiling in found:
-            ends = found[measure.floor].mean, found[measure.ceiling].mean
-            out[measure.name]["position"] = position(found[MODEL].mean, *ends)
+        out[metric.name] = {key: value.to_dict() for key, value in estimates.items()}
+        out[metric.name]["ends"] = {"floor": metric.floor, "ceiling": metric.ceiling}
+        if MODEL in estimates and metric.floor in estimates and metric.ceiling in estimates:
+            ends = estimates[metric.floor].mean, estimates[metric.ceiling].mean
+            out[metric.name]["position"] = position(estimates[MODEL].mean, *ends)
     distances = {
         embedding: {kind: {key: v.to_dict() for key, v in values.items()} for kind, values in kinds.items()}
-        for embedding, kinds in measured.distances.items()
+        for embedding, kinds in scores.distances.items()
     }
-    return {"measures": out, "distances": distances, "missing": measured.missing}
+    return {"metrics": out, "distances": distances, "missing": scores.missing}

@@ -1,4 +1,4 @@
-"""What was run: so that a report alone says where its numbers come from."""
+"""Section of provenance: run, checkpoint, corpus, settings, machine and versions behind a report."""
 
 import csv
 import os
@@ -14,20 +14,20 @@ from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
 
 
-def run_section(evaluated: EvaluationData) -> Section:
-    """List genres, data, mel settings, checkpoint, machine, versions, time."""
+def provenance_section(evaluated: EvaluationData) -> Section:
+    """Return a table of genres, data, mel settings, checkpoint, machine, versions and time."""
     pair, mel = evaluated.pair, evaluated.mel
     record = {
         "run": evaluated.run,
         "checkpoint": str(evaluated.checkpoint),
         "genres": " and ".join(pair.genres),
         "batches trained": pair.batches,
-        "held-out score": _score(evaluated),
+        "validation score": _validation_score(evaluated),
         "corpus": str(evaluated.corpus.folder),
-        "held-out clips": _counted(evaluated),
-        "left out, as trained on": _left_out(evaluated),
-        "music": str(evaluated.corpus.normalisation) or "as it is in the corpus",
-        "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, step "
+        "held-out clips": _clip_counts(evaluated),
+        "excluded as training clips": _excluded(evaluated),
+        "music": str(evaluated.corpus.normalisation) or "as in the corpus",
+        "mel": f"{mel.name} ({mel.hash}): {mel.sample_rate} Hz, {mel.n_mels} bands, STFT {mel.n_fft}, hop "
         f"{mel.hop_length}",
         "vocoder": evaluated.vocoder,
         "averaged over shifts": evaluated.shifts,
@@ -35,39 +35,39 @@ def run_section(evaluated: EvaluationData) -> Section:
         "machine": _machine(pair.device),
         "versions": f"cyclegan_audio {cyclegan_audio.__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}",
-        "made": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "translating took": f"{evaluated.seconds:.0f} s",
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "translation time": f"{evaluated.seconds:.0f} s",
     }
     rows = [[key, str(value)] for key, value in record.items()]
     numbers = {slug(key).replace("-", "_"): value for key, value in record.items()}
     numbers["mel"] = mel.to_dict()
-    return Section("run", "What was run", tables=[Table("", [], rows)], numbers=numbers)
+    return Section("run", "Provenance", tables=[Table("", [], rows)], numbers=numbers)
 
 
-def _score(evaluated: EvaluationData) -> str:
-    """That of the checkpoint, beside the run's best, from its table of held-out clips."""
+def _validation_score(evaluated: EvaluationData) -> str:
+    """Return the validation score of the checkpoint and the best of the run."""
     path = evaluated.run_folder / VALIDATION if evaluated.run_folder else None
     if path is None or not path.is_file():
-        return f"not known: no {VALIDATION} lies beside this checkpoint"
+        return f"unknown: there is no {VALIDATION} beside this checkpoint"
     with path.open(newline="", encoding="utf-8") as file:
         scores = {int(row["batch"]): float(row["score"]) for row in csv.DictReader(file)}
     if evaluated.pair.batches not in scores:
-        return "not measured at this checkpoint"
-    own, best = scores[evaluated.pair.batches], min(scores.values())
-    return f"{own:.3f} (the run's best {best:.3f}; less is better; it chooses best.ckpt)"
+        return "not computed at this checkpoint"
+    score, best = scores[evaluated.pair.batches], min(scores.values())
+    return f"{score:.3f} (best of the run {best:.3f}; lower is better; best.ckpt has the best)"
 
 
-def _counted(evaluated: EvaluationData) -> str:
+def _clip_counts(evaluated: EvaluationData) -> str:
     return ", ".join(
         f"{len(direction.examples)} of {direction.source} and {len(direction.paired)} paired"
         for direction in evaluated.directions
     )
 
 
-def _left_out(evaluated: EvaluationData) -> str:
+def _excluded(evaluated: EvaluationData) -> str:
     if not evaluated.pair.training_intervals:
-        return "not known: this checkpoint does not keep what it was trained on"
-    return f"{evaluated.left_out} clips of the other splits"
+        return "unknown: this checkpoint does not store its training intervals"
+    return f"{evaluated.n_excluded} clips of the other splits"
 
 
 def _machine(device: torch.device) -> str:

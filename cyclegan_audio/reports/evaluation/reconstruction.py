@@ -1,40 +1,39 @@
-"""Cycle and identity error of held-out clips."""
+"""Section of cycle and identity errors of held-out clips."""
 
 from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData, TranslatedClip
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 
-HOW = (
-    "Cycle: a held-out clip translated there and back, against itself. Identity: a clip through the "
-    "generator of its own genre, against itself. Mean |dB| over all bands and frames; for scale, the last "
-    "column compares each clip with the next one of the same genre. In brackets: 95 % "
-    "intervals over whole tracks, or clips where a genre has only one (Student's t)."
+EXPLANATION = (
+    "The cycle error compares a held-out clip with itself after translation there and back. The identity "
+    "error compares a clip with itself after the generator that translates to the clip's genre. Both are "
+    "the mean |dB| over bands and frames. For scale, the last column compares each clip with the next clip "
+    "of the same genre. Brackets: 95 % intervals over tracks, or over clips where a genre has a single "
+    "track (Student's t)."
 )
-
-
-ONE_WAY = "This model translates one way only: there is no way back to lose anything on."
+ONE_DIRECTION = "This model translates in one direction only, so there is no cycle."
 
 
 def errors_db(direction: DirectionResult) -> dict[str, Estimate]:
-    """`cycle` and `identity` of the source genre, and `other_clip`: how much different clips differ."""
+    """Compute `cycle` and `identity` of the source genre, and `other_clip` between different clips."""
     examples = direction.examples
     groups = _tracks(direction)
     if len(set(groups)) < 2:
         groups = [example.clip.clip_id for example in examples]
     others = [*examples[1:], examples[0]]
     values = {
-        **direction.lost_db(),
+        **direction.reconstruction_errors_db(),
         "other_clip": [_common_frames_error(e, other) for e, other in zip(examples, others, strict=True)],
     }
     return {name: estimate(errors, groups) for name, errors in values.items()}
 
 
 def reconstruction_section(evaluated: EvaluationData) -> Section:
-    """Cycle and identity error by genre, and those of the second run where there is one."""
-    section = Section("reconstruction", "There and back, and through its own generator", [HOW])
+    """Return cycle and identity error by genre, and those of the second run if it was given."""
+    section = Section("reconstruction", "Cycle and identity error", [EXPLANATION])
     if len(evaluated.directions) == 1:
-        section.paragraphs = [ONE_WAY]
+        section.paragraphs = [ONE_DIRECTION]
         return section
     rows = []
     runs = {"this run": evaluated.directions, "without identity loss": evaluated.without_identity}
@@ -64,10 +63,10 @@ def _tracks(direction: DirectionResult) -> list[str]:
 def _row(direction: DirectionResult, run: str, errors: dict[str, Estimate]) -> list[str]:
     cycle, identity, other = (errors[name] for name in ("cycle", "identity", "other_clip"))
     name = f"{direction.source}, {run}" if run else direction.source
-    counted = f"{cycle.n} ({len(set(_tracks(direction)))})"
+    clips = f"{cycle.n} ({len(set(_tracks(direction)))})"
     return [
         name,
-        counted,
+        clips,
         str(cycle),
         f"{cycle.sd:.2f}",
         str(identity),

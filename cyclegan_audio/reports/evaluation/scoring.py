@@ -1,4 +1,4 @@
-"""One direction measured: every candidate's scores by clip, distances to the target, what is missing."""
+"""Scores of one direction: every metric of every candidate by clip, and distances to the target genre."""
 
 import dataclasses
 import math
@@ -11,71 +11,85 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.metrics.baselines import BandMoments, matched_moments, nearest
-from cyclegan_audio.metrics.distances import LEAST_CLIPS, Principal, distances_to, too_few
-from cyclegan_audio.metrics.metric_input import MetricInput
+from cyclegan_audio.metrics.baselines import BandMoments, match_moments, nearest_neighbours
+from cyclegan_audio.metrics.distances import MIN_CLIPS, PCAEmbedding, distances_to, small_sample_warning
 from cyclegan_audio.metrics.metric_spec import (
-    HEARD,
-    MATCHED,
+    MATCHED_MOMENTS,
     MODEL,
-    NEAREST,
-    OTHER,
-    REAL,
+    NEAREST_REAL,
+    OTHER_PIECE,
+    REAL_TARGET,
     UNTOUCHED,
-    VOCODER,
+    VOCODED,
+    VOCODED_SOURCE,
+    MetricInput,
     MetricSpec,
     Scores,
     compute_metrics,
 )
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.evaluation.classifiers import Classifiers
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import Vocoded
+from cyclegan_audio.reports.evaluation.vocoder_round_trip import VocodedClips
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.proportions import share
+from cyclegan_audio.statistics.proportions import proportion
 from cyclegan_audio.utils.devices import parallel_map
+
+SCORE = "score: harmonic mean of the genre classifier's probability and the onset correlation with the input"
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """Scores of one direction.
+class DirectionScores:
+    """Scores of one direction of translation.
 
     Attributes:
         source, target: genres.
-        clips: the held-out clips that were translated.
-        scores: candidate to measure to (N,) numbers; those of the vocoder are NaN where it was not tried.
-        real_clips, real: held-out clips of the target genre, and their scores.
+        clips: the N held-out clips that were translated.
+        by_candidate: candidate to metric to (N,) values; the vocoder's are NaN for clips that were not
+            vocoded.
+        real_clips, real_scores: held-out clips of the target genre, and their values by metric.
         distances: embedding to kind to candidate (and `real_target`) to estimate.
-        missing: sentences on what could not be measured and why.
-        metrics: what was measured.
+        missing: sentences that say what could not be computed and why.
+        metrics: the metrics that were computed.
     """
 
     source: str
     target: str
     clips: list[Clip]
-    scores: dict[str, Scores]
+    by_candidate: dict[str, Scores]
     real_clips: list[Clip]
-    real: Scores
+    real_scores: Scores
     distances: dict[str, dict[str, dict[str, Estimate]]]
     missing: list[str]
     metrics: Sequence[MetricSpec] = METRICS
 
     def estimate(self, candidate: str, name: str) -> Estimate | None:
-        """Average a metric, with its interval over tracks; None where nothing was measured."""
-        real = candidate == REAL
-        values = (self.real if real else self.scores.get(candidate, {})).get(name)
-        of = next((metric for metric in self.metrics if metric.name == name), None)
-        if values is None or of is None:
+        """Average a metric, with its interval over tracks; None where it was not computed."""
+        is_real = candidate == REAL_TARGET
+        values = (self.real_scores if is_real else self.by_candidate.get(candidate, {})).get(name)
+        metric = next((metric for metric in self.metrics if metric.name == name), None)
+        if values is None or metric is None:
             return None
-        found = by_track(values, self.real_clips if real else self.clips, share if of.is_share else estimate)
-        return found and found.within(of.low, of.high)
+        clips = self.real_clips if is_real else self.clips
+        mean = mean_over_tracks(values, clips, proportion if metric.is_proportion else estimate)
+        return mean and mean.clamp(metric.low, metric.high)
 
 
-def by_track(
+def clip_scores(scores: DirectionScores) -> np.ndarray:
+    """Score each translated clip (N,), 0 to 1, by `SCORE`; without a classifier by onset correlation."""
+    by_metric = scores.by_candidate[MODEL]
+    content = by_metric["onset_correlation"].clip(0, 1)
+    style = by_metric.get("genre_probability")
+    if style is None:
+        return content
+    return 2 * style * content / np.maximum(style + content, 1e-9)
+
+
+def mean_over_tracks(
     values: np.ndarray,
     clips: Sequence[Clip],
     mean: Callable[[Sequence[float], Sequence[str]], Estimate] = estimate,
 ) -> Estimate | None:
-    """Average what is not NaN, with an interval over tracks, or over clips where there is one track only."""
+    """Average the values that are not NaN, with an interval over tracks, or over clips of a single track."""
     known = [(float(v), clip) for v, clip in zip(values, clips, strict=True) if not math.isnan(v)]
     if not known:
         return None
@@ -86,11 +100,11 @@ def by_track(
 
 
 @dataclasses.dataclass(frozen=True)
-class Mels:
-    """The clips of one direction with their mels (N, M, F) in dB.
+class DirectionMels:
+    """Clips of one direction with their mels (N, M, F) in dB.
 
     Attributes:
-        clips, real_db, fake_db: held-out clips of the source, before and after.
+        clips, real_db, fake_db: held-out clips of the source genre, before and after translation.
         target_clips, target_db: held-out clips of the target genre.
     """
 
@@ -102,98 +116,105 @@ class Mels:
 
 
 @torch.inference_mode()
-def measure(
+def score_direction(
     source: str,
     target: str,
-    mels: Mels,
+    mels: DirectionMels,
     training: dict[str, tuple[list[Clip], Tensor]],
     classifiers: Classifiers,
-    vocoded: Vocoded,
+    vocoded: VocodedClips,
     mel: MelSpectrogram,
     metrics: Sequence[MetricSpec] = METRICS,
-) -> Measured:
-    """Score every candidate.
+) -> DirectionScores:
+    """Compute the metrics of every candidate of one direction.
 
     Args:
         source, target: genres.
-        mels: the clips.
+        mels: the clips with their mels.
         training: training clips of each genre and their mels, for baselines and as reference of distances.
-        classifiers: see there.
-        vocoded: what the vocoder makes of some of the clips.
+        classifiers: genre classifiers and embeddings.
+        vocoded: some of the clips through the vocoder.
         mel: the definition of the mels.
-        metrics: what to measure.
+        metrics: the metrics to compute.
     """
     reference_db, real_db = training[target][1], mels.real_db
     moments = {genre: BandMoments.of(mels_db) for genre, (_, mels_db) in training.items()}
-    made = {
+    candidates_db = {
         MODEL: mels.fake_db,
         UNTOUCHED: real_db,
-        MATCHED: matched_moments(real_db, moments[source], moments[target]),
-        NEAREST: reference_db[nearest(real_db, reference_db)],
+        MATCHED_MOMENTS: match_moments(real_db, moments[source], moments[target]),
+        NEAREST_REAL: reference_db[nearest_neighbours(real_db, reference_db)],
     }
     base = MetricInput(
         mels.target_db, mel, target=target, classifier=classifiers.classifier, linear=classifiers.linear
     )
-    scores = _all_scores(base, mels, made, vocoded, metrics)
-    real = scores.pop(REAL)
+    scores = _all_scores(base, mels, candidates_db, vocoded, metrics)
+    real_scores = scores.pop(REAL_TARGET)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
-        name: _distances(embed, training[target], made, mels)
+        name: _distances(embed, training[target], candidates_db, mels)
         for name, embed in classifiers.embeddings.items()
-        if n_clips >= LEAST_CLIPS
+        if n_clips >= MIN_CLIPS
     }
     missing = [text for text in (classifiers.missing, vocoded.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
-    missing += [text] if (text := too_few(n_clips, n_tracks)) else []
-    return Measured(source, target, mels.clips, scores, mels.target_clips, real, distances, missing, metrics)
+    missing += [text] if (text := small_sample_warning(n_clips, n_tracks)) else []
+    return DirectionScores(
+        source, target, mels.clips, scores, mels.target_clips, real_scores, distances, missing, metrics
+    )
 
 
 def _all_scores(
     real: MetricInput,
-    mels: Mels,
-    made: dict[str, Tensor],
-    vocoded: Vocoded,
+    mels: DirectionMels,
+    candidates_db: dict[str, Tensor],
+    vocoded: VocodedClips,
     metrics: Sequence[MetricSpec],
 ) -> dict[str, Scores]:
-    """Compute the metrics of every candidate, and of the clips of the real target."""
+    """Compute the metrics of all candidates and of real clips of the target genre."""
     real_db, rows, n_clips = mels.real_db, vocoded.rows, len(mels.clips)
-    made_of = partial(dataclasses.replace, real, source_db=real_db)
-    some_of = partial(dataclasses.replace, real, source_db=real_db[rows])
-    remade = {name: vocoded.sounds[name].mels_db for name in (VOCODER, HEARD) if name in vocoded.sounds}
-    piece = [metric for metric in metrics if metric.uses_other_piece]
-    candidates = {
-        **{name: (metrics, made_of(mels_db=mels_db)) for name, mels_db in made.items()},
-        OTHER: (piece, made_of(mels_db=real_db[another(mels.clips)])),
-        REAL: (metrics, real),
-        **{name: (metrics, some_of(mels_db=mels_db)) for name, mels_db in remade.items()},
+    translated_input = partial(dataclasses.replace, real, source_db=real_db)
+    vocoded_input = partial(dataclasses.replace, real, source_db=real_db[rows])
+    vocoded_db = {
+        name: vocoded.sounds[name].mels_db for name in (VOCODED_SOURCE, VOCODED) if name in vocoded.sounds
     }
-    found = parallel_map(partial(compute_metrics, *pair) for pair in candidates.values())
-    scores = dict(zip(candidates, found, strict=True))
-    scores |= {name: _widened(scores[name], rows, n_clips) for name in remade}
+    other_piece_metrics = [metric for metric in metrics if metric.uses_other_piece]
+    candidates = {
+        **{name: (metrics, translated_input(mels_db=mels_db)) for name, mels_db in candidates_db.items()},
+        OTHER_PIECE: (other_piece_metrics, translated_input(mels_db=real_db[other_track_rows(mels.clips)])),
+        REAL_TARGET: (metrics, real),
+        **{name: (metrics, vocoded_input(mels_db=mels_db)) for name, mels_db in vocoded_db.items()},
+    }
+    computed = parallel_map(partial(compute_metrics, *pair) for pair in candidates.values())
+    scores = dict(zip(candidates, computed, strict=True))
+    scores |= {name: _pad_to_all_clips(scores[name], rows, n_clips) for name in vocoded_db}
     for name, sounds in vocoded.sounds.items():
-        scores[name] |= _widened(compute_metrics(metrics, sounds), rows, n_clips)
+        scores[name] |= _pad_to_all_clips(compute_metrics(metrics, sounds), rows, n_clips)
     return scores
 
 
 def _distances(
-    embed: Principal, reference: tuple[list[Clip], Tensor], made: dict[str, Tensor], mels: Mels
+    embed: PCAEmbedding,
+    reference: tuple[list[Clip], Tensor],
+    candidates_db: dict[str, Tensor],
+    mels: DirectionMels,
 ) -> dict[str, dict[str, Estimate]]:
-    """Distances to the reference by kind and candidate, `real_target` among them."""
-    sets = [reference[1], mels.target_db, *made.values()]
+    """Compute distances to the reference by kind and candidate, `real_target` included."""
+    sets = [reference[1], mels.target_db, *candidates_db.values()]
     fixed_to, real, *embedded = parallel_map([partial(embed, mels_db) for mels_db in sets])
     fixed = fixed_to, [clip.track for clip in reference[0]]
     others, tracks = ([clip.track for clip in clips] for clips in (mels.clips, mels.target_clips))
     out, of_real = parallel_map(
         [
-            partial(distances_to, *fixed, dict(zip(made, embedded, strict=True)), others),
-            partial(distances_to, *fixed, {REAL: real}, tracks),
+            partial(distances_to, *fixed, dict(zip(candidates_db, embedded, strict=True)), others),
+            partial(distances_to, *fixed, {REAL_TARGET: real}, tracks),
         ]
     )
     return {kind: out[kind] | of_real[kind] for kind in out}
 
 
-def another(clips: Sequence[Clip]) -> list[int]:
-    """Find for each clip the row of one from another track, where there is any."""
+def other_track_rows(clips: Sequence[Clip]) -> list[int]:
+    """Return for each clip the row of a clip from another track; any row where all are from one track."""
     half = max(len(clips) // 2, 1)
     rows = []
     for i, clip in enumerate(clips):
@@ -202,8 +223,8 @@ def another(clips: Sequence[Clip]) -> list[int]:
     return rows
 
 
-def _widened(scores: Scores, rows: Sequence[int], count: int) -> Scores:
-    """Scores of some rows as scores of all, NaN elsewhere."""
+def _pad_to_all_clips(scores: Scores, rows: Sequence[int], count: int) -> Scores:
+    """Extend the scores of some rows to all clips, with NaN elsewhere."""
     out = {name: np.full(count, np.nan) for name in scores}
     for name, values in scores.items():
         out[name][list(rows)] = values

@@ -1,4 +1,4 @@
-"""The vocoder's own share: some clips to sound and back, with and without the model in between."""
+"""Some clips through the vocoder and back to mels, with and without translation."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,24 +8,23 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.metric_input import MetricInput
-from cyclegan_audio.metrics.metric_spec import HEARD, UNTOUCHED, VOCODER
+from cyclegan_audio.metrics.metric_spec import UNTOUCHED, VOCODED, VOCODED_SOURCE, MetricInput
 from cyclegan_audio.utils.devices import parallel_map
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 
-TRIED = 16  # clips a direction: sound takes far longer than all else here
+MAX_CLIPS = 16  # for each direction; vocoding takes most of the time
 
 
 @dataclasses.dataclass(frozen=True)
-class Vocoded:
-    """Some clips as sound.
+class VocodedClips:
+    """Some clips as audio.
 
     Attributes:
-        rows: which clips were tried.
-        sounds: candidate to its sound: the input, the input re-made by the vocoder from its mel alone (not
-            where the vocoder needs a source), and the translation as it is heard; empty without audio.
-        missing: why something is not there; empty where all is.
+        rows: indices of these clips.
+        sounds: candidate to its audio: the input, the input rebuilt by the vocoder from its mel alone
+            (missing where the vocoder needs a source), and the translation as heard; empty without audio.
+        missing: why something is missing; empty where nothing is.
     """
 
     rows: list[int]
@@ -34,34 +33,41 @@ class Vocoded:
 
 
 @torch.inference_mode()
-def vocode_some(
+def vocode_clips(
     name: str, corpus: Corpus, clips: Sequence[Clip], real_db: Tensor, fake_db: Tensor
-) -> Vocoded:
-    """Vocode at most 16 of the clips, evenly spread."""
-    rows = [i * len(clips) // min(len(clips), TRIED) for i in range(min(len(clips), TRIED))]
+) -> VocodedClips:
+    """Vocode at most 16 of the clips, evenly spaced.
+
+    Args:
+        name: of the vocoder.
+        corpus: the corpus with the audio of the clips.
+        clips: N source clips.
+        real_db, fake_db: their mels (N, M, F) in dB, before and after translation.
+    """
+    rows = [i * len(clips) // min(len(clips), MAX_CLIPS) for i in range(min(len(clips), MAX_CLIPS))]
     try:
         sources = [corpus.audio(clips[row])[None] for row in rows]
     except UserError as error:
-        return Vocoded(rows, {}, f"Nothing is said of the vocoder and of clicks: {error}.")
+        return VocodedClips(rows, {}, f"Metrics of the vocoder and of clicks are missing: {error}.")
     vocoder, mel, source_db = make_vocoder(name), corpus.mel, real_db[rows]
-    sound_of = partial(MetricInput, mel=mel, source_db=source_db)
+    metric_input = partial(MetricInput, mel=mel, source_db=source_db)
     heard = parallel_map(
         partial(vocoder, VocoderInput(fake_db[row][None], mel, sound.shape[1], sound, real_db[row][None]))
         for row, sound in zip(rows, sources, strict=True)
     )
     sounds = {
-        UNTOUCHED: sound_of(source_db, waveforms=sources),
-        HEARD: sound_of(_mels(heard, corpus), waveforms=heard, intended_db=fake_db[rows]),
+        UNTOUCHED: metric_input(source_db, waveforms=sources),
+        VOCODED: metric_input(_mels(heard, corpus), waveforms=heard, intended_db=fake_db[rows]),
     }
     try:
-        alone = parallel_map(
+        rebuilt = parallel_map(
             partial(vocoder, VocoderInput(real_db[row][None], mel, sound.shape[1]))
             for row, sound in zip(rows, sources, strict=True)
         )
     except ValueError as error:
-        return Vocoded(rows, sounds, f"There is no vocoder round trip from the mel alone: {error}.")
-    sounds[VOCODER] = sound_of(_mels(alone, corpus), waveforms=alone, intended_db=source_db)
-    return Vocoded(rows, sounds)
+        return VocodedClips(rows, sounds, f"The vocoder round trip from the mel alone is missing: {error}.")
+    sounds[VOCODED_SOURCE] = metric_input(_mels(rebuilt, corpus), waveforms=rebuilt, intended_db=source_db)
+    return VocodedClips(rows, sounds)
 
 
 def _mels(sounds: Sequence[Tensor], corpus: Corpus) -> Tensor:

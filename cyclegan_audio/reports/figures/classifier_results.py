@@ -1,4 +1,4 @@
-"""Pictures of a classifier's verdicts: clips that it got wrong, ROC, confusion matrix, weights."""
+"""Draw the results of classifiers: misclassified clips, ROC curves, confusion matrices and weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,25 +13,27 @@ from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS_IN_ROW = 4
-OUTERMOST = 99.5  # percentile of |weight| at the end of the colours
+PANELS_PER_ROW = 4
+LIMIT_PERCENTILE = 99.5  # of |weight|, at the ends of the colour map
 
 
 def misclassified(
     mels_db: Sequence[Tensor], titles: Sequence[str], mel: MelSpectrogram, title: str = ""
 ) -> "Figure":
-    """Draw mels in dB (M, F) of clips with wrong verdicts, each from its own min to max (figure 1.1).
+    """Draw mels in dB (M, F) of misclassified clips, each with its full colour range (figure 1.1).
 
     Raises:
-        ValueError: there is no clip, or not one title for each.
+        ValueError: there are no clips, or the lengths differ.
     """
     from matplotlib.figure import Figure
 
     if not mels_db or len(mels_db) != len(titles):
-        raise ValueError(f"{len(mels_db)} clips with {len(titles)} titles; give at least one, with its title")
-    n_rows = -(-len(mels_db) // PANELS_IN_ROW)
-    figure = Figure(figsize=(3.1 * PANELS_IN_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
-    axes = figure.subplots(n_rows, PANELS_IN_ROW, sharex=True, sharey=True, squeeze=False).ravel()
+        raise ValueError(
+            f"got {len(mels_db)} clips and {len(titles)} titles; pass one title per clip, at least one"
+        )
+    n_rows = -(-len(mels_db) // PANELS_PER_ROW)
+    figure = Figure(figsize=(3.1 * PANELS_PER_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
+    axes = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, values, name in zip(axes, mels_db, titles, strict=False):
         draw_mel(ax, values, mel, float(values.min()), float(values.max()))
         ax.set_title(name, fontsize=9)
@@ -45,19 +47,20 @@ def misclassified(
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: str) -> "Figure":
-    """Draw ROC `curves`: name to labels (N,) of 0 and 1 and scores (N,); `positive` is the genre called 1."""
+    """Draw ROC curves from labels (N,) of 0 and 1 and scores (N,) by name; `positive` has label 1."""
     from matplotlib.figure import Figure
     from sklearn.metrics import roc_auc_score, roc_curve
 
     figure = Figure(figsize=(5.6, 4.8), dpi=100, layout="constrained")
     ax = figure.subplots()
     for index, (name, (labels, scores)) in enumerate(curves.items()):
-        wrong, right, _ = roc_curve(labels, scores)
+        false_positive, true_positive, _ = roc_curve(labels, scores)
         colour = LINE_COLOURS[index // 2 % len(LINE_COLOURS)]
         style = ("-", "--")[index % 2]
-        ax.plot(wrong, right, style, color=colour, label=f"{name}: area {roc_auc_score(labels, scores):.3f}")
-    ax.plot([0, 1], [0, 1], ":", color="grey", label="chance: area 0.500")
-    ax.set(xlabel=f"Others called {positive} (share)", ylabel=f"{positive} called {positive} (share)")
+        label = f"{name}: AUC {roc_auc_score(labels, scores):.3f}"
+        ax.plot(false_positive, true_positive, style, color=colour, label=label)
+    ax.plot([0, 1], [0, 1], ":", color="grey", label="chance: AUC 0.500")
+    ax.set(xlabel=f"False positive rate of {positive}", ylabel=f"True positive rate of {positive}")
     ax.set_aspect("equal")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8, loc="lower right")
@@ -65,7 +68,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: st
 
 
 def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, str]) -> "Figure":
-    """Draw counts (2, 2), true genre by row, verdict by column, a panel each."""
+    """Draw confusion matrices (2, 2) of counts by name: true genre by row, predicted genre by column."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2.9 * len(matrices), 3.1), dpi=100, layout="constrained")
@@ -79,7 +82,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, st
             ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
         ax.set_xticks([0, 1], genres)
         ax.set_yticks([0, 1], genres, rotation=90, va="center")
-        ax.set(xlabel="Verdict", ylabel="Truth")
+        ax.set(xlabel="Predicted genre", ylabel="True genre")
         ax.set_title(name, fontsize=9)
     return figure
 
@@ -87,12 +90,12 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, st
 def weight_spectrogram(
     weights: np.ndarray, mel: MelSpectrogram, seconds: float, genres: tuple[str, str]
 ) -> "Figure":
-    """Draw weights of pixels (bands, frames), low bands first: red speaks for the second genre."""
+    """Draw the weights of mel points (bands, frames), low bands first; red is for the second genre."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 3.8), dpi=100, layout="constrained")
     ax = figure.subplots()
-    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(
         weights, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit,
         extent=(0.0, seconds, -0.5, mel.n_mels - 0.5),
@@ -106,12 +109,12 @@ def weight_spectrogram(
 def weight_table(
     weights: np.ndarray, names: Sequence[str], mel: MelSpectrogram, genres: tuple[str, str]
 ) -> "Figure":
-    """Draw weights of band statistics (statistics, bands): a row a statistic, low bands at the left."""
+    """Draw the weights of band statistics (statistics, bands), one row per statistic, low bands left."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 0.28 * len(names) + 1.2), dpi=100, layout="constrained")
     ax = figure.subplots()
-    limit = float(np.percentile(np.abs(weights), OUTERMOST)) or 1.0
+    limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(weights, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
     ax.set_xticks(*band_ticks(mel))
     ax.set_yticks(range(len(names)), names, fontsize=8)

@@ -1,4 +1,4 @@
-"""Genres side by side: histograms and mean spectra."""
+"""Draw distributions: histograms of quantities and probabilities, and mean spectra, by genre."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,45 +15,47 @@ if TYPE_CHECKING:
 
 BINS = 30
 MARGINS = {"left": 0.06, "right": 0.985, "bottom": 0.15, "top": 0.96}  # a layout engine takes seconds
-STYLES = ("-", "--", ":")  # where there are more genres than colours
+LINE_STYLES = ("-", "--", ":")  # for more genres than colours
 
 
 def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str) -> "Figure":
-    """Draw a panel for each quantity, an outline for each genre in % of its values, its median as a line.
+    """Draw histograms: one panel per quantity, one outline per genre in % of its values, medians as lines.
 
     Args:
-        panels: name of the x axis to the values by genre.
-        y_label: name of the y axis.
+        panels: label of the x axis to the values by genre.
+        y_label: label of the y axis.
 
     Raises:
-        ValueError: there is nothing to draw, or a genre without values.
+        ValueError: there are no panels, or a genre has no values.
     """
     from matplotlib.figure import Figure
 
-    if not panels or not all(len(own) for groups in panels.values() for own in groups.values()):
-        raise ValueError("histograms needs panels, and values for every genre in them")
+    if not panels or not all(len(values) for groups in panels.values() for values in groups.values()):
+        raise ValueError("histograms needs at least one panel, and values for every genre in it")
     figure = Figure(figsize=(6.2 * len(panels), 3.4), dpi=100)
     axes = figure.subplots(1, len(panels), squeeze=False, gridspec_kw=MARGINS | {"wspace": 0.15})[0]
     for ax, (label, groups) in zip(axes, panels.items(), strict=True):
-        edges = np.histogram_bin_edges(np.concatenate([np.asarray(own) for own in groups.values()]), BINS)
-        for place, (genre, own) in enumerate(groups.items()):
-            counts, _ = np.histogram(own, edges)
-            ax.stairs(100 * counts / len(own), edges, label=genre, linewidth=2, **_look(place))
-            ax.axvline(float(np.median(own)), linewidth=1, alpha=0.7, **_look(place))
-        _finish(ax, label, y_label)
+        edges = np.histogram_bin_edges(
+            np.concatenate([np.asarray(values) for values in groups.values()]), BINS
+        )
+        for index, (genre, values) in enumerate(groups.items()):
+            counts, _ = np.histogram(values, edges)
+            ax.stairs(100 * counts / len(values), edges, label=genre, linewidth=2, **_line_style(index))
+            ax.axvline(float(np.median(values)), linewidth=1, alpha=0.7, **_line_style(index))
+        _label_axes(ax, label, y_label)
     return figure
 
 
 def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_label: str) -> "Figure":
-    """Draw histograms of probabilities, one outline a group, in shares of the group.
+    """Draw histograms of probabilities, one outline per group in % of its values.
 
     Raises:
-        ValueError: there is nothing to draw.
+        ValueError: there are no groups, or a group has no values.
     """
     from matplotlib.figure import Figure
 
     if not groups or not all(len(values) for values in groups.values()):
-        raise ValueError("probability_histogram needs groups with values")
+        raise ValueError("probability_histogram needs at least one group, and values in every group")
     figure = Figure(figsize=(7.0, 3.0), dpi=100, layout="constrained")
     ax = figure.subplots()
     edges = np.linspace(0, 1, 21)
@@ -69,14 +71,14 @@ def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_l
 
 
 def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSpectrogram) -> "Figure":
-    """Draw a line for each genre over frequency, with a pale range.
+    """Draw the mean spectrum of each genre as a line with a shaded range.
 
     Args:
-        spectra: by genre (3, M) in dB: the mean, and the lower and upper edge of the range.
-        mel: gives the bands their Hz.
+        spectra: (3, M) in dB by genre: the mean, and the lower and upper edge of the range.
+        mel: settings of the mels, for the axis in Hz.
 
     Raises:
-        ValueError: there is nothing to draw.
+        ValueError: there are no genres.
     """
     from matplotlib.figure import Figure
 
@@ -85,24 +87,24 @@ def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSpectrogram) -> "Fig
     figure = Figure(figsize=(12.4, 4.0), dpi=100)
     ax = figure.subplots(gridspec_kw=MARGINS)
     bands = np.arange(mel.n_mels)
-    for place, (genre, (mean, low, high)) in enumerate(spectra.items()):
-        ax.plot(bands, mean, label=genre, linewidth=2, **_look(place))
-        ax.fill_between(bands, low, high, color=_look(place)["color"], alpha=0.12, linewidth=0)
+    for index, (genre, (mean, low, high)) in enumerate(spectra.items()):
+        ax.plot(bands, mean, label=genre, linewidth=2, **_line_style(index))
+        ax.fill_between(bands, low, high, color=_line_style(index)["color"], alpha=0.12, linewidth=0)
     ax.set_xticks(*band_ticks(mel))
     ax.set_xlim(0, mel.n_mels - 1)
-    _finish(ax, "Frequency (Hz)", "Level (dB)")
+    _label_axes(ax, "Frequency (Hz)", "Level (dB)")
     return figure
 
 
-def _look(place: int) -> dict[str, Any]:
-    """Colour and style of a genre's line."""
-    round_, colour = divmod(place, len(LINE_COLOURS))
-    return {"color": LINE_COLOURS[colour], "linestyle": STYLES[round_ % len(STYLES)]}
+def _line_style(index: int) -> dict[str, Any]:
+    """Return the colour and style of the line of a genre."""
+    cycle, colour = divmod(index, len(LINE_COLOURS))
+    return {"color": LINE_COLOURS[colour], "linestyle": LINE_STYLES[cycle % len(LINE_STYLES)]}
 
 
-def _finish(ax: "Axes", x_label: str, y_label: str) -> None:
+def _label_axes(ax: "Axes", x_label: str, y_label: str) -> None:
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     ax.grid(alpha=0.3)
     for text in ax.legend(fontsize=9).get_texts():
-        text.set_parse_math(False)  # a genre may be called $x$
+        text.set_parse_math(False)  # genre names may contain $

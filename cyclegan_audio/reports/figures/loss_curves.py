@@ -1,4 +1,4 @@
-"""Loss curves: a panel for each loss, one line for each domain."""
+"""Draw loss curves: one panel per loss term, one line per domain."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # distinct for colour-blind readers too
+LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # distinguishable with colour blindness
 SMOOTHED_SHARE = 0.02
 
 
@@ -22,21 +22,21 @@ def loss_curves(
     labels: Mapping[str, str] | None = None,
     terms: Mapping[str, str] | None = None,
 ) -> "Figure":
-    """Draw losses; those of one term (`cycle_a`, `cycle_b`) share a panel.
+    """Draw losses; losses of the same term (`cycle_a`, `cycle_b`) share a panel.
 
     Args:
-        columns: loss name to its values in order of training; values that are not finite leave a gap.
-        x: where each value stands (batches); counts from 1 if left out.
-        x_label: name of the x axis.
-        title: stands above the panels.
-        labels: what a loss is called in the legend, its own name where left out.
-        terms: the term of each loss; one that has none has a panel of its own.
+        columns: loss name to its values in order of training; NaN and infinity leave a gap.
+        x: x coordinate of each value (batches); 1, 2, ... by default.
+        x_label: label of the x axis.
+        title: above the panels.
+        labels: legend label by loss name; the name by default.
+        terms: term by loss name; a loss without a term has a separate panel.
 
     Returns:
-        A figure that belongs to no window: values pale, a running mean over 2 % of the curve strong.
+        A figure without a window: values in pale, a running mean over 2 % of the curve in full colour.
 
     Raises:
-        ValueError: there is no loss, or a curve and `x` differ in length.
+        ValueError: there are no losses, or a curve and `x` differ in length.
     """
     from matplotlib.figure import Figure
 
@@ -69,14 +69,16 @@ def loss_curves(
 def _draw_curve(
     ax: "Axes", values: Sequence[float], x: Sequence[float] | None, colour: str, label: str
 ) -> None:
-    places = np.arange(1, len(values) + 1) if x is None else np.asarray(x, dtype=float)
-    if len(places) != len(values):
-        raise ValueError(f"{label}: {len(values)} values at {len(places)} places")
+    positions = np.arange(1, len(values) + 1) if x is None else np.asarray(x, dtype=float)
+    if len(positions) != len(values):
+        raise ValueError(
+            f"{label}: got {len(values)} values and {len(positions)} x coordinates; pass one per value"
+        )
     numbers = np.asarray(values, dtype=float)
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    ax.plot(places, numbers, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
+    ax.plot(positions, numbers, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
     marker = "o" if len(numbers) == 1 else None
-    ax.plot(places, _running_mean(numbers), color=colour, marker=marker, label=label, zorder=2)
+    ax.plot(positions, _running_mean(numbers), color=colour, marker=marker, label=label, zorder=2)
 
 
 def _colours(count: int) -> list[str]:
@@ -84,7 +86,7 @@ def _colours(count: int) -> list[str]:
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over a centred window, shorter at both ends, missing values left out."""
+    """Compute the mean over a centred window, shorter at both ends, ignoring NaN."""
     width = max(1, round(len(values) * SMOOTHED_SHARE)) | 1
     kernel = np.ones(width)
     known = np.isfinite(values)

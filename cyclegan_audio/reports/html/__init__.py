@@ -1,19 +1,31 @@
-"""Self-contained HTML pages made of sections; they know nothing of what they show."""
+"""Self-contained HTML pages made of sections."""
 
-from cyclegan_audio.reports.html.page import as_json, environment, render, require_writable, write_files
-from cyclegan_audio.reports.html.section import Listening, Picture, Section, Sound, Table, picture, sound
+from cyclegan_audio.reports.html.page import (
+    Audio,
+    AudioGroup,
+    Image,
+    Section,
+    Table,
+    encode_audio,
+    encode_figure,
+    ensure_writable,
+    render,
+    template_environment,
+    to_json,
+    write_files,
+)
 
 __all__ = [
-    "Listening",
-    "Picture",
+    "Audio",
+    "AudioGroup",
+    "Image",
     "Section",
-    "Sound",
     "Table",
-    "as_json",
-    "environment",
-    "picture",
+    "encode_audio",
+    "encode_figure",
+    "ensure_writable",
     "render",
-    "require_writable",
-    "sound",
+    "template_environment",
+    "to_json",
     "write_files",
 ]

@@ -1,1 +1,1 @@
-"""Can two genres be told apart at all, and by what? The paper's protocol, and an honest one."""
+"""Separability of two genres by logistic regression: the page of `classify`."""

@@ -1,4 +1,4 @@
-"""The page of `classify`: tables and pictures."""
+"""Sections of classify.html: accuracy, predictions, and weights of the features."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.metrics.band_statistics import NAMES
+from cyclegan_audio.metrics.band_statistics import STATISTIC_NAMES
 from cyclegan_audio.reports.figures.classifier_results import (
     confusion_matrices,
     misclassified,
@@ -16,28 +16,44 @@ from cyclegan_audio.reports.figures.classifier_results import (
     weight_spectrogram,
     weight_table,
 )
-from cyclegan_audio.reports.html import Picture, Section, Table, picture
-from cyclegan_audio.reports.separability.features import BANDS, PIXELS, Features
-from cyclegan_audio.reports.separability.findings import RULES, Key, by_kind, confusion, solver_sentence
-from cyclegan_audio.reports.separability.protocols import APART, RANDOM, Clips, Outcome
+from cyclegan_audio.reports.html import Image, Section, Table, encode_figure
+from cyclegan_audio.reports.separability.logistic_regression import (
+    BANDS,
+    PIXELS,
+    RANDOM_SPLIT,
+    SPLIT_BY_TRACK,
+    Features,
+    LabelledClips,
+    Outcome,
+)
+from cyclegan_audio.reports.separability.summary import (
+    RULES,
+    Key,
+    confusion_matrix,
+    group_outcomes,
+    solver_sentence,
+)
 from cyclegan_audio.statistics.estimates import Estimate
 
-SHOWN = 12
+MAX_SHOWN = 12
 SOLVERS = {"lbfgs": "L-BFGS", "saga": "stochastic (SAGA)"}
-HOW = (
-    "Logistic regression with an L2 penalty, its strength chosen by cross-validation inside the training "
-    "clips. Random draw: the paper's protocol, clips of one song on both sides. Tracks apart: "
-    "cross-validation over tracks or blocks of time, every clip tested once. Balanced accuracy, mean over "
-    "seeds (n = {seeds}); in brackets the 95 % interval of one seed's test."
+EXPLANATION = (
+    "Logistic regression with an L2 penalty; cross-validation on the training clips selects its strength. "
+    "Random split: the paper's protocol, with clips of a song in both training and test. Split by track: "
+    "cross-validation over tracks or blocks of time, every clip tested once. The table gives balanced "
+    "accuracy, the mean over seeds (n = {seeds}); brackets: the 95 % interval of the test with one seed."
 )
 
 
 def accuracy_section(
-    summaries: Mapping[Key, Mapping[str, Any]], trivial: Mapping[str, Estimate], n_seeds: int, unmeasured: str
+    summaries: Mapping[Key, Mapping[str, Any]],
+    single_features: Mapping[str, Estimate],
+    n_seeds: int,
+    note: str,
 ) -> Section:
-    """Show the table of accuracies, and what single features reach."""
-    section = Section("accuracy", "How well the genres can be told apart")
-    section.paragraphs = [HOW.format(seeds=n_seeds), solver_sentence(summaries), RULES]
+    """Return the accuracy of all feature sets, protocols and solvers, and of single features."""
+    section = Section("accuracy", "Accuracy of logistic regression")
+    section.paragraphs = [EXPLANATION.format(seeds=n_seeds), solver_sentence(summaries), RULES]
     rows = [
         [
             f"{value['features']}, {value['protocol']}",
@@ -48,97 +64,106 @@ def accuracy_section(
         ]
         for value in summaries.values()
     ]
-    header = ["features and protocol", "solver", "accuracy", "spread over seeds", "clips tested"]
+    header = ["features and protocol", "solver", "accuracy", "SD over seeds", "clips tested"]
     section.tables.append(Table("Accuracy", header, rows))
-    single = [
-        [name, f"{value.mean:.1%} ({value.low:.1%} to {value.high:.1%})"] for name, value in trivial.items()
+    single_rows = [
+        [name, f"{value.mean:.1%} ({value.low:.1%} to {value.high:.1%})"]
+        for name, value in single_features.items()
     ]
-    if single:
-        section.tables.append(Table("One feature alone, tracks apart", ["feature", "accuracy"], single))
-    if unmeasured:
-        section.paragraphs.append(unmeasured)
+    if single_rows:
+        section.tables.append(Table("Single features, split by track", ["feature", "accuracy"], single_rows))
+    if note:
+        section.paragraphs.append(note)
     section.numbers = {
-        "kinds": [dict(value) for value in summaries.values()],
-        "single_features": {name: value.to_dict() for name, value in trivial.items()},
+        "results": [dict(value) for value in summaries.values()],
+        "single_features": {name: value.to_dict() for name, value in single_features.items()},
     }
     return section
 
 
-def verdicts_section(
-    outcomes: Sequence[Outcome], clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
-    genres: tuple[str, str],
+def predictions_section(
+    outcomes: Sequence[Outcome], clips: LabelledClips, rows: Sequence[Clip], mels_db: Tensor,
+    mel: MelSpectrogram, genres: tuple[str, str],
 ) -> Section:  # fmt: skip
-    """Show confusion matrices, ROC, and misclassified clips of both protocols (the paper's figure 1.1)."""
-    kinds = {key: own for key, own in by_kind(outcomes).items() if key[2] == "lbfgs"}
-    section = Section("verdicts", "Right and wrong")
-    names = {key: f"{key[0]},\n{key[1]}" for key in kinds}
-    matrices = {names[key]: confusion(own, clips) for key, own in kinds.items()}
-    section.pictures.append(
-        picture(confusion_matrices(matrices, genres), "Confusion matrices", "Counts of the first seed.")
+    """Return confusion matrices, ROC curves, and misclassified clips of both protocols (figure 1.1)."""
+    groups = {key: group for key, group in group_outcomes(outcomes).items() if key[2] == "lbfgs"}
+    section = Section("predictions", "Predictions")
+    names = {key: f"{key[0]},\n{key[1]}" for key in groups}
+    matrices = {names[key]: confusion_matrix(group, clips) for key, group in groups.items()}
+    section.images.append(
+        encode_figure(confusion_matrices(matrices, genres), "Confusion matrices", "Counts of the first seed.")
     )
     curves = {
-        names[key].replace("\n", " "): (clips.labels[own[0].rows], own[0].logits)
-        for key, own in kinds.items()
+        names[key].replace("\n", " "): (clips.labels[group[0].rows], group[0].logits)
+        for key, group in groups.items()
     }
-    section.pictures.append(picture(roc_curves(curves, genres[1]), "ROC", "ROC of the first seed."))
-    for key in ((PIXELS, RANDOM, "lbfgs"), (BANDS, APART, "lbfgs")):
-        section.pictures += _misclassified(kinds[key][0], clips, rows, mels_db, mel, genres)
+    section.images.append(encode_figure(roc_curves(curves, genres[1]), "ROC", "ROC of the first seed."))
+    for key in ((PIXELS, RANDOM_SPLIT, "lbfgs"), (BANDS, SPLIT_BY_TRACK, "lbfgs")):
+        section.images += _misclassified(groups[key][0], clips, rows, mels_db, mel, genres)
     return section
 
 
 def _misclassified(
-    outcome: Outcome, clips: Clips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
+    outcome: Outcome, clips: LabelledClips, rows: Sequence[Clip], mels_db: Tensor, mel: MelSpectrogram,
     genres: tuple[str, str],
-) -> list[Picture]:  # fmt: skip
-    """The wrong verdicts of one outcome, the surest first; nothing where all are right."""
+) -> list[Image]:  # fmt: skip
+    """Return the misclassified clips of one outcome, the most confident first; empty without errors."""
     labels = clips.labels[outcome.rows]
-    wrong = np.flatnonzero((outcome.logits > 0) != (labels > 0))
-    wrong = wrong[np.argsort(-np.abs(outcome.logits[wrong]))]
-    if not len(wrong):
+    errors = np.flatnonzero((outcome.logits > 0) != (labels > 0))
+    errors = errors[np.argsort(-np.abs(outcome.logits[errors]))]
+    if not len(errors):
         return []
     titles = []
-    for place in wrong[:SHOWN]:
-        clip = rows[outcome.rows[place]]
-        share = 1 / (1 + np.exp(-outcome.logits[place]))
-        called, sure = (genres[1], share) if share > 0.5 else (genres[0], 1 - share)
-        titles.append(f"{clip.genre} at {clip.start_s:g} s:\ncalled {called} ({sure:.2f})")
-    shown = [mels_db[outcome.rows[place]] for place in wrong[:SHOWN]]
-    counts = ", ".join(f"{int((labels[wrong] == label).sum())} {genre}" for label, genre in enumerate(genres))
-    caption = (
-        f"{outcome.features}, {outcome.protocol}: {len(wrong)} of {len(labels)} wrong ({counts}); the surest "
-        f"{len(shown)} with the predicted probability of the genre that they were called."
+    for index in errors[:MAX_SHOWN]:
+        clip = rows[outcome.rows[index]]
+        share = 1 / (1 + np.exp(-outcome.logits[index]))
+        predicted, probability = (genres[1], share) if share > 0.5 else (genres[0], 1 - share)
+        titles.append(f"{clip.genre} at {clip.start_s:g} s:\npredicted {predicted} ({probability:.2f})")
+    worst = [mels_db[outcome.rows[index]] for index in errors[:MAX_SHOWN]]
+    counts = ", ".join(
+        f"{int((labels[errors] == label).sum())} {genre}" for label, genre in enumerate(genres)
     )
-    figure = misclassified(shown, titles, mel)
-    return [picture(figure, "Misclassified clips", caption)]
+    caption = (
+        f"{outcome.features}, {outcome.protocol}: {len(errors)} of {len(labels)} misclassified ({counts}). "
+        f"The figure shows the {len(worst)} most confident, with the probability of the predicted genre."
+    )
+    figure = misclassified(worst, titles, mel)
+    return [encode_figure(figure, "Misclassified clips", caption)]
 
 
 def weights_section(
     outcomes: Sequence[Outcome], feature_sets: Sequence[Features], mel: MelSpectrogram, seconds: float,
     genres: tuple[str, str],
 ) -> Section:  # fmt: skip
-    """Show what tells the genres apart: mean weights over folds and seeds, tracks kept apart."""
-    section = Section("weights", "What tells them apart")
-    pictures, table = feature_sets
+    """Return the weights that separate the genres: the mean over folds and seeds, split by track."""
+    section = Section("weights", "Features that separate the genres")
+    pixels, table = feature_sets
     a, b = genres
     section.paragraphs.append(
-        f"Red speaks for {b}, blue for {a}; mean weights of all fits with tracks apart."
+        f"Red indicates {b}, blue {a}. Weights are the mean of all fits, split by track."
     )
-    figure = weight_spectrogram(pictures.picture(_mean_weight(outcomes, PIXELS)), mel, seconds, genres)
-    section.pictures.append(picture(figure, "Weights of pixels", "Weights of pixels, as a spectrogram."))
-    weights = table.picture(_mean_weight(outcomes, BANDS))
-    figure = weight_table(weights, NAMES, mel, genres)
-    section.pictures.append(
-        picture(figure, "Weights of band statistics", "Weights of standardised band statistics.")
+    figure = weight_spectrogram(pixels.weight_image(_mean_weight(outcomes, PIXELS)), mel, seconds, genres)
+    section.images.append(
+        encode_figure(figure, "Weights of pixels", "Weights of the pixels of the spectrogram.")
     )
-    strongest = np.argsort(-np.abs(weights).ravel())[:SHOWN]
-    places = [np.unravel_index(index, weights.shape) for index in strongest]
+    weights = table.weight_image(_mean_weight(outcomes, BANDS))
+    figure = weight_table(weights, STATISTIC_NAMES, mel, genres)
+    section.images.append(
+        encode_figure(figure, "Weights of band statistics", "Weights of standardised band statistics.")
+    )
+    strongest = np.argsort(-np.abs(weights).ravel())[:MAX_SHOWN]
+    indices = [np.unravel_index(index, weights.shape) for index in strongest]
     section.numbers["strongest_band_weights"] = [
-        {"statistic": NAMES[row], "band_hz": float(mel.band_hz[band]), "weight": float(weights[row, band])}
-        for row, band in places
+        {
+            "statistic": STATISTIC_NAMES[row],
+            "band_hz": float(mel.band_hz[band]),
+            "weight": float(weights[row, band]),
+        }
+        for row, band in indices
     ]
     return section
 
 
 def _mean_weight(outcomes: Sequence[Outcome], features: str) -> np.ndarray:
-    own = [o.weight for o in outcomes if o.features == features and o.protocol == APART]
-    return np.mean(own, axis=0)
+    weights = [o.weight for o in outcomes if o.features == features and o.protocol == SPLIT_BY_TRACK]
+    return np.mean(weights, axis=0)

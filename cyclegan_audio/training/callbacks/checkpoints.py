@@ -15,7 +15,7 @@ from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.training.callbacks.validation import ValidationCallback
 from cyclegan_audio.training.distributed import say
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line
 
 
@@ -49,9 +49,9 @@ class CheckpointCallback(pl.Callback):
     """
 
     def __init__(self, run_dir: str, every_epochs: int = 10, every_minutes: float | None = None) -> None:
-        require_number("callbacks.checkpoints.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.checkpoints.every_epochs", every_epochs, low=1, integer=True)
         if every_minutes is not None:
-            require_number("callbacks.checkpoints.every_minutes", every_minutes, low=0)
+            check_number("callbacks.checkpoints.every_minutes", every_minutes, low=0)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.every_minutes = every_minutes

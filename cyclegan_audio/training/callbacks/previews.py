@@ -14,10 +14,10 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.inference.clips import translate_states
 from cyclegan_audio.models.directions import ordered
 from cyclegan_audio.models.translation_module import TranslationModule
-from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_picture
+from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_image
 from cyclegan_audio.training.loggers import Cell, MediaLogger
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Previews(pl.Callback):
     """
 
     def __init__(self, run_dir: str, vocoder: Vocoder, every_epochs: int = 5, clips: int = 3) -> None:
-        require_number("callbacks.previews.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.previews.every_epochs", every_epochs, low=1, integer=True)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.clips = clips
@@ -145,7 +145,7 @@ def _cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, Cell]:
         if kind in row
     }
     shown = [name for name in row if name != "identity"]
-    return {**errors_db, ", ".join(shown): mel_picture([row[name] for name in shown]), **sounds}
+    return {**errors_db, ", ".join(shown): mel_image([row[name] for name in shown]), **sounds}
 
 
 def _dashboards(trainer: pl.Trainer) -> Iterator[MediaLogger]:

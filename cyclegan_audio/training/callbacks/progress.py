@@ -70,7 +70,7 @@ class LossProgressBar(ProgressBar):
             label=f"epoch {trainer.current_epoch + 1}/{n_epochs}",
             count=f"batch {batch}/{n_batches}",
             notes=shown_losses(pl_module),
-            left_s=math.inf if step_s is None else seconds_left(trainer, pl_module, step_s),
+            remaining_s=math.inf if step_s is None else seconds_left(trainer, pl_module, step_s),
         )
 
     def on_train_end(self, *args: Any) -> None:
@@ -144,9 +144,8 @@ class TimeEstimate(pl.Callback):
         now = datetime.now()
         end = now + timedelta(seconds=left)
         day = "" if end.date() == now.date() else f" on {end.day} {end:%B}"
-        text = (
-            f"{step_s:.2g} s a batch: training ends in about {progress.duration(left)}, at {end:%H:%M}{day}"
-        )
+        duration = progress.format_duration(left)
+        text = f"{step_s:.2g} s a batch: training ends in about {duration}, at {end:%H:%M}{day}"
         if left > 3600 * self.long_hours and module.device.type == "cpu":
             text += f"; that is long: {module.small_model} is ten times faster, max_minutes=60 ends it"
         return text

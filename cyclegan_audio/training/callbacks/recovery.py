@@ -9,7 +9,7 @@ from cyclegan_audio.inference.checkpoints import read_checkpoint
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.models.base_module import RunModule
 from cyclegan_audio.training.distributed import say
-from cyclegan_audio.utils.errors import UserError, require_number
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 class NonFiniteRecovery(pl.Callback):
@@ -36,7 +36,7 @@ class NonFiniteRecovery(pl.Callback):
             ("max_in_a_row", max_in_a_row, 1),
             ("max_returns", max_returns, 0),
         ):
-            require_number(f"callbacks.health.{name}", value, low=low, whole=True)
+            check_number(f"callbacks.nonfinite_recovery.{name}", value, low=low, integer=True)
         self.last = Path(run_dir) / CHECKPOINTS / LAST
         self.every_batches, self.max_in_a_row, self.max_returns = every_batches, max_in_a_row, max_returns
         self.returns = self.told = 0

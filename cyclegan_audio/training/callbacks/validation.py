@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.inference.run_paths import VALIDATION
-from cyclegan_audio.metrics.validation import discriminator_auc, held_out_metrics, held_out_signs
+from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.csv_log import CSVLog
 from cyclegan_audio.training.distributed import say
-from cyclegan_audio.utils.errors import require_number
+from cyclegan_audio.utils.errors import check_number
 
 HELD_OUT = "held_out/"  # before the names of what is logged
 SIGNS = {  # whether a value beyond its threshold is a bad sign above (1) or below (-1) it, and what it says
@@ -39,9 +39,9 @@ class ValidationCallback(pl.Callback):
     """
 
     def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
-        require_number("callbacks.held_out.every_epochs", every_epochs, low=1, whole=True)
+        check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
-            require_number(f"callbacks.held_out.thresholds.{sign}", thresholds.get(sign))
+            check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
         self.table = CSVLog(Path(run_dir) / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
@@ -67,7 +67,7 @@ class ValidationCallback(pl.Callback):
     def judge(self, trainer: pl.Trainer, module: TranslationModule) -> None:
         """Write, log and compare the numbers of the weights as they are now."""
         clips, signs = self.measure(trainer, module)
-        found = {**held_out_metrics(clips), **held_out_signs(clips), **signs}
+        found = {**validation_metrics(clips), **validation_diagnostics(clips), **signs}
         if trainer.is_global_zero:
             self.table.add(
                 {"batch": module.batches, "epoch": trainer.current_epoch, **_elapsed(module), **found}

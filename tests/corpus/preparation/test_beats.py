@@ -221,7 +221,7 @@ def test_paired_files_are_not_aligned_and_mels_are_refused(tmp_path, song, setti
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"align": "bars"}, "choose one of none, beats"), ({"bars": 2}, "needs clip.align=beats"),
-     ({"align": "beats", "bars": 0}, "clip.bars=0")],
+     ({"align": "beats", "bars": 0}, "clip.bars must be an integer >= 1, got 0")],
 )  # fmt: skip
 def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(UserError, match=message):

@@ -168,7 +168,7 @@ def test_a_shard_that_lost_an_array_is_refused(tmp_path, settings):
     with pytest.raises(UserError, match=r"lacks files of .*, which shard \d made"):
         merge_shards(source, tmp_path / "out", settings(), 2)
     for numbers in ((2, 2), (-1, 2), (0, 0)):
-        with pytest.raises(UserError, match="is not a whole number"):
+        with pytest.raises(UserError, match="must be an integer"):
             Shard(*numbers)
 
 

@@ -99,11 +99,11 @@ def test_one_of_several_copies_stays():
 
 
 def test_invalid_settings_are_refused():
-    with pytest.raises(UserError, match=r"screening\.silence\.level_db=loud"):
+    with pytest.raises(UserError, match=r"screening\.silence\.level_db must be a number, got 'loud'"):
         ScreeningRules(silence=Silence(level_db="loud"))
     with pytest.raises(UserError, match=r"screening\.silence\.enabled=1 is not a switch; use true or false"):
         ScreeningRules(silence=Silence(enabled=1))
-    with pytest.raises(UserError, match=r"screening\.bandwidth_range_db=nan"):
+    with pytest.raises(UserError, match=r"screening\.bandwidth_range_db must be a number, got nan"):
         ScreeningRules(bandwidth_range_db=float("nan"))
     assert ScreeningRules().voice == VoiceActivity(enabled=False)
     assert "near_duplicates" not in ScreeningRules().per_file_settings

@@ -1,4 +1,4 @@
-"""Classifiers on a corpus whose genres differ in rhythm alone: right verdicts, robust, kept on disk."""
+"""Test classifiers on a synthetic corpus whose genres differ in rhythm only: accuracy, robustness, files."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from cyclegan_audio.metrics.genre_classifier.classifier import genre_classifier_
 from cyclegan_audio.utils.errors import UserError
 
 SPLITS = ("train",) * 7 + ("val", "test", "test")
-N_FRAMES, CLIPS_A_TRACK = 96, 4
+N_FRAMES, CLIPS_PER_TRACK = 96, 4
 FAST, SLOW = 0.1, 0.25  # seconds from beat to beat
 
 
@@ -22,8 +22,8 @@ def small_net(monkeypatch: pytest.MonkeyPatch, small_settings) -> None:
     monkeypatch.setattr(classifier_module, "SETTINGS", small_settings(4, 60))
 
 
-class MadeCorpus(Corpus):
-    """Ten tracks a genre, mels made on demand: pulses over all bands at the genre's rate, level at random."""
+class SyntheticCorpus(Corpus):
+    """Ten tracks per genre; mels are pulses in all bands at the rate of the genre, at a random level."""
 
     def mel_db(self, clip: Clip) -> torch.Tensor:
         rng = np.random.default_rng([clip.index, clip.genre == "fast"])
@@ -39,13 +39,13 @@ class MadeCorpus(Corpus):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     mel = MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yaml")))
     clips = []
     for genre in ("fast", "slow"):
         for track, split in enumerate(SPLITS):
-            for number in range(CLIPS_A_TRACK):
-                index = track * CLIPS_A_TRACK + number
+            for number in range(CLIPS_PER_TRACK):
+                index = track * CLIPS_PER_TRACK + number
                 name = f"{genre}_{track}"
                 clips.append(
                     Clip(
@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
                     )
                 )  # fmt: skip
     settings = {"mel": mel.to_dict(), "clip": {"seconds": 2.0}}
-    return MadeCorpus(tmp_path_factory.mktemp("made"), settings, clips)
+    return SyntheticCorpus(tmp_path_factory.mktemp("corpus"), settings, clips)
 
 
 def mels_of(corpus: Corpus, genre: str, split: str) -> torch.Tensor:
@@ -62,8 +62,8 @@ def mels_of(corpus: Corpus, genre: str, split: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("make", [genre_classifier_for, linear_classifier_for])
-def test_judge_tells_rhythms_apart_at_any_level_noise_and_bandwidth(made, make) -> None:
-    classifier = make(made, ("fast", "slow"))
+def test_classifier_separates_rhythms_at_any_level_noise_and_bandwidth(corpus, make) -> None:
+    classifier = make(corpus, ("fast", "slow"))
     assert (classifier.accuracy.n, classifier.accuracy.groups) == (16, 4)
     assert classifier.accuracy.mean >= 0.9
     assert classifier.accuracy.low < classifier.accuracy.mean <= classifier.accuracy.high
@@ -71,7 +71,7 @@ def test_judge_tells_rhythms_apart_at_any_level_noise_and_bandwidth(made, make) 
     assert classifier.accuracy_noisy.mean >= 0.9
     assert classifier.reliability.n == 16
     assert classifier.reliability.error < 0.25
-    slow, fast = mels_of(made, "slow", "test"), mels_of(made, "fast", "test")
+    slow, fast = mels_of(corpus, "slow", "test"), mels_of(corpus, "fast", "test")
     assert classifier.probability(slow).mean() > 0.5 > classifier.probability(fast).mean()
     torch.testing.assert_close(
         classifier.probability(slow - 40), classifier.probability(slow), atol=1e-3, rtol=0
@@ -82,55 +82,55 @@ def test_judge_tells_rhythms_apart_at_any_level_noise_and_bandwidth(made, make) 
     assert float((classifier.embed(slow).mean(0) - classifier.embed(fast).mean(0)).norm()) > 0.5
 
 
-def test_judge_is_kept_and_read_again(made, monkeypatch) -> None:
-    first = genre_classifier_for(made, ("fast", "slow"))
-    files = {path.name for path in (made.folder / "classifiers").iterdir()}
+def test_classifier_is_saved_and_loaded(corpus, monkeypatch) -> None:
+    first = genre_classifier_for(corpus, ("fast", "slow"))
+    files = {path.name for path in (corpus.folder / "classifiers").iterdir()}
     assert any(name.startswith("network_fast_slow_") for name in files)
     monkeypatch.setattr(classifier_module, "train_net", None)  # training again would fail
-    again = genre_classifier_for(made, ("fast", "slow"))
-    mels = mels_of(made, "slow", "test")
+    again = genre_classifier_for(corpus, ("fast", "slow"))
+    mels = mels_of(corpus, "slow", "test")
     assert torch.equal(again.probability(mels), first.probability(mels))
     for name in ("accuracy", "accuracy_low_passed", "accuracy_noisy", "reliability", "temperature"):
         assert getattr(again, name) == getattr(first, name)
-    assert {path.name for path in (made.folder / "classifiers").iterdir()} == files
+    assert {path.name for path in (corpus.folder / "classifiers").iterdir()} == files
 
 
-def test_damaged_or_other_judges_are_trained_anew(made, monkeypatch) -> None:
-    linear_classifier_for(made, ("fast", "slow"))
-    (path,) = (made.folder / "classifiers").glob("linear_fast_slow_*")
+def test_damaged_or_outdated_classifiers_are_trained_again(corpus, monkeypatch) -> None:
+    linear_classifier_for(corpus, ("fast", "slow"))
+    (path,) = (corpus.folder / "classifiers").glob("linear_fast_slow_*")
     path.write_bytes(path.read_bytes()[:100])
-    assert linear_classifier_for(made, ("fast", "slow")).accuracy.mean >= 0.9
+    assert linear_classifier_for(corpus, ("fast", "slow")).accuracy.mean >= 0.9
     assert path.stat().st_size > 100
     monkeypatch.setattr(classifier_module, "VERSION", classifier_module.VERSION + 1)
-    linear_classifier_for(made, ("fast", "slow"))
-    assert len(list((made.folder / "classifiers").glob("linear_fast_slow_*"))) == 2
+    linear_classifier_for(corpus, ("fast", "slow"))
+    assert len(list((corpus.folder / "classifiers").glob("linear_fast_slow_*"))) == 2
 
 
-def test_corpus_that_cannot_be_written_still_gives_a_judge(made, tmp_path, caplog) -> None:
+def test_classifier_of_a_read_only_corpus_is_not_saved(corpus, tmp_path, caplog) -> None:
     (tmp_path / "file").write_text("")
-    settings = {"mel": made.mel.to_dict(), "clip": {"seconds": made.clip_s}}
-    read_only = MadeCorpus(tmp_path / "file", settings, made._clips)
+    settings = {"mel": corpus.mel.to_dict(), "clip": {"seconds": corpus.clip_s}}
+    read_only = SyntheticCorpus(tmp_path / "file", settings, corpus._clips)
     assert linear_classifier_for(read_only, ("fast", "slow")).accuracy.mean >= 0.9
     assert "cannot be written" in caplog.text
 
 
-def test_only_training_clips_are_trained_on(made, monkeypatch) -> None:
-    seen = []
+def test_only_training_clips_are_used(corpus, monkeypatch) -> None:
+    trained_tracks = []
     train = classifier_module.train_linear
 
-    def watch(mels_db, labels, tracks, *rest):
-        seen.extend(tracks)
+    def record_tracks(mels_db, labels, tracks, *rest):
+        trained_tracks.extend(tracks)
         return train(mels_db, labels, tracks, *rest)
 
-    monkeypatch.setattr(classifier_module, "train_linear", watch)
-    classifier_module.train_genre_classifier(made, ("fast", "slow"), "linear")
-    assert set(seen) == {f"{genre}_{track}" for genre in ("fast", "slow") for track in range(7)}
+    monkeypatch.setattr(classifier_module, "train_linear", record_tracks)
+    classifier_module.train_genre_classifier(corpus, ("fast", "slow"), "linear")
+    assert set(trained_tracks) == {f"{genre}_{track}" for genre in ("fast", "slow") for track in range(7)}
 
 
-def test_bad_input(made, tmp_path) -> None:
+def test_missing_genres_and_training_clips_raise(corpus, tmp_path) -> None:
     with pytest.raises(UserError, match="no genre 'jazz'"):
-        genre_classifier_for(made, ("fast", "jazz"))
-    settings = {"mel": made.mel.to_dict(), "clip": {"seconds": made.clip_s}}
-    held_out = [clip for clip in made._clips if clip.split != "train" or clip.genre == "fast"]
+        genre_classifier_for(corpus, ("fast", "jazz"))
+    settings = {"mel": corpus.mel.to_dict(), "clip": {"seconds": corpus.clip_s}}
+    held_out = [clip for clip in corpus._clips if clip.split != "train" or clip.genre == "fast"]
     with pytest.raises(UserError, match="no training clips of slow"):
-        genre_classifier_for(MadeCorpus(tmp_path, settings, held_out), ("fast", "slow"))
+        genre_classifier_for(SyntheticCorpus(tmp_path, settings, held_out), ("fast", "slow"))

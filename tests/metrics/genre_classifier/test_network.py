@@ -1,4 +1,4 @@
-"""The network of the genre classifier and its features, untrained."""
+"""Test the untrained network of the genre classifier and its features."""
 
 import dataclasses
 import json
@@ -10,60 +10,63 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cyclegan_audio.metrics.band_statistics import N_RELATIONS, band_relations, standardise
+from cyclegan_audio.metrics.band_statistics import N_COVARIANCES, band_covariances, standardise
 from cyclegan_audio.metrics.genre_classifier.network import (
-    Convolutions,
+    ConvolutionalBranch,
     GenreNet,
-    NetSettings,
-    Statistics,
-    dropped,
+    GenreNetSettings,
+    StatisticsBranch,
     modulation_log_power,
+    seeded_dropout,
 )
 
 
-def test_relations_tell_bands_that_move_together_from_others() -> None:
+def test_band_covariances_separate_correlated_from_independent_bands() -> None:
     steps = torch.randn(2, 1, 200, generator=torch.Generator().manual_seed(0))
     alone = torch.randn(2, 32, 200, generator=torch.Generator().manual_seed(1))
-    together, apart = band_relations(steps.expand(2, 32, 200)), band_relations(alone)
-    assert together.shape == (2, N_RELATIONS)
+    together, apart = band_covariances(steps.expand(2, 32, 200)), band_covariances(alone)
+    assert together.shape == (2, N_COVARIANCES)
     row, column = torch.triu_indices(32, 32)
     off = (row != column).repeat(2)
-    of_steps = torch.arange(N_RELATIONS) >= len(row)
+    of_steps = torch.arange(N_COVARIANCES) >= len(row)
     variance = steps.var(2, correction=0)
     torch.testing.assert_close(together[:, ~of_steps], variance.expand(2, len(row)), atol=1e-4, rtol=1e-4)
     assert float(apart[:, off].abs().mean()) < 0.15
     assert float(apart[:, ~off & of_steps].mean()) == pytest.approx(2, abs=0.1)  # steps of noise
 
 
-def test_standardised_clips_know_no_level_nor_contrast() -> None:
+def test_standardise_removes_level_and_contrast() -> None:
     mels_db = torch.randn(3, 8, 9)
     torch.testing.assert_close(standardise(5 * mels_db - 40), standardise(mels_db), atol=1e-4, rtol=0)
     assert torch.isfinite(standardise(torch.zeros(1, 4, 4))).all()
 
 
-def test_settings_are_plain_values_for_the_hash() -> None:
-    assert json.loads(json.dumps(dataclasses.asdict(NetSettings())))["embedding"] == NetSettings().embedding
+def test_settings_can_be_serialised_for_the_hash() -> None:
+    assert (
+        json.loads(json.dumps(dataclasses.asdict(GenreNetSettings())))["embedding"]
+        == GenreNetSettings().embedding
+    )
 
 
-def test_both_branches_have_their_say() -> None:
+def test_logits_combine_both_branches() -> None:
     torch.manual_seed(0)
-    net = GenreNet(128, 0.02, NetSettings()).eval()
+    net = GenreNet(128, 0.02, GenreNetSettings()).eval()
     mels_db = 20 * torch.randn(5, 128, 60) - 40
-    statistics, pictures = net.see(mels_db)
-    assert pictures.shape == (5, 128, 30)
+    statistics, mels = net.branch_inputs(mels_db)
+    assert mels.shape == (5, 128, 30)
     assert net.statistics.last.weight.shape == net.convolutions.last.weight.shape == (1, 64)
-    parts = net.statistics(statistics), net.convolutions(pictures)
-    torch.testing.assert_close(net(mels_db), parts[0] + parts[1])
-    net.share.fill_(0.25)
-    torch.testing.assert_close(net(mels_db), 1.5 * parts[0] + 0.5 * parts[1])
-    assert min(float(part.detach().std()) for part in parts) > 0
-    assert net.embed(mels_db).shape == (5, 2 * NetSettings().embedding)
+    branch_logits = net.statistics(statistics), net.convolutions(mels)
+    torch.testing.assert_close(net(mels_db), branch_logits[0] + branch_logits[1])
+    net.mixing_weight.fill_(0.25)
+    torch.testing.assert_close(net(mels_db), 1.5 * branch_logits[0] + 0.5 * branch_logits[1])
+    assert min(float(part.detach().std()) for part in branch_logits) > 0
+    assert net.embed(mels_db).shape == (5, 2 * GenreNetSettings().embedding)
 
 
-def test_modulation_by_hand() -> None:
-    """Of 2 s at 20 ms: a wave of amplitude 3 has 9 / 4 on its line, in the octave that begins at it."""
+def test_modulation_log_power_by_hand() -> None:
+    """In 2 s of frames of 20 ms, a sine of amplitude 3 has power 9 / 4 in the octave that contains it."""
     time_s = torch.arange(100) * 0.02
-    nothing = math.log(1e-6)
+    silence = math.log(1e-6)
     for hz, octave in (
         (0.5, None),
         (1.0, 0),
@@ -76,11 +79,11 @@ def test_modulation_by_hand() -> None:
     ):
         x = 7 + 3 * torch.cos(math.tau * hz * time_s)[None, None]
         actual = [float(band) for band in modulation_log_power(x, 0.02)]
-        expected = [math.log(2.25) if n == octave else nothing for n in range(4)]
+        expected = [math.log(2.25) if n == octave else silence for n in range(4)]
         assert actual == pytest.approx(expected, abs=1e-2)
 
 
-def test_standardised_clips_end_at_three() -> None:
+def test_standardise_clips_at_three() -> None:
     x = torch.zeros(1, 10, 10)
     x[0, 0, 0] = 100.0  # 99 over a spread of 9.95
     out = standardise(x)
@@ -89,9 +92,9 @@ def test_standardised_clips_end_at_three() -> None:
 
 
 def test_convolutions_layer_by_layer() -> None:
-    """In float64: two by two points as channels, halvings, moments and maxima over time, clipped at 4."""
+    """Compare with a float64 reference: 2 x 2 blocks, strides, moments and maxima, clipped at 4."""
     torch.manual_seed(0)
-    net = Convolutions(13, NetSettings(widths=(4, 6, 5))).eval()
+    net = ConvolutionalBranch(13, GenreNetSettings(widths=(4, 6, 5))).eval()
     net.norm.running_var.fill_(0.0004)
     inputs = torch.randn(2, 13, 9)
     with torch.no_grad():
@@ -109,9 +112,9 @@ def test_convolutions_layer_by_layer() -> None:
     torch.testing.assert_close(actual, expected.clamp(-4, 4), atol=1e-3, rtol=0)
 
 
-def test_statistics_are_standardised_as_taught_and_clipped_at_four() -> None:
-    net = Statistics(2, NetSettings())
-    net.standardise_by(torch.tensor([[[0.0, 5.0], [2.0, 5.0]], [[4.0, 5.0], [6.0, 5.0]]]))
+def test_statistics_branch_standardises_and_clips_at_four() -> None:
+    net = StatisticsBranch(2, GenreNetSettings())
+    net.fit_standardisation(torch.tensor([[[0.0, 5.0], [2.0, 5.0]], [[4.0, 5.0], [6.0, 5.0]]]))
     assert net.mean.tolist() == [3, 5]
     assert net.scale.tolist() == pytest.approx([math.sqrt(5), 1e-6])
     inputs = torch.tensor([[3 + 2 * math.sqrt(5), 5.0], [100.0, 4.0]])
@@ -119,14 +122,14 @@ def test_statistics_are_standardised_as_taught_and_clipped_at_four() -> None:
 
 
 @pytest.mark.parametrize(("frame_s", "pool"), [(0.0116, 2), (0.0213, 1), (0.005, 4), (0.03, 1), (0.06, 1)])
-def test_frames_are_pooled_to_about_20_ms(frame_s: float, pool: int) -> None:
-    net = GenreNet(32, frame_s, NetSettings())
+def test_branch_inputs_pool_frames_to_about_20_ms(frame_s: float, pool: int) -> None:
+    net = GenreNet(32, frame_s, GenreNetSettings())
     assert (net.pool, net.frame_s) == (pool, pytest.approx(pool * frame_s))
     mels_db = torch.randn(2, 32, 80)
-    statistics, pictures = net.see(mels_db)
+    statistics, mels = net.branch_inputs(mels_db)
     x = F.avg_pool1d(standardise(mels_db), pool)
     steps = x.diff(dim=2).abs()
-    assert pictures.shape == (2, 32, 80 // pool // 2)
+    assert mels.shape == (2, 32, 80 // pool // 2)
     parts = [x.mean(2), x.std(2, correction=0), steps.mean(2), steps.std(2, correction=0)]
     torch.testing.assert_close(statistics[:, : 4 * 32], torch.cat(parts, 1), atol=1e-3, rtol=0)
     modulation = torch.cat(modulation_log_power(x, pool * frame_s), 1)
@@ -134,9 +137,9 @@ def test_frames_are_pooled_to_about_20_ms(frame_s: float, pool: int) -> None:
     assert statistics.shape[1] == 8 * 32 + 2 * 32 * 33 // 2
 
 
-def test_reports_are_alike_only_by_these_numbers() -> None:
-    """Whoever changes one changes what every report says of genres."""
-    assert dataclasses.astuple(NetSettings()) == (
+def test_default_settings_are_unchanged() -> None:
+    """Changing a setting changes the genre metrics of every report."""
+    assert dataclasses.astuple(GenreNetSettings()) == (
         (16, 24, 32, 48), 64, 0.3,
         (30, 150, 5000, 64, 0.02, 0.05, 0.0),
         (20, 60, 1200, 32, 0.05, 0.1, 0.3),
@@ -145,16 +148,16 @@ def test_reports_are_alike_only_by_these_numbers() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(80, 47, 0.021), (128, 86, 0.0116), (100, 20, 0.03)])
-def test_network_takes_other_mels(sizes) -> None:
+def test_network_accepts_other_mel_sizes(sizes) -> None:
     n_mels, n_frames, frame_s = sizes
-    net = GenreNet(n_mels, frame_s, NetSettings()).eval()
+    net = GenreNet(n_mels, frame_s, GenreNetSettings()).eval()
     assert net(torch.randn(3, n_mels, n_frames)).shape == (3,)
 
 
-def test_dropout() -> None:
+def test_seeded_dropout() -> None:
     random = np.random.default_rng(0)
     x = torch.ones(200, 50)
-    assert dropped(x, 0.3, None) is x
-    thinned = dropped(x, 0.3, random)
-    torch.testing.assert_close(thinned.unique(), torch.tensor([0, 1 / 0.7]))
-    assert float(thinned.mean()) == pytest.approx(1, abs=0.03)
+    assert seeded_dropout(x, 0.3, None) is x
+    dropped = seeded_dropout(x, 0.3, random)
+    torch.testing.assert_close(dropped.unique(), torch.tensor([0, 1 / 0.7]))
+    assert float(dropped.mean()) == pytest.approx(1, abs=0.03)

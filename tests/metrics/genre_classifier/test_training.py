@@ -1,4 +1,4 @@
-"""Training of the network of the genre classifier, and what is said of tracks left out."""
+"""Test the training of the genre classifiers and their cross-validated logits."""
 
 import dataclasses
 
@@ -7,40 +7,34 @@ import pytest
 import torch
 
 from cyclegan_audio.metrics.genre_classifier.linear import train_linear
-from cyclegan_audio.metrics.genre_classifier.network import GenreNet, NetSettings
-from cyclegan_audio.metrics.genre_classifier.training import AugmentedViews, Work, mixup, n_batches, train_net
-from cyclegan_audio.statistics.folds import track_folds
-
-
-def test_folds_keep_tracks_whole() -> None:
-    labels = np.array([0, 1] * 8)
-    tracks = [f"{place // 4} {place % 2}" for place in range(16)]
-    folds = track_folds(labels, tracks, 3, 0)
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(16))
-    for train, test in folds:
-        assert not {tracks[row] for row in train} & {tracks[row] for row in test}
-    assert len(track_folds(labels, tracks, 9, 0)) == 4
-    assert track_folds(labels, ["a"] * 16, 3, 0) == []
+from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
+from cyclegan_audio.metrics.genre_classifier.training import (
+    AugmentedViews,
+    ProgressCounter,
+    mixup,
+    n_batches,
+    train_net,
+)
 
 
 @pytest.mark.parametrize("kind", ["network", "linear"])
-def test_clips_left_out_are_judged_by_one_who_does_not_know_their_track(kind, small_settings) -> None:
+def test_cross_validated_logits_do_not_use_the_track(kind, small_settings) -> None:
     mels_db = torch.randn(12, 128, 40, generator=torch.Generator().manual_seed(0))
     labels, band_hz = torch.tensor([0, 1] * 6), torch.linspace(50, 20000, 128)
 
-    def left_out(tracks: list[str]) -> torch.Tensor:
+    def cross_validated(tracks: list[str]) -> torch.Tensor:
         if kind == "linear":
             return train_linear(mels_db, labels, tracks, band_hz, 0.02)[1]
         return train_net(mels_db, labels, tracks, band_hz, 0.02, small_settings(1, 40))[1]
 
-    # labels of noise can be learnt by heart alone: half of them are right, as long as no clip knows itself
-    given = left_out([f"{place}" for place in range(12)])
-    assert torch.isfinite(given).all()
-    assert 2 <= int(((given > 0) == labels.bool()).sum()) <= 10
-    assert left_out(["a", "b"] * 6).isnan().all()
+    # Noise can only be memorised: about half are correct if no clip is scored by its training fold.
+    logits = cross_validated([f"{place}" for place in range(12)])
+    assert torch.isfinite(logits).all()
+    assert 2 <= int(((logits > 0) == labels.bool()).sum()) <= 10
+    assert cross_validated(["a", "b"] * 6).isnan().all()
 
 
-def test_convolutions_hear_what_statistics_of_single_bands_cannot(small_settings) -> None:
+def test_convolutions_learn_what_band_statistics_cannot(small_settings) -> None:
     """Tones that rise from band to band against tones that fall: the same in each band."""
     random = torch.Generator().manual_seed(0)
     labels = torch.tensor([0, 1] * 24)
@@ -48,30 +42,30 @@ def test_convolutions_hear_what_statistics_of_single_bands_cannot(small_settings
     rising = (torch.arange(128)[None, :, None] // 2 - time[:, None, :]).abs() < 3
     mels_db = torch.where(labels[:, None, None] > 0, rising, rising.flip(2)) * 30.0
     mels_db = mels_db + torch.randn(mels_db.shape, generator=random)
-    one_track, band_hz = ["track"] * 36, torch.linspace(50, 20000, 128)  # so no folds
+    one_track, band_hz = ["track"] * 36, torch.linspace(50, 20000, 128)  # no folds
     net, _ = train_net(mels_db[:36], labels[:36], one_track, band_hz, 0.02, small_settings(2, 60))
     with torch.inference_mode():
-        alone = net.convolutions(net.see(mels_db[36:])[1])
+        alone = net.convolutions(net.branch_inputs(mels_db[36:])[1])
     assert ((alone > 0) == labels[36:].bool()).float().mean() >= 0.9
 
 
-def test_threads_change_nothing(small_settings) -> None:
+def test_training_is_the_same_for_any_number_of_threads(small_settings) -> None:
     mels_db = torch.randn(12, 128, 40, generator=torch.Generator().manual_seed(0))
     labels, tracks = torch.tensor([0, 1] * 6), [f"{place}" for place in range(12)]
-    found = []
+    results = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        found.append(
+        results.append(
             train_net(mels_db, labels, tracks, torch.linspace(50, 20000, 128), 0.02, small_settings(1, 5))
         )
     torch.set_num_threads(1)
-    (one, given), (two, same) = found
-    torch.testing.assert_close(given, same, atol=1e-5, rtol=1e-5)
+    (one, logits), (two, same) = results
+    torch.testing.assert_close(logits, same, atol=1e-5, rtol=1e-5)
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, two.state_dict()[name], atol=1e-5, rtol=1e-5)
 
 
-def test_progress_reaches_its_end_and_a_stop_is_heard(small_settings) -> None:
+def test_progress_reaches_its_total_and_training_can_be_stopped(small_settings) -> None:
     mels_db = torch.randn(8, 128, 40, generator=torch.Generator().manual_seed(0))
     labels, steps = torch.tensor([0, 1] * 4), []
 
@@ -97,51 +91,57 @@ def test_progress_reaches_its_end_and_a_stop_is_heard(small_settings) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(stop)
-    work = Work(10, stop)
-    work.stopped = True
+    progress = ProgressCounter(10, stop)
+    progress.stopped = True
     with pytest.raises(InterruptedError):
-        work.add(1)
+        progress.add(1)
 
 
-def test_number_of_batches_follows_from_that_of_clips() -> None:
-    recipe = dataclasses.replace(NetSettings().convolutions, epochs=10, min_batches=30, max_batches=100)
-    size = recipe.batch_size
-    assert [n_batches(recipe, n) for n in (2, 5 * size, 50 * size)] == [(30, 1), (50, 5), (100, 50)]
+def test_n_batches_by_hand() -> None:
+    settings = dataclasses.replace(
+        GenreNetSettings().convolutions, epochs=10, min_batches=30, max_batches=100
+    )
+    size = settings.batch_size
+    assert [n_batches(settings, n) for n in (2, 5 * size, 50 * size)] == [(30, 1), (50, 5), (100, 50)]
 
 
-def test_pictures_are_cut_and_hide_some_bands() -> None:
-    settings = NetSettings(views=2, masked_bands=4)
+def test_sample_mels_crops_and_masks_bands() -> None:
+    settings = GenreNetSettings(views=2, masked_bands=4)
     mels_db = 20 * torch.randn(6, 128, 100, generator=torch.Generator().manual_seed(0))
     net = GenreNet(128, 0.02, settings)
     views = AugmentedViews(
-        net, mels_db, torch.linspace(50, 20000, 128), settings, Work(1, lambda done, total: None)
+        net, mels_db, torch.linspace(50, 20000, 128), settings, ProgressCounter(1, lambda done, total: None)
     )
-    assert [own.shape for own in views.pictures] == [(6, 128, 50), (6, 128, 35), (6, 128, 35)]
+    assert [mels.shape for mels in views.mels] == [(6, 128, 50), (6, 128, 35), (6, 128, 35)]
     random = np.random.default_rng(0)
     rows = np.array([0, 3, 3, 5] * 8)
-    drawn = views.draw_pictures(rows, random)
-    assert drawn.shape == (32, 128, 24)
-    hidden = (drawn == 0).all(2).sum(1)
+    sampled = views.sample_mels(rows, random)
+    assert sampled.shape == (32, 128, 24)
+    hidden = (sampled == 0).all(2).sum(1)
     assert int(hidden.max()) == 3
     assert int(hidden.min()) == 0
-    assert views.draw_statistics(rows, random).shape == (32, views.statistics.shape[2])
+    assert views.sample_statistics(rows, random).shape == (32, views.statistics.shape[2])
 
 
-def test_pictures_are_in_other_keys() -> None:
-    settings = NetSettings(views=1, masked_bands=1, shift_bands=3)
+def test_sample_mels_shifts_bands() -> None:
+    settings = GenreNetSettings(views=1, masked_bands=1, shift_bands=3)
     net = GenreNet(128, 0.02, settings)
     views = AugmentedViews(
-        net, torch.zeros(1, 128, 100), torch.arange(128), settings, Work(1, lambda done, total: None)
+        net,
+        torch.zeros(1, 128, 100),
+        torch.arange(128),
+        settings,
+        ProgressCounter(1, lambda done, total: None),
     )
-    views.pictures = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
-    drawn = views.draw_pictures(np.zeros(60, int), np.random.default_rng(0))
-    assert set(drawn[:, 64].flatten().tolist()) == set(range(61, 68))
+    views.mels = [torch.arange(128.0)[None, :, None].expand(1, 128, 50)] * 2
+    sampled = views.sample_mels(np.zeros(60, int), np.random.default_rng(0))
+    assert set(sampled[:, 64].flatten().tolist()) == set(range(61, 68))
 
 
-def test_mixing() -> None:
+def test_mixup_mixes_inputs_and_targets_alike() -> None:
     random = np.random.default_rng(0)
-    seen = torch.arange(64.0).reshape(64, 1, 1).expand(64, 2, 3)
-    made, target = mixup(seen, torch.arange(64.0), 0.3, random)
-    torch.testing.assert_close(made[:, 0, 0], target)
+    inputs = torch.arange(64.0).reshape(64, 1, 1).expand(64, 2, 3)
+    mixed, target = mixup(inputs, torch.arange(64.0), 0.3, random)
+    torch.testing.assert_close(mixed[:, 0, 0], target)
     assert not torch.equal(target, torch.arange(64.0))
     assert float(target.mean()) == pytest.approx(31.5, abs=5)

@@ -1,4 +1,4 @@
-"""Reports made by hand, as `evaluate` writes them."""
+"""Fixtures: reports written by hand in the format of `evaluate`."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 N_TRACKS, CLIPS_A_TRACK = 8, 2
-WAYS = ("lofi to trap", "trap to lofi")
+DIRECTIONS = ("lofi to trap", "trap to lofi")
 
 
 def estimate_of(mean: float) -> dict[str, float]:
     return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 16, "groups": N_TRACKS}
 
 
-def measures_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> dict[str, Any]:
+def metrics_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> dict[str, Any]:
     table = {
         "clip_id": list(clips),
         "track": [clip.split("/")[0] for clip in clips],
@@ -30,7 +30,7 @@ def measures_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> 
     }  # fmt: skip
     kernel = {"model": estimate_of(1.0), "untouched": estimate_of(3.0), "real_target": estimate_of(0.0)}
     return {
-        "measures": {"onset_f1": onsets},
+        "metrics": {"onset_f1": onsets},
         "distances": {"genre_classifier": {"kernel": kernel}},
         "missing": [],
         "clips": table,
@@ -39,7 +39,7 @@ def measures_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> 
 
 @pytest.fixture
 def make_report(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run's folder with its settings and report; clips of eight tracks unless others are named."""
+    """Return a function that writes a run folder with settings and report, by default of eight tracks."""
 
     def make(
         name: str,
@@ -47,7 +47,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
         seed: int = 0,
         cycle_db: float = 3.0,
         onset_f1: float = 0.5,
-        ways: Sequence[str] = WAYS,
+        directions: Sequence[str] = DIRECTIONS,
         clips: Sequence[str] = tuple(f"t{i}/{j}" for i in range(N_TRACKS) for j in range(CLIPS_A_TRACK)),
         mel: str = "aa",
     ) -> Path:
@@ -57,9 +57,10 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
             "onset_f1": onset_f1 + 0.02 * rng.standard_normal(len(clips)),
             "silence_gain_db": [None] * len(clips),
         }
-        genres = ways[0].split(" to ")
+        genres = directions[0].split(" to ")
         report = {
-            "measures": {way: measures_of(values, clips) for way in ways} | {"classifiers": {}},
+            "metrics": {direction: metrics_of(values, clips) for direction in directions}
+            | {"classifiers": {}},
             "reconstruction": {"this_run": {genre: {"other_clip": estimate_of(9.0)} for genre in genres}},
             "run": {"checkpoint": "gone.ckpt", "mel": {"hash": mel}, "batches_trained": 7, "corpus": "gone"},
         }

@@ -1,4 +1,4 @@
-"""The page of a corpus: what it counts, shows and plays; the same bytes each time."""
+"""The page of a corpus: counts, figures and players; the same corpus gives the same bytes."""
 
 import base64
 import html
@@ -19,11 +19,11 @@ from cyclegan_audio.corpus.bias import genre_stats
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
-from cyclegan_audio.reports.corpus import PAGE, dropped, write_corpus_page
+from cyclegan_audio.reports.corpus import PAGE, dropped_clips, write_corpus_page
 from tests.page_text import page_text
 
 RATE = 22_050
-BAD = {  # what is wrong with the third second of a song, by the reason that it gives
+BAD = {  # reason to the defect in the third second of a song
     "silence": lambda noise: 0 * noise,
     "dc offset": lambda noise: noise + 0.2,
     "clipping": lambda noise: (20 * noise).clip(-0.5, 0.5),
@@ -57,73 +57,73 @@ def corpus(source, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(corpus, source) -> str:
-    return draw(corpus, source, ("high is louder",))
+    return write_page(corpus, source, ("high is louder",))
 
 
-def draw(folder: Path, source: FolderSource, warnings: tuple[str, ...] = ()) -> str:
+def write_page(folder: Path, source: FolderSource, warnings: tuple[str, ...] = ()) -> str:
     rows = read_manifest(folder)
     return write_corpus_page(folder, rows, genre_stats(rows), warnings, source).read_text()
 
 
 def sounds(page: str) -> list[tuple[str, np.ndarray]]:
-    """Label and samples of every player."""
-    found = re.findall(r'<label>([^\n]*)\s*<audio[^>]* src="data:audio/flac;base64,([^"]*)"', page)
-    return [(label, soundfile.read(io.BytesIO(base64.b64decode(data)))[0]) for label, data in found]
+    """Return label and samples of every player."""
+    players = re.findall(r'<label>([^\n]*)\s*<audio[^>]* src="data:audio/flac;base64,([^"]*)"', page)
+    return [(label, soundfile.read(io.BytesIO(base64.b64decode(data)))[0]) for label, data in players]
 
 
-def test_page_counts_shows_and_plays(corpus, page):
+def test_page_has_counts_figures_and_players(corpus, page):
     rows = read_manifest(corpus)
     kept = [row for row in rows if row["kept"]]
     assert f"{len(kept)} clips kept" in page
-    assert "Mind: high is louder." in page
+    assert "Warning: high is louder." in page
     for reason in BAD:
         assert re.search(rf'<th scope="row">{reason}</th><td>0</td><td>1</td>', page)
-    assert "Without a clip to show: shorter than a clip." in page
+    assert "Reasons without an example: shorter than a clip." in page
     assert len(re.findall(r'<img alt="[^"]+" src="data:image/png;base64,', page)) == 4
     assert "://" not in page  # self-contained
     assert not re.search("[{}]", page_text(page))
-    heard = sounds(page)
-    assert len(heard) == 6 + 6 + len(BAD)
-    assert all(len(samples) == 44_100 for _, samples in heard)
+    players = sounds(page)
+    assert len(players) == 6 + 6 + len(BAD)
+    assert all(len(samples) == 44_100 for _, samples in players)
 
 
-def test_players_hold_the_clips_that_they_name(corpus, page):
+def test_players_match_their_labels(corpus, page):
     opened = Corpus.open(corpus)
-    heard = sounds(html.unescape(page))
-    for genre, own in zip(opened.genres, (heard[:6], heard[6:12]), strict=True):
+    players = sounds(html.unescape(page))
+    for genre, of_genre in zip(opened.genres, (players[:6], players[6:12]), strict=True):
         clips = [clip for split in ("train", "val", "test") for clip in opened.clips(genre, split)]
         by_place = {f"{clip.source} at {clip.start_s:.2f} s": clip for clip in clips}
-        for label, samples in own:
+        for label, samples in of_genre:
             clip = by_place[label.partition(": ")[2]]
             np.testing.assert_allclose(samples, opened.audio(clip), atol=2e-4)
 
 
-def test_dropped_clips_are_cut_again_one_of_each_kind(corpus, source):
-    found = dropped.one_of_each_kind(read_manifest(corpus), source, 1.0, Corpus.open(corpus).mel)
-    assert [one.row["reason"] for one in found] == sorted(BAD)
-    assert {one.row["start_s"] for one in found} == {2.0}
-    by_reason = {one.row["reason"]: one for one in found}
+def test_one_dropped_clip_per_reason_is_cut_again(corpus, source):
+    dropped = dropped_clips.one_clip_per_reason(read_manifest(corpus), source, 1.0, Corpus.open(corpus).mel)
+    assert [one.row["reason"] for one in dropped] == sorted(BAD)
+    assert {one.row["start_s"] for one in dropped} == {2.0}
+    by_reason = {one.row["reason"]: one for one in dropped}
     assert by_reason["silence"].mono.square().mean() < 1e-5
     assert by_reason["dc offset"].mono.mean() == pytest.approx(0.2, abs=0.02)
     assert by_reason["clipping"].mel_db.shape == (128, Corpus.open(corpus).clip_frames)
 
 
-def test_the_same_corpus_has_the_same_page_and_one_that_is_there_stays(corpus, source, page, tmp_path):
+def test_same_corpus_gives_the_same_page_and_keeps_the_file(corpus, source, page, tmp_path):
     shutil.copytree(corpus, tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / PAGE).write_text(page)
     written = (tmp_path / "elsewhere" / PAGE).stat().st_mtime_ns
-    assert draw(tmp_path / "elsewhere", source, ("high is louder",)) == page
+    assert write_page(tmp_path / "elsewhere", source, ("high is louder",)) == page
     assert (tmp_path / "elsewhere" / PAGE).stat().st_mtime_ns == written
 
 
-def test_a_page_without_audio_or_source_files_says_so(corpus, source, tmp_path):
+def test_page_names_missing_audio_and_source_files(corpus, source, tmp_path):
     shutil.copytree(corpus, tmp_path / "out")
     shutil.rmtree(tmp_path / "out" / "audio")
     gone = FolderSource({genre: tmp_path / "gone" for genre in source.genres})
-    page = draw(tmp_path / "out", gone)
+    page = write_page(tmp_path / "out", gone)
     assert sounds(page) == []
-    assert "high, without audio in the corpus: 1: " in page
-    assert "Without a clip to show: clipping; dc offset; shorter than a clip; silence." in page
+    assert "high, no audio in the corpus: 1: " in page
+    assert "Reasons without an example: clipping; dc offset; shorter than a clip; silence." in page
 
 
 class Mels(MelRecording):
@@ -135,7 +135,7 @@ class Mels(MelRecording):
         yield 2.0, torch.full((mel.n_mels, n_frames), -20.0), ""
 
 
-def test_dropped_mels_are_shown_without_sound(corpus):
+def test_dropped_mels_have_no_audio(corpus):
     class Source:
         def files(self) -> list[SourceFile]:
             return [Mels("a", Path("x"), "x")]
@@ -152,8 +152,12 @@ def test_dropped_mels_are_shown_without_sound(corpus):
         }
         for n, reason in enumerate(reasons)
     ]
-    (found,) = dropped.one_of_each_kind(rows, Source(), 1.0, Corpus.open(corpus).mel)
-    assert (found.row["reason"], float(found.mel_db.max()), found.mono) == ("near-duplicate", -20.0, None)
+    (dropped,) = dropped_clips.one_clip_per_reason(rows, Source(), 1.0, Corpus.open(corpus).mel)
+    assert (dropped.row["reason"], float(dropped.mel_db.max()), dropped.mono) == (
+        "near-duplicate",
+        -20.0,
+        None,
+    )
 
 
 @pytest.fixture
@@ -173,7 +177,7 @@ def run(monkeypatch, tmp_path, source):
     return command
 
 
-def test_prepare_draws_the_page_which_can_be_switched_off(run, caplog):
+def test_prepare_writes_the_page_unless_switched_off(run, caplog):
     out = run("page=false")
     assert not (out / PAGE).exists()
     (out / ".1.part.html").write_text("left by a kill")
@@ -182,14 +186,14 @@ def test_prepare_draws_the_page_which_can_be_switched_off(run, caplog):
     assert not list(out.glob(".*"))
 
 
-def test_a_page_that_cannot_be_drawn_leaves_the_corpus(run, monkeypatch, caplog):
+def test_failed_page_keeps_the_corpus(run, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("no\nfont")
 
     monkeypatch.setattr("cyclegan_audio.reports.corpus.write_corpus_page", broken)
     (run("page=false") / PAGE).write_text("of another corpus")
     out = run()
-    assert "the corpus is whole" in caplog.text
+    assert "the corpus is complete" in caplog.text
     assert "(no font)" in caplog.text
     assert not (out / PAGE).exists()
     assert Corpus.open(out).n_clips > 0

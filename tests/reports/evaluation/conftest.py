@@ -1,4 +1,4 @@
-"""A small corpus of made audio with a paired set, and runs with small untrained generators."""
+"""Fixtures: a small corpus of synthetic audio with paired clips, and runs with small untrained generators."""
 
 import csv
 import dataclasses
@@ -32,18 +32,18 @@ GENERATOR = {
 
 @pytest.fixture(scope="module", autouse=True)
 def no_long_training(quick_classifiers: None) -> None:
-    """Reports train genre classifiers; not for long here."""
+    """Train genre classifiers for a short time only."""
 
 
 @pytest.fixture(scope="session")
 def small_mel() -> MelSpectrogram:
-    """The default mel at half its sample rate, so that it is fast."""
+    """The default mel at half its sample rate, for speed."""
     values = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
     return dataclasses.replace(MelSpectrogram.from_dict(dict(values)), sample_rate=22050, f_max_hz=11025.0)
 
 
 def song(rng: np.random.Generator, rate: int, hats: float) -> torch.Tensor:
-    """Two clips of a tone with noise bursts, four in a second, as loud as `hats`."""
+    """Return two clips of a tone with four noise bursts a second, with amplitude `hats`."""
     time_s = np.arange(int(2 * SECONDS * rate)) / rate
     tone = 0.3 * np.sin(2 * np.pi * rng.uniform(100, 400) * time_s)
     noise = rng.standard_normal(len(time_s)) * np.exp(-40 * ((time_s + rng.uniform(0, 0.25)) % 0.25))
@@ -76,7 +76,7 @@ def write_song(path: Path, waveform: torch.Tensor, rate: int) -> None:
 def make_run(
     tmp_path_factory: pytest.TempPathFactory, small_mel: MelSpectrogram, corpus: Corpus
 ) -> Callable[..., Path]:
-    """Makes a run folder with untrained generators, their configuration and ten rows of losses."""
+    """Return a function that makes a run folder with untrained generators and ten rows of losses."""
 
     def make(
         name: str = "run",
@@ -87,7 +87,9 @@ def make_run(
     ) -> Path:
         torch.manual_seed(0)
         generator = ResnetGenerator(n_filters=4, n_blocks=1).state_dict()
-        state = {f"gen_{way}.{name}": value for way in directions for name, value in generator.items()}
+        state = {
+            f"gen_{direction}.{name}": value for direction in directions for name, value in generator.items()
+        }
         config = {
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},

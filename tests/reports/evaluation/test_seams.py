@@ -1,4 +1,4 @@
-"""Seams are measured in what one hears: the translation's own windows, overlap and statistics."""
+"""Seam energy, computed with the windows, overlap and statistics of `translate`."""
 
 import math
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.artefacts import seam_db
-from cyclegan_audio.reports.evaluation.seams import NONE, seam_energy, seams_section, translated_change
+from cyclegan_audio.reports.evaluation.seams import NO_BORDERS, seam_energy, seams_section, translated_change
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, EvaluationData
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.vocoders import VocoderInput
-from tests.translation.stand_ins import Change, Normed
+from tests.translation.stand_ins import FunctionGenerator, InstanceNormGenerator
 
 WINDOW = 16
 
 
-def rising() -> Change:
+def rising() -> FunctionGenerator:
     """A generator that adds what rises within a window, so that windows do not agree where they meet."""
-    return Change(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
+    return FunctionGenerator(lambda mel: mel + 0.5 * torch.linspace(0, 1, mel.shape[-1]).square())
 
 
 class Recorder:
-    """A vocoder that keeps the mels which it is given."""
+    """A vocoder that records the mels it receives."""
 
     def __init__(self) -> None:
         self.changes_db: list[Tensor] = []
@@ -42,20 +42,22 @@ class Recorder:
 
 
 def pair(mel: MelSpectrogram, generator: nn.Module, window: int = WINDOW) -> TranslationModel:
-    generator.register_parameter("unused", nn.Parameter(torch.zeros(())))  # tells the device
+    generator.register_parameter("unused", nn.Parameter(torch.zeros(())))  # sets the device
     return TranslationModel(("dull", "bright"), mel, {"ab": generator, "ba": generator}, window, {})
 
 
 def evaluated(corpus: Corpus, generator: nn.Module, window: int = WINDOW) -> EvaluationData:
-    way = DirectionResult("dull", "bright", [], [], (torch.zeros(1), torch.zeros(1)))
-    return EvaluationData("run", corpus.folder, None, pair(corpus.mel, generator, window), corpus, [way])
+    direction = DirectionResult("dull", "bright", [], [], (torch.zeros(1), torch.zeros(1)))
+    return EvaluationData(
+        "run", corpus.folder, None, pair(corpus.mel, generator, window), corpus, [direction]
+    )
 
 
 @pytest.mark.parametrize(
     ("generator", "hop", "overlap"),
-    [(rising, 3 * WINDOW // 4, WINDOW // 4), (Normed, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
+    [(rising, 3 * WINDOW // 4, WINDOW // 4), (InstanceNormGenerator, 4 * WINDOW - WINDOW // 8, WINDOW // 8)],
 )
-def test_the_change_is_the_one_that_is_heard(
+def test_change_equals_that_of_translate(
     corpus: Corpus, generator: Callable[[], nn.Module], hop: int, overlap: int
 ) -> None:
     waveform = torch.cat([corpus.audio(clip) for clip in corpus.clips("dull", "test")[:2]])
@@ -69,18 +71,18 @@ def test_the_change_is_the_one_that_is_heard(
     assert borders[-1] < change_db.shape[1]
 
 
-def test_windows_that_disagree_are_noticed(corpus: Corpus) -> None:
-    known = evaluated(corpus, rising())
-    value = seam_energy(known.directions[0], known)
+def test_disagreeing_windows_raise_seam_energy(corpus: Corpus) -> None:
+    data = evaluated(corpus, rising())
+    value = seam_energy(data.directions[0], data)
     assert value is not None
     assert value.mean > 3
     assert (value.n, value.groups) == (1, 1)
 
 
-def test_music_that_goes_through_as_one_window_has_no_borders(corpus: Corpus) -> None:
+def test_single_window_has_no_borders(corpus: Corpus) -> None:
     section = seams_section(evaluated(corpus, rising(), window=344))
     assert section.numbers == {"dull to bright": None}
-    assert section.tables[0].rows == [["dull to bright", NONE, "0"]]
+    assert section.tables[0].rows == [["dull to bright", NO_BORDERS, "0"]]
 
 
 def test_silence_has_no_seam(corpus: Corpus) -> None:

@@ -1,4 +1,4 @@
-"""Verdict in words, loss tables, encoded sound, and the page itself."""
+"""Parts of a report: summary of the ground truth, losses, encoded audio, and the files."""
 
 import io
 import json
@@ -10,10 +10,10 @@ import soundfile
 import torch
 
 from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
-from cyclegan_audio.reports.evaluation.report import write_report
+from cyclegan_audio.reports.evaluation.report_files import write_report
 from cyclegan_audio.reports.evaluation.summary import ground_truth_summary
 from cyclegan_audio.reports.evaluation.training_losses import read_losses
-from cyclegan_audio.reports.html import Section, Table, sound
+from cyclegan_audio.reports.html import Section, Table, encode_audio
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.utils.errors import UserError
 
@@ -23,7 +23,7 @@ def sure(mean: float) -> Estimate:
 
 
 def scores(error_db: float, rhythm_db: float) -> PairedScores:
-    """Scores with these of the model, beside 10 dB untouched and 5 dB of rhythm."""
+    """Return scores of a model whose baselines have 10 dB (untouched) and 5 dB (rhythm)."""
     errors = {MODEL: sure(error_db), UNTOUCHED: sure(10), MATCHED_MEAN: sure(8)}
     rhythm = {MODEL: sure(rhythm_db), UNTOUCHED: sure(5), MATCHED_MEAN: sure(5)}
     gains = [
@@ -33,26 +33,28 @@ def scores(error_db: float, rhythm_db: float) -> PairedScores:
     return PairedScores(errors, gains[0], rhythm, gains[1], rhythm)
 
 
-def test_verdict_beats() -> None:
+def test_summary_beats_untouched_input() -> None:
     line = ground_truth_summary({"a to b": scores(6, 4)})
-    assert line.startswith("Beats the untouched input from a to b: paired error 6.0 dB against 10.0 dB")
-    assert "4.00 dB against 5.00 dB of the matched-mean baseline" in line
+    assert line.startswith(
+        "Beats the untouched input from a to b: paired error 6.0 dB, untouched input 10.0 dB"
+    )
+    assert "4.00 dB, matched-mean baseline 5.00 dB" in line
 
 
-def test_verdict_filter_comes_first() -> None:
+def test_summary_begins_with_the_filter() -> None:
     line = ground_truth_summary({"a to b": scores(6, 4), "b to a": scores(6, 5)})
     assert line.startswith("Acts as a filter from b to a")
     assert "Beats the untouched input from a to b" in line
 
 
-def test_verdict_not_clear_and_not_judged() -> None:
+def test_summary_without_clear_gain_or_pairs() -> None:
     assert ground_truth_summary({"a to b": scores(9.5, 4)}).startswith(
         "Does not clearly beat the untouched input from a to b"
     )
     assert "no paired clips" in ground_truth_summary({})
 
 
-def test_losses_that_were_not_trained_are_left_out(tmp_path: Path) -> None:
+def test_untrained_losses_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "losses.csv"
     path.write_text(
         "batch,epoch,elapsed_s,lr,cycle_a,identity_a,disc_a\n50,0,1,.1,2.0,,nan\n100,0,2,.1,1.0,,0.5\n"
@@ -64,17 +66,17 @@ def test_losses_that_were_not_trained_are_left_out(tmp_path: Path) -> None:
     assert np.isnan(losses["disc_a"][0])
 
 
-def test_damaged_losses_are_the_users_to_mend(tmp_path: Path) -> None:
+def test_damaged_losses_are_a_user_error(tmp_path: Path) -> None:
     path = tmp_path / "losses.csv"
     path.write_text("batch,cycle_a\n50,what\n")
-    with pytest.raises(UserError, match="table of losses"):
+    with pytest.raises(UserError, match="valid table of losses"):
         read_losses(path)
 
 
 @pytest.mark.parametrize(("rate", "media_type"), [(44100, "audio/mpeg"), (31000, "audio/wav")])
-def test_sound_is_what_was_given(rate: int, media_type: str) -> None:
+def test_encoded_sound_matches_the_waveform(rate: int, media_type: str) -> None:
     wave = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(rate) / rate)
-    encoded = sound("tone", wave, rate)
+    encoded = encode_audio("tone", wave, rate)
     samples, found_rate = soundfile.read(io.BytesIO(encoded.content))
     assert (encoded.media_type, found_rate) == (media_type, rate)
     assert abs(len(samples) - rate) < 0.1 * rate
@@ -83,9 +85,9 @@ def test_sound_is_what_was_given(rate: int, media_type: str) -> None:
     assert np.abs(samples).max() == pytest.approx(0.5, abs=0.03)
 
 
-def test_loud_sound_is_turned_down_not_clipped() -> None:
+def test_loud_sound_is_scaled_not_clipped() -> None:
     wave = 4 * torch.sin(2 * torch.pi * 440 * torch.arange(31000) / 31000)
-    samples, _ = soundfile.read(io.BytesIO(sound("tone", wave, 31000).content))
+    samples, _ = soundfile.read(io.BytesIO(encode_audio("tone", wave, 31000).content))
     assert np.abs(samples).max() <= 1
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(0.5), abs=0.01)
 
@@ -101,7 +103,7 @@ def test_page_escapes_names_and_json_has_no_nan(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
 
 
-def test_failed_report_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_report_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(tmp_path, "old", "v", [])
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
 
@@ -114,7 +116,7 @@ def test_failed_report_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
 
 
-def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--out"):
         write_report(tmp_path / "file" / "report", "t", "v", [])

@@ -1,6 +1,7 @@
-"""Whole clips through generators, and the choice of clips."""
+"""Translation of held-out clips, the choice of clips, and the corpus of an evaluation."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,11 +12,18 @@ from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.clips import apply_generator
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
-from cyclegan_audio.reports.evaluation.translations import mean_spectrum, spread, translate_direction
+from cyclegan_audio.reports.evaluation.translations import (
+    evenly_spaced,
+    mean_spectrum,
+    open_corpus,
+    translate_direction,
+)
+from cyclegan_audio.utils.errors import UserError
+from tests.translation.stand_ins import pair, quieter
 
 
 class Shift(nn.Module):
-    """Adds a constant in the scaled range; refuses lengths that are no multiple of four."""
+    """Add a constant in the scaled range; refuse lengths that are no multiple of four."""
 
     frame_multiple = 4
 
@@ -45,17 +53,17 @@ def test_source_range_scales_the_output(small_mel: MelSpectrogram) -> None:
     torch.testing.assert_close(out, mel_db + 0.25 * (high - low), atol=1e-3, rtol=0)
 
 
-def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
+def test_direction_has_translation_cycle_and_identity(corpus: Corpus) -> None:
     there, back = Shift(0.2), Shift(-0.1)
     pair = TranslationModel(("dull", "bright"), corpus.mel, {"ab": there, "ba": back}, 344, {})
-    seen = []
-    way = translate_direction(pair, corpus, "bright", 24, lambda: seen.append(1))
+    reported = []
+    direction = translate_direction(pair, corpus, "bright", 24, lambda: reported.append(1))
     step_db = (corpus.mel.max_db - corpus.mel.min_db) / 2
-    assert (way.source, way.target, str(way)) == ("dull", "bright", "dull to bright")
-    assert {example.clip.split for example in way.examples} == {"test"}
-    assert {pair.clip.score for pair in way.paired} == {pair.truth.score for pair in way.paired}
-    assert len(seen) == len(way.examples) + len(way.paired)
-    example = way.examples[0]
+    assert (direction.source, direction.target, str(direction)) == ("dull", "bright", "dull to bright")
+    assert {example.clip.split for example in direction.examples} == {"test"}
+    assert {pair.clip.score for pair in direction.paired} == {pair.truth.score for pair in direction.paired}
+    assert len(reported) == len(direction.examples) + len(direction.paired)
+    example = direction.examples[0]
     torch.testing.assert_close(example.fake_db, example.real_db + 0.2 * step_db, atol=1e-3, rtol=0)
     inside = (example.real_db > -90) & (example.real_db < 15)  # where the scaled range does not clip
     moved_db = (example.rec_db - example.real_db)[inside]
@@ -63,7 +71,7 @@ def test_direction_knows_there_back_and_identity(corpus: Corpus) -> None:
     assert float((example.idt_db - example.real_db).mean()) == pytest.approx(-0.1 * step_db, rel=1e-3)
 
 
-def test_untrained_shift_scores_as_computed_by_hand(corpus: Corpus) -> None:
+def test_identity_generator_scores_as_the_untouched_input(corpus: Corpus) -> None:
     pair = TranslationModel(("dull", "bright"), corpus.mel, {"ab": Shift(0.0), "ba": Shift(0.0)}, 344, {})
     scores = translate_direction(pair, corpus, "bright", 24).score(corpus.mel)
     assert scores.error_db[MODEL].mean == pytest.approx(scores.error_db[UNTOUCHED].mean, abs=1e-3)
@@ -72,12 +80,39 @@ def test_untrained_shift_scores_as_computed_by_hand(corpus: Corpus) -> None:
     assert not scores.beats_filter
 
 
-def test_mean_spectrum_is_that_of_training_clips(corpus: Corpus) -> None:
+def test_mean_spectrum_uses_training_clips(corpus: Corpus) -> None:
     clips = corpus.clips("bright", "train")
     expected = sum(corpus.mel_db(clip).mean(1) for clip in clips) / len(clips)
     torch.testing.assert_close(mean_spectrum(corpus, "bright"), expected)
 
 
-def test_spread_takes_even_steps() -> None:
-    assert spread(range(10), 5) == [0, 2, 4, 6, 8]
-    assert spread([1, 2], 5) == [1, 2]
+def test_evenly_spaced_takes_even_steps() -> None:
+    assert evenly_spaced(range(10), 5) == [0, 2, 4, 6, 8]
+    assert evenly_spaced([1, 2], 5) == [1, 2]
+
+
+def test_pair_takes_the_corpus_spelling_of_genres(corpus):
+    a, b = corpus.genres[:2]
+    trained = dataclasses.replace(pair("hifi", quieter), mel=corpus.mel, genres=(a.upper(), b.title()))
+    opened = open_corpus(trained, corpus.folder, Path("run"))
+    assert trained.genres == (a, b)
+    assert opened.clips(trained.targets[0], "train")
+    assert trained.direction(b.upper()) == "ab"
+
+
+def test_a_corpus_without_the_genres_of_the_pair_is_refused(corpus):
+    genres = (f"{corpus.genres[0]}x", corpus.genres[1])
+    trained = dataclasses.replace(pair("hifi", quieter), mel=corpus.mel, genres=genres)
+    with pytest.raises(
+        UserError, match=rf"no genre '{genres[0]}' in .*; did you mean '{corpus.genres[0]}'\?"
+    ):
+        open_corpus(trained, corpus.folder, Path("run"))
+    assert trained.genres == genres
+
+
+def test_second_run_may_spell_genres_differently():
+    twin = pair("hifi", quieter)
+    assert twin.respell(("OTHER", "Same"))
+    assert twin.genres == ("OTHER", "Same")
+    assert not twin.respell(("same", "other"))
+    assert twin.genres == ("OTHER", "Same")

@@ -1,4 +1,4 @@
-"""Pictures of verdicts show what they were given."""
+"""Test that figures of classifier results show their inputs."""
 
 import numpy as np
 import pytest
@@ -21,21 +21,21 @@ MEL = MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "paper.yam
 def test_misclassified_clips_have_their_titles() -> None:
     mels = [torch.randn(128, 20) - 40 for _ in range(5)]
     figure = misclassified(mels, [f"clip {i}" for i in range(5)], MEL)
-    drawn = [ax for ax in figure.axes if ax.images]
-    assert [ax.get_title() for ax in drawn] == [f"clip {i}" for i in range(5)]
-    np.testing.assert_allclose(drawn[2].images[0].get_array(), mels[2].numpy())
+    panels = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title() for ax in panels] == [f"clip {i}" for i in range(5)]
+    np.testing.assert_allclose(panels[2].images[0].get_array(), mels[2].numpy())
     with pytest.raises(ValueError, match="0 clips"):
         misclassified([], [], MEL)
 
 
-def test_roc_of_perfect_and_inverted_scores() -> None:
+def test_roc_curves_of_perfect_and_inverted_scores() -> None:
     labels = np.array([0, 0, 1, 1])
     figure = roc_curves({"good": (labels, labels), "bad": (labels, -labels)}, "trap")
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert texts[:2] == ["good: area 1.000", "bad: area 0.000"]
+    assert texts[:2] == ["good: AUC 1.000", "bad: AUC 0.000"]
 
 
-def test_confusion_counts_and_shares() -> None:
+def test_confusion_matrices_show_counts_and_percentages() -> None:
     figure = confusion_matrices({"x": np.array([[9, 1], [0, 5]])}, ("lofi", "trap"))
     assert [text.get_text() for text in figure.axes[0].texts] == [
         "9\n90.0%",
@@ -45,7 +45,7 @@ def test_confusion_counts_and_shares() -> None:
     ]
 
 
-def test_weights_keep_sign_and_place() -> None:
+def test_weight_figures_keep_sign_and_position() -> None:
     weights = np.zeros((256, 256))
     weights[200, 30] = -1.0
     image = weight_spectrogram(weights, MEL, 4.0, ("a", "b")).axes[0].images[0]

@@ -1,4 +1,4 @@
-"""Figures: axes in Hz and s, colours in dB, curves at their places, and pictures that show something."""
+"""Test figures: axes in Hz and s, colours in dB, positions of curves, and visible content."""
 
 import io
 
@@ -12,10 +12,9 @@ from matplotlib.image import imread
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.reports.figures import cycle_grid, loss_curves
-from cyclegan_audio.reports.figures.contact_sheet import Strip, contact_sheet
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra, probability_histogram
 from cyclegan_audio.reports.figures.relative_bars import forest_plot, relative_bars
-from cyclegan_audio.reports.figures.spectrograms import mel_picture
+from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet, mel_image
 
 
 @pytest.fixture
@@ -32,26 +31,26 @@ def pixels(figure: Figure) -> np.ndarray:
     return imread(buffer)[:, :, :3]
 
 
-def test_mels_side_by_side_share_colours_and_stand_upright():
+def test_mel_image_has_common_colours_and_low_bands_below():
     quiet, loud = torch.full((4, 3), -40.0), torch.full((4, 2), 0.0)
     quiet[0] = 0.0  # the lowest band
-    shown = mel_picture([quiet, loud])
-    assert (shown.shape, shown.dtype) == ((4, 5, 3), np.uint8)
-    bright, dark = shown[0, 3], shown[0, 0]
-    assert (shown[:, 3:] == bright).all()
-    assert (shown[3, :3] == bright).all()  # below
-    assert (shown[:3, :3] == dark).all()
+    image = mel_image([quiet, loud])
+    assert (image.shape, image.dtype) == ((4, 5, 3), np.uint8)
+    bright, dark = image[0, 3], image[0, 0]
+    assert (image[:, 3:] == bright).all()
+    assert (image[3, :3] == bright).all()  # below
+    assert (image[:3, :3] == dark).all()
     assert bright.sum() > dark.sum()
 
 
 def ramp(n_frames: int = 86) -> torch.Tensor:
-    """(128, F) rising by band from -100 to 27 dB."""
+    """Return (128, F) rising by band from -100 to 27 dB."""
     return torch.arange(128.0)[:, None].expand(-1, n_frames) - 100
 
 
-def test_grid_has_hz_and_seconds(mel: MelSpectrogram) -> None:
+def test_cycle_grid_axes_are_in_hz_and_seconds(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"real": ramp(), "fake": ramp()}, {"real": ramp(), "fake": ramp()}], mel, "a to b")
-    pixels(figure)  # draws, so that the ticks are those that are seen
+    pixels(figure)  # rendering sets the ticks
     panels = figure.axes[:4]
     assert [ax.get_title() for ax in panels] == ["real", "fake", "", ""]
     assert panels[0].get_ylabel() == panels[2].get_ylabel() == "Frequency (Hz)"
@@ -61,48 +60,48 @@ def test_grid_has_hz_and_seconds(mel: MelSpectrogram) -> None:
     assert figure.get_suptitle() == "a to b"
 
 
-def test_hz_ticks_lie_at_their_bands(mel: MelSpectrogram) -> None:
+def test_ticks_are_at_their_bands(mel: MelSpectrogram) -> None:
     ax = cycle_grid([{"real": ramp()}], mel).axes[0]
-    shown = {
-        int(label.get_text()): place
-        for label, place in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
+    image = {
+        int(label.get_text()): position
+        for label, position in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
     }
-    assert {100, 1000, 10000} <= set(shown)
-    for hz, place in shown.items():
-        below, above = mel.band_hz[int(np.floor(place))], mel.band_hz[int(np.ceil(place))]
+    assert {100, 1000, 10000} <= set(image)
+    for hz, position in image.items():
+        below, above = mel.band_hz[int(np.floor(position))], mel.band_hz[int(np.ceil(position))]
         assert below - 1 <= hz <= above + 1
 
 
-def test_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSpectrogram) -> None:
+def test_cycle_grid_shows_the_loudest_80_db_in_common_colours(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"loud": ramp(), "quiet": ramp() - 50}], mel)
     limits = [ax.images[0].get_clim() for ax in figure.axes[:2]]
     assert limits[0] == limits[1] == pytest.approx((-53, 27), abs=0.5)
-    picture = pixels(figure)
-    half = picture.shape[1] // 2
-    assert picture[:, :half].std() > 0.1
-    assert picture[:, :half].mean() > picture[:, half:-200].mean()  # the louder panel is the brighter one
+    image = pixels(figure)
+    half = image.shape[1] // 2
+    assert image[:, :half].std() > 0.1
+    assert image[:, :half].mean() > image[:, half:-200].mean()  # the louder panel is brighter
 
 
-def test_grid_draws_low_bands_at_the_bottom(mel: MelSpectrogram) -> None:
+def test_cycle_grid_draws_low_bands_at_the_bottom(mel: MelSpectrogram) -> None:
     image = cycle_grid([{"real": ramp()}], mel).axes[0].images[0]
     assert image.origin == "lower"
     assert image.get_array()[0, 0] == -100
 
 
-def test_grid_names_its_rows_and_survives_silence(mel: MelSpectrogram) -> None:
+def test_cycle_grid_labels_rows_and_draws_silence(mel: MelSpectrogram) -> None:
     figure = cycle_grid([{"real": torch.full((128, 9), -100.0)}], mel, row_labels=["clip 1"])
     assert pixels(figure).std() > 0
     assert figure.axes[0].get_ylabel() == "clip 1\nFrequency (Hz)"
 
 
-def test_grid_refuses_what_it_cannot_draw(mel: MelSpectrogram) -> None:
+def test_cycle_grid_raises_for_no_rows_and_other_columns(mel: MelSpectrogram) -> None:
     with pytest.raises(ValueError, match="at least one row"):
         cycle_grid([], mel)
     with pytest.raises(ValueError, match="same columns"):
         cycle_grid([{"real": ramp()}, {"fake": ramp()}], mel)
 
 
-def test_losses_of_one_kind_share_a_panel() -> None:
+def test_losses_of_one_term_share_a_panel() -> None:
     columns = {"gen_total": [3.0, 2.0], "cycle_a": [2.0, 1.0], "cycle_b": [2.0, 1.5]}
     terms = {"gen_total": "gen", "cycle_a": "cycle", "cycle_b": "cycle"}
     figure = loss_curves(columns, [50, 100], terms=terms)
@@ -115,7 +114,7 @@ def test_losses_of_one_kind_share_a_panel() -> None:
     assert pixels(figure).std() > 0.05
 
 
-def test_loss_curve_is_smoothed_and_leaves_gaps() -> None:
+def test_loss_curves_are_smoothed_and_have_gaps() -> None:
     values = [1.0, 3.0] * 100
     values[100] = float("nan")
     raw, smooth = loss_curves({"cycle_a": values}).axes[0].lines
@@ -125,14 +124,14 @@ def test_loss_curve_is_smoothed_and_leaves_gaps() -> None:
     assert np.isfinite(smooth.get_ydata()[100])
 
 
-def test_loss_curves_refuse_what_they_cannot_draw() -> None:
+def test_loss_curves_raise_for_no_losses_and_other_lengths() -> None:
     with pytest.raises(ValueError, match="at least one loss"):
         loss_curves({})
-    with pytest.raises(ValueError, match="2 values at 1 places"):
+    with pytest.raises(ValueError, match="got 2 values and 1 x coordinates"):
         loss_curves({"cycle_a": [1.0, 2.0]}, [1])
 
 
-def test_standing_shows_values_between_floor_and_ceiling() -> None:
+def test_relative_bars_show_values_between_floor_and_ceiling() -> None:
     figure = relative_bars({"onsets": (0.5, 0.4, 0.6), "far off": (9.0, 8.0, 10.0)}, "a to b")
     ax = figure.axes[0]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([50, 160])
@@ -141,8 +140,8 @@ def test_standing_shows_values_between_floor_and_ceiling() -> None:
         relative_bars({})
 
 
-def test_histogram_shows_shares_of_each_group() -> None:
-    figure = probability_histogram({"real": [0.01, 0.02], "made": [0.99] * 3 + [0.5]}, "t", "p")
+def test_probability_histogram_shows_percentages_of_each_group() -> None:
+    figure = probability_histogram({"real": [0.01, 0.02], "fake": [0.99] * 3 + [0.5]}, "t", "p")
     heights = [patch.get_data().values for patch in figure.axes[0].patches]
     assert [float(h.sum()) for h in heights] == pytest.approx([100, 100])
     assert heights[1][-1] == pytest.approx(75)
@@ -150,40 +149,40 @@ def test_histogram_shows_shares_of_each_group() -> None:
         probability_histogram({"real": []}, "t", "p")
 
 
-def test_contact_sheet_joins_clips_in_common_colours(mel: MelSpectrogram) -> None:
-    strips = [Strip("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), Strip("trap", [ramp(50)], ["3"])]
-    figure = contact_sheet(strips, mel)
+def test_contact_sheet_has_common_colours_and_gaps(mel: MelSpectrogram) -> None:
+    rows = [ClipRow("$lofi$", [ramp(50), ramp(50) - 50], ["1", "$2$"]), ClipRow("trap", [ramp(50)], ["3"])]
+    figure = contact_sheet(rows, mel)
     assert pixels(figure).std() > 0.1
     first, second, bar = figure.axes
     assert [ax.get_ylabel() for ax in figure.axes] == ["$lofi$", "trap", "Level (dB)"]
     assert [text.get_text() for text in first.get_xticklabels()] == ["1", "$2$"]
-    shown = first.images[0].get_array()
-    assert shown.shape == second.images[0].get_array().shape == (128, 50 + 2 + 50)
-    assert (shown[:, 52] - shown[:, 0]).tolist() == [-50] * 128
-    assert shown.mask[:, 50:52].all()
+    image = first.images[0].get_array()
+    assert image.shape == second.images[0].get_array().shape == (128, 50 + 2 + 50)
+    assert (image[:, 52] - image[:, 0]).tolist() == [-50] * 128
+    assert image.mask[:, 50:52].all()
     assert second.images[0].get_array().mask[:, 50:].all()
     assert first.images[0].get_clim() == second.images[0].get_clim() == pytest.approx((-53, 27), abs=0.5)
     assert bar.get_position().y1 == pytest.approx(first.get_position().y1)
     with pytest.raises(ValueError, match="at least one clip"):
         contact_sheet([], mel)
-    with pytest.raises(ValueError, match="a label for each"):
-        contact_sheet([Strip("", [ramp()], [])], mel)
+    with pytest.raises(ValueError, match="one label per clip"):
+        contact_sheet([ClipRow("", [ramp()], [])], mel)
 
 
-def test_histograms_share_edges_and_mark_medians() -> None:
+def test_histograms_have_common_edges_and_medians() -> None:
     groups = {"lofi": [1.0, 2.0, 2.0], "trap": [5.0], "rnb": [3.0], "$jazz$": [4.0]}
     (ax,) = histograms({"Loudness": groups}, "% of clips").axes
     heights = [patch.get_data() for patch in ax.patches]
     assert [float(data.values.sum()) for data in heights] == pytest.approx([100] * 4)
     assert all(np.array_equal(data.edges, heights[0].edges) for data in heights)
     assert [line.get_xdata()[0] for line in ax.lines] == [2, 5, 3, 4]
-    looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
-    assert len(looks) == 4  # a fourth genre takes the first colour in another style
+    line_styles = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
+    assert len(line_styles) == 4  # the fourth genre reuses the first colour in another style
     with pytest.raises(ValueError, match="values for every genre"):
         histograms({"Loudness": {"lofi": []}}, "% of clips")
 
 
-def test_mean_spectra_lie_over_their_bands(mel: MelSpectrogram) -> None:
+def test_mean_spectra_are_at_their_bands(mel: MelSpectrogram) -> None:
     mean = np.linspace(0, -60, 128)
     figure = mean_spectra({"lofi": np.stack([mean, mean - 5, mean + 5])}, mel)
     ax = figure.axes[0]
@@ -195,8 +194,8 @@ def test_mean_spectra_lie_over_their_bands(mel: MelSpectrogram) -> None:
         mean_spectra({}, mel)
 
 
-def test_differences_stand_around_zero_in_their_colours() -> None:
-    values = {"onsets": ((0.2, 0.1, 0.3), "better"), "far off": ((-9.0, -10.0, -8.0), "who knows")}
+def test_forest_plot_shows_differences_in_their_colours() -> None:
+    values = {"onsets": ((0.2, 0.1, 0.3), "better"), "far off": ((-9.0, -10.0, -8.0), "unknown")}
     ax = forest_plot(values, "a to b", {"better": "#0072b2"}).axes[0]
     assert [line.get_xdata()[0] for line in ax.lines] == [20, -150, 0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["onsets", "far off"]

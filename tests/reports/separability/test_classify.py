@@ -1,4 +1,4 @@
-"""The whole command on a small corpus: page, numbers, warnings, and bad input."""
+"""The command `classify` on a small corpus: page, numbers, warnings, and errors."""
 
 import json
 import re
@@ -9,14 +9,14 @@ import pytest
 
 from cyclegan_audio.classify import main
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.reports.separability.run import ClassifySettings, classify
+from cyclegan_audio.reports.separability.classify import ClassifySettings, classify
 from cyclegan_audio.utils.errors import UserError
 from tests.page_text import page_text
 
 SETTINGS = ClassifySettings(8, 4, 1, 3, [0.01], [0.01])
 
 
-def test_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_classify_writes_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     out = tmp_path / "out"
     few = [
         "n_train=8",
@@ -31,31 +31,31 @@ def test_page_and_numbers(corpus: Path, tmp_path: Path, monkeypatch, capsys) -> 
         ["classify", f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", f"out={out}", *few],
     )  # fmt: skip
     main()
-    said = capsys.readouterr().out
-    assert "low and high can be told apart" in said
+    printed = capsys.readouterr().out
+    assert "low and high are separable" in printed
     genres = "genre_pair.a=low genre_pair.b=high"
-    assert said.endswith(
+    assert printed.endswith(
         f"page: {out / 'classify.html'}\nnext: cyclegan-audio train corpus={corpus} {genres}\n"
     )
-    assert "roll-off alone tells them apart" in said  # chords under 1 kHz against noise
+    assert "roll-off alone separates them" in printed  # chords under 1 kHz against noise
     numbers = json.loads((out / "classify.json").read_text())
-    assert numbers["verdict"] in said.replace("\n", " ")
-    n_train, n_test = numbers["drawn"]
+    assert numbers["verdict"] in printed.replace("\n", " ")
+    n_train, n_test = numbers["split_sizes"]
     assert n_train + n_test <= min(numbers["clips"])
     assert n_train / n_test == pytest.approx(2, rel=0.2)
-    kinds = {(k["features"], k["protocol"], k["solver"]): k for k in numbers["accuracy"]["kinds"]}
-    assert len(kinds) == 5
-    assert kinds["band statistics", "tracks apart", "lbfgs"]["accuracy"] > 0.9
+    results = {(k["features"], k["protocol"], k["solver"]): k for k in numbers["accuracy"]["results"]}
+    assert len(results) == 5
+    assert results["band statistics", "split by track", "lbfgs"]["accuracy"] > 0.9
     assert set(numbers["accuracy"]["single_features"]) == {"loudness", "bandwidth", "roll-off"}
     page = (out / "classify.html").read_text()
     assert page.count("data:image/png") >= 4
     assert not re.search(r"https?://|<script", page)
-    assert "exceeds tracks apart by more than 3%" in page
+    assert "exceeds the split by track by more than 3%" in page
     assert not re.search("[{}]", page_text(page))
     assert {path.name for path in out.iterdir()} == {"classify.html", "classify.json"}
 
 
-def test_bad_input(corpus: Path, tmp_path: Path) -> None:
+def test_bad_input_is_a_user_error(corpus: Path, tmp_path: Path) -> None:
     opened = Corpus.open(corpus)
     with pytest.raises(UserError, match="no genre 'jazz'"):
         classify(opened, ("low", "jazz"), tmp_path, SETTINGS)
@@ -64,5 +64,5 @@ def test_bad_input(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="out="):
         classify(opened, ("low", "high"), tmp_path / "file", SETTINGS)
-    with pytest.raises(UserError, match="n_folds=1"):
+    with pytest.raises(UserError, match="n_folds must be an integer >= 2, got 1"):
         ClassifySettings(8, 4, 1, 1, [0.01], [0.01])

@@ -8,7 +8,7 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.callbacks.progress import LossProgressBar, TimeEstimate, shown_losses
 from cyclegan_audio.utils import progress
-from cyclegan_audio.vocoders.vocos.gan import VocoderGAN
+from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
 TERMS = {"cycle_a": "cycle", "cycle_b": "cycle", "disc_a": "disc", "disc_b": "disc", "gen_total": "gen"}
 TRAINER = SimpleNamespace(num_training_batches=100, current_epoch=0, is_global_zero=True)
@@ -55,7 +55,7 @@ def test_the_first_estimate_comes_within_half_a_minute(capsys, pace_s, device, b
     assert [place for place, _ in said] == [batch]
     line = said[0][1]
     assert line.startswith(f"{pace_s:.2g} s a batch: training ends in about ")
-    assert progress.duration(pace_s * (200 - batch)) in line
+    assert progress.format_duration(pace_s * (200 - batch)) in line
     assert re.search(r"at \d\d:\d\d", line)
 
 

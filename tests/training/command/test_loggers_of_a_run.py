@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.loss_table import rows
-from tests.wandb_file import whole_run
+from tests.wandb_file import read_run
 
 
 def text_of(events, name: str) -> str:
@@ -31,7 +31,7 @@ def test_wandb_gets_what_the_folder_gets_and_the_corpus_and_checkpoints(run, sma
     code, shown = run(*small, *once, "callbacks.artifacts.checkpoints=true", "run_dir=out")
     assert code == 0, shown
     out = Path("out")
-    found = whole_run(out)
+    found = read_run(out)
     (begun,) = found["run"]
     assert (begun.project, begun.run_group) == ("cyclegan_audio", "ours")
     assert begun.run_id == (out / "wandb_id.txt").read_text()

@@ -8,7 +8,7 @@ import torch
 
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
-from cyclegan_audio.utils.errors import STOPPED
+from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
 from tests.loss_table import rows
 
 # Of the run in the folder `out`, which stands for its best: that may stay the one from before the resume.
@@ -60,7 +60,7 @@ def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):
     monkeypatch.setattr(CheckpointCallback, "on_train_epoch_end", stop_at_the_end)
     once = (*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "hydra.sweep.dir=sweep")
     code, _ = run("-m", *once, "model.loss_weights.identity=0,5")
-    assert code == STOPPED
+    assert code == INTERRUPTED_EXIT_CODE
     assert [path.name for path in Path("sweep").glob("*_*")] == ["0_low_high"]
     assert load_model("sweep/0_low_high").batches == 8
 
@@ -70,7 +70,7 @@ def test_resume_may_choose_loggers_and_previews_anew(run, small):
     code, shown = run("resume=out", "n_epochs=2", "vocoder=mask", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
     assert (Path("out") / "audio" / "epoch_0002_low_to_high_0_fake.wav").is_file()
-    assert "Mask" in (Path("out") / "config.yaml").read_text()
+    assert "MaskVocoder" in (Path("out") / "config.yaml").read_text()
 
 
 def test_music_that_moved_into_training_is_told_and_kept(run, small, corpus):

@@ -1,0 +1,182 @@
+"""Entry point of `evaluate`: from a checkpoint to its report."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.leakage import exclude_training_clips
+from cyclegan_audio.inference.checkpoints import load_model, resolve_run
+from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
+from cyclegan_audio.inference.translation_model import TranslationModel
+from cyclegan_audio.metrics.metric_spec import MetricSpec
+from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.models.directions import ordered
+from cyclegan_audio.reports.evaluation.audio_examples import audio_section
+from cyclegan_audio.reports.evaluation.ground_truth import paired_section, score_section
+from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
+from cyclegan_audio.reports.evaluation.provenance import provenance_section
+from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
+from cyclegan_audio.reports.evaluation.report_files import (
+    ensure_writable,
+    report_folder,
+    run_folder,
+    write_report,
+)
+from cyclegan_audio.reports.evaluation.seams import seams_section
+from cyclegan_audio.reports.evaluation.spectrograms import gallery_section, spectrograms_section
+from cyclegan_audio.reports.evaluation.summary import ground_truth_summary, metrics_summary
+from cyclegan_audio.reports.evaluation.training_losses import losses_section
+from cyclegan_audio.reports.evaluation.translations import (
+    DirectionResult,
+    EvaluationData,
+    held_out_clips,
+    held_out_pairs,
+    open_corpus,
+    translate_direction,
+)
+from cyclegan_audio.reports.html import Section
+from cyclegan_audio.utils.defaults import HELD_OUT_CLIPS
+from cyclegan_audio.utils.devices import choose_device
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.progress import progress_bar
+from cyclegan_audio.vocoders import DEFAULT, make_vocoder
+
+SECTIONS: tuple[Callable[[EvaluationData], Section], ...] = (  # in the order of the page
+    metrics_section,
+    paired_section,
+    score_section,
+    spectrograms_section,
+    gallery_section,
+    audio_section,
+    reconstruction_section,
+    seams_section,
+    losses_section,
+    provenance_section,
+)
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    corpus: str | Path | None = None,
+    without_identity: str | Path | None = None,
+    vocoder: str = DEFAULT,
+    clips: int = HELD_OUT_CLIPS,
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = "auto",
+    shifts: int = 1,
+    metrics: Sequence[MetricSpec] = METRICS,
+) -> Path:
+    """Translate held-out clips, compute the metrics, and write the report; return the path of report.html.
+
+    Args:
+        run: a run folder, a checkpoint, or the name of a pair that ships.
+        corpus: folder of the corpus with the held-out clips; by default the corpus of the run.
+        without_identity: a second run, trained without identity loss, for the paper's figure 1.8.
+        vocoder: name of the vocoder.
+        clips: maximum number of held-out clips for each genre; up to twice as many paired clips are used.
+        out: folder of the report; by default `report` in the run folder.
+        checkpoint: a checkpoint to use instead of the run's default.
+        device: auto, cpu, cuda, mps.
+        shifts: number of time shifts over which the generators are averaged (`inference.cycle_spinning`).
+        metrics: the metrics to compute; `(*METRICS, mine)` adds one.
+
+    Raises:
+        UserError: no such run or corpus, other mel settings, no held-out clips, no permission to write, or
+            more shifts than the generators' frame multiple.
+    """
+    path = resolve_run(run, checkpoint)
+    pair = with_cycle_spinning(load_model(run, choose_device(device), checkpoint), shifts)
+    opened = open_corpus(pair, corpus, path)
+    second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
+    pairs = [pair, with_cycle_spinning(second, shifts)] if second else [pair]
+    opened, n_excluded = _exclude_training_clips(opened, pairs)
+    folder = Path(out) if out is not None else report_folder(path)
+    ensure_writable(folder)
+    make_vocoder(vocoder).check(pair.mel)
+    start = time.perf_counter()
+    directions, *second_directions = _translate(pairs, opened, clips)
+    evaluated = EvaluationData(
+        run=str(run),
+        checkpoint=path,
+        run_folder=run_folder(path),
+        pair=pair,
+        corpus=opened,
+        directions=directions,
+        vocoder=vocoder,
+        second_run=str(without_identity) if second else None,
+        without_identity=second_directions[0] if second else [],
+        shifts=shifts,
+        seconds=time.perf_counter() - start,
+        n_excluded=n_excluded,
+        metrics=metrics,
+    )
+    return _report(evaluated, folder)
+
+
+def _report(evaluated: EvaluationData, folder: Path) -> Path:
+    sections = []
+    with progress_bar("computing metrics", len(SECTIONS), "sections") as bar:
+        for make in SECTIONS:
+            sections.append(make(evaluated))
+            bar.advance()
+    lines = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.direction_scores)]
+    summary = "\n".join(lines if evaluated.paired_scores else reversed(lines))
+    a, b = evaluated.pair.genres
+    directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
+    page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
+    print(f"{summary}\nreport: {page}")
+    return page
+
+
+def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, device: str) -> TranslationModel:
+    second = load_model(run, choose_device(device))
+    second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
+    if second.normalisation != first.normalisation:
+        raise UserError(
+            f"{run} was trained with another data.normalise; choose a run that differs in identity loss only"
+        )
+    if not second.respell(first.genres):
+        raise UserError(
+            f"{run} translates {' and '.join(second.genres)}, not {' and '.join(first.genres)}; "
+            "choose a run between the same genres"
+        )
+    if not len(first.targets) == len(second.targets) == 2:
+        raise UserError(
+            "figure 1.8 shows cycles, which needs two models that translate in both directions; "
+            "omit --without-identity"
+        )
+    weight = second.config.get("model", {}).get("loss_weights", {}).get("identity", 0)
+    if weight:
+        raise UserError(
+            f"{run} was trained with identity weight {weight}; choose a run with "
+            "model.loss_weights.identity=0"
+        )
+    return second
+
+
+def _exclude_training_clips(corpus: Corpus, pairs: Sequence[TranslationModel]) -> tuple[Corpus, int]:
+    """Exclude clips of other splits that a pair was trained on, and count them."""
+    n_excluded = 0
+    for pair in pairs:
+        corpus, n_removed = exclude_training_clips(corpus, pair.training_intervals)
+        n_excluded += n_removed
+    return corpus, n_excluded
+
+
+def _translate(pairs: Sequence[TranslationModel], corpus: Corpus, clips: int) -> list[list[DirectionResult]]:
+    """Translate the held-out clips by each pair in each of its directions."""
+    n_clips = sum(_n_clips(pair, corpus, clips) for pair in pairs)
+    with progress_bar("translating held-out clips", n_clips, "clips") as bar:
+        return [
+            [translate_direction(pair, corpus, to, clips, bar.advance) for to in pair.targets]
+            for pair in pairs
+        ]
+
+
+def _n_clips(pair: TranslationModel, corpus: Corpus, clips: int) -> int:
+    directions = [ordered(pair.genres, direction) for direction in pair.generators]
+    single = sum(len(held_out_clips(corpus, source, clips)) for source, _ in directions)
+    return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in directions)

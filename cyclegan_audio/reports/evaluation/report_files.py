@@ -1,0 +1,53 @@
+"""Files of a report: where they lie, and how report.html and report.json are written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclegan_audio.inference.checkpoints import PRETRAINED
+from cyclegan_audio.inference.run_paths import CHECKPOINTS
+from cyclegan_audio.reports import html
+from cyclegan_audio.reports.html import Section
+
+HTML_FILE = "report.html"
+JSON_FILE = "report.json"
+REPORT = "report"  # folder inside the run folder
+DESCRIPTION = "the report"
+
+
+def run_folder(checkpoint: Path) -> Path | None:
+    """Return the run folder of a checkpoint; None for a pair that ships in the package."""
+    if checkpoint.parent == PRETRAINED:
+        return None
+    if checkpoint.is_dir():
+        return checkpoint
+    return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
+
+
+def report_folder(checkpoint: Path) -> Path:
+    """Return the default folder of a checkpoint's report."""
+    return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
+
+
+def ensure_writable(folder: Path) -> None:
+    """Create the folder of the report, to fail before the work if it cannot be written.
+
+    Raises:
+        UserError: the folder cannot be created or written.
+    """
+    html.ensure_writable(folder, DESCRIPTION, "choose another with --out")
+
+
+def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
+    """Write `report.json` and `report.html`, both or none; return the path of the page.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    ensure_writable(folder)
+    numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
+    texts = {
+        JSON_FILE: html.to_json(numbers),
+        HTML_FILE: html.render(title, verdict, sections),
+    }
+    html.write_files(folder, texts, DESCRIPTION)
+    return folder / HTML_FILE

@@ -1,0 +1,60 @@
+"""File locks between processes: one training process in a run folder, one job on a GPU.
+
+The operating system releases a lock when its process ends, so a killed process blocks nobody.
+"""
+
+import fcntl
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+
+class LockedError(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def process_lock(path: Path) -> Iterator[None]:
+    """Hold a lock of this process within the block; delete its file at the end.
+
+    Forked processes do not hold it. A second lock of the same process on the same file always succeeds.
+
+    Args:
+        path: the lock file, in a folder that exists.
+
+    Raises:
+        LockedError: another process holds the lock.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise LockedError(str(path)) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def any_lock(paths: Sequence[Path], poll_s: float) -> Iterator[int]:
+    """Wait for the first free lock of several and hold it within the block; yield its index.
+
+    Each call counts as another holder, also within one process.
+
+    Args:
+        paths: the lock files, in a folder that exists; they stay there.
+        poll_s: seconds between two rounds over all locks.
+    """
+    with ExitStack() as stack:
+        for index in itertools.cycle(range(len(paths))):
+            file = stack.enter_context(paths[index].open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                stack.close()
+                time.sleep(poll_s if index == len(paths) - 1 else 0)
+        yield index

@@ -1,1 +1,0 @@
-"""BigVGAN-v2, a published neural vocoder."""

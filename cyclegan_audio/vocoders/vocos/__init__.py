@@ -1,1 +1,0 @@
-"""Vocos, a neural vocoder that `train_vocoder` trains."""

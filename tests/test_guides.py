@@ -1,0 +1,73 @@
+"""The commands of every guide run, its links lead somewhere, and it is short."""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclegan_audio.cli.option_syntax import to_overrides
+
+from cyclegan_audio.cli.override_errors import check_overrides
+from cyclegan_audio.utils.hints import PROGRAM
+from tests.commands import ROOT, broken_links, command_lines, fenced, run_command, write_inputs
+
+GUIDES = sorted(
+    page for room in ("cyclegan_audio", "conf", "experiments") for page in (ROOT / room).rglob("README.md")
+)
+RUNNABLE = [guide for guide in GUIDES if "experiments" not in guide.parts]
+MAX_LINES = 150
+BEFORE = (
+    "cyclegan-audio prepare --genre lofi=music/lofi --genre trap=music/trap corpus=data/mine",
+    "cyclegan-audio train corpus=data/mine genre_pair=lofi_trap run_dir=runs/mine logger=none",
+)
+
+
+def name_of(value: Any) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, music, tiny) -> Path:
+    """A directory with the music, the corpus and the run that guides start from."""
+    folder = tmp_path_factory.mktemp("guides") / "prepared"
+    folder.mkdir()
+    write_inputs(folder, music)
+    for line in BEFORE:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            run_command(line, tiny, patch)
+    return folder
+
+
+@pytest.mark.parametrize("guide", RUNNABLE, ids=name_of)
+def test_commands_run_in_their_order(guide, prepared, tmp_path, tiny, quick_classifiers):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(prepared, workspace)
+    for line in command_lines(guide):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(workspace)
+            run_command(line, tiny, patch)
+    for block in fenced(guide, "python"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(workspace)
+            exec(compile(block, str(guide), "exec"), {})
+
+
+@pytest.mark.parametrize("guide", RUNNABLE, ids=name_of)
+def test_options_of_commands_that_do_not_run_here_exist(guide):
+    """A text block shows commands for GPUs or clusters; their overrides are checked, not run."""
+    text = "".join(fenced(guide, "text")).replace("\\\n", " ")
+    for words in (shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(PROGRAM)):
+        if words[1] in ("prepare", "classify", "train", "train_vocoder"):
+            check_overrides(words[1], to_overrides(words[2:], ()))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=name_of)
+def test_links_lead_somewhere(guide):
+    assert broken_links(guide) == []
+
+
+@pytest.mark.parametrize("guide", RUNNABLE, ids=name_of)
+def test_guides_are_short(guide):
+    assert len(guide.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
