@@ -107,14 +107,19 @@ def main(cfg: "DictConfig") -> None:
     """Run the command; `cfg` is `conf/prepare.yaml` with the overrides of the command line."""
     from cyclegan_audio.config import build
     from cyclegan_audio.corpus.bias import genre_stats
-    from cyclegan_audio.corpus.build.shards import Shard
-    from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
+    from cyclegan_audio.corpus.preparation.shards import Shard
+    from cyclegan_audio.corpus.preparation.writer import (
+        build_settings,
+        merge_shards,
+        prepare_corpus,
+        prepare_shard,
+    )
 
     source = make_source(cfg)
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("the folder of the corpus is missing; add corpus=FOLDER")
-    settings, thresholds = settings_from(cfg), build("bias", cfg.bias)
+    settings, thresholds = build_settings(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
         print(
@@ -137,17 +142,20 @@ def print_tables(rows: "list[Row]", stats: "list[GenreStats]", thresholds: "Bias
     """Print tables of kept clips, splits and statistics of the genres; return warnings about bias."""
     from rich.console import Console
 
-    from cyclegan_audio.corpus.bias import differences, genre_rows
+    from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison
     from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
     Console().print(
         text_table("Kept and dropped", "clips", *reason_counts(rows)),
         text_table("Splits", "tracks / clips", *split_counts(rows)),
         text_table(
-            "Differences of the genres", STATS_HEADER, [genre.genre for genre in stats], genre_rows(stats)
+            "Differences of the genres",
+            STATS_HEADER,
+            [genre.genre for genre in stats],
+            genre_comparison(stats),
         ),
     )
-    warnings = differences(stats, thresholds)
+    warnings = bias_warnings(stats, thresholds)
     for line in warnings:
         log.warning("warning: %s", line)
     return warnings
@@ -155,10 +163,10 @@ def print_tables(rows: "list[Row]", stats: "list[GenreStats]", thresholds: "Bias
 
 def print_summary(folder: Path, rows: "list[Row]") -> None:
     """Print the songs that lost most clips, the size of the corpus, its warnings and the next command."""
-    from cyclegan_audio.corpus.manifest import most_lost
+    from cyclegan_audio.corpus.manifest import most_dropped_files
     from cyclegan_audio.reports.corpus import PAGE
 
-    for line in most_lost(rows):
+    for line in most_dropped_files(rows):
         print(line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     print(f"{minutes:.1f} minutes of music in {folder}")

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
-from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
+from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.genre_classifier import classifier
 from cyclegan_audio.models.cyclegan import CycleGAN
@@ -91,7 +91,7 @@ def music(tmp_path_factory) -> Path:
 def corpus(music, tmp_path_factory) -> Path:
     """Return a corpus of `music`: clips of 1 s, `mel=hifi`, with a paired set."""
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
-    settings = settings_from(compose("prepare", ["clip.seconds=1.0", "screening.voice.enabled=false"]))
+    settings = build_settings(compose("prepare", ["clip.seconds=1.0", "screening.voice.enabled=false"]))
     genres = {genre: music / genre for genre in ("low", "high")}
     prepare_corpus(FolderSource(genres, music / "paired"), folder, settings)
     return folder

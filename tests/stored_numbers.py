@@ -88,7 +88,7 @@ def compute() -> Numbers:
     network = GenreNet(mels["hifi"].n_mels, mels["hifi"].frame_s, GenreNetSettings()).eval()
     with torch.inference_mode():
         logits = network(torch.cat([*db.values()]))
-    pairs = sample_epoch_pairs(7, 5, 30, seed=1, epoch=2, n_rolls=9, gain_db=6.0)
+    pairs = sample_epoch_pairs(7, 5, 30, seed=1, epoch=2, n_shifts=9, gain_db=6.0)
     return {
         "level of a demo song": {
             genre: float(song.square().mean().log10() * 10) for genre, song in bands.items()

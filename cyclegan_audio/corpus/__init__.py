@@ -1,1 +1,1 @@
-"""What lies on disk: clips with their mels and audio, the manifest, splits, and how genres differ."""
+"""Corpora on disk: build them from music, screen and split clips, compare and normalise genres."""

@@ -1,4 +1,4 @@
-"""Whether the genres of a corpus differ in what is not music: a model would learn that first."""
+"""Compare genres in loudness, bandwidth, codec, sample rate and length, which a model would learn first."""
 
 import dataclasses
 import math
@@ -10,20 +10,20 @@ from typing import Any
 from cyclegan_audio.utils.errors import check_number
 
 LOSSLESS = "lossless"
-LOSSLESS_CODECS = ("flac", "alac", "wavpack", "ape", "tta", "pcm_")  # how FFmpeg's names begin
+LOSSLESS_CODECS = ("flac", "alac", "wavpack", "ape", "tta", "pcm_")  # prefixes of FFmpeg's names
 
 
 @dataclasses.dataclass(frozen=True)
 class BiasThresholds:
-    """How far genres may lie apart before `prepare` warns.
+    """The largest differences between genres without a warning.
 
     Attributes:
-        loudness_lu: between medians of the clips' loudness.
-        bandwidth_octaves: between medians of the frequency where content ends.
-        codec_share: of the clips would have to change codec for two genres to be alike; PCM and other
+        loudness_lu: difference of median loudness.
+        bandwidth_octaves: difference of median bandwidth.
+        codec_share: share of clips that would need another codec to make two genres alike; PCM and other
             lossless codecs count as one.
-        sample_rate_share: the same for the sample rate of the files.
-        minutes_ratio: of the genres' kept music.
+        sample_rate_share: the same share for sample rates.
+        minutes_ratio: ratio of the genres' minutes of music.
     """
 
     loudness_lu: float
@@ -39,13 +39,13 @@ class BiasThresholds:
 
 @dataclasses.dataclass(frozen=True)
 class GenreStats:
-    """The kept clips of a genre, without the paired set; a median is None where nothing was measured.
+    """Statistics of a genre's kept clips without the paired set; a median is None if nothing was measured.
 
     Attributes:
-        minutes: of music kept.
-        file_s: median length of its files in seconds, as far as clips were cut from them.
+        minutes: minutes of music.
+        file_s: median length of its files in seconds, up to the end of the last clip.
         loudness_lufs: median over clips.
-        bandwidth_hz: median over clips.
+        bandwidth_hz: median over clips of the highest frequency with content.
         codecs: share of the clips by codec.
         sample_rates: share of the clips by sample rate in Hz.
     """
@@ -61,12 +61,12 @@ class GenreStats:
 
 
 def genre_stats(rows: Sequence[Mapping[str, Any]]) -> list[GenreStats]:
-    """One pile a genre, sorted, from the rows of a manifest."""
+    """Compute the statistics of each genre from the rows of a manifest, sorted by genre."""
     by_genre = defaultdict(list)
     for row in rows:
         if row["kept"] and row["split"] != "paired":
             by_genre[row["genre"]].append(row)
-    return [_genre_stats(genre, own) for genre, own in sorted(by_genre.items())]
+    return [_genre_stats(genre, genre_rows) for genre, genre_rows in sorted(by_genre.items())]
 
 
 def _genre_stats(genre: str, rows: Sequence[Mapping[str, Any]]) -> GenreStats:
@@ -86,7 +86,7 @@ def _genre_stats(genre: str, rows: Sequence[Mapping[str, Any]]) -> GenreStats:
 
 
 def median_of(values: Any) -> float | None:
-    """The median of the values that are known, None where there is none."""
+    """Return the median of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return float(median(known)) if known else None
 
@@ -96,20 +96,20 @@ def _codec_kind(codec: str) -> str:
 
 
 def _shares(values: Any) -> dict[str, float]:
-    """Value to its share, the most frequent first."""
+    """Return the share of each value, the most frequent first."""
     counts = Counter(values)
     return {value: count / counts.total() for value, count in counts.most_common()}
 
 
-def differences(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    """A line for each thing in which genres lie further apart than `limits` allow, with what helps."""
-    return [line for check in _CHECKS for line in check(found, limits)]
+def bias_warnings(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    """Describe each difference above its threshold in a line, with its remedy."""
+    return [line for check in _CHECKS for line in check(stats, thresholds)]
 
 
-def _loudness(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    known = {pile.genre: pile.loudness_lufs for pile in found if pile.loudness_lufs is not None}
-    low, high = _extremes(known)
-    if not known or known[high] - known[low] <= limits.loudness_lu:
+def _loudness(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    known = {genre.genre: genre.loudness_lufs for genre in stats if genre.loudness_lufs is not None}
+    low, high = _lowest_and_highest(known)
+    if not known or known[high] - known[low] <= thresholds.loudness_lu:
         return []
     return [
         f"{high} is {known[high] - known[low]:.1f} LU louder than {low} (medians {known[high]:.1f} and "
@@ -117,10 +117,10 @@ def _loudness(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     ]
 
 
-def _bandwidth(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    known = {pile.genre: pile.bandwidth_hz for pile in found if pile.bandwidth_hz}
-    low, high = _extremes(known)
-    if not known or math.log2(known[high] / known[low]) <= limits.bandwidth_octaves:
+def _bandwidth(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    known = {genre.genre: genre.bandwidth_hz for genre in stats if genre.bandwidth_hz}
+    low, high = _lowest_and_highest(known)
+    if not known or math.log2(known[high] / known[low]) <= thresholds.bandwidth_octaves:
         return []
     return [
         f"{low} ends at {known[low] / 1000:.1f} kHz and {high} at {known[high] / 1000:.1f} kHz (medians); "
@@ -128,10 +128,10 @@ def _bandwidth(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]
     ]
 
 
-def _minutes(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    known = {pile.genre: pile.minutes for pile in found}
-    low, high = _extremes(known)
-    if not known or known[high] <= limits.minutes_ratio * known[low]:
+def _minutes(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    known = {genre.genre: genre.minutes for genre in stats}
+    low, high = _lowest_and_highest(known)
+    if not known or known[high] <= thresholds.minutes_ratio * known[low]:
         return []
     return [
         f"{high} has {known[high]:.1f} minutes of music and {low} {known[low]:.1f}; "
@@ -139,57 +139,59 @@ def _minutes(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
     ]
 
 
-def _codec(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    lines = _apart({pile.genre: pile.codecs for pile in found}, limits.codec_share)
-    return [f"{line}; bring all files through the same codec" for line in lines]
+def _codec(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    lines = _largest_difference({genre.genre: genre.codecs for genre in stats}, thresholds.codec_share)
+    return [f"{line}; encode all files with the same codec" for line in lines]
 
 
-def _sample_rate(found: Sequence[GenreStats], limits: BiasThresholds) -> list[str]:
-    lines = _apart({pile.genre: pile.sample_rates for pile in found}, limits.sample_rate_share, " Hz")
+def _sample_rate(stats: Sequence[GenreStats], thresholds: BiasThresholds) -> list[str]:
+    lines = _largest_difference(
+        {genre.genre: genre.sample_rates for genre in stats}, thresholds.sample_rate_share, " Hz"
+    )
     return [f"{line}; use one sample rate, or train with data.normalise=[bandwidth]" for line in lines]
 
 
 _CHECKS = (_loudness, _bandwidth, _codec, _sample_rate, _minutes)
 
 
-def _extremes(values: Mapping[str, float]) -> tuple[str, str]:
-    """Genres of the lowest and the highest value."""
+def _lowest_and_highest(values: Mapping[str, float]) -> tuple[str, str]:
+    """Return the genres with the lowest and the highest value."""
     ordered = sorted(values, key=lambda genre: values[genre]) or [""]
     return ordered[0], ordered[-1]
 
 
-def _apart(shares: Mapping[str, Mapping[str, float]], limit: float, unit: str = "") -> list[str]:
-    """What the two genres that differ most are made of, where their total variation exceeds the limit."""
-    genres = [genre for genre, own in shares.items() if own]
+def _largest_difference(shares: Mapping[str, Mapping[str, float]], limit: float, unit: str = "") -> list[str]:
+    """Describe the two genres that differ most, if their total variation exceeds the limit."""
+    genres = [genre for genre, genre_shares in shares.items() if genre_shares]
     pairs = [(one, other) for place, one in enumerate(genres) for other in genres[place + 1 :]]
     if not pairs:
         return []
     one, other = max(pairs, key=lambda pair: total_variation(shares[pair[0]], shares[pair[1]]))
     if total_variation(shares[one], shares[other]) <= limit:
         return []
-    return [f"{one} is {describe(shares[one], unit)}, {other} {describe(shares[other], unit)}"]
+    return [f"{one} is {format_shares(shares[one], unit)}, {other} {format_shares(shares[other], unit)}"]
 
 
 def total_variation(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Half the sum of the absolute differences of two distributions: 0 alike, 1 without anything common."""
+    """Compute the total variation distance of two distributions: 0 for equal, 1 for disjoint ones."""
     return sum(abs(one.get(key, 0) - other.get(key, 0)) for key in {**one, **other}) / 2
 
 
-def describe(shares: Mapping[str, float], unit: str = "") -> str:
-    """The shares as text, the largest first."""
+def format_shares(shares: Mapping[str, float], unit: str = "") -> str:
+    """Format shares as text, the largest first."""
     return ", ".join(f"{share:.0%} {name}{unit}" for name, share in shares.items()) or "-"
 
 
-def genre_rows(found: Sequence[GenreStats]) -> list[list[str]]:
-    """The comparison as a table: what is compared, then a column a genre."""
+def genre_comparison(stats: Sequence[GenreStats]) -> list[list[str]]:
+    """Return the comparison as rows of text: the quantity, then a value per genre."""
     rows = {
-        "clips": [str(pile.clips) for pile in found],
-        "minutes of music": [f"{pile.minutes:.1f}" for pile in found],
-        "median length of a file (s)": [f"{pile.file_s:.0f}" for pile in found],
-        "median loudness (LUFS)": [_number(pile.loudness_lufs, 1.0) for pile in found],
-        "median end of content (kHz)": [_number(pile.bandwidth_hz, 1000.0) for pile in found],
-        "codec": [describe(pile.codecs) for pile in found],
-        "sample rate (Hz)": [describe(pile.sample_rates) for pile in found],
+        "clips": [str(genre.clips) for genre in stats],
+        "minutes of music": [f"{genre.minutes:.1f}" for genre in stats],
+        "median length of a file (s)": [f"{genre.file_s:.0f}" for genre in stats],
+        "median loudness (LUFS)": [_number(genre.loudness_lufs, 1.0) for genre in stats],
+        "median bandwidth (kHz)": [_number(genre.bandwidth_hz, 1000.0) for genre in stats],
+        "codec": [format_shares(genre.codecs) for genre in stats],
+        "sample rate (Hz)": [format_shares(genre.sample_rates) for genre in stats],
     }
     return [[name, *cells] for name, cells in rows.items()]
 

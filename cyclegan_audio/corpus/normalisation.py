@@ -1,4 +1,4 @@
-"""Genres made alike in what is not music, on mels as they are loaded: the corpus on disk stays as it is."""
+"""Normalise loudness and bandwidth of mels as they are loaded; the corpus on disk stays unchanged."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,59 +16,59 @@ KINDS = (LOUDNESS, BANDWIDTH)
 
 
 class MeasuredClip(Protocol):
-    """A clip with what was measured of its audio; None where there is none."""
+    """A clip with measurements of its audio; None without audio."""
 
     @property
     def loudness_lufs(self) -> float | None:
-        """Integrated loudness of the mono mix."""
+        """Return the integrated loudness of the mono mix in LUFS."""
         ...
 
     @property
     def bandwidth_hz(self) -> float | None:
-        """Frequency where content ends."""
+        """Return the highest frequency with content in Hz."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class CorpusNormalisation:
-    """What every mel is brought to before a generator sees it, in training and afterwards alike.
+    """The normalisation of every mel before a generator gets it, in training and in translation.
 
     Attributes:
-        loudness_lufs: loudness (of the mono mix) to which a clip, or a whole song, is brought: a change of
-            gain shifts all of a mel by the same dB. Not for mels scaled clip by clip, which know no level.
-        cutoff_hz: bands whose centre lies above hold the lowest level of the scale. A translation leaves
-            these bands as they were in the source.
+        loudness_lufs: target loudness of the mono mix of a clip or song; the gain shifts a mel by the same
+            number of dB in all bands. Not for mels that are scaled clip by clip.
+        cutoff_hz: bands with a centre above it are set to the lowest level of the scale. A translation keeps
+            these bands of the source.
     """
 
     loudness_lufs: float | None = None
     cutoff_hz: float | None = None
 
     @classmethod
-    def of(
+    def from_clips(
         cls,
         clips: Mapping[str, Sequence[MeasuredClip]],
         kinds: Collection[str],
         mel: MelSpectrogram,
         corpus_name: str,
     ) -> "CorpusNormalisation":
-        """From training clips by genre: the mean of the genres' median loudness, the lowest median bandwidth.
+        """Compute the mean of the genres' median loudness, and their lowest median bandwidth.
 
-        The mean over genres, so that the larger one does not set the level.
+        Each genre has the same weight, whatever its number of clips.
 
         Args:
             clips: training clips by genre.
-            kinds: any of loudness and bandwidth.
-            mel: of the corpus.
-            corpus_name: what the corpus is called in messages.
+            kinds: what to normalise, any of `KINDS`.
+            mel: mel settings of the corpus.
+            corpus_name: name of the corpus in messages.
 
         Raises:
-            UserError: an unknown kind, a genre for which it was not measured, or loudness without a level.
+            UserError: a kind is unknown or was not measured, or the mel scales each clip by itself.
         """
         if unknown := [kind for kind in kinds if kind not in KINDS]:
             raise UserError(f"data.normalise={unknown[0]} is unknown; choose among {', '.join(KINDS)}")
         if LOUDNESS in kinds and mel.scaling == "clip":
             raise UserError(
-                f"mel={mel.name} scales each clip by itself, so no loudness is left to match; "
+                f"mel={mel.name} scales each clip by itself, so there is no loudness to normalise; "
                 f"leave {LOUDNESS} out of data.normalise"
             )
         loudness_lufs = cutoff_hz = None
@@ -81,58 +81,62 @@ class CorpusNormalisation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CorpusNormalisation":
-        """From plain values, as a checkpoint keeps them; none of them: nothing is matched."""
+        """Create from plain values, as a checkpoint stores them; empty values normalise nothing."""
         return cls(**values)
 
     def to_dict(self) -> dict[str, float]:
-        """Plain values of what is matched."""
+        """Return what is normalised as plain values."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
     def gain_db(self, loudness_lufs: float | None) -> float:
-        """What music of this loudness is changed by; 0 where either loudness is not known."""
+        """Return the gain in dB for music of this loudness; 0 if either loudness is unknown."""
         if self.loudness_lufs is None or loudness_lufs is None:
             return 0.0
         return self.loudness_lufs - loudness_lufs
 
     def apply(self, mel_db: Tensor, mel: MelSpectrogram, gain_db: float = 0.0) -> Tensor:
-        """A clip (..., M, F) in dB at the matched level, without the bands above the cutoff.
+        """Normalise a clip (..., M, F) in dB: add `gain_db`, and blank the bands above the cutoff.
 
-        What lies on the floor of the mel, digital silence, stays there.
+        Digital silence, the floor of the mel, keeps its level.
         """
         if gain_db:
             floor_db = mel.floor_db
             shifted = (mel_db + gain_db).clamp_min(floor_db)
             mel_db = torch.where(mel_db > floor_db + 1e-3, shifted, mel_db)
-        above = self.above(mel)
+        above = self.bands_above_cutoff(mel)
         if above is None or not above.any():
             return mel_db
         lowest_db = mel.range_db(mel_db[..., ~above, :])[0]
         return mel_db.masked_fill(above[:, None].to(mel_db.device), lowest_db)
 
-    def above(self, mel: MelSpectrogram) -> Tensor | None:
-        """Which bands (M,) are left out; None where none are."""
+    def bands_above_cutoff(self, mel: MelSpectrogram) -> Tensor | None:
+        """Return the mask (M,) of the bands above the cutoff; None without a cutoff."""
         return None if self.cutoff_hz is None else mel.band_hz > self.cutoff_hz
 
     def __str__(self) -> str:
-        said = []
+        parts = []
         if self.loudness_lufs is not None:
-            said.append(f"brought to {self.loudness_lufs:.1f} LUFS")
+            parts.append(f"normalised to {self.loudness_lufs:.1f} LUFS")
         if self.cutoff_hz is not None:
-            said.append(f"heard up to {self.cutoff_hz / 1000:.1f} kHz")
-        return " and ".join(said)
+            parts.append(f"limited to {self.cutoff_hz / 1000:.1f} kHz")
+        return " and ".join(parts)
 
 
 def _medians(
     clips: Mapping[str, Iterable[MeasuredClip]], field: str, kind: str, corpus_name: str
 ) -> list[float]:
-    """The median over the clips of each genre."""
-    found = []
-    for genre, own in clips.items():
-        value = median_of(getattr(clip, field) for clip in own)
+    """Return the median of `field` over the clips of each genre.
+
+    Raises:
+        UserError: a genre has no measured clip.
+    """
+    medians = []
+    for genre, genre_clips in clips.items():
+        value = median_of(getattr(clip, field) for clip in genre_clips)
         if not value:
             raise UserError(
-                f"{corpus_name} knows no {kind} of {genre} (it came without audio); "
+                f"{corpus_name} has no {kind} of {genre}, which came without audio; "
                 f"leave {kind} out of data.normalise"
             )
-        found.append(value)
-    return found
+        medians.append(value)
+    return medians

@@ -1,4 +1,4 @@
-"""Training, validation and test by track, by content hashes, so that files added later displace few."""
+"""Split tracks into training, validation and test by content hash: files added later move few tracks."""
 
 import dataclasses
 import hashlib
@@ -11,20 +11,19 @@ SPLIT_BY = ("auto", "track", "block", "random")
 
 @dataclasses.dataclass(frozen=True)
 class SplitSettings:
-    """How clips are drawn and tracks are shared out.
+    """How tracks are split and clips are subsampled.
 
     Attributes:
         by: what a split keeps together: `track` (a file), `block` (of time in a file), `random` (nothing:
-            clips are drawn one by one, as the paper did), `auto` (as the source needs it; blocks also for a
-            genre with fewer than three tracks).
-        val: share of each genre's tracks for validation (at least one track).
-        test: share for test (at least one track).
-        test_clips: this many test clips a genre, from as few tracks as hold them, instead of the share.
-        max_clips: at most this many clips a genre in all, drawn at random; None keeps all.
-        block_s: length of a block at most; at least ten blocks where the genre's clips allow.
-        guard_s: next to a held-out block, clips that begin or end less than this from it are dropped (at most
-            a tenth of a block).
-        seed: other seeds give other splits and draws.
+            each clip is assigned by itself, as in the paper), `auto` (what the source names; blocks for
+            a genre with fewer than three tracks).
+        val: share of each genre's tracks for validation, at least one track.
+        test: share of each genre's tracks for test, at least one track.
+        test_clips: number of test clips per genre, from as few tracks as have them, instead of the share.
+        max_clips: maximum number of clips per genre, sampled at random; None keeps all.
+        block_s: maximum length of a block; shorter if a genre would have fewer than ten blocks.
+        guard_s: clips closer than this to a held-out block are dropped (at most a tenth of a block).
+        seed: seed of splits and sampling.
     """
 
     by: str = "auto"
@@ -51,7 +50,7 @@ class SplitSettings:
 
 @dataclasses.dataclass(frozen=True)
 class SplitGroup:
-    """What a split keeps together; tracks of equal `content` (a hash) go to the same split."""
+    """What a split keeps together; tracks with equal `content` (a hash) go to the same split."""
 
     track: str
     genre: str
@@ -61,10 +60,10 @@ class SplitGroup:
 
 
 def assign_splits(tracks: Iterable[SplitGroup], settings: SplitSettings) -> dict[str, str]:
-    """The split of each track: train, val, test, or paired.
+    """Return the split of each track: train, val, test, or paired.
 
-    Within a genre the contents with the lowest hashes are for test, those with the highest for validation: a
-    track added later moves few others. With too few tracks training comes first, then test.
+    Within a genre the contents with the lowest hashes go to test, those with the highest to validation, so
+    that a track added later moves few others. With too few tracks training comes first, then test.
     """
     tracks = list(tracks)
     split_of_content = {track.content: "paired" for track in tracks if track.paired}
@@ -77,38 +76,38 @@ def assign_splits(tracks: Iterable[SplitGroup], settings: SplitSettings) -> dict
 
 
 def _assign_genre(sizes: dict[str, int], split_of_content: dict[str, str], settings: SplitSettings) -> None:
-    """Add the contents of one genre (with their clips' number) to `split_of_content`; those there stay."""
+    """Assign the contents of one genre (with their number of clips) that `split_of_content` lacks."""
     n_test = _quota(settings.test, len(sizes), 2)
     n_val = _quota(settings.val, len(sizes), 3)
     free = sorted(set(sizes) - set(split_of_content), key=lambda content: hash_rank(content, settings.seed))
-    there = [split_of_content[content] for content in sizes if content in split_of_content]
-    n_test = max(n_test - there.count("test"), 0)
-    n_val = max(n_val - there.count("val"), 0)
+    assigned = [split_of_content[content] for content in sizes if content in split_of_content]
+    n_test = max(n_test - assigned.count("test"), 0)
+    n_val = max(n_val - assigned.count("val"), 0)
     if settings.test_clips is not None:
-        n_test = _tracks_that_hold(settings.test_clips, [sizes[content] for content in free], len(sizes))
-    for place, content in enumerate(free):
-        is_val = place >= len(free) - n_val
-        split_of_content[content] = "test" if place < n_test else "val" if is_val else "train"
+        n_test = _tracks_for_clips(settings.test_clips, [sizes[content] for content in free], len(sizes))
+    for index, content in enumerate(free):
+        is_val = index >= len(free) - n_val
+        split_of_content[content] = "test" if index < n_test else "val" if is_val else "train"
 
 
 def _quota(share: float, n_contents: int, needed: int) -> int:
-    """How many of `n_contents` a split gets: none with fewer than `needed`, else at least one."""
+    """Return how many of `n_contents` a split gets: none with fewer than `needed`, else at least one."""
     if n_contents < needed or share <= 0:
         return 0
     return min(max(1, round(share * n_contents)), max(1, (n_contents - 1) // 2))
 
 
-def _tracks_that_hold(n_clips: int, sizes: list[int], n_contents: int) -> int:
-    """How many of the first tracks hold `n_clips`, leaving most tracks to training."""
-    most = (n_contents - 1) // 2 if n_contents > 2 else n_contents - 1
-    held = 0
-    for place, size in enumerate(sizes[:most]):
-        held += size
-        if held >= n_clips:
-            return place + 1
-    return max(min(most, len(sizes)), 0)
+def _tracks_for_clips(n_clips: int, sizes: list[int], n_contents: int) -> int:
+    """Return how many of the first tracks have `n_clips` together; most tracks are left to training."""
+    max_tracks = (n_contents - 1) // 2 if n_contents > 2 else n_contents - 1
+    total = 0
+    for index, size in enumerate(sizes[:max_tracks]):
+        total += size
+        if total >= n_clips:
+            return index + 1
+    return max(min(max_tracks, len(sizes)), 0)
 
 
 def hash_rank(content: str, seed: int) -> str:
-    """A hash that stands for a random number: the lowest are drawn first."""
+    """Hash content and seed; the lowest hashes are sampled first."""
     return hashlib.sha256(f"{seed}:{content}".encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""What feeds training: datasets, samplers and the LightningDataModules."""
+"""Datasets, samplers and LightningDataModules: batches for training, from a corpus."""

@@ -1,4 +1,4 @@
-"""Segments of a corpus's audio as a LightningDataModule, for what learns from waveforms."""
+"""Serve segments of a corpus's audio, for vocoders: the dataset and its LightningDataModule."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,50 +12,49 @@ from torch.utils.data import DataLoader, Dataset
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.data.base_datamodule import ResumableDataModule
-from cyclegan_audio.data.sampler import EpochSampler, warn_of_large_batch
+from cyclegan_audio.data.sampler import EpochSampler, ResumableDataModule, warn_about_large_batch
 from cyclegan_audio.utils.errors import UserError, check_number
 
 
 class Segment(NamedTuple):
-    """A clip by its place in the list, the first sample, and the gain that it gets."""
+    """A segment: index of its clip, first sample, and gain."""
 
-    place: int
+    clip: int
     start: int = 0
     gain_db: float = 0.0
 
 
 def sample_segments(n_clips: int, n_starts: int, max_cut_db: float, seed: int, epoch: int) -> list[Segment]:
-    """An epoch: every clip once in random order, from a random start, at a random gain of at most 0 dB."""
+    """Sample an epoch: every clip once in random order, from a random start, at a random gain <= 0 dB."""
     rng = np.random.default_rng([seed, epoch])
     order, starts = rng.permutation(n_clips), rng.integers(n_starts, size=n_clips)
-    gains = rng.uniform(-max_cut_db, 0.0, n_clips)
-    return [Segment(int(i), int(s), float(g)) for i, s, g in zip(order, starts, gains, strict=True)]
+    gains_db = rng.uniform(-max_cut_db, 0.0, n_clips)
+    return [Segment(int(i), int(s), float(g)) for i, s, g in zip(order, starts, gains_db, strict=True)]
 
 
 class AudioSegmentDataset(Dataset[Tensor]):
-    """Waveforms (T,) of clips, by `Segment`; `n_samples` None takes whole clips."""
+    """Waveforms (T,) of clips, indexed by `Segment`; `n_samples` None returns whole clips."""
 
     def __init__(self, corpus: Corpus, clips: Sequence[Clip], n_samples: int | None) -> None:
         self.corpus, self.clips, self.n_samples = corpus, clips, n_samples
 
     def __getitem__(self, segment: Segment) -> Tensor:
-        whole = self.corpus.audio(self.clips[segment.place])
-        piece = whole[segment.start :][: self.n_samples or len(whole)]
-        return piece * 10 ** (segment.gain_db / 20)
+        clip = self.corpus.audio(self.clips[segment.clip])
+        waveform = clip[segment.start :][: self.n_samples or len(clip)]
+        return waveform * 10 ** (segment.gain_db / 20)
 
 
-class SegmentDataModule(ResumableDataModule):
-    """Training: an epoch takes one segment of every clip of all genres. Validation: whole clips.
+class AudioSegmentDataModule(ResumableDataModule):
+    """Serves one random segment of every training clip of all genres per epoch, and whole validation clips.
 
     Args:
-        corpus: folder of a corpus with the audio of all clips.
-        segment_frames: length of a segment in frames of the corpus's mel.
+        corpus: folder of a corpus with all audio.
+        segment_frames: length of a segment in mel frames.
         batch_size: segments in a batch.
-        max_cut_db: segments are made quieter by up to this much, at random.
-        val_clips: clips for validation, spread over the genres.
+        max_cut_db: segments get a random attenuation of up to this size.
+        val_clips: number of validation clips, spread over the genres.
         num_workers: processes that load; the segments do not depend on it.
-        seed: of order, starts and gains.
+        seed: seed of order, starts and gains.
     """
 
     def __init__(
@@ -76,24 +75,21 @@ class SegmentDataModule(ResumableDataModule):
         check_number("data.val_clips", val_clips, low=1, integer=True)
         check_number("data.num_workers", num_workers, low=0, integer=True)
         self.folder, self.segment_frames, self.batch_size = corpus, segment_frames, batch_size
-        self.max_cut_db, self.val_clips, self.num_workers, self.seed = (
-            max_cut_db,
-            val_clips,
-            num_workers,
-            seed,
-        )
+        self.max_cut_db, self.val_clips = max_cut_db, val_clips
+        self.num_workers, self.seed = num_workers, seed
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The corpus, opened and found fit on first use.
+        """The corpus, opened and checked on first use.
 
         Raises:
-            UserError: no corpus, no audio, or segments longer than its clips.
+            UserError: the folder is no corpus, has no audio, or its clips are shorter than segments.
         """
         corpus = Corpus.open(self.folder)
         if self.segment_frames > corpus.clip_samples // corpus.mel.hop_length:
             raise UserError(
-                f"data.segment_frames={self.segment_frames} does not fit clips of {corpus.clip_frames} frames"
+                f"data.segment_frames={self.segment_frames} is longer than a clip; "
+                f"choose at most {corpus.clip_samples // corpus.mel.hop_length}"
             )
         clips = [clip for genre in corpus.genres for clip in corpus.clips(genre, "train")]
         if not clips:
@@ -103,27 +99,27 @@ class SegmentDataModule(ResumableDataModule):
 
     @property
     def mel(self) -> MelSpectrogram:
-        """The corpus's mel settings."""
+        """Return the mel settings of the corpus."""
         return self.corpus.mel
 
     def clips(self, split: str) -> list[Clip]:
-        """The clips of all genres in a split, genre by genre; training clips where there are none for val."""
-        found = [clip for genre in self.corpus.genres for clip in self.corpus.clips(genre, split)]
-        return found or self.clips("train")
+        """Return the clips of all genres in a split, by genre; training clips if the split is empty."""
+        clips = [clip for genre in self.corpus.genres for clip in self.corpus.clips(genre, split)]
+        return clips or self.clips("train")
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the sampler; a second call does nothing."""
+        """Create the sampler; a second call does nothing."""
         if hasattr(self, "sampler"):
             return
         n_clips, n_samples = len(self.clips("train")), self.segment_frames * self.mel.hop_length
-        warn_of_large_batch(self.batch_size, n_clips, f"the corpus {self.folder}")
+        warn_about_large_batch(self.batch_size, n_clips, f"the corpus {self.folder}")
         n_starts = self.corpus.clip_samples - n_samples + 1
         self.sampler = EpochSampler(
             n_clips, lambda epoch: sample_segments(n_clips, n_starts, self.max_cut_db, self.seed, epoch)
         )
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        """Batches (B, segment_frames * hop_length)."""
+        """Return training batches (B, segment_frames * hop_length)."""
         data = AudioSegmentDataset(
             self.corpus, self.clips("train"), self.segment_frames * self.mel.hop_length
         )
@@ -136,8 +132,8 @@ class SegmentDataModule(ResumableDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Tensor]:
-        """Single whole clips (1, T), the same every time."""
+        """Return single whole clips (1, T), the same in every call."""
         clips = self.clips("val")
         step = max(1, len(clips) // self.val_clips)
-        chosen = [Segment(place) for place in range(0, len(clips), step)][: self.val_clips]
+        chosen = [Segment(index) for index in range(0, len(clips), step)][: self.val_clips]
         return DataLoader(AudioSegmentDataset(self.corpus, clips, None), 1, sampler=chosen)

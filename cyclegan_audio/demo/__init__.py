@@ -1,4 +1,4 @@
-"""Demo songs: made-up music in three genres, with scores, so that everything can be tried at once."""
+"""Demo songs: synthetic music in three genres with scores, to try everything without a music collection."""
 
 from cyclegan_audio.demo.composition import compose_score
 from cyclegan_audio.demo.generate import DemoSettings, DemoSong, make_demo_songs, plan_demo_songs

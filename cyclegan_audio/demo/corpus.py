@@ -1,4 +1,4 @@
-"""The demo songs as a source, and the corpus made of them when somebody trains without music of their own."""
+"""List the demo songs as a source (`source=demo`), and prepare their corpus when a command names none."""
 
 from pathlib import Path
 from typing import Any
@@ -7,45 +7,45 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import CONF_DIR, slug
-from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
-from cyclegan_audio.corpus.corpus import MANIFEST, read_settings
+from cyclegan_audio.corpus.corpus import MANIFEST_FILE, read_settings
+from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.progress import progress_bar
 
 
 class DemoSource:
-    """Songs made by `cyclegan_audio.demo`, written once into `folder`.
+    """Lists the demo songs in `folder`, and generates them on first use.
 
     Args:
-        folder: where the songs are kept; their corpus goes beside it by default.
-        numbers: seed, songs_per_genre, paired_scores and seconds of `DemoSettings`.
+        folder: folder of the songs; their corpus is beside it by default.
+        settings: seed, songs_per_genre, paired_scores and seconds of `DemoSettings`.
     """
 
     split_by = "track"
 
-    def __init__(self, folder: str | Path, **numbers: Any) -> None:
+    def __init__(self, folder: str | Path, **settings: Any) -> None:
         self.folder = Path(folder)
-        self.numbers = numbers
+        self.settings = settings
         self.default_corpus: Path | None = self.folder.parent / "corpus"
-        self._made = False
+        self._complete = False
 
     def files(self) -> list[SourceFile]:
-        """All songs, made where they are not there yet."""
+        """List all songs; generate missing ones first."""
         from cyclegan_audio.demo import GENRES
 
-        if not self._made:
-            self._make()
-            self._made = True
+        if not self._complete:
+            self._generate()
+            self._complete = True
         return FolderSource({genre: self.folder / genre for genre in GENRES}, self.folder / "paired").files()
 
-    def _make(self) -> None:
+    def _generate(self) -> None:
         from cyclegan_audio.demo import DemoSettings, make_demo_songs
 
-        settings = DemoSettings(**self.numbers)
-        with progress_bar("making demo songs", settings.n_songs, "songs") as bar:
+        demo_settings = DemoSettings(**self.settings)
+        with progress_bar("generating demo songs", demo_settings.n_songs, "songs") as bar:
             try:
-                make_demo_songs(self.folder, settings, on_song=lambda _: bar.advance())
+                make_demo_songs(self.folder, demo_settings, on_song=lambda _: bar.advance())
             except OSError as error:
                 reason = error.strerror or error
                 raise UserError(
@@ -53,34 +53,34 @@ class DemoSource:
                 ) from error
 
     def describe(self) -> dict[str, Any]:
-        """What the songs follow from."""
-        return {"kind": "demo", **self.numbers}
+        """Return the settings of the songs."""
+        return {"kind": "demo", **self.settings}
 
 
 def ensure_demo_corpus(
-    folder: str | Path = "data/demo", mel: DictConfig | None = None, **numbers: int | float
+    folder: str | Path = "data/demo", mel: DictConfig | None = None, **settings: int | float
 ) -> Path:
-    """The corpus of the demo songs in `folder`, made where it is not there yet.
+    """Return the corpus of the demo songs in `folder`; prepare it first if necessary.
 
     Args:
-        folder: songs go to `folder`/songs, their corpus to `folder`/corpus.
-        mel: a choice of `conf/mel`; other ones than the default of `prepare` get a corpus of their own.
-        numbers: what differs from `conf/source/demo.yaml`: seed, songs_per_genre, paired_scores, seconds.
+        folder: songs are written to `folder`/songs, their corpus to `folder`/corpus.
+        mel: a choice of `conf/mel`; another one than the default of `prepare` has a separate corpus.
+        settings: changes of `conf/source/demo.yaml`: seed, songs_per_genre, paired_scores, seconds.
 
     Raises:
-        UserError: the folder cannot be written, or holds demo songs of other numbers.
+        UserError: the folder is not writable, or has demo songs with other settings.
     """
-    cfg = OmegaConf.load(CONF_DIR / "prepare.yaml")  # not composed: Hydra may be at work already
+    cfg = OmegaConf.load(CONF_DIR / "prepare.yaml")  # without compose, as Hydra may be running already
     assert isinstance(cfg, DictConfig)
-    usual = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
-    cfg.mel = mel or usual
+    default_mel = OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")
+    cfg.mel = mel or default_mel
     cfg.source = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
-    cfg.source.update(numbers, folder=str(Path(folder) / "songs"))
-    corpus = Path(folder) / ("corpus" if cfg.mel.name == usual.name else f"corpus_{slug(cfg.mel.name)}")
-    print(f"no corpus is named: using the demo songs (corpus={corpus})", flush=True)
+    cfg.source.update(settings, folder=str(Path(folder) / "songs"))
+    corpus = Path(folder) / ("corpus" if cfg.mel.name == default_mel.name else f"corpus_{slug(cfg.mel.name)}")
+    print(f"no corpus given: using the demo songs (corpus={corpus})", flush=True)
     source = instantiate(cfg.source)
-    there = read_settings(corpus)
-    is_done = there is not None and (corpus / MANIFEST).is_file()
-    if not is_done or there is None or there["source"] != source.describe():
-        prepare_corpus(source, corpus, settings_from(cfg))
+    existing = read_settings(corpus)
+    is_done = existing is not None and (corpus / MANIFEST_FILE).is_file()
+    if not is_done or existing is None or existing["source"] != source.describe():
+        prepare_corpus(source, corpus, build_settings(cfg))
     return corpus

@@ -1,4 +1,4 @@
-"""The folder of demo songs: what belongs into it, and writing it with several processes."""
+"""Generate the folder of demo songs: plan, compose, render and write them with several processes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 
 FORMAT_VERSION = 1
-RECORD_NAME = "songs.json"
+SETTINGS_FILE = "songs.json"
 MIN_SECONDS = 4.0
 MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What a folder of demo songs follows from.
+    """Settings of a folder of demo songs.
 
     Attributes:
         seed: other seeds give other songs.
-        songs_per_genre: songs of each genre's own.
-        paired_scores: scores that all genres play.
+        songs_per_genre: number of unpaired songs per genre.
+        paired_scores: number of scores that all genres play.
         seconds: length of each song.
-        genres: the genres, some of `GENRES`.
+        genres: some of `GENRES`.
 
     Raises:
-        UserError: no folder can be made from these.
+        UserError: the settings are invalid.
     """
 
     seed: int
@@ -51,32 +51,30 @@ class DemoSettings:
     def __post_init__(self) -> None:
         genres = list(self.genres)
         if not genres or set(genres) - set(GENRES) or len(set(genres)) != len(genres):
-            raise UserError(
-                f"demo genres {genres} are not possible; choose each once from {', '.join(GENRES)}"
-            )
+            raise UserError(f"invalid demo genres {genres}; choose each once from {', '.join(GENRES)}")
         counts = self.songs_per_genre, self.paired_scores
         if min(counts) < 0 or sum(counts) == 0:
             raise UserError(
-                "no demo songs are asked for; choose songs_per_genre and paired_scores >= 0, one of them > 0"
+                "no demo songs requested; choose songs_per_genre and paired_scores >= 0, one of them > 0"
             )
         if self.seed < 0:
-            raise UserError(f"a demo seed of {self.seed} is not possible; choose 0 or more")
+            raise UserError(f"invalid demo seed {self.seed}; choose 0 or more")
         if not math.isfinite(self.seconds) or self.seconds < MIN_SECONDS:
             raise UserError(f"demo songs of {self.seconds} s are too short; choose {MIN_SECONDS:g} s or more")
 
     @property
     def n_songs(self) -> int:
-        """Files of the folder."""
+        """Return the number of songs in the folder."""
         return len(self.genres) * (self.songs_per_genre + self.paired_scores)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as kept in the folder."""
+        """Return plain values, as stored in the folder."""
         return {**dataclasses.asdict(self), "genres": list(self.genres)}
 
 
 @dataclass(frozen=True)
 class DemoSong:
-    """One file to be: where it goes, what is played, and by which band."""
+    """A planned song: its path, score, genre of the band, and length."""
 
     path: Path
     score: Score
@@ -85,19 +83,19 @@ class DemoSong:
 
 
 def plan_demo_songs(folder: Path, settings: DemoSettings) -> list[DemoSong]:
-    """Compose every song of a folder: each genre's own, then the paired scores played by all the genres.
+    """Compose all songs of a folder: those of each genre, then paired scores that all genres play.
 
-    No two scores of a plan share a bar: one that would is drawn again.
+    No two scores of a plan share a bar; a score that does is composed again.
     """
     seed, seconds = settings.seed, settings.seconds
-    used: set[Any] = set()
+    used_bars: set[Any] = set()
     plan = []
     for genre in settings.genres:
         for index in range(settings.songs_per_genre):
-            score = _new_score(used, seed, index, genre, seconds)
+            score = _compose_new_score(used_bars, seed, index, genre, seconds)
             plan.append(DemoSong(folder / genre / f"{genre}_{index:03d}.wav", score, genre, seconds))
     for index in range(settings.paired_scores):
-        score = _new_score(used, seed, index, None, seconds)
+        score = _compose_new_score(used_bars, seed, index, None, seconds)
         for genre in settings.genres:
             plan.append(DemoSong(folder / "paired" / genre / f"score_{index:03d}.wav", score, genre, seconds))
     return plan
@@ -109,72 +107,74 @@ def make_demo_songs(
     workers: int | None = None,
     on_song: Callable[[Path], None] | None = None,
 ) -> list[Path]:
-    """Write made-up songs: `<folder>/<genre>/<genre>_000.wav` and `<folder>/paired/<genre>/score_000.wav`.
+    """Write the demo songs: `<folder>/<genre>/<genre>_000.wav` and `<folder>/paired/<genre>/score_000.wav`.
 
-    Stereo, 16-bit, 44.1 kHz, each with a `.json` of its events beside it (see `render.describe`). The same
-    settings give the same bytes with any number of workers. A complete folder is left alone; an interrupted
-    one is completed. With several workers a script needs the usual `if __name__ == "__main__":`.
+    Stereo, 16-bit, 44.1 kHz, each with its events in a `.json` file (see `render.describe_song`). The same
+    settings give the same bytes with any number of workers. A complete folder stays unchanged; an interrupted
+    one is completed. With several workers a script needs `if __name__ == "__main__":`.
 
     Args:
-        folder: where they go.
-        settings: how many songs, and which.
-        workers: processes; None: one a core.
-        on_song: called in this process with the path of each song that was written.
+        folder: folder to write.
+        settings: which songs to generate.
+        workers: number of processes; None: one per core.
+        on_song: called in this process with the path of each song written.
 
     Returns:
-        All paths.
+        The paths of all songs.
 
     Raises:
-        UserError: the folder holds songs of other settings.
+        UserError: the folder has songs with other settings.
     """
     folder = Path(folder)
     plan = plan_demo_songs(folder, settings)
-    kept = {"format_version": FORMAT_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **settings.to_dict()}
-    record = folder / RECORD_NAME
-    if record.exists() and _read_json(record) != kept:
-        raise _other_parameters(folder)
-    missing = [song for song in plan if not _is_done(song, folder)]
-    with closing(_write_all(missing, workers)) as finished:
-        for path in finished:
+    stored = {"format_version": FORMAT_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **settings.to_dict()}
+    record = folder / SETTINGS_FILE
+    if record.exists() and _read_json(record) != stored:
+        raise _settings_conflict(folder)
+    missing = [song for song in plan if not _is_complete(song, folder)]
+    with closing(_write_all(missing, workers)) as paths:
+        for path in paths:
             if on_song is not None:
                 on_song(path)
     if not record.exists():
-        _write_json(record, kept)
+        _write_json(record, stored)
     return [song.path for song in plan]
 
 
-def _new_score(used: set[Any], seed: int, index: int, genre: str | None, seconds: float) -> Score:
-    """A score none of whose bars is in `used`; its bars are added."""
+def _compose_new_score(
+    used_bars: set[Any], seed: int, index: int, genre: str | None, seconds: float
+) -> Score:
+    """Compose a score without bars in `used_bars`, and add its bars."""
     for attempt in range(MAX_ATTEMPTS):
         score = compose_score(seed, index, genre, seconds, attempt)
         bars = set(bar_contents(score))
-        if not bars & used:
-            used |= bars
+        if not bars & used_bars:
+            used_bars |= bars
             return score
-    raise UserError(f"no new {genre or 'paired'} song {index} was found; ask for fewer demo songs")
+    raise UserError(f"found no new {genre or 'paired'} song {index}; request fewer demo songs")
 
 
 def _write_all(songs: list[DemoSong], workers: int | None) -> Generator[Path, None, None]:
-    """Write songs, yielding each path once it is there; in this process where one worker is enough."""
-    count = min(len(songs), workers or os.cpu_count() or 1)
-    if count <= 1:
+    """Write songs and yield each finished path; in this process if one worker is enough."""
+    n_processes = min(len(songs), workers or os.cpu_count() or 1)
+    if n_processes <= 1:
         for song in songs:
             yield _write_song(song)
         return
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process; only this one answers it, and the song in hand is finished.
-    with ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        jobs = [pool.submit(_write_song, song) for song in songs]
+    # Ctrl-C reaches every process; only this one handles it, and workers finish their song.
+    with ProcessPoolExecutor(n_processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        futures = [pool.submit(_write_song, song) for song in songs]
         try:
-            for job in as_completed(jobs):
-                yield job.result()
+            for future in as_completed(futures):
+                yield future.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
 def _write_song(song: DemoSong) -> Path:
-    """Render one song and write it, the record of its events last."""
+    """Render a song and write it, then its events."""
     import soundfile
 
     song.path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +185,12 @@ def _write_song(song: DemoSong) -> Path:
     return song.path
 
 
-def _is_done(song: DemoSong, folder: Path) -> bool:
-    """Whether a song is there whole; UserError if it is another one."""
+def _is_complete(song: DemoSong, folder: Path) -> bool:
+    """Return whether a song is complete.
+
+    Raises:
+        UserError: its path has another song.
+    """
     record = song.path.with_suffix(".json")
     if not (song.path.exists() and record.exists()):
         return False
@@ -196,18 +200,16 @@ def _is_done(song: DemoSong, folder: Path) -> bool:
         not isinstance(events, dict)
         or tuple(events.get(k) for k in ("format_version", "score_id", "seconds")) != expected
     ):
-        raise _other_parameters(folder)
+        raise _settings_conflict(folder)
     return True
 
 
-def _other_parameters(folder: Path) -> UserError:
-    return UserError(
-        f"{folder} holds demo songs made with other parameters; choose another folder or delete this one"
-    )
+def _settings_conflict(folder: Path) -> UserError:
+    return UserError(f"{folder} has demo songs with other settings; choose another folder or delete this one")
 
 
 def _read_json(path: Path) -> Any:
-    """A JSON file's content; None if it is not JSON."""
+    """Read a JSON file; None if it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

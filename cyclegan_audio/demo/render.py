@@ -1,4 +1,4 @@
-"""From a score to a song: the band plays it, and a record of what it played stands beside it."""
+"""Render a score to audio with the band of a genre, and describe its events."""
 
 from __future__ import annotations
 
@@ -15,46 +15,54 @@ from cyclegan_audio.utils.errors import UserError
 
 
 def render_song(score: Score, genre: str, seconds: float = 32.0) -> tuple[Audio, dict[str, Any]]:
-    """Let a genre's band play a score.
+    """Render a score with the band of a genre.
 
-    Returns the song (2, T) float32 within [-0.99, 0.99] at 44.1 kHz, T = round(44100 * seconds), and the
-    record of its events as plain lists and dicts (see `describe`). The same arguments give the same bits.
-    Compose the score for the same number of seconds: beyond its last bar there is silence.
+    Compose the score for the same number of seconds: after its last bar there is silence. The same arguments
+    give the same bits.
+
+    Returns:
+        The song (2, T) float32 in [-0.99, 0.99] at 44.1 kHz, T = round(44100 * seconds), and its events as
+        plain lists and dicts (see `describe_song`).
+
+    Raises:
+        UserError: the genre is unknown.
     """
     if genre not in GENRES:
-        raise UserError(f"there is no demo band for the genre {genre!r}; choose from {', '.join(GENRES)}")
+        raise UserError(f"no demo band plays {genre!r}; choose from {', '.join(GENRES)}")
     rng = np.random.default_rng((*score.seed, GENRES.index(genre), 1))
     samples = round(seconds * SAMPLE_RATE_HZ)
     hits = {"kick": list(score.kick), "snare": list(score.snare), **DRUMMERS[genre](score, rng).play()}
     band = BANDS[genre](score, rng)
     tracks = {
         name: np.zeros((2, samples), np.float32)
-        for name in ("drums", *(track for _, track, _ in band.voices))
+        for name in ("drums", *(track for _, track, _ in band.instruments))
     }
-    closing = sorted(score.onset_s(hit) for name in ("hat_closed", "hat_pedal") for hit in hits.get(name, ()))
+    closing_s = sorted(
+        score.onset_s(hit) for name in ("hat_closed", "hat_pedal") for hit in hits.get(name, ())
+    )
     for name, strokes in hits.items():
-        chokes = closing if name == "hat_open" else ()
+        chokes = closing_s if name == "hat_open" else ()
         play_hits(tracks["drums"], score, strokes, band.kit[name], chokes)
-    for part, track, voice in band.voices:
-        notes = [event for event in score.part(part) if isinstance(event, Note)]
-        play_notes(tracks[track], score, notes, voice)
+    for part, track, instrument in band.instruments:
+        notes = [event for event in score.events(part) if isinstance(event, Note)]
+        play_notes(tracks[track], score, notes, instrument)
     song = band.mix(tracks, [score.onset_s(hit) for hit in score.kick])
     song = np.clip(song, -0.99, 0.99).astype(np.float32)
-    return song, describe(score, genre, seconds, hits, band.wow_s)
+    return song, describe_song(score, genre, seconds, hits, band.wow_s)
 
 
-def describe(
+def describe_song(
     score: Score, genre: str, seconds: float, hits: dict[str, list[Hit]], wow_s: float
 ) -> dict[str, Any]:
-    """The record of a rendered song: tempo and bars as the genre counts them, events in seconds.
+    """Describe a rendered song: tempo and bars as the genre counts them, events in seconds.
 
-    `onsets_s` holds every instrument; `notes` holds [start_s, end_s, [midi], velocity] of the pitched parts.
-    Everything beyond the song's end is left out. `wow_s` is the most that the finished sound deviates from
-    these times.
+    `onsets_s` has the onsets of every instrument; `notes` has [start_s, end_s, [midi], velocity] of the
+    pitched parts. Events after the end of the song are left out. `wow_s` is the largest deviation of the
+    audio from these times.
     """
-    double = 2 if genre == "trap" else 1
-    bar_s = BEATS_PER_BAR / double * score.beat_s
-    starts = [bar * bar_s for bar in range(score.bars * double) if bar * bar_s < seconds]
+    bars_per_felt_bar = 2 if genre == "trap" else 1
+    bar_s = BEATS_PER_BAR / bars_per_felt_bar * score.beat_s
+    starts = [bar * bar_s for bar in range(score.bars * bars_per_felt_bar) if bar * bar_s < seconds]
     notes = {part: note_rows(score, part, seconds) for part in ("chords", "bass", "melody")}
     onsets = {name: sorted(round(score.onset_s(hit), 5) for hit in strokes) for name, strokes in hits.items()}
     onsets |= {part: [row[0] for row in rows] for part, rows in notes.items()}
@@ -64,7 +72,7 @@ def describe(
         "style": score.style,
         "key": score.key,
         "seconds": seconds,
-        "tempo_bpm": round(score.felt_bpm * double, 3),
+        "tempo_bpm": round(score.felt_bpm * bars_per_felt_bar, 3),
         "felt_bpm": score.felt_bpm,
         "swing": round(score.swing, 4),
         "swing_pair_beats": score.swing_pair,
@@ -79,9 +87,9 @@ def describe(
 
 
 def note_rows(score: Score, part: str, seconds: float) -> list[list[Any]]:
-    """[start_s, end_s, [midi], velocity] of each note of a part that begins before the song's end."""
+    """Return [start_s, end_s, [midi], velocity] of each note that starts before the song's end."""
     rows: list[list[Any]] = []
-    for note in score.part(part):
+    for note in score.events(part):
         start_s = score.onset_s(note)
         if isinstance(note, Note) and start_s < seconds:
             end_s = start_s + score.time_s(note.beat + note.length) - score.time_s(note.beat)
@@ -90,7 +98,7 @@ def note_rows(score: Score, part: str, seconds: float) -> list[list[Any]]:
 
 
 def chord_rows(score: Score, seconds: float) -> list[dict[str, Any]]:
-    """The harmony in force, span by span."""
+    """Return start, end, name and keys of each chord of the harmony."""
     rows = []
     for chord in score.harmony:
         start_s, end_s = score.time_s(chord.beat), score.time_s(chord.beat + chord.length)

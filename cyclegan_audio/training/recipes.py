@@ -13,7 +13,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.corpus.leakage import Intervals
-from cyclegan_audio.data.audio_datamodule import SegmentDataModule
+from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, make_metadata
 from cyclegan_audio.models.base_module import BaseModule
@@ -118,26 +118,26 @@ class ThreadProbe(nn.Module):
         return self.network.head(self.network.backbone(x))
 
 
-class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
+class VocoderRecipe(Recipe[VocoderGAN, AudioSegmentDataModule]):
     """A vocoder for all audio of a corpus."""
 
     command = VocoderGAN.command
     networks = ("network", "periods", "fft_sizes")
 
-    def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, SegmentDataModule]:
+    def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, AudioSegmentDataModule]:
         """Build the data, then the model for their mel."""
-        data: SegmentDataModule = build("data", cfg.data)
+        data: AudioSegmentDataModule = build("data", cfg.data)
         data.setup("fit")
         choose_precision_and_threads(cfg, lambda: ThreadProbe(data.mel, cfg.model.network))
         model: VocoderGAN = build("model", cfg.model, mel=data.mel)
         return model, data
 
-    def training_clips(self, data: SegmentDataModule) -> list[Clip]:
+    def training_clips(self, data: AudioSegmentDataModule) -> list[Clip]:
         """List the training clips of all genres."""
         return data.clips("train")
 
     def metadata(
-        self, model: VocoderGAN, data: SegmentDataModule, config: dict[str, Any], intervals: Intervals
+        self, model: VocoderGAN, data: AudioSegmentDataModule, config: dict[str, Any], intervals: Intervals
     ) -> dict[str, Any]:
         """Describe the vocoder."""
         return {
@@ -147,7 +147,7 @@ class VocoderRecipe(Recipe[VocoderGAN, SegmentDataModule]):
             "training_intervals": intervals,
         }
 
-    def title(self, cfg: DictConfig, data: SegmentDataModule) -> str:
+    def title(self, cfg: DictConfig, data: AudioSegmentDataModule) -> str:
         """Name the corpus."""
         return f"a vocoder from {cfg.corpus}"
 

@@ -155,7 +155,7 @@ class ResumableData(Protocol):
     def set_epoch(self, epoch: int) -> None:
         """Set the next epoch, counted from 0."""
 
-    def start_at(self, batches_done: int) -> None:
+    def skip_batches(self, batches_done: int) -> None:
         """Skip the first batches of that epoch."""
 
 
@@ -163,7 +163,7 @@ def set_data_position(content: Mapping[str, Any], data: ResumableData) -> None:
     """Set the data to the position at which the checkpoint with this content was written."""
     progress = content["loops"]["fit_loop"]
     data.set_epoch(progress["epoch_progress"]["current"]["completed"])
-    data.start_at(
+    data.skip_batches(
         progress["epoch_loop.batch_progress"]["current"]["completed"] if _is_mid_epoch(progress) else 0
     )
 

@@ -43,7 +43,7 @@ class WindowedGenerator:
         normalisation: CorpusNormalisation,
     ) -> None:
         self.normalisation, self._gain_db = normalisation, normalisation.gain_db(statistics.mid_lufs)
-        self._above_cutoff = normalisation.above(mel)
+        self._above_cutoff = normalisation.bands_above_cutoff(mel)
         self.mel, self.window = mel, window
         self.amount, self.bf16 = amount, bf16
         shared = statistics.norm_statistics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
 
 NEAR_S = 0.05
 CLIP = ClipSettings(4.0, align="beats")
@@ -15,7 +15,7 @@ for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir
     starts, lengths, shares, unsteady = [], [], [], 0
     for path in sorted(folder.glob("*.wav")):
         bars_s = np.array(json.loads(path.with_suffix(".json").read_text())["bar_starts_s"])
-        spans = list(CLIP.spans(path))
+        spans = list(CLIP.intervals(path))
         unsteady += any(span.reason for span in spans)
         near = [bool(np.abs(bars_s - span.start_s).min() < NEAR_S) for span in spans if not span.reason]
         starts += near

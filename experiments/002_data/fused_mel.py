@@ -25,7 +25,7 @@ from speed import exact_db, librosa_mel, spread
 from cyclegan_audio.audio.io import find_audio
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings, ClipStream
 
 N_FFT = 2048
 HALF = N_FFT // 2

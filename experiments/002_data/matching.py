@@ -14,9 +14,9 @@ import torch
 
 from cyclegan_audio.audio.io import decode, find_audio, save
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import KINDS, CorpusNormalisation
+from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.screening import NearDuplicates, ScreeningRules
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.band_statistics import band_statistics
@@ -120,7 +120,7 @@ def ask(
         train.append(drawn)
         names = {Path(clip.source).stem for clip in drawn}
         test.append([clip for clip in of(clips, genre, asked) if Path(clip.source).stem not in names])
-    match = CorpusNormalisation.of(
+    match = CorpusNormalisation.from_clips(
         dict(zip(GENRES, train, strict=True)), kinds, corpus.mel, str(corpus.folder)
     )
     x, labels = features_of(corpus.normalised(match), train, feature)

@@ -12,7 +12,12 @@ import torchaudio.functional as AF
 
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.screening.features import ClipFeatures
-from cyclegan_audio.corpus.screening.voice import FLOOR, RATE, mean_probability, voice_probabilities
+from cyclegan_audio.corpus.screening.voice import (
+    PROBABILITY_FLOOR,
+    SAMPLE_RATE,
+    mean_probability,
+    voice_probabilities,
+)
 
 MUSIC_RATE = 44100
 CLIP_S = 4.0
@@ -33,9 +38,14 @@ def main() -> None:
         for _ in range(options.clips):
             clip = pad(kind, rng)
             gain_db = rule.level_lufs - ClipFeatures(clip, MUSIC_RATE).loudness_lufs
-            plain = voice_probabilities(AF.resample(clip * 10 ** (gain_db / 20), MUSIC_RATE, RATE)[None])
+            plain = voice_probabilities(
+                AF.resample(clip * 10 ** (gain_db / 20), MUSIC_RATE, SAMPLE_RATE)[None]
+            )
             values.append(
-                (mean_probability(clip, MUSIC_RATE, gain_db), float((plain + FLOOR).log().mean().exp()))
+                (
+                    mean_probability(clip, MUSIC_RATE, gain_db),
+                    float((plain + PROBABILITY_FLOOR).log().mean().exp()),
+                )
             )
         rate, plain_rate = (np.array(values) > rule.mean_probability).mean(0)
         print(f"{kind:12s} n {len(values)}: {rate:.2f} dropped; {plain_rate:.2f} with standing sound left in")

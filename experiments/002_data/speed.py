@@ -22,11 +22,10 @@ import torch
 from cyclegan_audio.audio.io import decode, find_audio
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.build.beats import bar_spans
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
-from cyclegan_audio.corpus.build.track_processor import TrackProcessor
-from cyclegan_audio.corpus.build.worker_pool import hash_files, process_tracks
-from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.preparation.beats import bar_intervals
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings, ClipStream, RawClip
+from cyclegan_audio.corpus.preparation.track_processor import TrackProcessor
+from cyclegan_audio.corpus.preparation.worker_pool import hash_files, process_tracks
 from cyclegan_audio.corpus.screening import ScreeningRules, VoiceActivity
 from cyclegan_audio.corpus.sources import SourceFile
 
@@ -75,7 +74,7 @@ def one_core(
         "screen with voice": lambda: [voice.check_clip(piece) for piece in pieces],
         "mel": lambda: [mel.mel_db(wave) for wave in waves],
         "librosa: mel": lambda: [librosa_mel(wave[0].numpy(), mel) for wave in waves],
-        "find the bars": lambda: [list(bar_spans(path, CLIP_S, None, 0.0, 0.0)) for path in paths],
+        "find the bars": lambda: [list(bar_intervals(path, CLIP_S, None, 0.0, 0.0)) for path in paths],
         "whole": lambda: whole(mel, rules, paths, scratch, 1),
         "whole with voice": lambda: whole(mel, voice, paths, scratch, 1),
     }

@@ -157,8 +157,8 @@ def main() -> None:
     corpus = Corpus.open(options.corpus)
     source, target, third = options.genres
     mel = corpus.mel
-    thirds = {clip.clip_id: other for clip, other in corpus.paired(source, third)}
-    pairs = [pair for pair in corpus.paired(source, target) if pair[0].clip_id in thirds]
+    thirds = {clip.clip_id: other for clip, other in corpus.paired_clips(source, third)}
+    pairs = [pair for pair in corpus.paired_clips(source, target) if pair[0].clip_id in thirds]
     source_db, target_db = (torch.stack([corpus.mel_db(pair[i]) for pair in pairs]) for i in (0, 1))
     third_db = torch.stack([corpus.mel_db(thirds[clip.clip_id]) for clip, _ in pairs])
     tracks = [str(clip.score) for clip, _ in pairs]

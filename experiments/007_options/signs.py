@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
-from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
+from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.metrics.validation import temporal_decorrelation
@@ -63,7 +63,7 @@ def songs() -> Path:
             if genre == "b":
                 sound = sound + rng.normal(0, 0.1, len(sound)) * (time_s % 0.25 < 0.05)
             save(folder / genre / f"{song}.wav", torch.from_numpy(sound)[None].float(), rate)
-    settings = settings_from(compose("prepare", ["clip.seconds=0.5", "screening.voice.enabled=false"]))
+    settings = build_settings(compose("prepare", ["clip.seconds=0.5", "screening.voice.enabled=false"]))
     prepare_corpus(FolderSource({genre: folder / genre for genre in "ab"}), folder / "corpus", settings)
     return folder / "corpus"
 

@@ -1,13 +1,13 @@
-"""Small folders of audio and a small corpus made of them."""
+"""Fixtures: mel settings, corpus settings, and a small corpus of noise."""
 
 from collections.abc import Callable
 
 import pytest
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings
-from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
+from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from tests.corpus.noise_songs import load_mel, write_genres, write_noise
 
@@ -24,17 +24,17 @@ def paper() -> MelSpectrogram:
 
 @pytest.fixture(scope="session")
 def settings(hifi) -> Callable[..., CorpusSettings]:
-    """Settings with clips of one second; takes what differs."""
+    """Return a function that builds settings with clips of one second, with changes."""
 
-    def make(clip_s: float = 1.0, **changes) -> CorpusSettings:
+    def build(clip_s: float = 1.0, **changes) -> CorpusSettings:
         return CorpusSettings(**{"mel": hifi, "clip": ClipSettings(clip_s), "workers": 1} | changes)
 
-    return make
+    return build
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory, settings) -> Corpus:
-    """Two genres of ten tracks with two clips each, and two paired scores. Not to be changed."""
+    """Two genres of ten tracks with two clips each, and two paired scores. Read only."""
     folder = tmp_path_factory.mktemp("corpus")
     genres = write_genres(folder, tracks=10)
     for number, name in enumerate(genres):

@@ -1,4 +1,4 @@
-"""Folders of noise in place of songs."""
+"""Write folders of noise as test songs, and load mel settings."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
 
-RATE = 22_050  # not the mel's, so that resampling is part of what is tested
+RATE = 22_050  # not the mel's, to test resampling too
 
 
 def write_noise(path: Path, seconds: float, seed: int, level: float = 0.1, rate: int = RATE) -> None:
@@ -21,7 +21,7 @@ def write_noise(path: Path, seconds: float, seed: int, level: float = 0.1, rate:
 def write_genres(
     folder: Path, names: tuple[str, ...] = ("lofi", "trap"), tracks: int = 4, seconds: float = 2.2
 ) -> dict[str, Path]:
-    """A folder a genre with `tracks` files of noise in it."""
+    """Write a folder per genre with `tracks` files of noise; return the folders by genre."""
     for g, name in enumerate(names):
         for number in range(tracks):
             write_noise(folder / name / f"song {number}.wav", seconds, seed=100 * g + number)

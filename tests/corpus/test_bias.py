@@ -1,9 +1,11 @@
+"""Tests of the comparison of genres and its warnings."""
+
 import dataclasses
 
 import pytest
 
 from cyclegan_audio.config import build, compose
-from cyclegan_audio.corpus.bias import differences, genre_rows, genre_stats, total_variation
+from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison, genre_stats, total_variation
 from cyclegan_audio.utils.errors import UserError
 
 LIMITS = build("bias", compose("prepare").bias)
@@ -29,27 +31,27 @@ def genre(name: str, count: int = 4, **changes) -> list[dict]:
     return [clip(name, number, **changes) for number in range(count)]
 
 
-def test_a_pile_counts_what_is_kept_of_a_genre():
+def test_statistics_count_kept_clips_of_a_genre():
     rows = genre("lofi")
     for row, lufs, codec in zip(
         rows, (-20, -18, -10, -13), ("flac", "pcm_s16le", "opus", "opus"), strict=True
     ):
         row |= {"loudness_lufs": lufs, "codec": codec}
     rows += [clip("lofi", 8, kept=False, split="", loudness_lufs=0.0), clip("lofi", 9, split="paired")]
-    (pile,) = genre_stats(rows)
-    assert (pile.clips, pile.loudness_lufs, pile.bandwidth_hz) == (4, -15.5, 16000)
-    assert pile.minutes == pytest.approx(16 / 60)
-    assert pile.file_s == 8
-    assert pile.codecs == {"lossless": 0.5, "opus": 0.5}
-    assert pile.sample_rates == {"44100": 1.0}
+    (stats,) = genre_stats(rows)
+    assert (stats.clips, stats.loudness_lufs, stats.bandwidth_hz) == (4, -15.5, 16000)
+    assert stats.minutes == pytest.approx(16 / 60)
+    assert stats.file_s == 8
+    assert stats.codecs == {"lossless": 0.5, "opus": 0.5}
+    assert stats.sample_rates == {"44100": 1.0}
 
 
-def test_like_genres_give_no_warning():
-    assert differences(genre_stats(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
+def test_similar_genres_give_no_warning():
+    assert bias_warnings(genre_stats(genre("lofi") + genre("trap", loudness_lufs=-11.0)), LIMITS) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"loudness_lufs": -10.9}, "trap is 3.1 LU louder than lofi (medians -10.9 and -14.0 LUFS)"),
         ({"bandwidth_hz": 20000.0}, "lofi ends at 16.0 kHz and trap at 20.0 kHz"),
@@ -58,23 +60,23 @@ def test_like_genres_give_no_warning():
         ({"count": 9}, "trap has 0.6 minutes of music and lofi 0.3"),
     ],
 )
-def test_each_difference_is_one_line(changes, said):
-    (line,) = differences(genre_stats(genre("lofi") + genre("trap", **changes)), LIMITS)
-    assert said in line
+def test_each_difference_gives_one_line(changes, message):
+    (line,) = bias_warnings(genre_stats(genre("lofi") + genre("trap", **changes)), LIMITS)
+    assert message in line
     assert "\n" not in line
 
 
-def test_the_two_that_lie_furthest_apart_are_named():
+def test_the_two_most_different_genres_are_named():
     rows = genre("lofi") + genre("rnb", loudness_lufs=-20.0) + genre("trap", loudness_lufs=-9.0)
-    (line,) = differences(genre_stats(rows), LIMITS)
+    (line,) = bias_warnings(genre_stats(rows), LIMITS)
     assert line.startswith("trap is 11.0 LU louder than rnb")
 
 
-def test_music_without_audio_has_nothing_to_compare_but_its_length():
+def test_mels_without_audio_compare_in_length_only():
     unknown = {"loudness_lufs": None, "bandwidth_hz": None, "codec": None, "sample_rate": None}
-    found = genre_stats(genre("lofi", **unknown) + genre("trap", **unknown))
-    assert differences(found, LIMITS) == []
-    table = {row[0]: row[1:] for row in genre_rows(found)}
+    stats = genre_stats(genre("lofi", **unknown) + genre("trap", **unknown))
+    assert bias_warnings(stats, LIMITS) == []
+    table = {row[0]: row[1:] for row in genre_comparison(stats)}
     assert table["median loudness (LUFS)"] == table["codec"] == ["-", "-"]
     assert table["clips"] == ["4", "4"]
 
@@ -87,54 +89,54 @@ def test_music_without_audio_has_nothing_to_compare_but_its_length():
         {"count": 8},
     ],
 )
-def test_differences_at_the_limit_are_none(changes):
+def test_differences_at_the_threshold_give_no_warning(changes):
     limits = dataclasses.replace(LIMITS, bandwidth_octaves=1.0)
-    assert differences(genre_stats(genre("lofi") + genre("trap", **changes)), limits) == []
+    assert bias_warnings(genre_stats(genre("lofi") + genre("trap", **changes)), limits) == []
 
 
-def test_shares_at_the_limit_are_none_and_the_furthest_pair_is_shown():
+def test_shares_at_the_threshold_give_no_warning_and_the_largest_difference_is_named():
     limits = dataclasses.replace(LIMITS, codec_share=0.5, sample_rate_share=0.75)
-    half = [*genre("trap", 2), *genre("trap", 2, codec="opus", sample_rate=48000)]
-    assert differences(genre_stats(genre("lofi") + half), limits) == []
-    (line,) = differences(
-        genre_stats(genre("lofi") + half + genre("x", codec="opus", sample_rate=44100)), limits
+    mixed = [*genre("trap", 2), *genre("trap", 2, codec="opus", sample_rate=48000)]
+    assert bias_warnings(genre_stats(genre("lofi") + mixed), limits) == []
+    (line,) = bias_warnings(
+        genre_stats(genre("lofi") + mixed + genre("x", codec="opus", sample_rate=44100)), limits
     )
-    assert line == "lofi is 100% mp3, x 100% opus; bring all files through the same codec"
-    (line,) = differences(
-        genre_stats(genre("a") + genre("b", codec="opus") + genre("trap", 2) + half[2:]), limits
+    assert line == "lofi is 100% mp3, x 100% opus; encode all files with the same codec"
+    (line,) = bias_warnings(
+        genre_stats(genre("a") + genre("b", codec="opus") + genre("trap", 2) + mixed[2:]), limits
     )
     assert line.startswith("a is 100% mp3, b 100% opus;")  # in their order
-    shown = differences(genre_stats(half + genre("x", codec="aac")), limits)
-    assert shown == ["trap is 50% mp3, 50% opus, x 100% aac; bring all files through the same codec"]
+    lines = bias_warnings(genre_stats(mixed + genre("x", codec="aac")), limits)
+    assert lines == ["trap is 50% mp3, 50% opus, x 100% aac; encode all files with the same codec"]
 
 
-def test_the_table_shows_every_number_in_its_unit():
-    actual = genre_stats([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
-    assert genre_rows(actual) == [
+def test_the_table_has_all_numbers_in_their_units():
+    stats = genre_stats([*genre("lofi", 30), *genre("trap", 3, bandwidth_hz=20060.0, codec="opus")])
+    assert genre_comparison(stats) == [
         ["clips", "30", "3"],
         ["minutes of music", "2.0", "0.2"],
         ["median length of a file (s)", "8", "6"],
         ["median loudness (LUFS)", "-14.0", "-14.0"],
-        ["median end of content (kHz)", "16.0", "20.1"],
+        ["median bandwidth (kHz)", "16.0", "20.1"],
         ["codec", "100% mp3", "100% opus"],
         ["sample rate (Hz)", "100% 44100", "100% 44100"],
     ]
 
 
-def test_unknown_values_leave_the_median_of_the_others():
+def test_the_median_ignores_unknown_values():
     rows = genre("lofi", 5)
     for row, value in zip(rows, (None, 1000.0, None, 3000.0, 8000.0), strict=True):
         row["bandwidth_hz"] = value
-    (pile,) = genre_stats(rows)
-    assert pile.bandwidth_hz == 3000
+    (stats,) = genre_stats(rows)
+    assert stats.bandwidth_hz == 3000
 
 
-def test_total_variation_is_the_share_that_would_have_to_change():
+def test_total_variation_by_hand():
     assert total_variation({"mp3": 0.75, "opus": 0.25}, {"mp3": 0.5, "flac": 0.5}) == pytest.approx(0.5)
     assert total_variation({"mp3": 1.0}, {"flac": 1.0}) == 1
     assert total_variation({"mp3": 1.0}, {"mp3": 1.0}) == 0
 
 
-def test_limits_are_numbers():
+def test_negative_thresholds_are_refused():
     with pytest.raises(UserError, match=r"bias\.loudness_lu must be a number >= 0, got -1"):
         build("bias", compose("prepare", ["bias.loudness_lu=-1"]).bias)

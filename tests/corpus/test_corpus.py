@@ -1,3 +1,5 @@
+"""Tests of opening and reading a corpus."""
+
 import json
 import os
 import shutil
@@ -9,18 +11,18 @@ from cyclegan_audio.corpus.corpus import COLUMNS, Corpus, read_manifest
 from cyclegan_audio.utils.errors import UserError
 
 
-def test_a_mel_is_the_mel_of_its_audio(corpus):
+def test_a_mel_equals_that_of_its_audio(corpus):
     for clip in (corpus.clips("lofi", "train")[0], corpus.clips("trap", "test")[-1]):
-        again = corpus.mel.mel_db(corpus.audio(clip)[None])[0]
+        recomputed = corpus.mel.mel_db(corpus.audio(clip)[None])[0]
         mel = corpus.mel_db(clip)
         assert mel.shape == (128, corpus.mel.n_frames(44_100))
         loud = mel > mel.max() - 40  # the audio is kept with 16 bits
-        assert torch.allclose(again[loud], mel[loud], atol=0.05)
+        assert torch.allclose(recomputed[loud], mel[loud], atol=0.05)
         assert (clip.min_db, clip.max_db) == (float(mel.min()), float(mel.max()))
         assert clip.level_db == pytest.approx(-20, abs=0.7)  # noise of 0.1 RMS, resampled
 
 
-def test_clips_of_a_track_follow_each_other(corpus):
+def test_clips_are_sorted_by_source_and_start(corpus):
     clips = corpus.clips("lofi", "train")
     assert [(clip.source, clip.start_s) for clip in clips] == sorted(
         (clip.source, clip.start_s) for clip in clips
@@ -29,18 +31,18 @@ def test_clips_of_a_track_follow_each_other(corpus):
     assert not torch.equal(corpus.mel_db(clips[0]), corpus.mel_db(clips[1]))
 
 
-def test_splits_share_no_track_and_hold_all(corpus):
-    seen: dict[str, str] = {}
+def test_splits_share_no_track_and_have_all(corpus):
+    split_of_track: dict[str, str] = {}
     for genre in corpus.genres:
         for split in ("train", "val", "test", "paired"):
             clips = corpus.clips(genre, split)
             assert len(clips) == {"train": 16, "val": 2, "test": 2, "paired": 4}[split]
-            assert all(seen.setdefault(clip.track, split) == split for clip in clips)
-    assert len(seen) == 24
+            assert all(split_of_track.setdefault(clip.track, split) == split for clip in clips)
+    assert len(split_of_track) == 24
 
 
 def test_paired_clips_share_score_and_time(corpus):
-    pairs = corpus.paired("trap", "lofi")
+    pairs = corpus.paired_clips("trap", "lofi")
     assert len(pairs) == 4
     for one, other in pairs:
         assert (one.genre, other.genre) == ("trap", "lofi")
@@ -49,13 +51,13 @@ def test_paired_clips_share_score_and_time(corpus):
     assert len({one.clip_id for one, _ in pairs}) == 4
 
 
-def test_manifest_has_the_stated_columns(corpus):
+def test_the_manifest_has_the_documented_columns(corpus):
     rows = read_manifest(corpus.folder)
     assert list(rows[0]) == list(COLUMNS)
     assert len({row["clip_id"] for row in rows}) == len(rows) == 48
 
 
-def test_genres_are_found_without_regard_to_case_and_an_unknown_one_names_what_is_there(corpus):
+def test_genres_resolve_case_insensitively_and_unknown_ones_are_refused(corpus):
     assert corpus.check_genres("LoFi", "trap") == ("lofi", "trap")
     with pytest.raises(UserError, match=r"no genre 'rnb' in the corpus .*\. There are: lofi, trap"):
         corpus.check_genres("lofi", "rnb")
@@ -94,7 +96,7 @@ def other_mel(folder):
         (other_mel, "do not match their hash"),
     ],
 )
-def test_what_is_no_corpus_is_refused(corpus, tmp_path, damage, message):
+def test_damaged_and_unfinished_corpora_are_refused(corpus, tmp_path, damage, message):
     folder = tmp_path / "copy"
     shutil.copytree(corpus.folder, folder)
     damage(folder)
@@ -102,7 +104,7 @@ def test_what_is_no_corpus_is_refused(corpus, tmp_path, damage, message):
         Corpus.open(folder)
 
 
-def test_missing_arrays_are_said(corpus, tmp_path):
+def test_missing_and_truncated_arrays_are_refused(corpus, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(corpus.folder, folder)
     clip = corpus.clips("lofi", "val")[0]
@@ -110,7 +112,7 @@ def test_missing_arrays_are_said(corpus, tmp_path):
     with pytest.raises(UserError, match="audio=all"):
         Corpus.open(folder).audio(clip)
     path = folder / "mels" / f"{clip.array}.npy"
-    for left in (path.stat().st_size // 2, 0):
-        os.truncate(path, left)
+    for size in (path.stat().st_size // 2, 0):
+        os.truncate(path, size)
         with pytest.raises(UserError, match="missing or damaged"):
             Corpus.open(folder)

@@ -1,19 +1,19 @@
-"""From what is known of source files to rows: tracks or blocks, splits, guards and draws, all by hand."""
+"""Tests of building the manifest: tracks or blocks, splits, guard intervals and subsampling, by hand."""
 
 import pytest
 
-from cyclegan_audio.corpus.build.track_processor import TrackRecord
 from cyclegan_audio.corpus.manifest import (
-    GUARD,
-    NOT_DRAWN,
+    GUARD_REASON,
+    NOT_SAMPLED,
     build_manifest,
-    few_tracks,
-    most_lost,
-    split_kinds,
+    genres_with_few_tracks,
+    most_dropped_files,
+    split_units,
 )
+from cyclegan_audio.corpus.preparation.track_processor import TrackRecord
 from cyclegan_audio.corpus.splits import SplitSettings, hash_rank
 
-BLOCKS = SplitSettings(by="block", seed=19)  # of blocks 0 to 9 of content "c", 2 is for test and 3 for val
+BLOCKS = SplitSettings(by="block", seed=19)  # of blocks 0 to 9 of content "c", 2 is test and 3 is val
 
 
 def rows(genre: str, source: str, *reasons: str) -> list[dict[str, str]]:
@@ -23,7 +23,7 @@ def rows(genre: str, source: str, *reasons: str) -> list[dict[str, str]]:
 def record(
     content: str = "c", n_clips: int = 4, genre: str = "lofi", step_s: float = 1.0, **changes
 ) -> TrackRecord:
-    """A file whose clips begin each `step_s`."""
+    """Return the record of a file with a clip every `step_s`."""
     clips = [{"start_s": number * step_s, "reason": "", "index": number} for number in range(n_clips)]
     values = {"array": f"{genre}-{content}", "genre": genre, "source": f"{content}.wav", "score": None}
     values |= {"content": content, "duration_s": n_clips * step_s, "reason": "", "clips": clips}
@@ -34,25 +34,25 @@ def dropped_at(actual: list[dict], reason: str) -> list[float]:
     return [row["start_s"] for row in actual if row["reason"] == reason]
 
 
-def test_songs_that_lost_most_clips_to_screening():
-    found = [
+def test_files_with_most_dropped_clips_are_described():
+    dropped_rows = [
         *rows("trap", "a.mp3", "", "silence", "silence", "voice"),
-        *rows("trap", "b.mp3", *[NOT_DRAWN] * 9, GUARD),  # nothing is wrong with these
+        *rows("trap", "b.mp3", *[NOT_SAMPLED] * 9, GUARD_REASON),  # not dropped by screening
         *rows("lofi", "a.mp3", "silence", ""),
         *rows("lofi", "c.mp3", "cannot be read"),
         *rows("lofi", "d.mp3", "silence", "voice", "voice", "voice", "voice"),
         *rows("lofi", "e.mp3", ""),
     ]
-    assert most_lost(found) == [
-        "lofi: d.mp3 lost 5 of 5 clips, most for voice",
-        "trap: a.mp3 lost 3 of 4 clips, most for silence",
-        "lofi: a.mp3 lost 1 of 2 clips, most for silence",
+    assert most_dropped_files(dropped_rows) == [
+        "lofi: d.mp3 lost 5 of 5 clips, mostly: voice",
+        "trap: a.mp3 lost 3 of 4 clips, mostly: silence",
+        "lofi: a.mp3 lost 1 of 2 clips, mostly: silence",
     ]
-    assert most_lost(found, 1) == ["lofi: d.mp3 lost 5 of 5 clips, most for voice"]
-    assert most_lost(rows("lofi", "e.mp3", "")) == []
+    assert most_dropped_files(dropped_rows, 1) == ["lofi: d.mp3 lost 5 of 5 clips, mostly: voice"]
+    assert most_dropped_files(rows("lofi", "e.mp3", "")) == []
 
 
-def test_a_row_holds_what_is_known_of_its_clip():
+def test_a_row_has_all_data_of_its_clip():
     clips = [
         {"start_s": 1.5, "duration_s": 3.5, "reason": "", "index": 0, "level_db": -12.0},
         {"start_s": 5.0, "reason": "silence", "index": -1},
@@ -79,7 +79,7 @@ def test_a_row_holds_what_is_known_of_its_clip():
     assert actual[0]["score"] is None
 
 
-def test_what_stands_for_a_track():
+def test_split_units_by_genre():
     two = [record("c"), record("d")]
     songs = [
         *two,
@@ -88,11 +88,11 @@ def test_what_stands_for_a_track():
         record("f", clips=[{"start_s": 0.0, "reason": "silence"}]),
         *(record(content, genre="trap") for content in "cde"),
     ]
-    assert few_tracks(songs) == {"lofi"}
+    assert genres_with_few_tracks(songs) == {"lofi"}
     auto = SplitSettings()
-    assert split_kinds(songs, auto, "track") == {"lofi": "block", "trap": "track"}
-    assert split_kinds(songs, auto, "random") == {"lofi": "block", "trap": "random"}
-    assert split_kinds(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
+    assert split_units(songs, auto, "track") == {"lofi": "block", "trap": "track"}
+    assert split_units(songs, auto, "random") == {"lofi": "block", "trap": "random"}
+    assert split_units(two, SplitSettings(by="random"), "track") == {"lofi": "random"}
     actual = build_manifest(two, 1.0, SplitSettings(by="random"))
     assert [row["track"] for row in actual] == [row["clip_id"] for row in actual]
 
@@ -106,23 +106,30 @@ def test_what_stands_for_a_track():
         (5, 1.0, 300.0, 1.0),  # at least one clip
     ],
 )
-def test_blocks_are_whole_clips_and_at_least_ten(n_clips, clip_s, block_s, expected_s):
+def test_blocks_are_whole_clips_and_at_least_ten_per_genre(n_clips, clip_s, block_s, expected_s):
     split = SplitSettings(by="block", block_s=block_s)
     actual = build_manifest([record(n_clips=n_clips, step_s=clip_s)], clip_s, split)
     for row in actual:
         assert row["track"] == f"lofi-c.{int(row['start_s'] // expected_s):04d}"
 
 
-def test_all_files_of_a_genre_make_its_ten_blocks():
+def test_ten_blocks_cover_all_files_of_a_genre():
     actual = build_manifest([record("c", 20), record("d", 30), record("e", 9, "trap")], 1.0, BLOCKS)
     assert {row["track"] for row in actual if row["content"] == "c"} == {f"lofi-c.{n:04d}" for n in range(4)}
     assert {row["track"] for row in actual if row["content"] == "d"} == {f"lofi-d.{n:04d}" for n in range(6)}
 
 
-def test_clips_beside_a_held_out_block_are_dropped_by_rank():
+def test_guard_intervals_drop_clips_of_the_lower_split():
     assert sorted(range(10), key=lambda n: hash_rank(f"c.{n:04d}", 19))[::9] == [2, 3]
     actual = build_manifest([record(n_clips=150)], 1.0, BLOCKS)  # blocks of 15 s, so 1.5 s of guard
-    assert dropped_at(actual, GUARD) == [28, 29, 45, 46, 60, 61]  # val gives way to test, train to both
+    assert dropped_at(actual, GUARD_REASON) == [
+        28,
+        29,
+        45,
+        46,
+        60,
+        61,
+    ]  # val loses clips next to test, train next to both
     splits = {row["start_s"]: row["split"] for row in actual}
     assert [splits[s] for s in (27, 30, 44, 47, 59, 62)] == ["train", "test", "test", "val", "val", "train"]
     assert all(row["index"] == -1 and not row["kept"] for row in actual if row["reason"])
@@ -132,11 +139,11 @@ def test_clips_beside_a_held_out_block_are_dropped_by_rank():
     ("guard_s", "clip_s", "dropped"),
     [(0.5, 1.0, [29, 45, 60]), (0.0, 0.99, []), (0.0, 1.01, [29, 45, 60])],
 )
-def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dropped):
+def test_the_guard_interval_has_the_set_width(guard_s, clip_s, dropped):
     song = record(n_clips=150)
     clips = [clip | {"duration_s": clip_s} for clip in song.clips]
     split = SplitSettings(by="block", seed=19, guard_s=guard_s)
-    assert dropped_at(build_manifest([record(clips=clips)], 1.0, split), GUARD) == dropped
+    assert dropped_at(build_manifest([record(clips=clips)], 1.0, split), GUARD_REASON) == dropped
 
 
 @pytest.mark.parametrize(
@@ -151,7 +158,7 @@ def test_the_guard_is_as_wide_as_wanted_and_no_clips_overlap(guard_s, clip_s, dr
         (100, None, 32, 4, 4),
     ],
 )
-def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val, test):
+def test_subsampling_keeps_the_lowest_hashes(max_clips, test_clips, train, val, test):
     songs = [record(f"song {number}") for number in range(10)]
     split = SplitSettings(by="track", max_clips=max_clips, test_clips=test_clips, seed=3)
     actual = build_manifest(songs, 1.0, split)
@@ -162,10 +169,10 @@ def test_clips_are_drawn_by_the_lowest_hashes(max_clips, test_clips, train, val,
         expected = {row["clip_id"] for row in in_split[:count]}
         assert {row["clip_id"] for row in actual if row["split"] == name} == expected
         assert len(expected) == count
-    assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_DRAWN}
+    assert {row["reason"] for row in actual if not row["kept"]} <= {NOT_SAMPLED}
 
 
-def test_each_genre_is_drawn_by_itself_and_the_paired_set_stays():
+def test_genres_are_subsampled_separately_and_the_paired_set_stays():
     split = SplitSettings(by="track", max_clips=22, test_clips=2, seed=3)
     lofi = [record(f"song {number}") for number in range(10)]
     trap = [record(f"beat {number}", genre="trap", n_clips=6) for number in range(8)]

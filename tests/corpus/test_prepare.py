@@ -1,3 +1,5 @@
+"""Tests of the verb `prepare`: genres and folders, errors, shards."""
+
 import re
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import write_genres, write_noise
 
-# genre, folder: all of it means something in a shell, in Hydra's grammar or in interpolations
+# genre: folder, with special characters of shells, Hydra's grammar and interpolations
 AWKWARD = {
     "lofi": "Lofi [2018] & more",
     "r&b": "Bob's, vol. #1",
@@ -38,7 +40,7 @@ def run(monkeypatch, tmp_path):
     return command
 
 
-def test_paths_and_genres_are_taken_verbatim(run, tmp_path, capsys):
+def test_paths_and_genres_are_literal(run, tmp_path, capsys):
     options = []
     for number, (genre, folder) in enumerate(AWKWARD.items()):
         for track in range(3):
@@ -50,18 +52,18 @@ def test_paths_and_genres_are_taken_verbatim(run, tmp_path, capsys):
     for genre in AWKWARD:
         assert corpus.clips(genre, "train")[0].source.startswith("a=b [")
     assert not [path for path in (tmp_path / "out").rglob("*") if "=" in path.name]
-    shown = capsys.readouterr().out
-    assert "kept" in shown
-    assert "0.3 minutes of music in out" in shown
-    assert "page: out/corpus.html\n" in shown
-    assert shown.endswith(
+    output = capsys.readouterr().out
+    assert "kept" in output
+    assert "0.3 minutes of music in out" in output
+    assert "page: out/corpus.html\n" in output
+    assert output.endswith(
         "next: cyclegan-audio train corpus=out 'genre_pair.a=${oc.env:HOME}' 'genre_pair.b=???'\n"
     )
-    assert not re.search(r"[\r\x1b]", shown)
+    assert not re.search(r"[\r\x1b]", output)
     assert {path.name for path in tmp_path.iterdir()} == {"out", *AWKWARD.values()}  # Hydra leaves nothing
 
 
-def test_other_arguments_are_left_to_hydra():
+def test_other_arguments_go_to_hydra():
     arguments = ["mel=paper", "genre=a=x y", "-m", "seed=1,2", "genre=b==c"]
     assert prepare.genres_to_override(arguments) == [
         "mel=paper",
@@ -72,25 +74,25 @@ def test_other_arguments_are_left_to_hydra():
     assert prepare.genres_to_override(["source=demo"]) == ["source=demo"]
 
 
-def test_folders_may_stand_in_the_configuration(tmp_path):
+def test_the_configuration_may_name_folders(tmp_path):
     genres = write_genres(tmp_path)
     cfg = compose("prepare", [f"+source.genres.{name}={folder}" for name, folder in genres.items()])
     assert len(prepare.make_source(cfg).files()) == 8
 
 
 @pytest.mark.parametrize("same", ["lofi", "lofi/", "link", "lofi/deeper", "."])
-@pytest.mark.parametrize("turned", [False, True])
-def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned):
+@pytest.mark.parametrize("swapped", [False, True])
+def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, swapped):
     write_noise(tmp_path / "lofi" / "deeper" / "a.wav", 1.1, seed=0)
     (tmp_path / "link").symlink_to("lofi")
-    genres = [f"one={same}", "two=lofi"] if not turned else ["one=lofi", f"two={same}"]
+    genres = [f"one={same}", "two=lofi"] if not swapped else ["one=lofi", f"two={same}"]
     with pytest.raises(SystemExit):
         run("--genre", genres[0], "--genre", genres[1], "corpus=out")
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert "share" in said
-    assert said.endswith("give each genre a folder of its own\n")
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "share" in error
+    assert error.endswith("give each genre a folder of its own\n")
+    assert error.count("\n") == 1
     assert not Path("out").exists()
 
 
@@ -103,7 +105,7 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned
         (["--genre", "lofi", "corpus=out"], "needs NAME=FOLDER"),
         (["corpus=out", "--genre"], "--genre needs NAME=FOLDER"),
         (["--genre", "lofi=lofi", "--genre", "trap=nowhere", "corpus=out"], "trap: nowhere is not a folder"),
-        (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty holds no audio files"),
+        (["--genre", "lofi=lofi", "--genre", "trap=empty", "corpus=out"], "empty has no audio files"),
         (["--genre", "lofi=lofi", "--genre", "trap=trap"], "add corpus=FOLDER"),
         (["--genre", "lofi=lofi", "source=demo", "corpus=out"], "source=folders, mixes or images"),
         (
@@ -126,26 +128,26 @@ def test_genres_that_share_music_are_refused(run, tmp_path, capsys, same, turned
         ([*BOTH, "merge=true"], "holds no shards"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(run, tmp_path, capsys, arguments, message):
+def test_invalid_input_gives_one_line_and_writes_nothing(run, tmp_path, capsys, arguments, message):
     write_genres(tmp_path, tracks=1, seconds=1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as ended:
         run(*arguments)
-    shown = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert ended.value.code == 1
-    assert message in shown
-    assert shown.startswith("error: ")
-    assert len(shown.splitlines()) == 1
+    assert message in output
+    assert output.startswith("error: ")
+    assert len(output.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_genre_needs_a_name(tmp_path):
+def test_a_genre_without_a_name_is_refused(tmp_path):
     folder = write_genres(tmp_path, ("lofi",), tracks=1)["lofi"]
     with pytest.raises(UserError, match="has no name"):
         FolderSource({" ": folder, "lofi": folder}).files()
 
 
-def test_help_names_the_option_for_folders(run, capsys):
+def test_help_has_the_genre_option(run, capsys):
     run("--help")
     assert "--genre NAME=FOLDER" in capsys.readouterr().out
 
@@ -171,7 +173,7 @@ def test_shards_through_a_launcher_merge_to_the_corpus_of_one_command(run, tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"lofi", "trap", "alone", "shared", "runs"}
 
 
-def test_a_genre_without_training_clips_is_told_and_not_suggested(tmp_path, capsys, caplog):
+def test_a_genre_without_training_clips_is_warned_of_and_not_suggested(tmp_path, capsys, caplog):
     splits = {"jazz": "train", "lofi": "val", "trap": "train"}
     rows = [
         {"genre": genre, "source": "a.wav", "split": split, "kept": True, "reason": "", "duration_s": 30.0}
@@ -179,8 +181,8 @@ def test_a_genre_without_training_clips_is_told_and_not_suggested(tmp_path, caps
     ]
     prepare.print_summary(tmp_path, rows)
     assert "warning: lofi has no training clips" in caplog.text
-    said = capsys.readouterr().out
-    assert "1.5 minutes of music in" in said
-    assert said.endswith("genre_pair.a=jazz genre_pair.b=trap\n")
+    error = capsys.readouterr().out
+    assert "1.5 minutes of music in" in error
+    assert error.endswith("genre_pair.a=jazz genre_pair.b=trap\n")
     prepare.print_summary(tmp_path, rows[:2])
     assert "next:" not in capsys.readouterr().out

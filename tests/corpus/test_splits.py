@@ -1,3 +1,5 @@
+"""Tests of splits: shares, equal content, stability, test clips."""
+
 import pytest
 
 from cyclegan_audio.config import build, compose
@@ -18,9 +20,9 @@ def sizes(splits: dict[str, str]) -> dict[str, int]:
     ("n", "expected"),
     [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (4, (2, 1, 1)), (24, (20, 2, 2)), (100, (80, 10, 10))],
 )
-def test_shares(n, expected):
-    found = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings()))
-    assert (found["train"], found["val"], found["test"]) == expected
+def test_splits_have_the_set_shares(n, expected):
+    counts = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings()))
+    assert (counts["train"], counts["val"], counts["test"]) == expected
 
 
 def test_each_genre_gets_its_shares():
@@ -31,9 +33,10 @@ def test_each_genre_gets_its_shares():
 
 def test_equal_content_stays_together_within_and_across_genres():
     tracks = tracks_of("lofi", range(10))
-    doubles = [SplitGroup(f"copy{t.track}", "lofi", t.content) for t in tracks]
-    other = [SplitGroup(f"trap{t.track}", "trap", t.content) for t in tracks] + tracks_of("trap", range(10))
-    splits = assign_splits(tracks + doubles + other, SplitSettings())
+    copies = [SplitGroup(f"copy{t.track}", "lofi", t.content) for t in tracks]
+    other_genre = [SplitGroup(f"trap{t.track}", "trap", t.content) for t in tracks]
+    other_genre += tracks_of("trap", range(10))
+    splits = assign_splits(tracks + copies + other_genre, SplitSettings())
     for track in tracks:
         assert splits[track.track] == splits[f"copy{track.track}"] == splits[f"trap{track.track}"]
     assert sizes(assign_splits(tracks, SplitSettings())) == {"train": 8, "val": 1, "test": 1, "paired": 0}
@@ -41,31 +44,31 @@ def test_equal_content_stays_together_within_and_across_genres():
 
 def test_a_training_file_that_equals_a_paired_one_is_not_trained_on():
     paired = tracks_of("lofi", range(2), paired=True)
-    double = SplitGroup("double", "lofi", paired[0].content)
-    splits = assign_splits([*paired, double, *tracks_of("lofi", range(2, 9))], SplitSettings())
+    copy = SplitGroup("double", "lofi", paired[0].content)
+    splits = assign_splits([*paired, copy, *tracks_of("lofi", range(2, 9))], SplitSettings())
     assert splits["lofi0"] == splits["lofi1"] == splits["double"] == "paired"
     assert sizes(splits)["val"] == sizes(splits)["test"] == 1
 
 
-def test_order_is_nothing_and_the_seed_something():
+def test_splits_depend_on_the_seed_and_not_on_order():
     tracks = tracks_of("lofi", range(50))
     splits = assign_splits(tracks, SplitSettings())
     assert assign_splits(tracks[::-1], SplitSettings()) == splits
     assert assign_splits(tracks, SplitSettings(seed=1)) != splits
 
 
-def test_an_added_track_moves_at_most_one_other_at_each_end():
+def test_an_added_track_moves_at_most_one_other():
     before = assign_splits(tracks_of("lofi", range(30)), SplitSettings())
     for added in range(30, 60):
         after = assign_splits(
             [*tracks_of("lofi", range(30)), *tracks_of("lofi", range(added, added + 1))], SplitSettings()
         )
-        moved = {track: (before[track], after[track]) for track in before if before[track] != after[track]}
-        assert set(moved.values()) <= {("test", "train"), ("val", "train")}
-        assert len(moved) <= 1
+        changes = {track: (before[track], after[track]) for track in before if before[track] != after[track]}
+        assert set(changes.values()) <= {("test", "train"), ("val", "train")}
+        assert len(changes) <= 1
 
 
-def test_counts_by_genre_reason_and_split():
+def test_counts_by_genre_reason_and_split_by_hand():
     rows = [
         {"genre": "lofi", "reason": "", "kept": True, "split": "val", "track": "t"},
         {"genre": "lofi", "reason": "", "kept": True, "split": "train", "track": "u"},
@@ -92,7 +95,7 @@ def test_counts_by_genre_reason_and_split():
         (10, 0.0, (10, 0, 0)),
     ],
 )
-def test_large_and_no_shares(n, share, expected):
+def test_large_and_zero_shares(n, share, expected):
     actual = sizes(assign_splits(tracks_of("lofi", range(n)), SplitSettings(val=share, test=share)))
     assert (actual["train"], actual["val"], actual["test"]) == expected
 
@@ -113,7 +116,7 @@ def test_large_and_no_shares(n, share, expected):
         ([5], 1, 0),
     ],
 )
-def test_test_clips_come_from_the_first_tracks_that_hold_them(n_clips, test_clips, n_test):
+def test_test_clips_come_from_as_few_tracks_as_possible(n_clips, test_clips, n_test):
     contents = sorted(
         (f"content {n}" for n in range(len(n_clips))), key=lambda content: hash_rank(content, 7)
     )
@@ -123,7 +126,7 @@ def test_test_clips_come_from_the_first_tracks_that_hold_them(n_clips, test_clip
     assert [track for track, split in splits.items() if split == "val"] == contents[-1:] * (len(contents) > 2)
 
 
-def test_contents_that_an_earlier_genre_holds_count_for_the_shares():
+def test_contents_shared_with_another_genre_count_for_the_shares():
     lofi = tracks_of("lofi", range(10))
     splits = assign_splits(lofi, SplitSettings())
     held_out = [t for t in lofi if splits[t.track] != "train"]
@@ -135,7 +138,7 @@ def test_contents_that_an_earlier_genre_holds_count_for_the_shares():
         assert (actual["train"], actual["val"], actual["test"]) == expected
 
 
-def test_defaults_are_those_of_the_configuration():
+def test_defaults_equal_the_configuration():
     assert build("split", compose("prepare").split) == SplitSettings()
 
 
@@ -143,15 +146,15 @@ def test_defaults_are_those_of_the_configuration():
     ("setting", "value"),
     [("val", 1.1), ("test", -0.1), ("block_s", -1), ("guard_s", -1), ("test_clips", 0), ("max_clips", 0)],
 )
-def test_what_is_no_setting_is_refused(setting, value):
+def test_invalid_settings_are_refused(setting, value):
     with pytest.raises(UserError, match=rf"split\.{setting} must be .*, got {value}"):
         SplitSettings(**{setting: value})
 
 
-def test_settings_at_the_ends_of_their_ranges():
+def test_limits_of_settings_are_allowed():
     SplitSettings(val=0, test=1, block_s=0, guard_s=0, test_clips=1, max_clips=1)
 
 
-def test_a_track_counts_as_one_clip_where_nobody_knows():
+def test_a_track_counts_as_one_clip_by_default():
     splits = assign_splits(tracks_of("lofi", range(10)), SplitSettings(test_clips=3))
     assert sizes(splits)["test"] == 3

@@ -1,3 +1,5 @@
+"""Tests of the batches of unpaired mels: pairs, shapes, augmentation, devices, resuming."""
+
 from collections import Counter
 from types import SimpleNamespace
 
@@ -6,12 +8,27 @@ import torch
 from hydra.utils import instantiate
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.corpus.build.writer import prepare_corpus
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
+from cyclegan_audio.data.sampler import ClipView, PairIndex, sample_epoch_pairs
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import write_genres
-from tests.data.serving import make, pairs, served
+
+
+def make(corpus, **changes) -> UnpairedMelDataModule:
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **{"frame_multiple": 4, **changes})
+    data.setup("fit")
+    return data
+
+
+def served(data, epoch: int = 0) -> list[dict[str, torch.Tensor]]:
+    data.set_epoch(epoch)
+    return list(data.train_dataloader())
+
+
+def pairs(batches) -> list[tuple[int, int]]:
+    return [pair for b in batches for pair in zip(b["index_a"].tolist(), b["index_b"].tolist(), strict=True)]
 
 
 def test_batches_have_the_stated_shapes(corpus):
@@ -25,7 +42,7 @@ def test_batches_have_the_stated_shapes(corpus):
     assert make(corpus).window_frames == frames
 
 
-def test_an_item_is_its_clip_played_forwards(corpus):
+def test_an_item_is_its_clip_with_reflection_padding(corpus):
     data = make(corpus)
     for batch in served(data)[:5]:
         for side, clips in zip("ab", data.clips("train"), strict=True):
@@ -39,22 +56,22 @@ def test_an_item_is_its_clip_played_forwards(corpus):
             )
 
 
-def test_an_epoch_goes_once_over_a_and_draws_b(corpus):
+def test_an_epoch_has_every_clip_of_a_once_and_random_clips_of_b(corpus):
     data = make(corpus)
     counts_b: Counter[int] = Counter()
     for epoch in range(30):
-        drawn = pairs(served(data, epoch))
-        assert sorted(a for a, _ in drawn) == list(range(16))
-        counts_b.update(b for _, b in drawn)
+        epoch_pairs = pairs(served(data, epoch))
+        assert sorted(a for a, _ in epoch_pairs) == list(range(16))
+        counts_b.update(b for _, b in epoch_pairs)
     assert set(counts_b) == set(range(16))
     assert max(counts_b.values()) < 3 * min(counts_b.values())  # 30 each on average
     assert len({b for _, b in pairs(served(data, 0))}) < 16  # drawn with replacement
 
 
-def test_pairs_follow_from_seed_and_epoch_alone(corpus):
-    varied = {"crop_frames": 32, "gain_db": 6.0, "time_shift": True}
-    plain = make(corpus, **varied)
-    workers = make(corpus, **varied, num_workers=2, cache_mb=0)
+def test_pairs_depend_on_seed_and_epoch_only(corpus):
+    augmentation = {"crop_frames": 32, "gain_db": 6.0, "time_shift": True}
+    plain = make(corpus, **augmentation)
+    workers = make(corpus, **augmentation, num_workers=2, cache_mb=0)
     loader = workers.train_dataloader()
     for epoch in (0, 1):
         workers.set_epoch(epoch)
@@ -63,7 +80,7 @@ def test_pairs_follow_from_seed_and_epoch_alone(corpus):
             assert all(torch.equal(one[key], other[key]) for key in one)
     assert pairs(served(plain, 0)) == pairs(served(plain, 0))
     assert pairs(served(plain, 0)) != pairs(served(plain, 1))
-    assert pairs(served(plain, 0)) != pairs(served(make(corpus, **varied, seed=1), 0))
+    assert pairs(served(plain, 0)) != pairs(served(make(corpus, **augmentation, seed=1), 0))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,7 @@ def test_pairs_follow_from_seed_and_epoch_alone(corpus):
         ({"cache_device": True, "cache_mb": 0}, "cpu"),
     ],
 )
-def test_kept_mels_lie_where_they_are_wanted(corpus, changes, device):
+def test_cached_mels_are_on_the_configured_device(corpus, changes, device):
     data = UnpairedMelDataModule(
         corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, time_shift=True, **changes
     )
@@ -89,20 +106,26 @@ def test_kept_mels_lie_where_they_are_wanted(corpus, changes, device):
 
 
 @pytest.mark.gpu
-def test_batches_of_mels_on_the_device_are_those_of_the_cpu(corpus):
+def test_batches_cached_on_a_gpu_equal_those_of_the_cpu(corpus):
     device = torch.device("cuda")
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), global_rank=0, world_size=1)
-    varied = {"frame_multiple": 4, "crop_frames": 32, "gain_db": 6.0, "time_shift": True, "batch_size": 2}
-    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **varied)
+    augmentation = {
+        "frame_multiple": 4,
+        "crop_frames": 32,
+        "gain_db": 6.0,
+        "time_shift": True,
+        "batch_size": 2,
+    }
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", **augmentation)
     data.trainer = trainer
     data.setup("fit")
-    for there, here in zip(served(data), served(make(corpus, **varied)), strict=True):
-        assert there["real_a"].device.type == "cuda"
-        for name, value in here.items():
-            torch.testing.assert_close(there[name].cpu(), value)
+    for on_gpu, on_cpu in zip(served(data), served(make(corpus, **augmentation)), strict=True):
+        assert on_gpu["real_a"].device.type == "cuda"
+        for name, value in on_cpu.items():
+            torch.testing.assert_close(on_gpu[name].cpu(), value)
 
 
-def test_global_random_state_is_left_alone(corpus):
+def test_global_random_state_has_no_effect(corpus):
     data = make(corpus)
     torch.manual_seed(1)
     first = pairs(served(data))
@@ -110,9 +133,9 @@ def test_global_random_state_is_left_alone(corpus):
     assert pairs(served(data)) == first
 
 
-def test_goes_on_in_the_middle_of_an_epoch(corpus):
+def test_skipped_batches_resume_mid_epoch(corpus):
     whole, later = make(corpus, batch_size=2), make(corpus, batch_size=2)
-    later.start_at(3)
+    later.skip_batches(3)
     assert pairs(served(later, 4)) == pairs(served(whole, 4))[6:]
     assert pairs(served(later, 5)) == pairs(served(whole, 5))
     assert len(later.train_dataloader()) == 8
@@ -120,24 +143,24 @@ def test_goes_on_in_the_middle_of_an_epoch(corpus):
 
 def test_validation_pairs_are_fixed_whole_clips(corpus):
     data = make(corpus, crop_frames=32, val_pairs=8)
-    first = list(data.held_out_batches())
+    first = list(data.validation_batches())
     data.set_epoch(3)
-    assert pairs(first) == pairs(data.held_out_batches())
+    assert pairs(first) == pairs(data.validation_batches())
     assert sorted(a for a, _ in pairs(first)) == [0, 1]  # two clips in the split, no repeats
     assert first[0]["real_a"].shape[-1] == corpus.clip_frames + -corpus.clip_frames % 4
     val_clips = {clip.clip_id for clips in data.clips("val") for clip in clips}
     assert not val_clips & {clip.clip_id for clips in data.clips("train") for clip in clips}
 
 
-def test_without_validation_clips_training_clips_stand_in(tmp_path, settings, caplog):
+def test_training_clips_replace_missing_validation_clips(tmp_path, settings, caplog):
     prepare_corpus(FolderSource(write_genres(tmp_path, tracks=1, seconds=1.1)), tmp_path / "out", settings())
     data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap", frame_multiple=4)
     data.setup("fit")
     assert "no validation clips" in caplog.text
-    assert pairs(data.held_out_batches()) == [(0, 0)]
+    assert pairs(data.validation_batches()) == [(0, 0)]
 
 
-def test_scaling_per_clip_keeps_each_range(tmp_path, settings, paper):
+def test_mels_scaled_per_clip_keep_their_range(tmp_path, settings, paper):
     prepare_corpus(FolderSource(write_genres(tmp_path)), tmp_path / "out", settings(mel=paper))
     data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap", frame_multiple=4)
     data.setup("fit")
@@ -149,7 +172,7 @@ def test_scaling_per_clip_keeps_each_range(tmp_path, settings, paper):
     assert torch.allclose(mel_db[:, : data.corpus.clip_frames], data.corpus.mel_db(clip), atol=1e-3)
 
 
-def test_configuration_builds_it(corpus, hifi):
+def test_the_configuration_builds_a_data_module(corpus, hifi):
     overrides = [f"corpus={corpus.folder}", "mel=hifi", "data.batch_size=2"]
     data = instantiate(compose("train", overrides).data, frame_multiple=4)
     assert data.genres == ("lofi", "trap")
@@ -165,15 +188,15 @@ def test_configuration_builds_it(corpus, hifi):
     [
         ({"genre_b": "rnb"}, "no genre 'rnb'"),
         ({"genre_b": "lofi"}, "both genres are 'lofi'"),
-        ({"crop_frames": 1000}, "does not fit clips of 86 frames"),
+        ({"crop_frames": 1000}, "is longer than clips of 86 frames"),
         ({"crop_frames": 2}, "crop_frames must be an integer >= 4, got 2"),
         ({"gain_db": -1.0}, "gain_db must be a number >= 0, got -1.0"),
-        ({"cache_device": "gpu"}, "data.cache_device=gpu is not known; choose true, false or auto"),
-        ({"cache_device": True, "num_workers": 1}, "choose data.num_workers=0"),
+        ({"cache_device": "gpu"}, "data.cache_device=gpu is unknown; choose true, false or auto"),
+        ({"cache_device": True, "num_workers": 1}, "set data.num_workers=0"),
         ({"corpus": "nowhere"}, "nowhere is not a corpus"),
     ],
 )
-def test_bad_input(corpus, changes, message):
+def test_invalid_settings_are_refused(corpus, changes, message):
     values = {"corpus": corpus.folder, "genre_a": "lofi", "genre_b": "trap", "frame_multiple": 4} | changes
     with pytest.raises(UserError, match=message):
         UnpairedMelDataModule(**values).setup("fit")
@@ -196,11 +219,11 @@ def test_a_genre_without_training_clips_is_refused(corpus):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_processes_cut_each_batch_of_all_together_among_them(corpus, batch_size):
+def test_processes_split_each_global_batch(corpus, batch_size):
     together = make(corpus, batch_size=2 * batch_size)
     halves = [make(corpus, batch_size=batch_size) for _ in range(2)]
     for rank, half in enumerate(halves):
-        half.sampler.share(rank, 2, batch_size)
+        half.sampler.distribute(rank, 2, batch_size)
     whole = [pairs([batch]) for batch in served(together, 3)]
     parts = [[pairs([batch]) for batch in served(half, 3)] for half in halves]
     assert [one + other for one, other in zip(*parts, strict=True)] == [
@@ -209,6 +232,71 @@ def test_processes_cut_each_batch_of_all_together_among_them(corpus, batch_size)
     assert len(halves[0].train_dataloader()) == len(parts[0])
 
 
-def test_more_processes_than_clips(corpus):
-    with pytest.raises(UserError, match="16 clips do not give 4 processes a batch of 5"):
-        make(corpus, batch_size=5).sampler.share(0, 4, 5)
+def test_too_many_processes_are_refused(corpus):
+    with pytest.raises(UserError, match="16 clips are too few for 4 processes with a batch of 5"):
+        make(corpus, batch_size=5).sampler.distribute(0, 4, 5)
+
+
+def test_crops_are_random_intervals_of_the_clip(corpus):
+    data = make(corpus, crop_frames=30)
+    whole = data.mel.normalise(corpus.mel_db(data.clips("train")[0][0]))
+    starts = set()
+    for epoch in range(40):
+        for batch in served(data, epoch):
+            assert batch["real_a"].shape[-1] == data.window_frames == 32
+            if int(batch["index_a"]) == 0:
+                windows = whole.unfold(1, 30, 1).movedim(1, 0)  # (starts, M, 30)
+                (start,) = (windows == batch["real_a"][0, 0, :, :30]).all((1, 2)).nonzero()
+                starts.add(int(start))
+    assert len(starts) > 15
+    assert max(starts) <= corpus.clip_frames - 30
+
+
+def test_a_view_adds_gain_and_shifts_circularly(corpus):
+    data = make(corpus, crop_frames=4)
+    clip = data.clips("train")[0][3]
+    mel_db = torch.arange(128 * corpus.clip_frames).reshape(128, -1) / 100 - 90.0  # rises to 20 dB
+    data.train_data.cache["a"][3] = (mel_db, (-100.0, 30.0))
+    assert clip.genre == "lofi"
+    item = data.train_data[PairIndex(ClipView(3, start=1, shift=3, gain_db=-6.5), ClipView(0))]
+    last = corpus.clip_frames - 1
+    expected_db = mel_db[:, [last - 1, last, 0, 1]] - 6.5
+    torch.testing.assert_close(item["real_a"][0], (expected_db + 100) / 65 - 1)
+    loud = data.train_data[PairIndex(ClipView(3, gain_db=200.0), ClipView(0))]
+    assert torch.equal(loud["real_a"], torch.ones(1, 128, 4))  # clipped at the top of the range
+    assert loud["range_db_a"].tolist() == [-100, 30]
+
+
+def test_gains_and_shifts_fill_their_ranges_and_change_no_pairs_and_crops():
+    plain = sample_epoch_pairs(400, 30, 5, seed=1, epoch=2)
+    pairs = sample_epoch_pairs(400, 30, 5, seed=1, epoch=2, n_shifts=50, gain_db=6.0)
+    assert [(a[:2], b[:2]) for a, b in pairs] == [(a[:2], b[:2]) for a, b in plain]
+    assert {view[2:] for pair in plain for view in pair} == {(0, 0.0)}
+    for views in zip(*pairs, strict=True):
+        gains = [view.gain_db for view in views]
+        assert -6 <= min(gains) < -5.8
+        assert 5.8 < max(gains) <= 6
+        assert {view.shift for view in views} == set(range(50))
+    assert [pair.a.shift for pair in pairs] != [pair.b.shift for pair in pairs]
+
+
+def test_augmentations_are_sampled_independently():
+    both = sample_epoch_pairs(20, 20, 1, seed=0, epoch=0, n_shifts=50, gain_db=6.0)
+    rolled = sample_epoch_pairs(20, 20, 1, seed=0, epoch=0, n_shifts=50)
+    louder = sample_epoch_pairs(20, 20, 1, seed=0, epoch=0, gain_db=6.0)
+    assert [pair.a.shift for pair in rolled] == [pair.a.shift for pair in both]
+    assert [pair.b.gain_db for pair in louder] == [pair.b.gain_db for pair in both]
+
+
+def test_validation_is_not_augmented(corpus):
+    plain, augmented = make(corpus), make(corpus, gain_db=6, time_shift=True)
+    for one, other in zip(plain.validation_batches(), augmented.validation_batches(), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert not torch.equal(served(plain)[0]["real_a"], served(augmented)[0]["real_a"])
+
+
+def test_gain_is_refused_with_mels_scaled_per_clip(tmp_path, settings, paper):
+    prepare_corpus(FolderSource(write_genres(tmp_path)), tmp_path / "out", settings(mel=paper))
+    data = UnpairedMelDataModule(tmp_path / "out", "lofi", "trap", frame_multiple=4, gain_db=3.0)
+    with pytest.raises(UserError, match=r"data.gain_db=3.0 has no effect with mel paper"):
+        data.setup("fit")

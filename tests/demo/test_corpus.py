@@ -1,3 +1,5 @@
+"""Tests of the corpus of the demo songs."""
+
 import sys
 
 import pytest
@@ -12,36 +14,36 @@ from tests.corpus.noise_songs import write_genres, write_noise
 
 @pytest.fixture
 def songs(monkeypatch, tmp_path) -> list[dict]:
-    """In place of the songs noise in the same folders; notes the numbers asked for."""
-    asked: list[dict] = []
+    """Replace the songs by noise in the same folders; return the list of requested settings."""
+    calls: list[dict] = []
 
     def make(folder, settings, *, on_song=None):
-        asked.append(settings.to_dict())
+        calls.append(settings.to_dict())
         write_genres(folder, demo.GENRES, tracks=settings.songs_per_genre, seconds=4.1)
         for number, genre in enumerate(demo.GENRES):
             write_noise(folder / "paired" / genre / "score_000.wav", 4.1, seed=900 + number)
 
     monkeypatch.setattr(demo, "make_demo_songs", make)
     monkeypatch.chdir(tmp_path)
-    return asked
+    return calls
 
 
-def test_made_once_and_said(songs, capsys):
+def test_the_corpus_is_prepared_once_with_a_message(songs, capsys):
     folder = ensure_demo_corpus(songs_per_genre=3)
     assert "using the demo songs" in capsys.readouterr().out
     corpus = Corpus.open(folder)
     assert set(corpus.genres) == {"lofi", "trap", "rnb"}
     assert (corpus.mel.name, corpus.clip_s) == ("hifi", 4.0)
-    assert len(corpus.paired("lofi", "rnb")) == 1
+    assert len(corpus.paired_clips("lofi", "rnb")) == 1
     assert {len(corpus.clips("trap", split)) for split in ("train", "val", "test", "paired")} == {1}
-    configured = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
-    numbers = {key: configured[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}
-    assert songs == [numbers | {"songs_per_genre": 3, "genres": list(demo.GENRES)}]
+    cfg = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
+    settings = {key: cfg[key] for key in ("seed", "songs_per_genre", "paired_scores", "seconds")}
+    assert songs == [settings | {"songs_per_genre": 3, "genres": list(demo.GENRES)}]
     assert ensure_demo_corpus(songs_per_genre=3) == folder
     assert len(songs) == 1
 
 
-def test_prepare_makes_the_same_corpus_at_the_same_place(songs, tmp_path, monkeypatch):
+def test_prepare_source_demo_writes_the_same_corpus(songs, tmp_path, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setattr(sys, "argv", ["prepare", "source=demo", "source.songs_per_genre=3", "workers=1"])
     prepare.main()

@@ -1,4 +1,4 @@
-"""The folder: layout, bytes that repeat, going on after an interruption, and other parameters."""
+"""Tests of the folder of demo songs: layout, reproducibility, resuming, other settings."""
 
 import json
 from dataclasses import replace
@@ -20,16 +20,16 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def songs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "songs"
-    seen = []
-    paths = make_demo_songs(folder, SMALL, workers=1, on_song=seen.append)
-    assert seen == paths
+    reported = []
+    paths = make_demo_songs(folder, SMALL, workers=1, on_song=reported.append)
+    assert reported == paths
     return folder, paths
 
 
-def test_layout_and_format(made):
-    folder, paths = made
+def test_the_folder_has_the_documented_layout(songs):
+    folder, paths = songs
     names = {path.relative_to(folder).as_posix() for path in paths}
     expected = {f"{g}/{g}_000.wav" for g in GENRES} | {f"paired/{g}/score_000.wav" for g in GENRES}
     assert names == expected
@@ -46,16 +46,16 @@ def test_layout_and_format(made):
     assert json.loads((folder / "songs.json").read_text())["seed"] == 4
 
 
-def test_two_processes_write_the_same_bytes(made, tmp_path):
-    folder, _ = made
-    seen = []
-    make_demo_songs(tmp_path, replace(SMALL, genres=("trap",)), workers=2, on_song=seen.append)
-    assert len(seen) == 2
+def test_two_processes_write_the_same_bytes(songs, tmp_path):
+    folder, _ = songs
+    reported = []
+    make_demo_songs(tmp_path, replace(SMALL, genres=("trap",)), workers=2, on_song=reported.append)
+    assert len(reported) == 2
     written = {name: data for name, data in contents(tmp_path).items() if name != "songs.json"}
     assert written == {name: data for name, data in contents(folder).items() if "trap" in name}
 
 
-def test_a_complete_folder_is_left_alone_and_an_interrupted_one_gone_on_with(tmp_path):
+def test_a_complete_folder_is_unchanged_and_an_interrupted_one_is_completed(tmp_path):
     small = replace(SMALL, genres=("lofi",), paired_scores=2)
 
     class Stop(Exception):
@@ -69,36 +69,36 @@ def test_a_complete_folder_is_left_alone_and_an_interrupted_one_gone_on_with(tmp
     assert not (tmp_path / "songs.json").exists()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")}
     assert len(before) == 1
-    seen = []
-    paths = make_demo_songs(tmp_path, small, workers=1, on_song=seen.append)
+    reported = []
+    paths = make_demo_songs(tmp_path, small, workers=1, on_song=reported.append)
     assert len(paths) == 3
-    assert seen == paths[1:]
+    assert reported == paths[1:]
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    again = []
-    assert make_demo_songs(tmp_path, small, workers=1, on_song=again.append) == paths
-    assert again == []
+    reported_again = []
+    assert make_demo_songs(tmp_path, small, workers=1, on_song=reported_again.append) == paths
+    assert reported_again == []
 
 
 @pytest.mark.parametrize(
     "change", [{"seed": 5}, {"songs_per_genre": 2}, {"seconds": 5.0}, {"genres": ("lofi",)}]
 )
-def test_other_parameters_are_refused(made, change):
-    folder, _ = made
+def test_other_settings_are_refused(songs, change):
+    folder, _ = songs
     before = contents(folder)
     with pytest.raises(UserError, match="another folder or delete"):
         make_demo_songs(folder, replace(SMALL, **change), workers=1)
     assert contents(folder) == before
 
 
-def test_an_unfinished_folder_of_another_seed_is_refused(made, tmp_path):
+def test_an_incomplete_folder_of_another_seed_is_refused(songs, tmp_path):
     make_demo_songs(tmp_path, replace(SMALL, genres=("lofi",)), workers=1)
     (tmp_path / "songs.json").unlink()
     with pytest.raises(UserError, match="another folder or delete"):
         make_demo_songs(tmp_path, replace(SMALL, genres=("lofi",), seed=9), workers=1)
 
 
-def test_the_same_score_differs_by_genre(made):
-    folder, _ = made
+def test_the_same_score_differs_by_genre(songs):
+    folder, _ = songs
     sounds = [soundfile.read(folder / "paired" / genre / "score_000.wav")[0] for genre in GENRES]
     ids = {json.loads((folder / "paired" / g / "score_000.json").read_text())["score_id"] for g in GENRES}
     assert len(ids) == 1

@@ -1,4 +1,4 @@
-"""The rendered songs: level, clicks, onsets where the record says, and genres that can be told apart."""
+"""Tests of rendered songs: level, onsets at the described times, and separable genres."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def band_share_db(audio, low_hz, high_hz):
     return 10 * np.log10(power[(hz >= low_hz) & (hz < high_hz)].sum() / power.sum())
 
 
-def test_level_length_and_ends(songs):
+def test_level_length_and_fades(songs):
     for audio, events in (song for each in songs.values() for song in each):
         assert audio.shape == (2, round(SECONDS * SAMPLE_RATE_HZ))
         assert audio.dtype == np.float32
@@ -49,7 +49,7 @@ def test_level_length_and_ends(songs):
         assert np.corrcoef(audio)[0, 1] < 0.999  # stereo
 
 
-def test_spectra_differ_as_the_genres_do(songs):
+def test_spectra_differ_between_genres(songs):
     top = {g: np.mean([band_share_db(audio, 10_000, 20_000) for audio, _ in songs[g]]) for g in GENRES}
     upper = {g: np.mean([band_share_db(audio, 6_000, 9_000) for audio, _ in songs[g]]) for g in GENRES}
     assert top["trap"] > top["rnb"] + 8
@@ -62,7 +62,7 @@ def test_spectra_differ_as_the_genres_do(songs):
 
 
 @pytest.mark.parametrize("genre", GENRES)
-def test_drums_sound_within_5_ms_of_the_record(genre):
+def test_drum_onsets_are_within_5_ms_of_their_description(genre):
     beats = [0.5, 2.25, 4.0, 6.75, 9.0]
     score = compose_score(5, 0, None, 10.0)
     alone = replace(
@@ -77,11 +77,11 @@ def test_drums_sound_within_5_ms_of_the_record(genre):
     level = np.abs(sosfilt(butter(2, 3000, "lowpass", fs=SAMPLE_RATE_HZ, output="sos"), audio.mean(axis=0)))
     for onset_s in recorded:
         around = level[round((onset_s - 0.05) * SAMPLE_RATE_HZ) : round((onset_s + 0.03) * SAMPLE_RATE_HZ)]
-        heard_s = onset_s - 0.05 + int(np.argmax(around > 0.2 * around.max())) / SAMPLE_RATE_HZ
-        assert abs(heard_s - onset_s) < 0.005
+        detected_s = onset_s - 0.05 + int(np.argmax(around > 0.2 * around.max())) / SAMPLE_RATE_HZ
+        assert abs(detected_s - onset_s) < 0.005
 
 
-def test_one_score_in_all_genres_shares_its_main_onsets_and_length():
+def test_a_score_has_the_same_main_onsets_in_all_genres():
     score = compose_score(2, 0, None, 8.0)
     played = {genre: render_song(score, genre, 8.0) for genre in GENRES}
     assert len({audio.shape for audio, _ in played.values()}) == 1
@@ -102,7 +102,7 @@ def test_one_score_in_all_genres_shares_its_main_onsets_and_length():
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.8
 
 
-def test_an_unknown_band_is_refused():
+def test_an_unknown_genre_is_refused():
     with pytest.raises(UserError, match="choose from lofi"):
         render_song(compose_score(0), "jazz")
 
@@ -117,7 +117,7 @@ def clip_features(clip):
     return np.concatenate([level.mean(1), level.std(1), *np.percentile(steps, [10, 50, 90, 98], axis=1)])
 
 
-def test_matched_clips_tell_the_genre(songs):
+def test_clips_of_equal_level_and_bandwidth_have_separable_genres(songs):
     low = butter(8, 5500, "lowpass", fs=SAMPLE_RATE_HZ, output="sos")
     features, labels, groups = [], [], []
     for label, genre in enumerate(GENRES):
@@ -127,9 +127,9 @@ def test_matched_clips_tell_the_genre(songs):
                 labels.append(label)
                 groups.append(index)
     x, y, group = np.array(features), np.array(labels), np.array(groups)
-    right = 0
+    n_correct = 0
     for held_out in range(SONGS):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=500))
         model.fit(x[group != held_out], y[group != held_out])
-        right += int((model.predict(x[group == held_out]) == y[group == held_out]).sum())
-    assert right / len(y) >= 0.9
+        n_correct += int((model.predict(x[group == held_out]) == y[group == held_out]).sum())
+    assert n_correct / len(y) >= 0.9

@@ -19,7 +19,9 @@ def test_normalisation_of_training_is_printed(run, song, tmp_path, capsys):
     (run / "model.json").write_text(json.dumps(card))
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
     output = capsys.readouterr().out
-    assert "as in training, the input of the model is brought to -14.0 LUFS and heard up to 9.0 kHz" in output
+    assert (
+        "as in training, the input of the model is normalised to -14.0 LUFS and limited to 9.0 kHz" in output
+    )
 
 
 def test_genre_names_ignore_case(run, song, tmp_path, capsys):

@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 
 from cyclegan_audio import train_vocoder
 from cyclegan_audio.config import compose
-from cyclegan_audio.data.audio_datamodule import SegmentDataModule, sample_segments
+from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule, sample_segments
 from cyclegan_audio.inference.checkpoints import read_checkpoint
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
@@ -71,7 +71,7 @@ def test_untrained_network_has_the_mel(preset_name):
 
 def make_gan(corpus, *overrides: str):
     cfg = compose("train_vocoder", [*SHRUNK, *overrides])
-    mel = SegmentDataModule(corpus, segment_frames=8, batch_size=1, max_cut_db=0, val_clips=1).mel
+    mel = AudioSegmentDataModule(corpus, segment_frames=8, batch_size=1, max_cut_db=0, val_clips=1).mel
     torch.manual_seed(0)
     return instantiate(cfg.model, _convert_="all", mel=mel)
 
@@ -121,22 +121,22 @@ def test_segments_depend_on_seed_and_epoch(corpus):
     segments = sample_segments(5, 100, 12.0, seed=1, epoch=2)
     assert segments == sample_segments(5, 100, 12.0, seed=1, epoch=2)
     assert segments != sample_segments(5, 100, 12.0, seed=1, epoch=3)
-    assert sorted(segment.place for segment in segments) == [0, 1, 2, 3, 4]
+    assert sorted(segment.clip for segment in segments) == [0, 1, 2, 3, 4]
     assert all(0 <= segment.start < 100 and -12 <= segment.gain_db <= 0 for segment in segments)
-    data = SegmentDataModule(corpus, segment_frames=8, batch_size=2, max_cut_db=0, val_clips=2)
+    data = AudioSegmentDataModule(corpus, segment_frames=8, batch_size=2, max_cut_db=0, val_clips=2)
     data.setup()
     batches = list(data.train_dataloader())
     assert batches[0].shape == (2, 8 * 512)
-    data.start_at(1)
+    data.skip_batches(1)
     assert torch.equal(next(iter(data.train_dataloader())), batches[1])
     first = sample_segments(len(data.clips("train")), 44100 - 4096 + 1, 0.0, 0, 0)[0]
-    clip = data.corpus.audio(data.clips("train")[first.place])
+    clip = data.corpus.audio(data.clips("train")[first.clip])
     torch.testing.assert_close(batches[0][0], clip[first.start : first.start + 4096])
 
 
 def test_segments_longer_than_the_clips_are_refused(corpus):
-    data = SegmentDataModule(corpus, segment_frames=999, batch_size=2, max_cut_db=0, val_clips=2)
-    with pytest.raises(UserError, match=r"segment_frames=999 does not fit"):
+    data = AudioSegmentDataModule(corpus, segment_frames=999, batch_size=2, max_cut_db=0, val_clips=2)
+    with pytest.raises(UserError, match=r"segment_frames=999 is longer than a clip"):
         data.setup()
 
 

@@ -1,6 +1,5 @@
-"""Which clips are worth keeping: small rules, each with its switch and threshold in `conf/prepare.yaml`."""
+"""Screening rules that drop unusable clips, each with its switch and thresholds in `conf/prepare.yaml`."""
 
-from cyclegan_audio.corpus.screening.duplicates import NearDuplicates
 from cyclegan_audio.corpus.screening.level_rules import (
     Clipping,
     DCOffset,
@@ -10,6 +9,7 @@ from cyclegan_audio.corpus.screening.level_rules import (
     PhaseCancellation,
     Silence,
 )
+from cyclegan_audio.corpus.screening.near_duplicates import NearDuplicates
 from cyclegan_audio.corpus.screening.rules import Features, ScreeningRules
 from cyclegan_audio.corpus.screening.song_change import SongChange
 from cyclegan_audio.corpus.screening.voice import VoiceActivity

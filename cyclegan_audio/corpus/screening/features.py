@@ -1,4 +1,4 @@
-"""One short-time power spectrum of a clip, and all that the rules read off it."""
+"""Compute a clip's power spectrum once, and from it mel bands, loudness and bandwidth."""
 
 import dataclasses
 import math
@@ -14,19 +14,19 @@ HOP = 1024
 N_MFCC = 13
 MEL_BANDS = 40
 MEL_RANGE_HZ = (30.0, 16000.0)
-BLOCK_S, BLOCK_STEP_S = 0.4, 0.1  # of ITU-R BS.1770-4
+GATING_BLOCK_S, GATING_STEP_S = 0.4, 0.1  # of ITU-R BS.1770-4
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, OFFSET_LUFS = -70.0, -10.0, -0.691
-TINY = 1e-12
-IMPULSE = 1 << 14
-SMOOTHED_HZ = 300.0
-NEVER_DB = -110.0  # a mean power in a bin that no recording's noise floor goes below
+EPSILON = 1e-12
+IMPULSE_SAMPLES = 1 << 14
+SMOOTHING_HZ = 300.0
+MIN_CONTENT_DB = -110.0  # per bin; below the noise floor of any recording
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipFeatures:
-    """What is measured of a mono clip (T,) float at `rate`, at most once each.
+    """Features of a mono clip (T,) float at `rate`, each computed once on demand.
 
-    Frames have 2048 samples, Hann, at steps of 1024; F of them.
+    F frames of 2048 samples with a Hann window, 1024 samples apart.
     """
 
     mono: Tensor
@@ -34,7 +34,7 @@ class ClipFeatures:
 
     @cached_property
     def power(self) -> Tensor:
-        """Mean square of each bin's sine-like part, (1025, F); its sum over bins is the frame's power."""
+        """Power spectrogram (1025, F); the sum over bins is the mean square of the frame."""
         window = _window()
         mono = self.mono
         if len(mono) < N_FFT:
@@ -45,25 +45,25 @@ class ClipFeatures:
 
     @cached_property
     def _bands(self) -> Tensor:
-        """Power in 40 mel bands, and K-weighted, (41, F)."""
-        return _filters(self.rate) @ self.power
+        """Power in 40 mel bands, and K-weighted total power, (41, F)."""
+        return _filter_banks(self.rate) @ self.power
 
     @cached_property
     def mel_db(self) -> Tensor:
         """40 mel bands in dB, (40, F)."""
-        return 10 * (self._bands[:MEL_BANDS] + TINY).log10()
+        return 10 * (self._bands[:MEL_BANDS] + EPSILON).log10()
 
     @cached_property
     def loudness_lufs(self) -> float:
-        """Gated loudness after ITU-R BS.1770-4 of the mono clip; -70 where all of it is below the gate.
+        """Integrated loudness of the mono clip after ITU-R BS.1770-4; -70 if all of it is below the gate.
 
-        The weighting is applied to the power spectrum, at a sixth of the cost of filtering samples.
+        The K weighting is applied to the power spectrum, at a sixth of the cost of filtering samples.
         """
         frames = self._bands[MEL_BANDS]
-        n_block = max(1, min(len(frames), round(BLOCK_S * self.rate / HOP)))
-        step = max(1, round(BLOCK_STEP_S * self.rate / HOP))
+        n_block = max(1, min(len(frames), round(GATING_BLOCK_S * self.rate / HOP)))
+        step = max(1, round(GATING_STEP_S * self.rate / HOP))
         blocks = frames.unfold(0, n_block, step).mean(1)
-        loud = blocks[OFFSET_LUFS + 10 * (blocks + TINY).log10() > ABSOLUTE_GATE_LUFS]
+        loud = blocks[OFFSET_LUFS + 10 * (blocks + EPSILON).log10() > ABSOLUTE_GATE_LUFS]
         if not len(loud):
             return ABSOLUTE_GATE_LUFS
         gate = 10 * math.log10(float(loud.mean())) + RELATIVE_GATE_LU
@@ -71,15 +71,15 @@ class ClipFeatures:
         return OFFSET_LUFS + 10 * math.log10(float(loud.mean()))
 
     def bandwidth_hz(self, range_db: float) -> float:
-        """Where content ends: the highest frequency within `range_db` of the loudest part of the spectrum.
+        """Return the highest frequency within `range_db` of the spectrum's maximum; 0 for silence.
 
-        Mean power over time, smoothed over 300 Hz; 0 for silence.
+        The spectrum is the mean power over time, smoothed over 300 Hz.
         """
         mean = self.power.mean(1)
-        width = max(1, round(SMOOTHED_HZ * N_FFT / self.rate)) | 1
+        width = max(1, round(SMOOTHING_HZ * N_FFT / self.rate)) | 1
         smooth = torch.nn.functional.avg_pool1d(mean[None], width, 1, width // 2, count_include_pad=False)[0]
-        level = 10 * (smooth + TINY).log10()
-        above = (level > max(float(level.max()) - range_db, NEVER_DB)).nonzero()
+        level = 10 * (smooth + EPSILON).log10()
+        above = (level > max(float(level.max()) - range_db, MIN_CONTENT_DB)).nonzero()
         return float(above[-1, 0]) * self.rate / N_FFT if len(above) else 0.0
 
 
@@ -89,8 +89,8 @@ def _window() -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def _filters(rate: int) -> Tensor:
-    """Both filter banks over the bins' power, (41, 1025)."""
+def _filter_banks(rate: int) -> Tensor:
+    """Return the mel filter bank and the K weighting for power spectra, (41, 1025)."""
     low_hz, high_hz = MEL_RANGE_HZ
     mel = (
         torchaudio_functional()
@@ -101,10 +101,10 @@ def _filters(rate: int) -> Tensor:
 
 
 def _k_weighting(rate: int) -> Tensor:
-    """Power response of the two filters of BS.1770-4 at each bin, (1025,)."""
+    """Return the power response of the two filters of BS.1770-4 at each bin, (1025,)."""
     functional = torchaudio_functional()
-    impulse = torch.zeros(IMPULSE, dtype=torch.float64)
+    impulse = torch.zeros(IMPULSE_SAMPLES, dtype=torch.float64)
     impulse[0] = 0.5  # biquads of torchaudio clip at full scale
     shelf = functional.treble_biquad(impulse, rate, 4.0, 1500.0, 2**-0.5)
     response = torch.fft.rfft(functional.highpass_biquad(shelf, rate, 38.0, 0.5) * 2).abs().square()
-    return response[:: IMPULSE // N_FFT].float()
+    return response[:: IMPULSE_SAMPLES // N_FFT].float()

@@ -1,7 +1,7 @@
-"""Rules on level: silence, gaps, clipping, DC, and channels that lack something.
+"""Screening rules on level: silence, gaps, clipping, DC offset, and defects of channels.
 
-Each rule says whether a clip breaks it. Clips are `channels` (C, T) at the file's own rate; levels are RMS
-in dB to full scale (a full-scale square wave has 0 dB).
+Clips are `channels` (C, T) at the sample rate of the file; levels are RMS in dBFS (a full-scale square wave
+has 0 dB).
 """
 
 import dataclasses
@@ -10,32 +10,32 @@ import math
 import numpy as np
 from torch import Tensor
 
-LOWEST_DB = -120.0  # what digital silence is given instead of minus infinity
+SILENCE_DB = -120.0  # level of digital silence, instead of minus infinity
 FRAME_S = 0.05
 
 
 def level_db(clip: Tensor) -> float:
-    """RMS level of a clip (T,) in dB to full scale (a full-scale square wave has 0 dB); NaN stays NaN."""
+    """Return the RMS level of a clip (T,) in dBFS (a full-scale square wave has 0 dB); NaN stays NaN."""
     samples = clip.double()
     rms = math.sqrt(float(samples @ samples) / len(samples))
-    return rms if math.isnan(rms) else max(20 * math.log10(max(rms, 1e-12)), LOWEST_DB)
+    return rms if math.isnan(rms) else max(20 * math.log10(max(rms, 1e-12)), SILENCE_DB)
 
 
 def frame_levels_db(clip: Tensor, rate: int) -> Tensor:
-    """RMS level of each 50 ms of a clip (T,), (N,) dB; an incomplete last frame is left out."""
+    """Return the RMS levels (N,) in dB of frames of 50 ms of a clip (T,), without an incomplete last one."""
     n = max(1, min(round(FRAME_S * rate), len(clip)))
     power = clip[: len(clip) // n * n].view(-1, n).square().mean(1)
-    return (10 * power.clamp_min(1e-24).log10()).clamp_min(LOWEST_DB)
+    return (10 * power.clamp_min(1e-24).log10()).clamp_min(SILENCE_DB)
 
 
 @dataclasses.dataclass(frozen=True)
 class Silence:
-    """Silence and near silence.
+    """Rejects silent and nearly silent clips.
 
     Attributes:
-        level_db: clips of lower RMS level are silent.
-        quiet_db: so are clips of which frames below this level take up...
-        quiet_share: ...more than this share.
+        level_db: clips with a lower RMS level are silent.
+        quiet_db: frames below this level are quiet.
+        quiet_share: clips with a larger share of quiet frames are silent.
     """
 
     reason = "silence"
@@ -45,18 +45,18 @@ class Silence:
     quiet_share: float = 0.5
 
     def rejects(self, mono: Tensor, levels_db: Tensor) -> bool:
-        """Whether the mono mix (T,) with frame levels (N,) is silent."""
+        """Return whether the mono mix (T,) with frame levels (N,) is silent."""
         quiet_share = float((levels_db < self.quiet_db).float().mean())
         return level_db(mono) < self.level_db or quiet_share > self.quiet_share
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """A hole in the music, as between two songs.
+    """Rejects clips with a gap, as between two songs.
 
     Attributes:
-        level_db: frames below this level count as a hole...
-        seconds: ...where they follow each other for at least this time.
+        level_db: frames below this level are silent.
+        seconds: consecutive silent frames of at least this duration are a gap.
     """
 
     reason = "gap"
@@ -65,7 +65,7 @@ class Gap:
     seconds: float = 0.8
 
     def rejects(self, levels_db: Tensor) -> bool:
-        """Whether frame levels (N,) hold a gap."""
+        """Return whether frame levels (N,) contain a gap."""
         n = math.ceil(round(self.seconds / FRAME_S, 6))
         if len(levels_db) < n:
             return False
@@ -74,21 +74,21 @@ class Gap:
 
 @dataclasses.dataclass(frozen=True)
 class Clipping:
-    """Waveforms cut flat at the top or bottom.
+    """Rejects clipped waveforms.
 
     Attributes:
-        share: clips with a larger share of their samples in flat tops are clipped.
-        run: equal samples in a row that make a flat top; a loud sine of 30 Hz has fewer at 16 bit.
+        share: clips with a larger share of clipped samples are rejected.
+        run: consecutive samples at the peak that count as clipped; a loud sine of 30 Hz has fewer at 16 bit.
     """
 
     reason = "clipping"
     enabled: bool = True
     share: float = 0.01
     run: int = 4
-    tolerance = 2.0**-15  # of the peak: one step of 16 bit
+    tolerance = 2.0**-15  # relative to the peak: one step of 16 bit
 
     def rejects(self, channels: Tensor) -> bool:
-        """Whether any channel of (C, T) is clipped."""
+        """Return whether any channel of (C, T) is clipped."""
         peaks = channels.abs().amax(1)
         return any(
             peak > 0 and self._flat_share(channel, float(peak)) > self.share
@@ -96,25 +96,25 @@ class Clipping:
         )
 
     def _flat_share(self, channel: Tensor, peak: float) -> float:
-        """Share of samples in runs at the peak, by the places of peaks alone, which are few."""
+        """Return the share of samples in runs at the peak, from the indices of the few samples there."""
         margin = peak * (1 - self.tolerance)
-        flat = 0
+        n_clipped = 0
         for at_peak in (channel >= margin, channel <= -margin):
-            places = np.flatnonzero(at_peak.numpy())  # torch's takes ten times as long
-            if len(places) < self.run:
+            indices = np.flatnonzero(at_peak.numpy())  # torch.nonzero takes ten times as long
+            if len(indices) < self.run:
                 continue
-            ends = np.append(np.flatnonzero(np.diff(places) != 1), len(places) - 1)
+            ends = np.append(np.flatnonzero(np.diff(indices) != 1), len(indices) - 1)
             lengths = np.diff(ends, prepend=-1)
-            flat += int(lengths[lengths >= self.run].sum())
-        return flat / len(channel)
+            n_clipped += int(lengths[lengths >= self.run].sum())
+        return n_clipped / len(channel)
 
 
 @dataclasses.dataclass(frozen=True)
 class DCOffset:
-    """A constant offset.
+    """Rejects clips with a DC offset.
 
     Attributes:
-        offset: clips with a larger mean, to full scale, in any channel.
+        offset: largest allowed mean of a channel, relative to full scale.
     """
 
     reason = "dc offset"
@@ -122,16 +122,16 @@ class DCOffset:
     offset: float = 0.01
 
     def rejects(self, channels: Tensor) -> bool:
-        """Whether any channel of (C, T) has an offset."""
+        """Return whether any channel of (C, T) has an offset."""
         return bool((channels.mean(1).abs() > self.offset).any())
 
 
 @dataclasses.dataclass(frozen=True)
 class DeadChannel:
-    """A channel that carries next to nothing while another plays.
+    """Rejects stereo clips with one nearly silent channel.
 
     Attributes:
-        below_db: how far under the loudest channel a dead one lies.
+        below_db: a dead channel is this far below the other.
     """
 
     reason = "dead channel"
@@ -139,7 +139,7 @@ class DeadChannel:
     below_db: float = 50.0
 
     def rejects(self, channels: Tensor) -> bool:
-        """Whether (C, T) has a dead channel; more than two channels may rest (bass, surround)."""
+        """Return whether (2, T) has a dead channel; of more channels some may be silent (surround)."""
         if len(channels) != 2:
             return False
         left_db, right_db = (level_db(channel) for channel in channels)
@@ -148,18 +148,18 @@ class DeadChannel:
 
 @dataclasses.dataclass(frozen=True)
 class DualMono:
-    """Two channels that carry the same. Off by default: clips are mixed to mono, so nothing is lost.
+    """Rejects stereo clips with equal channels. Off by default, since clips are mixed to mono anyway.
 
     Attributes:
-        below_db: how far the difference of the channels lies under their sum.
+        below_db: the difference of equal channels is this far below their sum.
     """
 
-    reason = "mono as stereo"
+    reason = "dual mono"
     enabled: bool = False
     below_db: float = 60.0
 
     def rejects(self, channels: Tensor) -> bool:
-        """Whether (2, T) is mono; other channel counts are not."""
+        """Return whether (2, T) is dual mono; other channel counts are not."""
         if len(channels) != 2:
             return False
         return level_db(channels[0] - channels[1]) < level_db(channels[0] + channels[1]) - self.below_db
@@ -167,18 +167,18 @@ class DualMono:
 
 @dataclasses.dataclass(frozen=True)
 class PhaseCancellation:
-    """Channels that cancel each other in the mono mix (one of them has its polarity reversed).
+    """Rejects clips whose channels cancel in the mono mix (one has reversed polarity).
 
     Attributes:
-        below_db: how far the mix lies under the channels.
+        below_db: a cancelled mix is this far below its channels.
     """
 
-    reason = "channels cancel"
+    reason = "phase cancellation"
     enabled: bool = True
     below_db: float = 10.0
 
     def rejects(self, channels: Tensor) -> bool:
-        """Whether the mean of (C, T) is so much quieter than its channels."""
+        """Return whether the mono mix of (C, T) is that much quieter than its channels."""
         power = float(channels.square().mean())
         mix = float(channels.mean(0).square().mean())
         return power > 0 and 10 * math.log10(max(mix, 1e-24) / power) < -self.below_db

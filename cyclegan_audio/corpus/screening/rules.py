@@ -1,4 +1,4 @@
-"""All rules together, asked at three moments: for a clip, for a file, for the corpus."""
+"""Apply all screening rules: to each clip, to all clips of a track, and to the whole corpus."""
 
 import dataclasses
 import math
@@ -7,30 +7,34 @@ from typing import Any
 
 from torch import Tensor
 
-from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.preparation.clip_stream import RawClip
 from cyclegan_audio.corpus.screening import level_rules
-from cyclegan_audio.corpus.screening.duplicates import FingerprintedClip, NearDuplicates
 from cyclegan_audio.corpus.screening.features import ClipFeatures
-from cyclegan_audio.corpus.screening.fingerprint import fingerprint, to_text
-from cyclegan_audio.corpus.screening.song_change import SongChange, Timbre, timbre
+from cyclegan_audio.corpus.screening.near_duplicates import (
+    FingerprintedClip,
+    NearDuplicates,
+    encode_fingerprint,
+    fingerprint,
+)
+from cyclegan_audio.corpus.screening.song_change import SongChange, Timbre, measure_timbre
 from cyclegan_audio.corpus.screening.voice import VoiceActivity
-from cyclegan_audio.corpus.track_record import TrackRecord
+from cyclegan_audio.corpus.track_files import TrackRecord
 from cyclegan_audio.utils.errors import UserError, check_number
 
-NOT_FINITE = "samples are not finite"
+NOT_FINITE = "non-finite samples"
 
 Features = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class ScreeningRules:
-    """Rules by name; each is switched by its `enabled`, and "" means that a clip is kept.
+    """All rules by name, each with its switch `enabled`. Checks return the reason, "" for a clip to keep.
 
-    The first rule that a clip breaks, in the order of the fields, gives the reason.
+    The first rule that rejects a clip gives the reason: phase cancellation, then the order of the fields.
 
     Attributes:
-        bandwidth_range_db: content ends where the spectrum has fallen this far below its loudest part.
-        recorded: features that stay in a clip's record, for `check_corpus` and reports.
+        bandwidth_range_db: content lies within this range of the spectrum's maximum.
+        recorded_features: features kept in a clip's record, for `check_corpus` and reports.
     """
 
     silence: level_rules.Silence = dataclasses.field(default_factory=level_rules.Silence)
@@ -47,7 +51,7 @@ class ScreeningRules:
     near_duplicates: NearDuplicates = dataclasses.field(default_factory=NearDuplicates)
     bandwidth_range_db: float = 70.0
 
-    recorded = ("level_db", "loudness_lufs", "bandwidth_hz", "fingerprint")
+    recorded_features = ("level_db", "loudness_lufs", "bandwidth_hz", "fingerprint")
 
     def __post_init__(self) -> None:
         for rule, values in dataclasses.asdict(self).items():
@@ -55,37 +59,37 @@ class ScreeningRules:
                 if name != "enabled":
                     check_number(f"screening.{rule}.{name}".rstrip("."), value)
                 elif not isinstance(value, bool):
-                    raise UserError(f"screening.{rule}.enabled={value} is neither true nor false")
+                    raise UserError(f"screening.{rule}.enabled={value} is not a switch; use true or false")
 
     @property
-    def of_files(self) -> dict[str, Any]:
-        """Plain values of all that the record of a file depends on: not the rule on the whole corpus."""
+    def per_file_settings(self) -> dict[str, Any]:
+        """Return all settings that a track record depends on, without those of `check_corpus`."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "near_duplicates"}
 
-    def check_clip(self, piece: RawClip) -> tuple[str, Features]:
-        """Why a clip is dropped on its own, and what the later checks need to know of it."""
-        prints = {"fingerprint": to_text(fingerprint(piece.mel_db, piece.duration_s))}
-        if piece.mono is None or piece.channels is None:
-            return "", prints
-        level = level_rules.level_db(piece.mono)
+    def check_clip(self, clip: RawClip) -> tuple[str, Features]:
+        """Return why a clip is dropped by itself, and the features that later checks need."""
+        fingerprint_features = {"fingerprint": encode_fingerprint(fingerprint(clip.mel_db, clip.duration_s))}
+        if clip.mono is None or clip.channels is None:
+            return "", fingerprint_features
+        level = level_rules.level_db(clip.mono)
         if not math.isfinite(level):
             return NOT_FINITE, {"level_db": None}
         features: Features = {"level_db": level}
-        if reason := self._broken_level(piece.channels, piece.rate, piece.mono):
+        if reason := self._level_reason(clip.channels, clip.rate, clip.mono):
             return reason, features
-        analysis = ClipFeatures(piece.mono, piece.mono_rate)
-        features |= prints | {
-            "loudness_lufs": analysis.loudness_lufs,
-            "bandwidth_hz": analysis.bandwidth_hz(self.bandwidth_range_db),
+        clip_features = ClipFeatures(clip.mono, clip.mono_rate)
+        features |= fingerprint_features | {
+            "loudness_lufs": clip_features.loudness_lufs,
+            "bandwidth_hz": clip_features.bandwidth_hz(self.bandwidth_range_db),
         }
         if self.song_change.enabled:
-            features["timbre"] = timbre(analysis)
-        if self.voice.enabled and self.voice.rejects(piece.mono, piece.mono_rate, analysis.loudness_lufs):
+            features["timbre"] = measure_timbre(clip_features)
+        if self.voice.enabled and self.voice.rejects(clip.mono, clip.mono_rate, clip_features.loudness_lufs):
             return self.voice.reason, features
         return "", features
 
-    def _broken_level(self, channels: Tensor, rate: int, mono: Tensor) -> str:
-        """The first rule on level that (C, T) breaks."""
+    def _level_reason(self, channels: Tensor, rate: int, mono: Tensor) -> str:
+        """Return the reason of the first level rule that rejects (C, T), or ""."""
         levels_db = level_rules.frame_levels_db(channels.mean(0), rate)
         checks: Iterator[tuple[Any, bool]] = (
             (rule, rule.enabled and rule.rejects(*given))
@@ -99,21 +103,21 @@ class ScreeningRules:
                 (self.dual_mono, (channels,)),
             )
         )
-        return next((rule.reason for rule, is_broken in checks if is_broken), "")
+        return next((rule.reason for rule, is_rejected in checks if is_rejected), "")
 
     def check_track(self, starts_s: Sequence[float], features: Sequence[Features]) -> list[str]:
-        """Reasons that show only beside a file's other clips; asked once a file with all its clips."""
-        known = [number for number, found in enumerate(features) if "timbre" in found]
+        """Return a reason for each clip of a track, from a comparison with the track's other clips."""
+        known = [number for number, clip_features in enumerate(features) if "timbre" in clip_features]
         clips: list[Timbre] = [features[number]["timbre"] for number in known]
         lengths_s = [len(clip.flux) / clip.rate_hz for clip in clips]
-        broken = self.song_change.rejects([starts_s[number] for number in known], lengths_s, clips)
+        rejected = self.song_change.rejects([starts_s[number] for number in known], lengths_s, clips)
         reasons = [""] * len(starts_s)
-        for number, is_broken in zip(known, broken, strict=True):
-            reasons[number] = self.song_change.reason if is_broken else ""
+        for number, is_rejected in zip(known, rejected, strict=True):
+            reasons[number] = self.song_change.reason if is_rejected else ""
         return reasons
 
     def check_corpus(self, records: Sequence[TrackRecord]) -> Mapping[str, str]:
-        """Reasons by clip_id that show only beside other files, for clips kept until now."""
+        """Return reasons by clip_id, from a comparison of all kept clips of all files."""
         if not self.near_duplicates.enabled:
             return {}
         clips = [

@@ -1,4 +1,4 @@
-"""Change of song: a jump of timbre and tempo between the music before and after."""
+"""Detect a change of song within a clip: a jump of timbre and rhythm."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.corpus.screening.features import HOP, MEL_BANDS, N_MFCC, ClipFeatures
 
 STEP_S = 0.5
-MIN_SIDE = 8  # steps of music needed on either side
-MFCC_FLOOR, SPREAD_FLOOR = 4.0, 1.0  # variances in dB² below which a difference means nothing
-LAGS_S = (0.19, 2.1)  # of the rhythm's autocorrelation: from sixteenths to bars
+MIN_SIDE_STEPS = 8  # of music needed on either side
+MFCC_FLOOR, SPREAD_FLOOR = 4.0, 1.0  # in dB², added to the variances
+RHYTHM_LAGS_S = (0.19, 2.1)  # of the onset autocorrelation: from sixteenths to bars
 
 
 @dataclasses.dataclass(frozen=True)
 class Timbre:
-    """What is kept of a clip until its file has ended.
+    """Timbre and rhythm of a clip, kept until the end of its file.
 
     Attributes:
-        steps: (N, 25) for each half second: mean of MFCC 1 to 12 (dB), spread in time of MFCC 0 to 12.
-        flux: (F,) mean rise of the mel in dB from each frame to the next.
-        rate_hz: frames a second.
+        steps: (N, 25) per half second: mean of MFCC 1 to 12 in dB, standard deviation of MFCC 0 to 12.
+        flux: (F,) spectral flux: mean rise of the mel in dB from each frame to the next.
+        rate_hz: frames per second.
     """
 
     steps: np.ndarray
@@ -29,30 +29,30 @@ class Timbre:
     rate_hz: float
 
 
-def timbre(analysis: ClipFeatures) -> Timbre:
-    """Timbre and rhythm of a clip."""
-    mel_db = analysis.mel_db
+def measure_timbre(features: ClipFeatures) -> Timbre:
+    """Compute timbre and rhythm of a clip."""
+    mel_db = features.mel_db
     dct = torchaudio_functional().create_dct(N_MFCC, MEL_BANDS, "ortho")
     mfcc = (mel_db.T @ dct).numpy()
-    rate_hz = analysis.rate / HOP
+    rate_hz = features.rate / HOP
     n_steps = max(1, round(len(mfcc) / rate_hz / STEP_S))
     parts = np.array_split(mfcc, n_steps)
     steps = np.stack([np.concatenate([part.mean(0)[1:], part.std(0)]) for part in parts])
-    rises = mel_db.diff(dim=1).clamp_min(0).mean(0).numpy()
-    n_lost = round(len(analysis.mono) / HOP) - len(rises)  # where the next clip begins
-    fill = np.full(n_lost, rises.mean() if len(rises) else 0.0)
-    return Timbre(steps, np.concatenate([rises, fill]), rate_hz)
+    flux = mel_db.diff(dim=1).clamp_min(0).mean(0).numpy()
+    n_missing = round(len(features.mono) / HOP) - len(flux)  # up to the start of the next clip
+    fill = np.full(n_missing, flux.mean() if len(flux) else 0.0)
+    return Timbre(steps, np.concatenate([flux, fill]), rate_hz)
 
 
 @dataclasses.dataclass(frozen=True)
 class SongChange:
-    """A jump of timbre and tempo.
+    """Rejects clips with a jump of timbre and rhythm.
 
     Attributes:
-        distance: clips with a point where timbre and rhythm differ by more than this are dropped. Timbre
-            counts log(1 + squared difference of means to mean variance), rhythm 1 - correlation of the
-            onsets' autocorrelation.
-        side_s: how much music is compared on either side, less at the ends of a file.
+        distance: largest allowed distance of the music before and after a point in a clip: log(1 + mean ratio
+            of squared difference of means to variance) of timbre, plus 1 - correlation of the onset
+            autocorrelations.
+        side_s: length of music compared on either side, less at the ends of a file.
     """
 
     reason = "change of song"
@@ -60,23 +60,23 @@ class SongChange:
     distance: float = 1.5
     side_s: float = 8.0
 
-    def changes_s(self, starts_s: Sequence[float], clips: Sequence[Timbre]) -> np.ndarray:
-        """Time and distance of each half second, (N, 2); clips come in the order of time."""
+    def change_distances(self, starts_s: Sequence[float], clips: Sequence[Timbre]) -> np.ndarray:
+        """Return time in seconds and distance at each half second, (N, 2); clips are sorted by start."""
         if not clips:
             return np.zeros((0, 2))
-        times, steps, flux = _joined(starts_s, clips)
+        times, steps, flux = _concatenate(starts_s, clips)
         side = round(self.side_s / STEP_S)
-        found = [
-            (times[at], _distance(steps, flux, at, side, clips[0].rate_hz))
-            for at in range(MIN_SIDE, len(steps) - MIN_SIDE + 1)
+        distances = [
+            (times[step], _distance(steps, flux, step, side, clips[0].rate_hz))
+            for step in range(MIN_SIDE_STEPS, len(steps) - MIN_SIDE_STEPS + 1)
         ]
-        return np.array(found).reshape(-1, 2)
+        return np.array(distances).reshape(-1, 2)
 
     def rejects(
         self, starts_s: Sequence[float], durations_s: Sequence[float], clips: Sequence[Timbre]
     ) -> list[bool]:
-        """For each clip whether a change lies within it."""
-        changes = self.changes_s(starts_s, clips)
+        """Return for each clip whether a change lies within it."""
+        changes = self.change_distances(starts_s, clips)
         at_s = changes[changes[:, 1] > self.distance, 0]
         return [
             bool(((at_s > start) & (at_s < start + length)).any())
@@ -84,10 +84,10 @@ class SongChange:
         ]
 
 
-def _joined(
+def _concatenate(
     starts_s: Sequence[float], clips: Sequence[Timbre]
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Start of each half second, its timbre (N, 25) and flux; what a clip repeats of the last is left out."""
+    """Concatenate half seconds of clips, without overlaps: their starts, timbre (N, 25) and flux."""
     times, steps, flux = [], [], []
     end_s = -np.inf
     for start_s, clip in zip(starts_s, clips, strict=True):
@@ -102,20 +102,20 @@ def _joined(
     return np.array(times), np.array(steps), flux
 
 
-def _distance(steps: np.ndarray, flux: list[np.ndarray], at: int, side: int, rate_hz: float) -> float:
-    left, right = slice(max(0, at - side), at), slice(at, at + side)
+def _distance(steps: np.ndarray, flux: list[np.ndarray], step: int, side: int, rate_hz: float) -> float:
+    left, right = slice(max(0, step - side), step), slice(step, step + side)
     variance = (steps[left].var(0) + steps[right].var(0)) / 2
     floor = np.where(np.arange(steps.shape[1]) < N_MFCC - 1, MFCC_FLOOR, SPREAD_FLOOR)
     jump = (steps[left].mean(0) - steps[right].mean(0)) ** 2 / (variance + floor)
-    rhythms = [_rhythm(np.concatenate(flux[part]), rate_hz) for part in (left, right)]
+    rhythms = [_onset_autocorrelation(np.concatenate(flux[part]), rate_hz) for part in (left, right)]
     return float(np.log1p(jump.mean()) + 1 - _correlation(*rhythms))
 
 
-def _rhythm(flux: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Autocorrelation of onsets over lags of 0.19 to 2.1 s."""
+def _onset_autocorrelation(flux: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Return the autocorrelation of the spectral flux at lags of 0.19 to 2.1 s."""
     centred = flux - flux.mean()
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
-    first, last = (round(lag_s * rate_hz) for lag_s in LAGS_S)
+    first, last = (round(lag_s * rate_hz) for lag_s in RHYTHM_LAGS_S)
     return np.fft.irfft(spectrum)[first:last]
 
 

@@ -1,9 +1,8 @@
-"""Voices: the network of silero-vad (MIT, ships in its wheel), run on whole clips at once.
+"""Detect voices with the network of silero-vad (MIT, part of its wheel), on whole clips at once.
 
-The weights are read from the model in the wheel (the safetensors beside it hold other ones); the package
-itself is never imported, since that changes torch's number of threads. Its `tinygrad_model.py` states the
-network. All frames go through the convolutions together: a tenth of the streaming model's cost, and the same
-numbers.
+The weights come from the model in the wheel (the safetensors file beside it has others); the package itself
+is never imported, since that changes torch's number of threads. The network follows its `tinygrad_model.py`.
+All frames pass the convolutions together, at a tenth of the streaming model's cost, with the same result.
 """
 
 import dataclasses
@@ -19,14 +18,14 @@ from torch import Tensor
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.utils.errors import UserError
 
-RATE = 16000
-STEP, CONTEXT = 512, 64  # samples that one probability stands for, and samples seen before them
-N_FFT, HOP = 1024, 256  # of the spectrum in which standing sound is taken away
-TINY = 1e-9
+SAMPLE_RATE = 16000
+FRAME_SAMPLES, CONTEXT_SAMPLES = 512, 64  # samples per probability, and samples of context before them
+N_FFT, HOP = 1024, 256  # of the spectrum in which sustained sound is suppressed
+EPSILON = 1e-9
 MAX_GAIN = 4.0  # 12 dB
-FLOOR = 1e-4  # under the logarithm
+PROBABILITY_FLOOR = 1e-4  # added before the logarithm
 MODEL = Path("data") / "silero_vad.jit"
-PARTS = {  # our names for those of the model in the wheel
+WEIGHT_NAMES = {  # name here: name in the wheel's model
     "stft_conv.weight": "stft.forward_basis_buffer",
     **{
         f"conv{n + 1}.{kind}": f"encoder.{n}.reparam_conv.{kind}"
@@ -36,7 +35,7 @@ PARTS = {  # our names for those of the model in the wheel
     **{f"lstm.{n}_l0": f"decoder.rnn.{n}" for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
     **{f"final_conv.{kind}": f"decoder.decoder.2.{kind}" for kind in ("weight", "bias")},
 }
-EXTRA = (
+MISSING_EXTRA = (
     "screening.voice.enabled=true needs silero-vad; run: pip install 'cyclegan_audio[voice]' "
     "(or set screening.voice.enabled=false)"
 )
@@ -44,14 +43,14 @@ EXTRA = (
 
 @dataclasses.dataclass(frozen=True)
 class VoiceActivity:
-    """Words, spoken, rapped or sung.
+    """Rejects clips with words, spoken, rapped or sung.
 
     Attributes:
-        enabled: true, false, or auto: true where the extra `voice` is installed. What it came to is kept in
-            corpus.json, and a corpus made with the rule never takes in files screened without it.
-        mean_probability: clips with a higher geometric mean of their frames' probabilities have voice. It is
-            low because over music the network stays near zero, and rises a little with a voice.
-        level_lufs: clips are brought to this loudness first.
+        enabled: true, false, or auto: true if the extra `voice` is installed. corpus.json stores the result,
+            and a corpus never mixes files screened with and without the rule.
+        mean_probability: clips with a higher geometric mean of frame probabilities have voice. The threshold
+            is low since over music the network stays near zero, and rises little with a voice.
+        level_lufs: clips are normalised to this loudness first.
     """
 
     reason = "voice"
@@ -63,56 +62,60 @@ class VoiceActivity:
         if self.enabled == "auto":
             object.__setattr__(self, "enabled", model_file() is not None)
         if self.enabled and model_file() is None:
-            raise UserError(EXTRA)
+            raise UserError(MISSING_EXTRA)
 
     def rejects(self, mono: Tensor, rate: int, loudness_lufs: float) -> bool:
-        """Whether a clip (T,) of this loudness has voice."""
+        """Return whether a clip (T,) of this loudness has voice."""
         return mean_probability(mono, rate, self.level_lufs - loudness_lufs) > self.mean_probability
 
 
 def mean_probability(mono: Tensor, rate: int, gain_db: float) -> float:
-    """Geometric mean over a clip's (T,) frames of the probability of voice, after `gain_db`.
+    """Return the geometric mean over a clip's (T,) frames of the probability of voice, after `gain_db`.
 
-    What stands still in the clip is taken away first, which finds most voices 6 dB under the music that the
-    network alone would miss (experiments/002_data).
+    Sustained sound is suppressed first, which detects most voices 6 dB below the music that the network alone
+    would miss (experiments/002_data).
     """
-    voiced = without_sustained(torchaudio_functional().resample(mono * 10 ** (gain_db / 20), rate, RATE))
-    return float((voice_probabilities(voiced[None]) + FLOOR).log().mean().exp())
+    voiced = suppress_sustained(
+        torchaudio_functional().resample(mono * 10 ** (gain_db / 20), rate, SAMPLE_RATE)
+    )
+    return float((voice_probabilities(voiced[None]) + PROBABILITY_FLOOR).log().mean().exp())
 
 
-def without_sustained(waveform: Tensor) -> Tensor:
-    """Take from each bin of the STFT of a clip (T,) its median magnitude over time; the level stays.
+def suppress_sustained(waveform: Tensor) -> Tensor:
+    """Subtract the median magnitude over time from each STFT bin of a clip (T,), and restore the level.
 
-    Where next to nothing is left, of a drone, it is not brought up to the level of a voice.
+    The gain is limited, so that the residual of a drone does not reach the level of a voice.
     """
     window = torch.hann_window(N_FFT)
     spectrum = torch.stft(waveform, N_FFT, HOP, window=window, return_complex=True)
     magnitude = spectrum.abs()
-    rest = (magnitude - magnitude.median(1, keepdim=True).values).clamp_min_(0)
-    out = torch.istft(spectrum * (rest / (magnitude + TINY)), N_FFT, HOP, window=window, length=len(waveform))
-    return out * (waveform.square().mean() / (out.square().mean() + TINY)).sqrt().clamp(max=MAX_GAIN)
+    residual = (magnitude - magnitude.median(1, keepdim=True).values).clamp_min_(0)
+    out = torch.istft(
+        spectrum * (residual / (magnitude + EPSILON)), N_FFT, HOP, window=window, length=len(waveform)
+    )
+    return out * (waveform.square().mean() / (out.square().mean() + EPSILON)).sqrt().clamp(max=MAX_GAIN)
 
 
 def voice_probabilities(waveforms: Tensor) -> Tensor:
-    """Probability of voice of each 32 ms: (B, T) at 16 kHz to (B, ceil(T / 512)).
+    """Return the probability of voice of each 32 ms: (B, T) at 16 kHz to (B, ceil(T / 512)).
 
-    The same as the streaming model gives from a fresh state; the last frame is filled up with zeros.
+    Equal to the streaming model from a fresh state; the last frame is padded with zeros.
     """
-    n_frames = -(-waveforms.shape[-1] // STEP)
-    padded = F.pad(waveforms, (CONTEXT, n_frames * STEP - waveforms.shape[-1]))
+    n_frames = -(-waveforms.shape[-1] // FRAME_SAMPLES)
+    padded = F.pad(waveforms, (CONTEXT_SAMPLES, n_frames * FRAME_SAMPLES - waveforms.shape[-1]))
     with torch.inference_mode():
-        return _network()(padded.unfold(-1, STEP + CONTEXT, STEP))
+        return _network()(padded.unfold(-1, FRAME_SAMPLES + CONTEXT_SAMPLES, FRAME_SAMPLES))
 
 
 def model_file() -> Path | None:
-    """Where the extra `voice` has put the weights; None where it is not installed."""
+    """Return the path of the weights of the extra `voice`; None if it is not installed."""
     spec = importlib.util.find_spec("silero_vad")
     folders = (spec.submodule_search_locations if spec else None) or []
     return next((Path(folder) / MODEL for folder in folders if (Path(folder) / MODEL).is_file()), None)
 
 
 class _Network(torch.nn.Module):
-    """Frames (B, N, 576) to probabilities (B, N)."""
+    """The network of silero-vad: frames (B, N, 576) to probabilities (B, N)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +129,7 @@ class _Network(torch.nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         batch, count, _ = frames.shape
-        x = F.pad(frames.flatten(0, 1), (0, CONTEXT), mode="reflect")
+        x = F.pad(frames.flatten(0, 1), (0, CONTEXT_SAMPLES), mode="reflect")
         real, imaginary = self.stft_conv(x[:, None]).chunk(2, 1)
         x = (real.square() + imaginary.square()).sqrt()
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
@@ -139,8 +142,8 @@ class _Network(torch.nn.Module):
 def _network() -> _Network:
     path = model_file()
     if path is None:
-        raise UserError(EXTRA)
+        raise UserError(MISSING_EXTRA)
     parts = torch.jit.load(path, map_location="cpu").state_dict()
     network = _Network().eval()
-    network.load_state_dict({name: parts[f"_model.{part}"] for name, part in PARTS.items()})
+    network.load_state_dict({name: parts[f"_model.{part}"] for name, part in WEIGHT_NAMES.items()})
     return network

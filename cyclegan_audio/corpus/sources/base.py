@@ -1,9 +1,9 @@
-"""What a source must have (`Source`), and the two kinds of recordings: `SourceFile` and `MelRecording`.
+"""Define what a source is (`Source`), and its recordings: `SourceFile` (audio), `MelRecording` (mels).
 
 To add a source, write a class with the members of `Source` and name it in `conf/source/NAME.yaml`:
 
     _target_: my_package.my_sources.MySource
-    folder: null # the arguments of the class, each with its default
+    folder: null # the arguments of the class with their defaults
 
 `prepare source=NAME` makes a corpus from it. Splits, screening and caching follow from what it lists.
 """
@@ -25,14 +25,14 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 class SourceFile:
     """A recording as an audio file, in any format that `audio.io` reads.
 
-    Worker processes get it pickled: keep its attributes plain.
+    It is pickled for worker processes: use plain attributes.
 
     Attributes:
         genre: its genre.
-        path: where it lies.
-        source: its name, unique in its genre and the same on every machine: the path relative to the genre's
+        path: its path.
+        source: its name, unique in its genre and equal on every machine: the path relative to the genre's
             folder, with forward slashes.
-        score: names the score where the same score exists in several genres: such files are the paired set.
+        score: name of the score that the file plays; files of a score in several genres are paired.
     """
 
     genre: str
@@ -41,7 +41,7 @@ class SourceFile:
     score: str | None = None
 
     def digest(self) -> str:
-        """Hash all that its clips follow from, with SHA-256: a recording of another digest is prepared anew.
+        """Return the SHA-256 of all that its clips depend on; a new digest makes `prepare` process it again.
 
         Raises:
             OSError: it cannot be read.
@@ -52,21 +52,21 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class MelRecording(SourceFile, ABC):
-    """A recording of which only mel-spectrograms are left; its clips have no audio."""
+    """A recording that exists as mel-spectrograms only; its clips have no audio."""
 
     @abstractmethod
     def mels(self, mel: MelSpectrogram, n_frames: int) -> Iterator[tuple[float, Tensor | None, str]]:
-        """Yield its clips in the order of time.
+        """Yield its clips by start.
 
         Args:
             mel: the mel of the corpus.
             n_frames: frames F of a clip.
 
         Yields:
-            start_s, the mel (n_mels, F) float32 in dB or None, and why there is none, or "".
+            start_s, the mel (n_mels, F) float32 in dB or None, and the reason for None, or "".
 
         Raises:
-            UserError: nothing of it can be read, or it does not fit this mel or length.
+            UserError: it cannot be read, or has another mel or length.
         """
 
 
@@ -74,22 +74,22 @@ class MelRecording(SourceFile, ABC):
 class Source(Protocol):
     """Lists the recordings of at least two genres. A class needs no base class to be a source.
 
-    One whose genres are folders extends `GenreFolders`, and takes the folders of `prepare --genre`.
+    A source with one folder per genre extends `GenreFolders`, and accepts `prepare --genre`.
 
     Attributes:
-        default_corpus: the corpus folder where the user names none; None: the user must name one.
-        split_by: what `split.by=auto` keeps together: `track`, a recording, or `block`, a block of time in
-            it, for few long recordings.
+        default_corpus: the corpus folder if the user names none; None: the user must name one.
+        split_by: what `split.by=auto` keeps together: `track` (a recording), or `block` (a block of time in
+            it, for few long recordings).
     """
 
     default_corpus: Path | None
     split_by: str
 
     def files(self) -> list[SourceFile]:
-        """List all recordings, sorted by genre and source; a second call lists the same.
+        """List all recordings, sorted by genre and source; every call lists the same.
 
         Raises:
-            UserError: a folder is missing or holds no music, or there are fewer than two genres.
+            UserError: a folder is missing or has no music, or there are fewer than two genres.
         """
         ...
 
@@ -98,6 +98,6 @@ class Source(Protocol):
         ...
 
 
-def as_text(path: str | Path) -> str:
-    """Write a path as text that any file can hold, also where its bytes are not UTF-8."""
+def path_to_text(path: str | Path) -> str:
+    """Return a path as valid UTF-8 text; other bytes are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Arrays of the paper's published spectrograms as a source: `source=paper_npz`."""
+"""Read the paper's published spectrograms from an `.npz` file as a source: `source=paper_npz`."""
 
 import hashlib
 import zipfile
@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, as_text
+from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, path_to_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
 GREY_LEVELS = 255
-_STARTS = "_start_s"
+_STARTS_SUFFIX = "_start_s"
 
 
 @dataclass(frozen=True)
 class PaperNpzRecording(MelRecording):
-    """One genre's array in the file; `range_db` is what grey levels 0 and 255 are taken to be."""
+    """One genre's array in the file; `range_db` as in `PaperNpzSource`."""
 
     range_db: tuple[float, float] = (0.0, 1.0)
 
     def digest(self) -> str:
-        """SHA-256 of the genre's arrays and of the range."""
+        """Return the SHA-256 of the genre's arrays and the range."""
         levels, starts_s = _arrays(self.path, self.genre)
         parts = (levels.tobytes(), starts_s.tobytes(), repr(self.range_db).encode())
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -42,13 +42,13 @@ class PaperNpzRecording(MelRecording):
 
 
 class PaperNpzSource:
-    """Genres in one `.npz`: `<genre>` uint8 (clips, bands, frames) and `<genre>_start_s` (clips,) in seconds.
+    """Lists the genres of an `.npz`: `<genre>` uint8 (clips, bands, frames), `<genre>_start_s` (clips,).
 
-    Grey level 0 is a clip's minimum in dB and 255 its maximum; the dB themselves were never published.
+    Grey level 0 is a clip's minimum in dB and 255 its maximum; the dB values were never published.
 
     Args:
-        file: the `.npz`.
-        range_db: dB that are given to the levels 0 and 255.
+        file: the `.npz` file.
+        range_db: assumed dB of grey levels 0 and 255.
     """
 
     default_corpus: Path | None = None
@@ -64,36 +64,40 @@ class PaperNpzSource:
             raise UserError("source=paper_npz needs source.file=FILE.npz")
         try:
             with np.load(self.file) as arrays:
-                genres = sorted(key.removesuffix(_STARTS) for key in arrays.files if key.endswith(_STARTS))
+                genres = sorted(
+                    key.removesuffix(_STARTS_SUFFIX) for key in arrays.files if key.endswith(_STARTS_SUFFIX)
+                )
         except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"source.file={self.file} cannot be read as .npz ({error}){suggest_path(self.file)}"
             ) from error
         if len(genres) < 2:
             raise UserError(
-                f"{self.file} holds {len(genres)} genres (NAME and NAME{_STARTS}), two are needed"
+                f"{self.file} has {len(genres)} genres (NAME and NAME{_STARTS_SUFFIX}), two are needed"
             )
         return [
-            PaperNpzRecording(genre, self.file, f"{as_text(self.file.name)}/{genre}", range_db=self.range_db)
+            PaperNpzRecording(
+                genre, self.file, f"{path_to_text(self.file.name)}/{genre}", range_db=self.range_db
+            )
             for genre in genres
         ]
 
     def describe(self) -> dict[str, Any]:
         """See `Source.describe`."""
-        return {"kind": "paper_npz", "file": as_text(self.file or ""), "range_db": list(self.range_db)}
+        return {"kind": "paper_npz", "file": path_to_text(self.file or ""), "range_db": list(self.range_db)}
 
 
 def levels_to_db(levels: np.ndarray, range_db: tuple[float, float]) -> Tensor:
-    """Grey levels (M, F) of 0 to 255 to dB, (M, F) float32."""
+    """Convert grey levels (M, F) of 0 to 255 to dB, (M, F) float32."""
     low, high = range_db
     return torch.from_numpy(levels).float() * ((high - low) / GREY_LEVELS) + low
 
 
 def check_range(range_db: Any) -> tuple[float, float]:
-    """Two rising numbers.
+    """Return a range as two rising numbers.
 
     Raises:
-        UserError: they are not.
+        UserError: it is not one.
     """
     try:
         low, high = map(float, range_db)
@@ -104,16 +108,16 @@ def check_range(range_db: Any) -> tuple[float, float]:
     raise UserError(f"source.range_db={range_db} is not [LOW,HIGH] in dB; write for example [-60,45]")
 
 
-def check_shape(path: Path, found: tuple[int, ...], mel: MelSpectrogram, n_frames: int) -> None:
-    """Refuse spectrograms that are not those of this mel.
+def check_shape(path: Path, shape: tuple[int, ...], mel: MelSpectrogram, n_frames: int) -> None:
+    """Check that spectrograms have the shape of this mel.
 
     Raises:
-        UserError: names both shapes.
+        UserError: they have another shape.
     """
-    if tuple(found) != (mel.n_mels, n_frames):
+    if tuple(shape) != (mel.n_mels, n_frames):
         raise UserError(
-            f"{path} holds spectrograms of {' x '.join(map(str, found))} bands and frames, the mel "
-            f"{mel.name} has {mel.n_mels} x {n_frames}; published ones go with mel=paper and clip.seconds=4"
+            f"{path} has spectrograms of {' x '.join(map(str, shape))} bands and frames, the mel "
+            f"{mel.name} has {mel.n_mels} x {n_frames}; use mel=paper and clip.seconds=4 for published ones"
         )
 
 
@@ -121,10 +125,10 @@ def check_shape(path: Path, found: tuple[int, ...], mel: MelSpectrogram, n_frame
 def _arrays(path: Path, genre: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path) as arrays:
-            levels, starts_s = arrays[genre], arrays[genre + _STARTS]
+            levels, starts_s = arrays[genre], arrays[genre + _STARTS_SUFFIX]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}); get it again") from error
+        raise UserError(f"{path} cannot be read ({error}); download it again") from error
     if levels.ndim != 3 or starts_s.shape != levels.shape[:1] or levels.dtype != np.uint8:
-        raise UserError(f"{path}: {genre} is not uint8 (clips, bands, frames) with one start a clip")
+        raise UserError(f"{path}: {genre} is not uint8 (clips, bands, frames) with a start per clip")
     order = np.argsort(starts_s, kind="stable")
     return levels[order], starts_s[order]

@@ -1,29 +1,29 @@
-"""Links and playlists as a source: `source=urls` fetches audio by yt-dlp once and remembers it."""
+"""Download audio from links and playlists with yt-dlp, each once, as a source: `source=urls`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.config import slug
-from cyclegan_audio.corpus.sources.base import SourceFile, as_text
+from cyclegan_audio.corpus.sources.base import SourceFile, path_to_text
 from cyclegan_audio.corpus.sources.folders import FolderSource
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
 ARCHIVE = "fetched.txt"
-_NAME = "%(title).80B [%(id).40B].%(ext)s"
+_FILE_NAME = "%(title).80B [%(id).40B].%(ext)s"
 
 
 class UrlSource(FolderSource):
-    """Audio behind a list of links for each genre, kept in `folder`/GENRE.
+    """Downloads the audio of a list of links per genre into `folder`/GENRE.
 
-    What was fetched is noted in `folder`/GENRE/fetched.txt and not fetched again, also where the file was
-    deleted; an interrupted file goes on where it stopped. Links that fail are named and left out.
+    `folder`/GENRE/fetched.txt lists what was downloaded; it is not downloaded again, even if the file was
+    deleted. Interrupted downloads continue. Links that fail are logged and left out.
 
     Args:
-        links: by genre a list of links, or a text file with one a line (empty lines and # are passed over).
-        folder: where the audio is kept.
-        split_by: `block` where the links are few long mixes.
+        links: by genre a list of links, or a text file with one link a line (empty lines and # are skipped).
+        folder: folder of the audio.
+        split_by: `block` if the links are a few long mixes.
     """
 
     kind = "urls"
@@ -40,23 +40,23 @@ class UrlSource(FolderSource):
         super().__init__({genre: self.folder / slug(genre) for genre in self.links})
 
     def files(self) -> list[SourceFile]:
-        """See `Source.files`; fetches what is missing first."""
+        """Download missing audio, then list the files; see `Source.files`."""
         if len(self.links) < 2:
             raise UserError(
                 "source=urls needs links of two genres; add +source.links.NAME=FILE with one link a line"
             )
         for genre, links in self.links.items():
-            _fetch(genre, _lines(genre, links), self.genres[genre])
+            _download(genre, _read_links(genre, links), self.genres[genre])
         return super().files()
 
     def describe(self) -> dict[str, Any]:
         """See `Source.describe`."""
         return super().describe() | {
-            "links": {genre: _lines(genre, own) for genre, own in self.links.items()}
+            "links": {genre: _read_links(genre, genre_links) for genre, genre_links in self.links.items()}
         }
 
 
-def _lines(genre: str, links: str | Sequence[str]) -> list[str]:
+def _read_links(genre: str, links: str | Sequence[str]) -> list[str]:
     if isinstance(links, str):
         try:
             links = Path(links).read_text(encoding="utf-8").splitlines()
@@ -64,14 +64,14 @@ def _lines(genre: str, links: str | Sequence[str]) -> list[str]:
             raise UserError(
                 f"{genre}: the list of links {links} cannot be read ({error}){suggest_path(str(links))}"
             ) from error
-    found = [line.strip() for line in links]
-    wanted = [line for line in found if line and not line.startswith("#")]
-    if not wanted:
-        raise UserError(f"{genre}: the list holds no link; write one a line")
-    return wanted
+    lines = [line.strip() for line in links]
+    urls = [line for line in lines if line and not line.startswith("#")]
+    if not urls:
+        raise UserError(f"{genre}: the list has no links; write one a line")
+    return urls
 
 
-def _fetch(genre: str, links: list[str], folder: Path) -> None:
+def _download(genre: str, links: list[str], folder: Path) -> None:
     try:
         from yt_dlp import YoutubeDL
     except ImportError as error:
@@ -79,38 +79,38 @@ def _fetch(genre: str, links: list[str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write into {folder} ({error.strerror}); give source.folder=DIR") from error
+        raise UserError(f"cannot write into {folder} ({error.strerror}); set source.folder=DIR") from error
     options = {
         "format": "bestaudio/best",
         "paths": {"home": str(folder)},
-        "outtmpl": {"default": _NAME},
+        "outtmpl": {"default": _FILE_NAME},
         "restrictfilenames": True,
         "download_archive": str(folder / ARCHIVE),
         "ignoreerrors": True,
         "continuedl": True,
         "quiet": True,
         "no_warnings": True,
-        "logger": _Failures(genre),
+        "logger": _FailureLogger(genre),
     }
-    with YoutubeDL(options) as fetcher:
-        fetcher.download(links)
+    with YoutubeDL(options) as downloader:
+        downloader.download(links)
 
 
-class _Failures:
-    """Shows what yt-dlp could not fetch, one line each."""
+class _FailureLogger:
+    """Logs a line for each link that yt-dlp could not download."""
 
     def __init__(self, genre: str) -> None:
         self.genre = genre
 
     def debug(self, message: str) -> None:
-        """Progress is not shown."""
+        """Ignore progress."""
 
     def warning(self, message: str) -> None:
-        """Nor are hints."""
+        """Ignore hints."""
 
     def error(self, message: str) -> None:
-        """A link that is left out."""
+        """Log a link that is left out."""
         import logging
 
-        first = as_text(" ".join(message.split("\n")[0].split()))
-        logging.getLogger(__name__).warning("warning: %s: a link is left out: %s", self.genre, first)
+        first_line = path_to_text(" ".join(message.split("\n")[0].split()))
+        logging.getLogger(__name__).warning("warning: %s: a link is left out: %s", self.genre, first_line)

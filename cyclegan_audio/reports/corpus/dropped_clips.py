@@ -9,11 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.build.beats import Span
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
-from cyclegan_audio.corpus.build.track_processor import SHORT
 from cyclegan_audio.corpus.manifest import Row
-from cyclegan_audio.corpus.raw_clip import RawClip
+from cyclegan_audio.corpus.preparation.beats import ClipInterval
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings, ClipStream, RawClip
+from cyclegan_audio.corpus.preparation.track_processor import TOO_SHORT
 from cyclegan_audio.corpus.sources import GenreFolders, MelRecording, Source, SourceFile
 from cyclegan_audio.utils.errors import UserError
 
@@ -31,9 +30,9 @@ class DroppedClip:
 class SelectedSpans(ClipSettings):
     """Clip settings that cut only selected spans."""
 
-    selected: tuple[Span, ...] = ()
+    selected: tuple[ClipInterval, ...] = ()
 
-    def spans(self, path: Path) -> tuple[Span, ...]:
+    def intervals(self, path: Path) -> tuple[ClipInterval, ...]:
         """See `ClipSettings.spans`."""
         del path
         return self.selected
@@ -68,7 +67,7 @@ def one_clip_per_reason(
 
 def _is_dropped_clip(row: Row) -> bool:
     """Return whether the row is a dropped clip, not a file without clips."""
-    return not row["kept"] and row["reason"] != SHORT and row["duration_s"] > 0
+    return not row["kept"] and row["reason"] != TOO_SHORT and row["duration_s"] > 0
 
 
 def _cut_again(
@@ -86,7 +85,7 @@ def _cut_again(
                     break
         else:
             settings = SelectedSpans(
-                clip_s, selected=tuple(Span(row["start_s"], row["duration_s"]) for row in rows)
+                clip_s, selected=tuple(ClipInterval(row["start_s"], row["duration_s"]) for row in rows)
             )
             for row, piece in zip(rows, ClipStream(file.path, settings, mel), strict=False):
                 if isinstance(piece, RawClip):

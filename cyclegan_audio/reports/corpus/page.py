@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.bias import GenreStats, genre_rows
+from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
 from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
 from cyclegan_audio.corpus.sources import Source
@@ -95,7 +95,7 @@ def bias_section(genre_stats: Sequence[GenreStats], warnings: Sequence[str], row
         *([f"Warning: {line}." for line in warnings] or ["All differences are within the limits."]),
     ]
     header = ["", *(stats.genre for stats in genre_stats)]
-    section.tables.append(Table("Medians and shares of clips", header, genre_rows(genre_stats)))
+    section.tables.append(Table("Medians and shares of clips", header, genre_comparison(genre_stats)))
     panels = {}
     for column, (label, unit) in COLUMNS.items():
         known = {stats.genre: _known_values(rows, stats.genre, column) for stats in genre_stats}

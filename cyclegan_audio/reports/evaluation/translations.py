@@ -249,7 +249,7 @@ def held_out_clips(corpus: Corpus, genre: str, n_clips: int) -> list[Clip]:
 
 def held_out_pairs(corpus: Corpus, source: str, target: str, n_clips: int) -> list[tuple[Clip, Clip]]:
     """Return at most twice `n_clips` pairs, evenly spaced."""
-    return evenly_spaced(corpus.paired(source, target), 2 * n_clips)
+    return evenly_spaced(corpus.paired_clips(source, target), 2 * n_clips)
 
 
 def mean_spectrum(corpus: Corpus, genre: str) -> Tensor:

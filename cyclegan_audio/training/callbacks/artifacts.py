@@ -6,7 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from cyclegan_audio.config import slug
-from cyclegan_audio.corpus.corpus import DESCRIPTION, MANIFEST, SPLITS
+from cyclegan_audio.corpus.corpus import MANIFEST_FILE, SETTINGS_FILE, SPLITS
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.training.loggers import WandbMediaLogger
 
@@ -39,7 +39,10 @@ class WandbArtifacts(pl.Callback):
         }
         for logger in _wandb_loggers(trainer):
             logger.save_artifact(
-                f"corpus_{slug(folder.name)}", "dataset", [folder / DESCRIPTION, folder / MANIFEST], metadata
+                f"corpus_{slug(folder.name)}",
+                "dataset",
+                [folder / SETTINGS_FILE, folder / MANIFEST_FILE],
+                metadata,
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -97,7 +97,7 @@ class ValidationCallback(pl.Callback):
         parts: list[dict[str, Tensor]] = []
         module.eval()
         try:
-            for batch in trainer.datamodule.held_out_batches():  # type: ignore[attr-defined]
+            for batch in trainer.datamodule.validation_batches():  # type: ignore[attr-defined]
                 reals = {name: batch[name].to(module.device) for name in ("real_a", "real_b")}
                 with trainer.precision_plugin.val_step_context():
                     out = {**reals, **module.translate_batch(reals, use_ema=True)}

@@ -1,4 +1,4 @@
-"""Loudness against the library's filters, and bandwidth of noise cut at known frequencies."""
+"""Tests of loudness against torchaudio, and of bandwidth of noise with known cutoffs."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def noise(seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("cutoff_hz", [100, 1000, 10_000])
-def test_loudness_is_that_of_bs1770(rate, cutoff_hz):
+def test_loudness_equals_torchaudio_loudness(rate, cutoff_hz):
     clip = AF.lowpass_biquad(noise(1), rate, cutoff_hz)
     clip[: len(clip) // 4] *= 0.02
     assert ClipFeatures(clip, rate).loudness_lufs == pytest.approx(
@@ -23,13 +23,13 @@ def test_loudness_is_that_of_bs1770(rate, cutoff_hz):
     )
 
 
-def test_silence_has_the_loudness_of_the_gate():
+def test_silence_has_the_gate_loudness():
     assert ClipFeatures(torch.zeros(RATE), RATE).loudness_lufs == ABSOLUTE_GATE_LUFS
     assert ClipFeatures(torch.zeros(RATE), RATE).bandwidth_hz(70.0) == 0.0
 
 
 @pytest.mark.parametrize("cutoff_hz", [4000, 11_000, 16_000])
-def test_bandwidth_is_where_content_ends(cutoff_hz):
+def test_bandwidth_is_the_cutoff_of_noise(cutoff_hz):
     spectrum = torch.fft.rfft(noise(2))
     spectrum[round(cutoff_hz * 4) :] = 0
     clip = torch.fft.irfft(spectrum)
@@ -38,7 +38,7 @@ def test_bandwidth_is_where_content_ends(cutoff_hz):
     assert ClipFeatures(noise(2), RATE).bandwidth_hz(70.0) == pytest.approx(RATE / 2, abs=50)
 
 
-def test_power_of_bins_sums_to_that_of_the_frame():
+def test_power_of_bins_sums_to_mean_square_of_the_frame():
     wave = noise(3)
     power = ClipFeatures(wave, RATE).power
     assert power.shape == (1025, (len(wave) - 2048) // 1024 + 1)
@@ -51,7 +51,7 @@ def test_power_of_bins_sums_to_that_of_the_frame():
 
 
 @pytest.mark.parametrize(("below_db", "hz"), [(69.0, 18_000), (71.0, 5000)])
-def test_content_ends_where_it_is_so_far_below_the_loudest(below_db, hz):
+def test_bandwidth_ends_below_range_db(below_db, hz):
     """Flat to 5 kHz, then flat to 18 kHz at another level."""
     spectrum = torch.fft.rfft(noise(4))
     spectrum /= spectrum.abs().clamp_min(1e-9)
@@ -62,11 +62,11 @@ def test_content_ends_where_it_is_so_far_below_the_loudest(below_db, hz):
     wave *= 0.5 / wave.std()
     assert ClipFeatures(wave, RATE).bandwidth_hz(70.0) == pytest.approx(hz, abs=400)
     assert ClipFeatures(wave, RATE).bandwidth_hz(74.0) == pytest.approx(18_000, abs=300)
-    assert ClipFeatures(1e-6 * wave, RATE).bandwidth_hz(70.0) == 0  # below any recording's own noise
+    assert ClipFeatures(1e-6 * wave, RATE).bandwidth_hz(70.0) == 0  # below the noise of any recording
 
 
-def test_mel_bands_of_white_noise_follow_their_widths():
-    """Each of 40 bands sums its bins; power in dB, without a floor that would be heard."""
+def test_mel_bands_are_power_in_db():
+    """Power in dB, with a floor at -120 dB."""
     mel_db = ClipFeatures(noise(5), RATE).mel_db
     assert mel_db.shape == (40, ClipFeatures(noise(5), RATE).power.shape[1])
     louder = ClipFeatures(10 * noise(5), RATE).mel_db
@@ -74,7 +74,7 @@ def test_mel_bands_of_white_noise_follow_their_widths():
     assert ClipFeatures(torch.zeros(4096), RATE).mel_db.unique().tolist() == [-120]
 
 
-def test_the_relative_gate_lies_ten_below_the_mean():
+def test_the_relative_gate_is_ten_db_below_the_mean():
     """Two halves, the one below by so much: the mean's gate is at 12.79 dB."""
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(20 * RATE) / RATE)
     alone = ClipFeatures(tone, RATE).loudness_lufs
@@ -85,7 +85,7 @@ def test_the_relative_gate_lies_ten_below_the_mean():
     assert ClipFeatures(tone * 10 ** (-68 / 20), RATE).loudness_lufs == -70
 
 
-@pytest.mark.parametrize(("hz", "is_heard"), [(15_000, True), (18_000, False)])
-def test_bands_end_at_16_khz(hz, is_heard):
+@pytest.mark.parametrize(("hz", "is_in_band"), [(15_000, True), (18_000, False)])
+def test_mel_bands_end_at_16_khz(hz, is_in_band):
     tone = torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)
-    assert bool((ClipFeatures(tone, RATE).mel_db[-1] > -20).all()) is is_heard
+    assert bool((ClipFeatures(tone, RATE).mel_db[-1] > -20).all()) is is_in_band

@@ -1,4 +1,4 @@
-"""A jump of timbre and tempo is found where it is, and nothing within one song."""
+"""Tests of song changes: found at the right time, and none within a song."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from cyclegan_audio.corpus.screening import SongChange
 from cyclegan_audio.corpus.screening.features import ClipFeatures
-from cyclegan_audio.corpus.screening.song_change import Timbre, timbre
+from cyclegan_audio.corpus.screening.song_change import Timbre, measure_timbre
 
 RATE = 44_100
 
@@ -22,12 +22,12 @@ def beat(seconds: float, bpm: float, hz: float, noise: float) -> torch.Tensor:
 
 def clips_of(whole: torch.Tensor, step_s: float = 4.0) -> tuple[list[float], list[Timbre]]:
     starts = [step_s * n for n in range(int((len(whole) / RATE - 4) // step_s) + 1)]
-    return starts, [timbre(ClipFeatures(whole[round(s * RATE) :][: 4 * RATE], RATE)) for s in starts]
+    return starts, [measure_timbre(ClipFeatures(whole[round(s * RATE) :][: 4 * RATE], RATE)) for s in starts]
 
 
 def dropped(starts: list[float], clips: list[Timbre]) -> list[float]:
-    broken = SongChange().rejects(starts, [4.0] * len(clips), clips)
-    return [start for start, is_broken in zip(starts, broken, strict=True) if is_broken]
+    rejected = SongChange().rejects(starts, [4.0] * len(clips), clips)
+    return [start for start, is_rejected in zip(starts, rejected, strict=True) if is_rejected]
 
 
 @pytest.fixture(scope="module")
@@ -35,29 +35,29 @@ def two_songs() -> torch.Tensor:
     return torch.cat([beat(14.3, 90, 110, 0.2), beat(14.0, 131, 440, 2.0)])
 
 
-def test_the_clip_with_the_change_is_dropped(two_songs):
+def test_the_clip_with_the_change_is_rejected(two_songs):
     starts, clips = clips_of(two_songs)
     assert 12.0 in dropped(starts, clips)
     assert set(dropped(starts, clips)) <= {8.0, 12.0, 16.0}
-    changes = SongChange().changes_s(starts, clips)
+    changes = SongChange().change_distances(starts, clips)
     assert changes[changes[:, 1].argmax(), 0] == pytest.approx(14.3, abs=0.6)
 
 
-def test_one_song_stays_whole():
+def test_one_song_is_kept():
     assert dropped(*clips_of(beat(28, 100, 220, 0.5))) == []
 
 
-def test_overlapping_clips_see_the_same_change(two_songs):
+def test_overlapping_clips_give_the_same_distances(two_songs):
     starts, clips = clips_of(two_songs, 2.0)
-    changes = SongChange().changes_s(starts, clips)
-    assert changes[:, 0].tolist() == SongChange().changes_s(*clips_of(two_songs))[:, 0].tolist()
+    changes = SongChange().change_distances(starts, clips)
+    assert changes[:, 0].tolist() == SongChange().change_distances(*clips_of(two_songs))[:, 0].tolist()
     assert changes[changes[:, 1].argmax(), 0] == pytest.approx(14.3, abs=0.6)
     assert {12.0, 14.0} <= set(dropped(starts, clips)) <= {8.0, 10.0, 12.0, 14.0, 16.0}
 
 
 def test_short_files_have_no_change():
     assert dropped(*clips_of(beat(4, 100, 220, 0.5))) == []
-    assert SongChange().changes_s([], []).shape == (0, 2)
+    assert SongChange().change_distances([], []).shape == (0, 2)
 
 
 def steps_of(values: list[float], column: int = 0) -> np.ndarray:
@@ -79,18 +79,18 @@ def clip(values: list[float], column: int = 0, flux: np.ndarray | None = None) -
 def test_a_jump_of_timbre_by_hand(column, jump, expected):
     """A jump of 10 dB in one of 25 numbers, over variances of 0 and a floor of 4 or 1."""
     clips = [clip([0.0] * 8, column), clip([jump] * 8, column)]
-    changes = SongChange().changes_s([0.0, 4.0], clips)
+    changes = SongChange().change_distances([0.0, 4.0], clips)
     assert changes.tolist() == [[4.0, pytest.approx(expected, abs=1e-6)]]  # eight half seconds on both sides
 
 
-def test_what_moves_on_both_sides_makes_a_jump_smaller():
+def test_variance_makes_a_jump_smaller():
     clips = [clip([-3.0, 3.0] * 4), clip([7.0, 13.0] * 4)]  # variances of 9
-    (change,) = SongChange().changes_s([0.0, 4.0], clips)
+    (change,) = SongChange().change_distances([0.0, 4.0], clips)
     assert change[1] == pytest.approx(np.log1p(100 / (9 + 4) / 25), abs=1e-6)
 
 
-@pytest.mark.parametrize(("jump", "within"), [(9.0, False), (10.0, True)])  # log(1 + 81 / 25) is 1.44
-def test_clips_with_the_change_inside_are_dropped(jump, within):
+@pytest.mark.parametrize(("jump", "is_rejected"), [(9.0, False), (10.0, True)])  # log(1 + 81 / 25) is 1.44
+def test_clips_that_contain_the_change_are_rejected(jump, is_rejected):
     clips = [
         clip([0.0] * 6, 12),
         clip([0.0] * 4 + [jump] * 2, 12),
@@ -98,15 +98,15 @@ def test_clips_with_the_change_inside_are_dropped(jump, within):
         clip([jump] * 6, 12),
     ]
     starts_s = [0.0, 3.0, 6.0, 9.0]
-    broken = SongChange().rejects(starts_s, [3.0] * 4, clips)
-    assert broken == [False, within, False, False]
+    rejected = SongChange().rejects(starts_s, [3.0] * 4, clips)
+    assert rejected == [False, is_rejected, False, False]
     edge = SongChange().rejects([0.0, 4.0], [4.0, 4.0], [clip([0.0] * 8, 12), clip([jump] * 8, 12)])
     assert edge == [False, False]  # between two clips
 
 
-def test_only_eight_seconds_on_either_side_count():
+def test_eight_seconds_on_either_side_are_compared():
     values = [50.0] * 10 + [0.0] * 40
-    changes = SongChange().changes_s([0.0], [clip(values)])
+    changes = SongChange().change_distances([0.0], [clip(values)])
     at_s = dict(changes.tolist())
     assert at_s[13.0] == pytest.approx(0, abs=1e-6)  # from 5 s on
     # one of 16 is 50: the means lie 3.125 apart, and the variance is 2500 / 16 - 3.125^2 on one side
@@ -114,15 +114,15 @@ def test_only_eight_seconds_on_either_side_count():
     assert list(at_s) == [0.5 * n for n in range(8, 43)]
 
 
-def test_half_seconds_that_overlap_are_taken_once():
-    whole = SongChange().changes_s([0.0], [clip([float(n) for n in range(24)])])
+def test_overlapping_half_seconds_count_once():
+    whole = SongChange().change_distances([0.0], [clip([float(n) for n in range(24)])])
     parts = [clip([float(n + first) for n in range(12)]) for first in (0, 6, 12)]
-    actual = SongChange().changes_s([0.0, 3.0, 6.0], parts)
-    assert actual[:, 0].tolist() == whole[:, 0].tolist()
-    np.testing.assert_allclose(actual, whole, atol=1e-9)
+    distances = SongChange().change_distances([0.0, 3.0, 6.0], parts)
+    assert distances[:, 0].tolist() == whole[:, 0].tolist()
+    np.testing.assert_allclose(distances, whole, atol=1e-9)
 
 
-def test_other_rhythms_differ_by_their_repeats_up_to_two_seconds():
+def test_distance_of_rhythms_by_hand():
     """1 - correlation of sums of products at lags of 2 to 20 frames."""
     rng = np.random.default_rng(0)
     one, other = rng.random(40), rng.random(40)
@@ -132,16 +132,16 @@ def test_other_rhythms_differ_by_their_repeats_up_to_two_seconds():
         return [float((centred[lag:] * centred[:-lag]).sum()) for lag in range(2, 21)]
 
     clips = [clip([0.0] * 8, flux=one), clip([0.0] * 8, flux=other)]
-    ((_, distance),) = SongChange().changes_s([0.0, 4.0], clips)
+    ((_, distance),) = SongChange().change_distances([0.0, 4.0], clips)
     assert distance == pytest.approx(1 - np.corrcoef(repeats(one), repeats(other))[0, 1], abs=1e-6)
     still = [clip([0.0] * 8, flux=np.zeros(40)), clip([0.0] * 8, flux=other)]
-    assert SongChange().changes_s([0.0, 4.0], still)[0, 1] == 0  # nothing known, nothing said
+    assert SongChange().change_distances([0.0, 4.0], still)[0, 1] == 0  # without variance no distance
 
 
-def test_timbre_of_a_clip_has_its_half_seconds_and_all_its_frames():
+def test_timbre_has_all_half_seconds_and_frames():
     tone = beat(4, 100, 220, 0.0)
-    actual = timbre(ClipFeatures(tone, RATE))
-    assert actual.steps.shape == (8, 25)
-    assert len(actual.flux) == round(4 * RATE / 1024) == 172
-    assert actual.rate_hz == RATE / 1024
-    assert timbre(ClipFeatures(tone[: RATE // 8], RATE)).steps.shape == (1, 25)
+    distances = measure_timbre(ClipFeatures(tone, RATE))
+    assert distances.steps.shape == (8, 25)
+    assert len(distances.flux) == round(4 * RATE / 1024) == 172
+    assert distances.rate_hz == RATE / 1024
+    assert measure_timbre(ClipFeatures(tone[: RATE // 8], RATE)).steps.shape == (1, 25)

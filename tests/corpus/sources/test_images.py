@@ -1,3 +1,5 @@
+"""Tests of spectrogram images as a source."""
+
 from importlib.metadata import version
 from pathlib import Path
 
@@ -7,17 +9,17 @@ import pytest
 import torch
 
 from cyclegan_audio.audio.paper_rendering import render_image
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.sources.images import ImageSource, read_levels
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
+from cyclegan_audio.corpus.sources.images import ImageSource, read_grey_levels
 from cyclegan_audio.utils.errors import UserError
 
 SHAPE = (128, 189)
 PUBLISHED = Path(__file__).parents[3] / "shared" / "spectrograms"
 
 
-def draw_by_matplotlib(path: Path, levels: np.ndarray) -> None:
-    """As the paper's published code drew."""
+def render_by_matplotlib(path: Path, levels: np.ndarray) -> None:
+    """Render as the paper's published code."""
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -37,25 +39,25 @@ def levels():
     return (values - values.min()) / (values.max() - values.min()) * 255
 
 
-def test_a_picture_gives_its_levels_back(tmp_path, levels):
+def test_images_decode_to_their_levels(tmp_path, levels):
     matplotlib.image.imsave(tmp_path / "a.png", render_image(levels))
-    got = read_levels(tmp_path / "a.png")
-    assert got.shape == SHAPE
-    assert np.abs(got - levels).mean() < 0.6
-    assert np.abs(got - levels).max() < 6
+    decoded = read_grey_levels(tmp_path / "a.png")
+    assert decoded.shape == SHAPE
+    assert np.abs(decoded - levels).mean() < 0.6
+    assert np.abs(decoded - levels).max() < 6
 
 
 @pytest.mark.skipif(
     tuple(map(int, version("matplotlib").split(".")[:2])) < (3, 11),
-    reason="matplotlib 3.9 and 3.10 do not draw as the published pictures were drawn",
+    reason="matplotlib 3.9 and 3.10 render other images than the published ones",
 )
-def test_matplotlib_draws_as_we_think_it_does(tmp_path, levels):
-    draw_by_matplotlib(tmp_path / "a.png", levels)
-    got = read_levels(tmp_path / "a.png")
-    assert np.abs(got - levels).mean() < 1.5
+def test_images_of_matplotlib_decode_to_their_levels(tmp_path, levels):
+    render_by_matplotlib(tmp_path / "a.png", levels)
+    decoded = read_grey_levels(tmp_path / "a.png")
+    assert np.abs(decoded - levels).mean() < 1.5
 
 
-def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, settings, paper):
+def test_starts_come_from_names_and_damaged_images_are_rows(tmp_path, levels, settings, paper):
     for genre, title in (("lofi", "Mix to relax [2018]"), ("rnb", "OldRB")):
         (tmp_path / genre / "deep").mkdir(parents=True)
         for start in (0.0, 12.5, 300.0, 304.0):
@@ -75,10 +77,10 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
     assert [row["start_s"] for row in lofi] == [0.0, 12.5, 300.0, 304.0]
     assert {row["source"] for row in lofi} == {"Mix to relax [2018]"}
     reasons = {row["start_s"]: row["reason"] for row in rows if row["genre"] == "rnb" and not row["kept"]}
-    assert "cannot be read as a picture" in reasons[20.0]
-    assert "other colours" in reasons[24.0]
+    assert "cannot be read as an image" in reasons[20.0]
+    assert "colours outside" in reasons[24.0]
     assert "20 x 10 pixels" in reasons[28.0]
-    assert "no spectrogram of 128 x 189" in reasons[32.0]
+    assert "not a spectrogram of 128 x 189" in reasons[32.0]
     assert "same title and start" in reasons[12.5]
     corpus = Corpus.open(tmp_path / "out")
     clips = [clip for split in ("train", "val", "test") for clip in corpus.clips("lofi", split)]
@@ -86,11 +88,11 @@ def test_starts_come_from_names_and_bad_pictures_are_rows(tmp_path, levels, sett
     assert float((first - torch.from_numpy(levels[::-1].copy())).abs().mean()) < 0.6
 
 
-def test_bad_folders_are_refused(tmp_path, settings, levels):
+def test_unsuitable_folders_are_refused(tmp_path, settings, levels):
     for genre in ("a", "b"):
         (tmp_path / genre).mkdir()
     source = ImageSource({"a": tmp_path / "a", "b": tmp_path / "b"})
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="has no images"):
         source.files()
     for genre in ("a", "b"):
         matplotlib.image.imsave(tmp_path / genre / "x0.0MEL.png", render_image(levels))
@@ -98,11 +100,11 @@ def test_bad_folders_are_refused(tmp_path, settings, levels):
         prepare_corpus(source, tmp_path / "out", settings())
 
 
-@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the paper's published pictures are not here")
-def test_published_pictures_agree_with_the_published_arrays():
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the paper's published images are not available")
+def test_published_images_equal_published_arrays():
     arrays = np.load(PUBLISHED / "published_mels.npz")
     for genre in ("lofi", "trap", "rnb"):
-        (mix,) = ImageSource().of_genre(genre, PUBLISHED / "png" / genre)
-        start_s, path = mix.pictures[3]
-        place = arrays[f"{genre}_start_s"].tolist().index(start_s)
-        assert np.abs(read_levels(path) - arrays[genre][place]).mean() < 1
+        (mix,) = ImageSource().genre_files(genre, PUBLISHED / "png" / genre)
+        start_s, path = mix.images[3]
+        index = arrays[f"{genre}_start_s"].tolist().index(start_s)
+        assert np.abs(read_grey_levels(path) - arrays[genre][index]).mean() < 1

@@ -1,11 +1,13 @@
+"""Tests of published spectrogram arrays as a source, and of the paper's splits."""
+
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.corpus.sources.paper_npz import PaperNpzSource
 from cyclegan_audio.corpus.splits import SplitSettings
@@ -29,21 +31,21 @@ def arrays(tmp_path):
     return values
 
 
-def test_grey_levels_become_dB_and_start_times_are_kept(tmp_path, arrays, settings, paper):
+def test_grey_levels_become_db_and_start_times_stay(tmp_path, arrays, settings, paper):
     source = PaperNpzSource(tmp_path / "mels.npz", (-60.0, 40.0))
     rows = prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0))
     assert {row["start_s"] for row in rows if row["genre"] == "trap"} == set(arrays["trap_start_s"].tolist())
     corpus = Corpus.open(tmp_path / "out")
     clip = corpus.clips("trap", "train")[3]
-    place = arrays["trap_start_s"].tolist().index(clip.start_s)
-    levels = torch.from_numpy(arrays["trap"][place].astype(np.float32))
+    index = arrays["trap_start_s"].tolist().index(clip.start_s)
+    levels = torch.from_numpy(arrays["trap"][index].astype(np.float32))
     torch.testing.assert_close(corpus.mel_db(clip), levels / 255 * 100 - 60)
     assert clip.level_db is None
-    with pytest.raises(UserError, match="hold no sound"):
+    with pytest.raises(UserError, match="has no audio"):
         corpus.audio(clip)
 
 
-def test_blocks_of_time_stand_for_tracks(tmp_path, arrays, settings, paper):
+def test_blocks_of_time_are_split(tmp_path, arrays, settings, paper):
     split = SplitSettings(block_s=40.0)
     source = PaperNpzSource(tmp_path / "mels.npz")
     rows = prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0, split=split))
@@ -55,7 +57,7 @@ def test_blocks_of_time_stand_for_tracks(tmp_path, arrays, settings, paper):
         assert all(int(row["track"][-4:]) == row["start_s"] // 40 for row in kept)
 
 
-def test_a_second_run_makes_nothing_anew(tmp_path, arrays, settings, paper):
+def test_a_second_run_changes_no_arrays(tmp_path, arrays, settings, paper):
     source = PaperNpzSource(tmp_path / "mels.npz")
     prepare_corpus(source, tmp_path / "out", settings(mel=paper, clip_s=4.0))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
@@ -65,7 +67,7 @@ def test_a_second_run_makes_nothing_anew(tmp_path, arrays, settings, paper):
     assert read_manifest(tmp_path / "out")
 
 
-def test_other_mels_and_bad_files_are_refused(tmp_path, arrays, settings):
+def test_other_mels_and_invalid_files_are_refused(tmp_path, arrays, settings):
     with pytest.raises(UserError, match=r"128 x 189 bands and frames, the mel hifi has 128 x 86"):
         prepare_corpus(PaperNpzSource(tmp_path / "mels.npz"), tmp_path / "out", settings())
     for name in ("nowhere.npz", "text.npz"):
@@ -81,17 +83,17 @@ def test_other_mels_and_bad_files_are_refused(tmp_path, arrays, settings):
         PaperNpzSource(range_db=(3.0, -3.0))
 
 
-def test_draws_and_test_clips(tmp_path, settings):
+def test_max_clips_and_test_clips_limit_clips(tmp_path, settings):
     genres = write_genres(tmp_path, tracks=12, seconds=3.1)
     split = SplitSettings(max_clips=14, test_clips=4)
     rows = prepare_corpus(FolderSource(genres), tmp_path / "out", settings(split=split))
     for genre in genres:
-        own = [row for row in rows if row["genre"] == genre]
-        assert Counter(row["split"] for row in own) == {"train": 9, "val": 1, "test": 4, "": 22}
-        assert {row["reason"] for row in own if not row["kept"]} == {"not drawn"}
+        genre_rows = [row for row in rows if row["genre"] == genre]
+        assert Counter(row["split"] for row in genre_rows) == {"train": 9, "val": 1, "test": 4, "": 22}
+        assert {row["reason"] for row in genre_rows if not row["kept"]} == {"not sampled"}
 
 
-def test_random_split_repeats_the_paper_and_warns(tmp_path, settings, caplog):
+def test_random_splits_log_a_warning(tmp_path, settings, caplog):
     genres = write_genres(tmp_path, tracks=4, seconds=5.1)
     split = SplitSettings(by="random", val=0.0, test_clips=4)
     rows = prepare_corpus(FolderSource(genres), tmp_path / "out", settings(split=split))

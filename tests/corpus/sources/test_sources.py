@@ -1,4 +1,4 @@
-"""The `Source` protocol: the sources of the package follow it, and classes from elsewhere need no more."""
+"""Tests of the `Source` protocol: sources of the package follow it, and external classes need no more."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from tests.corpus.noise_songs import write_noise
 
 @dataclass(frozen=True)
 class Tone(MelRecording):
-    """Three clips of a tone in noise, synthesised when they are asked for."""
+    """Three clips of a tone in noise, synthesised on demand."""
 
     hz: float = 0.0
 
@@ -37,7 +37,7 @@ class Tone(MelRecording):
 
 
 class ToneSource:
-    """No file at all: recordings that are computed."""
+    """Lists recordings that are computed, without files."""
 
     default_corpus = None
     split_by = "track"
@@ -57,7 +57,7 @@ class ToneSource:
 
 
 class ListedSource:
-    """Audio files listed by a rule of its own: one folder for all, the genre first in each name."""
+    """Lists one folder of audio files whose names start with the genre."""
 
     split_by = "track"
 
@@ -75,14 +75,14 @@ class ListedSource:
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Run `prepare` in an empty folder with a source that a configuration outside of the package names."""
+    """Return a function that runs `prepare` with a source configured outside of the package."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def command(source: type, options: dict, *arguments: str) -> None:
-        own = tmp_path / "my_conf" / "source" / "mine.yaml"
-        own.parent.mkdir(parents=True)
-        own.write_text(json.dumps({"_target_": f"{__name__}.{source.__name__}"} | options))
+        path = tmp_path / "my_conf" / "source" / "mine.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"_target_": f"{__name__}.{source.__name__}"} | options))
         shared = ("source=mine", "clip.seconds=1", "page=false", "workers=2")
         monkeypatch.setattr(sys, "argv", ["prepare", "--config-dir", "my_conf", *shared, *arguments])
         prepare.main()
@@ -99,7 +99,7 @@ def test_sources_of_the_package_follow_the_protocol(name):
     assert json.loads(json.dumps(source.describe()))["kind"] == name
 
 
-def test_a_source_from_outside_may_compute_its_music(run):
+def test_an_external_source_may_compute_its_music(run):
     run(ToneSource, {"base_hz": {"low": 110.0, "high": 880.0}}, "corpus=out")
     corpus = Corpus.open("out")
     assert corpus.genres == ("high", "low")
@@ -114,10 +114,10 @@ def test_a_source_from_outside_may_compute_its_music(run):
     assert described == {"kind": "tones", "base_hz": {"low": 110.0, "high": 880.0}}
 
 
-def test_a_source_from_outside_may_list_files_by_its_own_rule(run, tmp_path):
-    for place, genre in enumerate(("jazz", "lofi")):
+def test_an_external_source_may_list_files_by_other_rules(run, tmp_path):
+    for index, genre in enumerate(("jazz", "lofi")):
         for number in range(3):
-            write_noise(tmp_path / "all" / f"{genre}-{number}.wav", 2.2, seed=10 * place + number)
+            write_noise(tmp_path / "all" / f"{genre}-{number}.wav", 2.2, seed=10 * index + number)
     run(ListedSource, {"folder": "all"})
     corpus = Corpus.open("listed")
     assert corpus.genres == ("jazz", "lofi")

@@ -16,8 +16,8 @@ import torch
 from cyclegan_audio import prepare
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.bias import genre_stats
-from cyclegan_audio.corpus.build.writer import prepare_corpus, settings_from
 from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
 from cyclegan_audio.reports.corpus import PAGE, dropped_clips, write_corpus_page
 from tests.page_text import page_text
@@ -51,7 +51,7 @@ def source(tmp_path_factory) -> FolderSource:
 @pytest.fixture(scope="module")
 def corpus(source, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "corpus"
-    prepare_corpus(source, folder, settings_from(compose("prepare", ["clip.seconds=1", "workers=1"])))
+    prepare_corpus(source, folder, build_settings(compose("prepare", ["clip.seconds=1", "workers=1"])))
     return folder
 
 

@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 from cyclegan_audio.audio.io import save
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings
-from cyclegan_audio.corpus.build.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import Intervals
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
+from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.inference.translation_model import make_metadata
 from cyclegan_audio.models.directions import DIRECTIONS

@@ -141,7 +141,7 @@ def test_corpus_without_pairs_and_audio(
     def no_audio(self: Corpus, clip: object) -> None:
         raise UserError("the corpus keeps no audio; run prepare again with audio=all")
 
-    monkeypatch.setattr(Corpus, "paired", lambda self, a, b: [])
+    monkeypatch.setattr(Corpus, "paired_clips", lambda self, a, b: [])
     monkeypatch.setattr(Corpus, "audio", no_audio)
     text = evaluate(make_run(), clips=1).read_text()
     assert "No comparison with a ground truth" in text

@@ -152,7 +152,7 @@ def test_score_alignment_of_demo_songs(corpus: Corpus, tmp_path: Path, small_mel
         sound[start : start + 200] = 0.3 * torch.randn(200, generator=torch.Generator().manual_seed(start))
     truth_db = small_mel.mel_db(sound[None])[0]
     still_db = truth_db.mean(1, keepdim=True).expand_as(truth_db)
-    pair, other = corpus.paired("dull", "bright")[0]
+    pair, other = corpus.paired_clips("dull", "bright")[0]
     example = PairedClip(pair, other, still_db, truth_db, truth_db)
     direction = DirectionResult("dull", "bright", [], [example], (still_db[:, 0], still_db[:, 0]))
     moved = Corpus.open(corpus.folder)

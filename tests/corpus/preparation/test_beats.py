@@ -1,4 +1,4 @@
-"""Clips from downbeat to downbeat, in music whose downbeats are known."""
+"""Tests of clips from downbeat to downbeat, on music with known downbeats."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tests.corpus.noise_songs import write_genres
 
-from cyclegan_audio.corpus.build import beats
-from cyclegan_audio.corpus.build.clip_stream import ClipSettings, ClipStream
-from cyclegan_audio.corpus.build.track_processor import TrackProcessor
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation import beats
+from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings, ClipStream
+from cyclegan_audio.corpus.preparation.track_processor import TrackProcessor
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
 from cyclegan_audio.corpus.sources.paper_npz import PaperNpzRecording
 from cyclegan_audio.utils.errors import UserError
+from tests.corpus.noise_songs import write_genres
 
 RATE = 22_050
 BPM = 96.0
@@ -47,39 +47,43 @@ def song(tmp_path_factory):
         yield path
 
 
-def from_bars(times_s) -> np.ndarray:
-    """Distance of times to the nearest true downbeat."""
+def distance_to_downbeats(times_s) -> np.ndarray:
+    """Return the distances of times to the nearest true downbeat."""
     bars = (np.asarray(times_s) - FIRST_S) / BAR_S
     return np.abs(bars - bars.round()) * BAR_S
 
 
 @pytest.mark.parametrize(("bars", "overlap", "n_bars", "step"), [(None, 0.0, 2, 2), (3, 0.5, 3, 2)])
 def test_clips_are_whole_bars_from_downbeat_to_downbeat(song, bars, overlap, n_bars, step):
-    spans = list(ClipSettings(4.0, overlap, skip_start_s=5.0, align="beats", bars=bars).spans(song))
-    starts = np.array([span.start_s for span in spans])
+    intervals = list(ClipSettings(4.0, overlap, skip_start_s=5.0, align="beats", bars=bars).intervals(song))
+    starts = np.array([interval.start_s for interval in intervals])
     assert starts[0] == pytest.approx(FIRST_S + 2 * BAR_S, abs=0.05)  # the first one after 5 s
-    assert from_bars(starts).max() < 0.05
-    assert [span.length_s for span in spans] == pytest.approx([n_bars * BAR_S] * len(spans), abs=0.05)
-    assert np.diff(starts) == pytest.approx([step * BAR_S] * (len(spans) - 1), abs=0.05)  # none is left out
+    assert distance_to_downbeats(starts).max() < 0.05
+    assert [interval.length_s for interval in intervals] == pytest.approx(
+        [n_bars * BAR_S] * len(intervals), abs=0.05
+    )
+    assert np.diff(starts) == pytest.approx(
+        [step * BAR_S] * (len(intervals) - 1), abs=0.05
+    )  # none is left out
     assert starts[-1] + (n_bars + step) * BAR_S > 45 - BAR_S
 
 
 def test_memory_does_not_grow_with_the_file(song, monkeypatch):
     lengths = []
-    found = beats.downbeats_s
-    monkeypatch.setattr(beats, "downbeats_s", lambda mono: lengths.append(len(mono)) or found(mono))
-    spans = beats.bar_spans(song, 4.0, None, 0.0, 0.0)
-    next(spans)
+    downbeats_s = beats.downbeats_s
+    monkeypatch.setattr(beats, "downbeats_s", lambda mono: lengths.append(len(mono)) or downbeats_s(mono))
+    intervals = beats.bar_intervals(song, 4.0, None, 0.0, 0.0)
+    next(intervals)
     assert lengths == [32 * RATE]  # the second block is not read before the clips of the first are taken
-    list(spans)
+    list(intervals)
     assert lengths == [32 * RATE, 29 * RATE]
 
 
 @pytest.fixture
-def marked(tmp_path, monkeypatch):
-    """A file of so many seconds whose samples tell their time, and downbeats each 2 s from 0.3 s on."""
+def time_coded_file(tmp_path, monkeypatch):
+    """Write files whose samples encode their time; downbeats are every 2 s from 0.3 s on."""
 
-    def found_s(mono: np.ndarray) -> np.ndarray:
+    def fake_downbeats_s(mono: np.ndarray) -> np.ndarray:
         start_s, end_s = 100 * mono[0], 100 * mono[-1]
         bars = np.arange(0.3, 200, 2.0)
         return bars[(bars >= start_s) & (bars <= end_s)] - start_s
@@ -90,7 +94,7 @@ def marked(tmp_path, monkeypatch):
         soundfile.write(path, time_s / 100, RATE, subtype="FLOAT")
         return path
 
-    monkeypatch.setattr(beats, "downbeats_s", found_s)
+    monkeypatch.setattr(beats, "downbeats_s", fake_downbeats_s)
     return write_file
 
 
@@ -107,39 +111,37 @@ def marked(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("block_s", [60.0, 20.0])
-def test_bars_by_hand_in_one_block_or_several(
-    marked, monkeypatch, given, first_s, step_s, length_s, count, block_s
+def test_bars_do_not_depend_on_block_length(
+    time_coded_file, monkeypatch, given, first_s, step_s, length_s, count, block_s
 ):
     monkeypatch.setattr(beats, "BLOCK_S", block_s)
-    spans = list(beats.bar_spans(marked(45), *given))
-    assert [span.start_s for span in spans] == pytest.approx(
+    intervals = list(beats.bar_intervals(time_coded_file(45), *given))
+    assert [interval.start_s for interval in intervals] == pytest.approx(
         [first_s + step_s * number for number in range(count)], abs=1e-3
     )
-    assert [span.length_s for span in spans] == pytest.approx([length_s] * count, abs=1e-3)
-    assert {span.reason for span in spans} == {""}
+    assert [interval.length_s for interval in intervals] == pytest.approx([length_s] * count, abs=1e-3)
+    assert {interval.reason for interval in intervals} == {""}
 
 
 @pytest.mark.parametrize(
     ("seconds", "skip_s", "count"), [(12.0, 0, 3), (11.9, 0, 2), (45, 0, 11), (45, 2, 10)]
 )
 @pytest.mark.parametrize("block_s", [60.0, 20.0])
-def test_without_a_beat_clips_follow_each_other_with_a_reason(
-    marked, monkeypatch, seconds, skip_s, count, block_s
-):
-    path = marked(seconds)
+def test_clips_without_a_beat_have_a_reason(time_coded_file, monkeypatch, seconds, skip_s, count, block_s):
+    path = time_coded_file(seconds)
     monkeypatch.setattr(beats, "BLOCK_S", block_s)
     monkeypatch.setattr(beats, "downbeats_s", lambda mono: np.array([1.0]))
-    spans = list(beats.bar_spans(path, 4.0, None, 0.0, skip_s))
-    assert spans == [(skip_s + 4.0 * number, 4.0, beats.UNSTEADY) for number in range(count)]
+    intervals = list(beats.bar_intervals(path, 4.0, None, 0.0, skip_s))
+    assert intervals == [(skip_s + 4.0 * number, 4.0, beats.NO_STEADY_BEAT) for number in range(count)]
 
 
-def test_two_downbeats_are_a_bar(marked, monkeypatch):
+def test_two_downbeats_make_a_bar(time_coded_file, monkeypatch):
     monkeypatch.setattr(beats, "downbeats_s", lambda mono: np.array([1.0, 3.0]))
-    (span,) = beats.bar_spans(marked(6), 2.0, None, 0.0, 0.0)
-    assert span == (1.0, 2.0, "")
+    (interval,) = beats.bar_intervals(time_coded_file(6), 2.0, None, 0.0, 0.0)
+    assert interval == (1.0, 2.0, "")
 
 
-def test_where_all_beats_sound_alike_the_chord_tells_the_bar():
+def test_chord_changes_locate_downbeats_of_equal_beats():
     """Equal clicks on all beats; every fourth changes the chord, the second of them first."""
     sound, time_s = drums(24)[: 24 * RATE] * 0, np.arange(24 * RATE) / RATE
     bar = np.floor((time_s - FIRST_S - 60 / BPM) / BAR_S).astype(int)
@@ -150,10 +152,10 @@ def test_where_all_beats_sound_alike_the_chord_tells_the_bar():
         sound[round(at_s * RATE) :][: RATE // 5] += click
     actual = beats.downbeats_s(sound.astype(np.float32))
     assert len(actual) >= 9
-    assert from_bars(actual - 60 / BPM).max() < 0.06
+    assert distance_to_downbeats(actual - 60 / BPM).max() < 0.06
 
 
-def test_downbeats_end_with_the_last_whole_bar():
+def test_downbeats_end_with_the_last_complete_bar():
     actual = beats.downbeats_s(drums(21).astype(np.float32))
     assert np.diff(actual)[1:] == pytest.approx([BAR_S] * (len(actual) - 2), abs=0.05)
     assert 21 - BAR_S < actual[-1] <= 21
@@ -162,7 +164,7 @@ def test_downbeats_end_with_the_last_whole_bar():
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "tone"])
-def test_what_has_no_steady_beat_has_no_downbeats(kind):
+def test_music_without_a_steady_beat_has_no_downbeats(kind):
     time_s = np.arange(20 * RATE) / RATE
     sound = {
         "silence": 0 * time_s,
@@ -172,24 +174,24 @@ def test_what_has_no_steady_beat_has_no_downbeats(kind):
     assert len(beats.downbeats_s(sound.astype(np.float32))) == 0
 
 
-def test_pieces_hold_the_bars_stretched_to_one_length(song, hifi):
-    pieces = list(ClipStream(song, ClipSettings(4.0, align="beats"), hifi))
-    assert len(pieces) >= 8
-    for piece in pieces[1:-1]:  # a file's first and last beats are less sure
-        assert piece.mono.shape == (4 * hifi.sample_rate,)
-        assert piece.channels.shape[1] == pytest.approx(2 * BAR_S * RATE, abs=0.05 * RATE)
-        power = piece.mono.square()
+def test_clips_are_bars_stretched_to_one_length(song, hifi):
+    clips = list(ClipStream(song, ClipSettings(4.0, align="beats"), hifi))
+    assert len(clips) >= 8
+    for clip in clips[1:-1]:  # a file's first and last beats are less sure
+        assert clip.mono.shape == (4 * hifi.sample_rate,)
+        assert clip.channels.shape[1] == pytest.approx(2 * BAR_S * RATE, abs=0.05 * RATE)
+        power = clip.mono.square()
         assert power[: round(0.15 * hifi.sample_rate)].mean() > 3 * power.mean()  # begins with the kick
 
 
-def test_a_corpus_drops_what_has_no_beat_with_a_reason(tmp_path, settings):
+def test_a_corpus_drops_clips_without_a_beat(tmp_path, settings):
     genres = write_genres(tmp_path, ("noise", "drums"), tracks=3, seconds=8.5)
     for number in range(3):
         soundfile.write(tmp_path / "drums" / f"song {number}.wav", drums(12, 90 + number).clip(-1, 1), RATE)
     soundfile.write(tmp_path / "noise" / "song 0.wav", drums(12, 99).clip(-1, 1), RATE)
     aligned = settings(clip=ClipSettings(2.0, align="beats"))
     rows = prepare_corpus(FolderSource(genres), tmp_path / "out", aligned)
-    unsteady = [row for row in rows if row["reason"] == beats.UNSTEADY]
+    unsteady = [row for row in rows if row["reason"] == beats.NO_STEADY_BEAT]
     assert {row["source"] for row in unsteady} == {"song 1.wav", "song 2.wav"}
     assert [row["start_s"] for row in unsteady[:4]] == [0.0, 2.0, 4.0, 6.0]
     kept = [row for row in rows if row["kept"]]
@@ -200,17 +202,19 @@ def test_a_corpus_drops_what_has_no_beat_with_a_reason(tmp_path, settings):
     assert json.loads((tmp_path / "out" / "corpus.json").read_text())["clip"]["align"] == "beats"
 
 
-def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, settings):
+def test_paired_files_are_not_aligned_and_mels_are_refused(tmp_path, song, settings):
     (tmp_path / "mels").mkdir()
     (tmp_path / "audio").mkdir()
     (tmp_path / "tracks").mkdir()
-    made = settings(clip=ClipSettings(4.0, align="beats"))
-    maker = TrackProcessor(tmp_path, made.mel, made.clip, made.screening)
-    record = maker.process(maker.hash(SourceFile("drums", song, "song.wav", score="one")), True)
+    corpus_settings = settings(clip=ClipSettings(4.0, align="beats"))
+    processor = TrackProcessor(tmp_path, corpus_settings.mel, corpus_settings.clip, corpus_settings.screening)
+    record = processor.process(processor.hash(SourceFile("drums", song, "song.wav", score="one")), True)
     assert [clip["start_s"] for clip in record.clips] == [4.0 * number for number in range(11)]
     arrays = {"drums": torch.zeros(2, 128, 189).byte().numpy(), "drums_start_s": np.array([0.0, 4.0])}
     np.savez(tmp_path / "mels.npz", **arrays)
-    refused = maker.process(maker.hash(PaperNpzRecording("drums", tmp_path / "mels.npz", "mels.npz")), True)
+    refused = processor.process(
+        processor.hash(PaperNpzRecording("drums", tmp_path / "mels.npz", "mels.npz")), True
+    )
     assert (refused.reason, refused.clips) == ("has no audio for clip.align=beats", [])
 
 
@@ -219,6 +223,6 @@ def test_paired_scores_stay_where_they_are_and_mels_are_refused(tmp_path, song, 
     [({"align": "bars"}, "choose one of none, beats"), ({"bars": 2}, "needs clip.align=beats"),
      ({"align": "beats", "bars": 0}, "clip.bars must be an integer >= 1, got 0")],
 )  # fmt: skip
-def test_settings_that_cannot_be(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         ClipSettings(4.0, **settings)

@@ -1,3 +1,5 @@
+"""Tests of parallel processing: crashes, killed runs, damaged files, shards, full disks."""
+
 import os
 import signal
 import subprocess
@@ -7,22 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.corpus.noise_songs import write_genres, write_noise
-from test_writer import contents
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.corpus.build.shards import Shard
-from cyclegan_audio.corpus.build.writer import merge_shards, prepare_corpus, prepare_shard, settings_from
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.shards import Shard
+from cyclegan_audio.corpus.preparation.writer import (
+    build_settings,
+    merge_shards,
+    prepare_corpus,
+    prepare_shard,
+)
 from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
 from cyclegan_audio.utils.errors import UserError
+from tests.corpus.folder_state import folder_hashes
+from tests.corpus.noise_songs import write_genres, write_noise
 
 CLIP = "clip.seconds=1"
 
 
 @dataclass(frozen=True)
-class Deadly(MelRecording):
-    """A file on which a decoder crashes, as a damaged one may do to FFmpeg."""
+class CrashingRecording(MelRecording):
+    """A file that crashes its decoder, as damaged files may crash FFmpeg."""
 
     parent: int = 0
 
@@ -33,8 +40,8 @@ class Deadly(MelRecording):
 
 
 @dataclass(frozen=True)
-class Noted(SourceFile):
-    """A file that notes each time that it is hashed, whatever process does so."""
+class LoggedFile(SourceFile):
+    """A file that logs each time it is hashed, in any process."""
 
     log: Path = Path()
 
@@ -44,23 +51,24 @@ class Noted(SourceFile):
         return super().digest()
 
 
-class WithNoted(FolderSource):
+class LoggingSource(FolderSource):
     def files(self):
         log = self.genres["lofi"].parent / "hashed.txt"
-        return [Noted(f.genre, f.path, f.source, log=log) for f in super().files()]
+        return [LoggedFile(f.genre, f.path, f.source, log=log) for f in super().files()]
 
 
-class WithDeadly(FolderSource):
+class CrashingSource(FolderSource):
     def files(self):
-        found = super().files()
+        files = super().files()
         return [
-            Deadly(f.genre, f.path, f.source, parent=os.getpid()) if "1" in f.source else f for f in found
+            CrashingRecording(f.genre, f.path, f.source, parent=os.getpid()) if "1" in f.source else f
+            for f in files
         ]
 
 
 @pytest.fixture
 def sigterm_ignored():
-    """A handler of this process that a forked one must not inherit: it would outlive its pool."""
+    """Install a handler that forked workers must not inherit, or they outlive their pool."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -70,13 +78,13 @@ def test_processes_give_the_same_bytes_as_one(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "one", settings(workers=1))
     prepare_corpus(source, tmp_path / "three", settings(workers=3))
-    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+    assert folder_hashes(tmp_path / "one") == folder_hashes(tmp_path / "three")
 
 
 @pytest.mark.parametrize("audio", ["all", "heldout", "none"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_run_hashes_a_file_once(tmp_path, settings, audio, workers):
-    source = WithNoted(write_genres(tmp_path))
+    source = LoggingSource(write_genres(tmp_path))
     everything = sorted(f"{file.genre}/{file.source}" for file in source.files())
     for _ in ("new", "done before"):
         prepare_corpus(source, tmp_path / "out", settings(audio=audio, workers=workers))
@@ -86,21 +94,21 @@ def test_each_run_hashes_a_file_once(tmp_path, settings, audio, workers):
 
 
 def test_a_shard_hashes_its_files_once(tmp_path, settings):
-    n_files = prepare_shard(WithNoted(write_genres(tmp_path)), tmp_path / "out", settings(), Shard(0, 2))
+    n_files = prepare_shard(LoggingSource(write_genres(tmp_path)), tmp_path / "out", settings(), Shard(0, 2))
     assert len((tmp_path / "hashed.txt").read_text().splitlines()) == n_files > 0
 
 
 def test_a_crash_costs_only_its_file(tmp_path, settings, sigterm_ignored):
-    rows = prepare_corpus(WithDeadly(write_genres(tmp_path)), tmp_path / "out", settings(workers=2))
+    rows = prepare_corpus(CrashingSource(write_genres(tmp_path)), tmp_path / "out", settings(workers=2))
     reasons = {(row["genre"], row["source"]): row["reason"] for row in rows}
-    crashed = {key for key, reason in reasons.items() if reason == "the decoder crashed"}
+    crashed = {key for key, reason in reasons.items() if reason == "decoder crashed"}
     assert crashed == {("lofi", "song 1.wav"), ("trap", "song 1.wav")}
-    assert set(reasons.values()) == {"", "the decoder crashed"}
+    assert set(reasons.values()) == {"", "decoder crashed"}
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     genres = write_genres(tmp_path, tracks=4, seconds=12)
-    settings = settings_from(compose("prepare", [CLIP, "workers=2"]))
+    settings = build_settings(compose("prepare", [CLIP, "workers=2"]))
     options = [f"--genre={name}={folder}" for name, folder in genres.items()]
     command = [sys.executable, "-m", "cyclegan_audio.prepare", *options, CLIP, "workers=2"]
     out = tmp_path / "killed"
@@ -115,18 +123,18 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     source = FolderSource(genres)
     prepare_corpus(source, out, settings)
     prepare_corpus(source, tmp_path / "undisturbed", settings)
-    assert contents(out) == contents(tmp_path / "undisturbed")
+    assert folder_hashes(out) == folder_hashes(tmp_path / "undisturbed")
 
 
 def test_damaged_arrays_and_records_are_made_again(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings())
-    before = contents(tmp_path / "out")
+    before = folder_hashes(tmp_path / "out")
     for part, kept in (("mels", 1000), ("audio", 0), ("tracks", 40)):
         for path in sorted((tmp_path / "out" / part).iterdir())[:2]:
             os.truncate(path, kept)
     prepare_corpus(source, tmp_path / "out", settings())
-    assert contents(tmp_path / "out") == before
+    assert folder_hashes(tmp_path / "out") == before
 
 
 def test_shards_merge_to_the_corpus_of_one_machine(tmp_path, settings):
@@ -145,9 +153,11 @@ def test_shards_merge_to_the_corpus_of_one_machine(tmp_path, settings):
     with pytest.raises(UserError, match="other settings"):
         merge_shards(source, tmp_path / "out", settings(clip_s=0.9), 3)
     merge_shards(FolderSource(), tmp_path / "out", settings(), 3)  # the source's files may be elsewhere
-    described = {name: digest for name, digest in contents(tmp_path / "out").items() if name != "corpus.json"}
-    assert described.items() <= contents(tmp_path / "whole").items()
-    assert len(described) == len(contents(tmp_path / "whole")) - 1
+    described = {
+        name: digest for name, digest in folder_hashes(tmp_path / "out").items() if name != "corpus.json"
+    }
+    assert described.items() <= folder_hashes(tmp_path / "whole").items()
+    assert len(described) == len(folder_hashes(tmp_path / "whole")) - 1
 
 
 def test_a_shard_that_lost_an_array_is_refused(tmp_path, settings):
@@ -155,7 +165,7 @@ def test_a_shard_that_lost_an_array_is_refused(tmp_path, settings):
     for number in range(2):
         prepare_shard(source, tmp_path / "out", settings(), Shard(number, 2))
     next((tmp_path / "out" / "mels").iterdir()).unlink()
-    with pytest.raises(UserError, match=r"lacks what shard \d made"):
+    with pytest.raises(UserError, match=r"lacks files of .*, which shard \d made"):
         merge_shards(source, tmp_path / "out", settings(), 2)
     for numbers in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(UserError, match="must be an integer"):
@@ -169,7 +179,7 @@ def test_a_full_disk_is_one_line_and_no_corpus(tmp_path, settings, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cyclegan_audio.corpus.npy_writer.NpyAppender.append", full)
+    monkeypatch.setattr("cyclegan_audio.corpus.track_files.NpyAppender.append", full)
     with pytest.raises(UserError, match="No space left on device"):
         prepare_corpus(source, tmp_path / "out", settings(workers=2))
     with pytest.raises(UserError, match="is not finished"):

@@ -1,12 +1,19 @@
-"""Audio files that are damaged in many ways, as a folder."""
+"""Fuzz test: damaged and unusual files neither crash nor hang `prepare`."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 import soundfile
+
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
+from cyclegan_audio.corpus.sources import FolderSource
+from tests.corpus.noise_songs import write_genres
 
 RATE = 44_100
 _SEEDS = {  # suffix: codec and container of PyAV, or None for soundfile
@@ -24,7 +31,7 @@ NAMES = (
 
 
 def make_seeds(folder: Path) -> dict[str, bytes]:
-    """A second and a bit of noise and tone in each format, as bytes by suffix."""
+    """Return 1.3 s of noise and tone in each format, as bytes by suffix."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     time_s = np.arange(round(1.3 * 48_000)) / 48_000
@@ -48,11 +55,11 @@ def truncated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def flipped(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some bits, half of the time in the header alone."""
+    """Flip some bits, in half of the cases in the header only."""
     damaged = bytearray(data)
     reach = len(data) if rng.random() < 0.5 else min(len(data), 200)
-    for place in rng.integers(0, reach, rng.integers(1, 40)):
-        damaged[place] ^= 1 << rng.integers(0, 8)
+    for index in rng.integers(0, reach, rng.integers(1, 40)):
+        damaged[index] ^= 1 << rng.integers(0, 8)
     return bytes(damaged)
 
 
@@ -63,7 +70,7 @@ def overwritten(data: bytes, rng: np.random.Generator) -> bytes:
 
 def shuffled(data: bytes, rng: np.random.Generator) -> bytes:
     parts = np.array_split(np.frombuffer(data, np.uint8), 9)
-    return b"".join(parts[place].tobytes() for place in rng.permutation(9))
+    return b"".join(parts[index].tobytes() for index in rng.permutation(9))
 
 
 DAMAGES: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (
@@ -75,7 +82,7 @@ DAMAGES: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (
 
 
 def write_odd(folder: Path) -> int:
-    """Files that are odd rather than damaged; returns how many."""
+    """Write unusual files; return their number."""
     rng = np.random.default_rng(1)
     n_before = len(list(folder.iterdir()))
     soundfile.write(folder / "one sample.wav", np.zeros(1), RATE)
@@ -100,12 +107,37 @@ def write_odd(folder: Path) -> int:
 
 
 def write_damaged(folder: Path, seeds: dict[str, bytes], count: int) -> None:
-    """`count` files, each a format damaged in one way; a tenth also has another format's name."""
+    """Write `count` damaged files; a tenth has the suffix of another format."""
     folder.mkdir(parents=True, exist_ok=True)
     suffixes = list(seeds)
     for number in range(count):
         rng = np.random.default_rng([7, number])
         suffix = suffixes[number % len(suffixes)]
         damage = DAMAGES[number // len(suffixes) % len(DAMAGES)]
-        shown = suffixes[rng.integers(len(suffixes))] if number % 10 == 9 else suffix
-        (folder / f"{number:04d} {damage.__name__}{shown}").write_bytes(damage(seeds[suffix], rng))
+        name_suffix = suffixes[rng.integers(len(suffixes))] if number % 10 == 9 else suffix
+        (folder / f"{number:04d} {damage.__name__}{name_suffix}").write_bytes(damage(seeds[suffix], rng))
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_damaged_files_are_rows_with_a_reason(tmp_path, settings, count):
+    genres = write_genres(tmp_path, ("good",)) | {"bad": tmp_path / "bad"}
+    write_damaged(genres["bad"], make_seeds(tmp_path / "seeds"), count)
+    n_odd = write_odd(genres["bad"])
+    rows = prepare_corpus(FolderSource(genres), tmp_path / "out", settings(workers=2))
+    bad = [row for row in rows if row["genre"] == "bad"]
+    by_file = {row["source"]: row for row in bad}
+    assert len(by_file) == count + n_odd
+    assert all(bool(row["reason"]) != row["kept"] for row in bad)
+    reasons = Counter(row["reason"].partition(" (")[0] for row in bad)
+    assert reasons["cannot be read as audio"] > count / 10
+    assert all(by_file[f"{name}.flac"]["kept"] for name in NAMES)
+    assert by_file["192000 Hz 8 ch.wav"]["kept"]
+    assert by_file["one sample.wav"]["reason"] == "shorter than a clip"
+    assert by_file["not finite 1.wav"]["reason"] == "non-finite samples"
+    corpus = Corpus.open(tmp_path / "out")
+    for clip in corpus.clips("bad", "train"):
+        assert np.isfinite(corpus.mel_db(clip).numpy()).all()
+    print(dict(reasons))

@@ -1,82 +1,68 @@
-import hashlib
+"""Tests of preparing and updating a corpus: caching, errors, warnings, stored audio, blocks."""
+
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.corpus.noise_songs import write_genres, write_noise
 
 from cyclegan_audio.audio import io
-from cyclegan_audio.corpus.build.writer import prepare_corpus
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.screening import NearDuplicates
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.utils.errors import UserError
-
-
-def state(folder: Path) -> dict[str, tuple[int, str]]:
-    """Time of writing and hash of every file."""
-    return {
-        str(path.relative_to(folder)): (
-            path.stat().st_mtime_ns,
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {name: digest for name, (_, digest) in state(folder).items()}
+from tests.corpus.folder_state import folder_hashes, folder_state
+from tests.corpus.noise_songs import write_genres, write_noise
 
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
-    """Names of the files that are decoded from now on."""
+    """Return a list that collects the names of decoded files."""
     names: list[str] = []
     stream = io.stream_blocks
 
-    def noted(path):
+    def recording(path):
         names.append(Path(path).name)
         return stream(path)
 
-    monkeypatch.setattr(io, "stream_blocks", noted)
+    monkeypatch.setattr(io, "stream_blocks", recording)
     return names
 
 
-def test_a_second_run_does_nothing(tmp_path, settings, decoded):
+def test_a_second_run_changes_nothing(tmp_path, settings, decoded):
     source = FolderSource(write_genres(tmp_path))
     rows = prepare_corpus(source, tmp_path / "out", settings())
-    before = state(tmp_path / "out")
+    before = folder_state(tmp_path / "out")
     assert len(decoded) == 8
     assert prepare_corpus(source, tmp_path / "out", settings(workers=1)) == rows
     assert len(decoded) == 8
-    assert state(tmp_path / "out") == before
+    assert folder_state(tmp_path / "out") == before
 
 
-def test_an_added_file_costs_only_itself(tmp_path, settings, decoded):
+def test_an_added_file_is_the_only_one_decoded(tmp_path, settings, decoded):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings())
-    before = state(tmp_path / "out")
+    before = folder_state(tmp_path / "out")
     decoded.clear()
     write_noise(tmp_path / "trap" / "deeper" / "new.wav", 3.1, seed=77)
     prepare_corpus(source, tmp_path / "out", settings())
-    after = state(tmp_path / "out")
+    after = folder_state(tmp_path / "out")
     assert decoded == ["new.wav"]
     assert all(after[name] == before[name] for name in before if name != "manifest.parquet")
     assert len(after) == len(before) + 3
     corpus = Corpus.open(tmp_path / "out")
-    found = [
+    clips = [
         c
         for split in ("train", "val", "test")
         for c in corpus.clips("trap", split)
         if c.source == "deeper/new.wav"
     ]
-    assert [clip.start_s for clip in found] == [0.0, 1.0, 2.0]
+    assert [clip.start_s for clip in clips] == [0.0, 1.0, 2.0]
 
 
-def test_changed_and_removed_files(tmp_path, settings, decoded):
+def test_changed_and_removed_files_update_the_corpus(tmp_path, settings, decoded):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings())
     decoded.clear()
@@ -85,32 +71,32 @@ def test_changed_and_removed_files(tmp_path, settings, decoded):
     prepare_corpus(source, tmp_path / "out", settings())
     assert decoded == ["song 0.wav"]
     prepare_corpus(source, tmp_path / "fresh", settings())
-    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "fresh")
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, settings, monkeypatch, decoded):
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, settings, monkeypatch, decoded):
     source = FolderSource(write_genres(tmp_path))
-    noted = io.stream_blocks
+    recording = io.stream_blocks
 
     def failing(path):
         if len(decoded) == 5:
             raise KeyboardInterrupt
-        return noted(path)
+        return recording(path)
 
     monkeypatch.setattr(io, "stream_blocks", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare_corpus(source, tmp_path / "out", settings(workers=1))
     with pytest.raises(UserError, match="is not finished"):
         Corpus.open(tmp_path / "out")
-    monkeypatch.setattr(io, "stream_blocks", noted)
-    (tmp_path / "out" / "mels" / ".1.part.npy").write_bytes(b"left by a kill")
+    monkeypatch.setattr(io, "stream_blocks", recording)
+    (tmp_path / "out" / "mels" / ".1.part.npy").write_bytes(b"of a killed run")
     prepare_corpus(source, tmp_path / "out", settings())
     assert len(decoded) == 8
     prepare_corpus(source, tmp_path / "undisturbed", settings(workers=1))
-    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "undisturbed")
 
 
-def test_bad_files_are_rows_with_a_reason_and_a_warning(tmp_path, settings, caplog):
+def test_unreadable_files_are_rows_with_a_reason_and_a_warning(tmp_path, settings, caplog):
     genres = write_genres(tmp_path)
     (tmp_path / "lofi" / "no audio.mp3").write_text("a letter")
     write_noise(tmp_path / "lofi" / "short.flac", 0.4, seed=1)
@@ -143,20 +129,20 @@ def test_bad_files_are_rows_with_a_reason_and_a_warning(tmp_path, settings, capl
     assert corpus.audio(last).square().mean().sqrt() == pytest.approx(0.1, rel=0.1)
 
 
-def test_other_settings_for_a_corpus_are_refused_with_both_values(tmp_path, settings, paper):
+def test_other_settings_of_a_corpus_are_refused(tmp_path, settings, paper):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings())
-    before = state(tmp_path / "out")
+    before = folder_state(tmp_path / "out")
     with pytest.raises(UserError, match="sample_rate 48000 against 44100"):
         prepare_corpus(source, tmp_path / "out", settings(mel=paper))
     with pytest.raises(UserError, match=r"clip.seconds 2.0, the corpus .* has 1.0"):
         prepare_corpus(source, tmp_path / "out", settings(clip_s=2.0))
     with pytest.raises(UserError, match="also has trap"):
         prepare_corpus(FolderSource(write_genres(tmp_path, ("lofi", "jazz"))), tmp_path / "out", settings())
-    assert state(tmp_path / "out") == before
+    assert folder_state(tmp_path / "out") == before
 
 
-def test_audio_of_held_out_tracks_only(tmp_path, settings):
+def test_heldout_audio_is_that_of_held_out_tracks(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings(audio="heldout"))
     corpus = Corpus.open(tmp_path / "out")
@@ -168,10 +154,10 @@ def test_audio_of_held_out_tracks_only(tmp_path, settings):
     assert not list((tmp_path / "out" / "audio").iterdir())
     prepare_corpus(source, tmp_path / "out", settings())
     prepare_corpus(source, tmp_path / "fresh", settings())
-    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "fresh")
 
 
-def test_one_long_file_is_cut_into_blocks_of_time(tmp_path, settings, caplog):
+def test_one_long_file_is_split_by_blocks(tmp_path, settings, caplog):
     write_noise(tmp_path / "mix" / "long.wav", 40.5, seed=1, rate=8000)
     genres = write_genres(tmp_path, ("trap",)) | {"mix": tmp_path / "mix"}
     prepare_corpus(FolderSource(genres), tmp_path / "out", settings())
@@ -191,7 +177,7 @@ def test_one_long_file_is_cut_into_blocks_of_time(tmp_path, settings, caplog):
 
 
 @pytest.mark.parametrize("kind", ["silent", "short", "no audio"])
-def test_nothing_left_of_a_genre_leaves_nothing_behind(tmp_path, settings, kind):
+def test_a_genre_without_clips_leaves_no_folder(tmp_path, settings, kind):
     genres = write_genres(tmp_path, ("lofi",)) | {"bad": tmp_path / "bad"}
     write_noise(
         tmp_path / "bad" / "a.wav",
@@ -201,25 +187,25 @@ def test_nothing_left_of_a_genre_leaves_nothing_behind(tmp_path, settings, kind)
     )
     if kind == "no audio":
         (tmp_path / "bad" / "a.wav").write_bytes(b"RIFF")
-    with pytest.raises(UserError, match="bad: none of 1 files gives a clip"):
+    with pytest.raises(UserError, match="bad: none of 1 files has a usable clip"):
         prepare_corpus(FolderSource(genres), tmp_path / "out", settings())
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_that_cannot_take_a_corpus(tmp_path, settings):
+def test_unsuitable_corpus_folders_are_refused(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="is a file"):
         prepare_corpus(source, tmp_path / "file", settings())
     with pytest.raises(UserError, match="cannot write the corpus"):
         prepare_corpus(source, tmp_path / "file" / "out", settings())
-    with pytest.raises(UserError, match="not empty and no corpus"):
+    with pytest.raises(UserError, match="not empty and not a corpus"):
         prepare_corpus(source, tmp_path / "lofi", settings())
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("audio", ["all", "heldout", "none"])
-def test_duplicates_are_searched_once(tmp_path, settings, monkeypatch, audio):
+def test_near_duplicates_are_searched_once(tmp_path, settings, monkeypatch, audio):
     searches = []
     find = NearDuplicates.find
 
@@ -232,16 +218,16 @@ def test_duplicates_are_searched_once(tmp_path, settings, monkeypatch, audio):
     assert len(searches) == 1
 
 
-def test_a_damaged_manifest_is_written_anew(tmp_path, settings):
+def test_a_damaged_manifest_is_rewritten(tmp_path, settings):
     source = FolderSource(write_genres(tmp_path))
     prepare_corpus(source, tmp_path / "out", settings())
-    before = contents(tmp_path / "out")
+    before = folder_hashes(tmp_path / "out")
     (tmp_path / "out" / "manifest.parquet").write_bytes(b"PAR1")
     prepare_corpus(source, tmp_path / "out", settings())
-    assert contents(tmp_path / "out") == before
+    assert folder_hashes(tmp_path / "out") == before
 
 
-def test_a_copy_of_a_song_is_in_the_same_split(tmp_path, settings):
+def test_copies_of_a_song_are_in_the_same_split(tmp_path, settings):
     genres = write_genres(tmp_path, tracks=6)
     for path in list(genres["lofi"].iterdir()):
         shutil.copy(path, path.with_name(f"copy of {path.name}"))

@@ -1,0 +1,195 @@
+"""Process a source file into its arrays and record: decode, cut, screen, compute mels, in one pass."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.config import slug
+from cyclegan_audio.corpus.corpus import FORMAT_VERSION, INT16_SCALE
+from cyclegan_audio.corpus.preparation.clip_stream import AudioInfo, ClipSettings, ClipStream, RawClip
+from cyclegan_audio.corpus.screening import Features, ScreeningRules
+from cyclegan_audio.corpus.sources import MelRecording, SourceFile
+from cyclegan_audio.corpus.track_files import NpyAppender, TrackRecord, arrays_complete, read_record
+from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.utils.errors import UserError
+
+TOO_SHORT = "shorter than a clip"
+
+
+class HashedFile(NamedTuple):
+    """A source file with the SHA-256 of its bytes, or the reason why it cannot be read."""
+
+    file: SourceFile
+    content: str
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackProcessor:
+    """Writes the arrays and records of source files into a corpus folder, in any order."""
+
+    folder: Path
+    mel: MelSpectrogram
+    clip: ClipSettings
+    rules: ScreeningRules
+
+    def hash(self, file: SourceFile) -> HashedFile:
+        """Hash a file, once per `prepare`; a file that cannot be read gets a reason, no exception."""
+        try:
+            return HashedFile(file, file.digest())
+        except OSError as error:
+            return HashedFile(file, "", f"cannot be read ({error.strerror})")
+        except UserError as error:
+            return HashedFile(file, "", _short_reason(error, file))
+
+    def load_cached(self, hashed: HashedFile, with_audio: bool) -> TrackRecord | None:
+        """Return the record of a file that is complete already, or that cannot be read; else None."""
+        file, content, reason = hashed
+        if reason:
+            return self._record_without_clips(file, content, reason)
+        record = read_record(self.folder / "tracks" / f"{self._array_name(file, content)}.json")
+        return record if record and arrays_complete(self.folder, record, with_audio) else None
+
+    def process(self, hashed: HashedFile, with_audio: bool) -> TrackRecord:
+        """Process a file, or read its record if it is complete already.
+
+        Raises:
+            OSError: the corpus cannot be written.
+        """
+        if (cached := self.load_cached(hashed, with_audio)) is not None:
+            return cached
+        file, content, _ = hashed
+        torch.set_num_threads(1)  # files run in parallel; one thread each also keeps results bit-identical
+        try:
+            record = self._process(file, content, with_audio)
+        except UserError as error:
+            record = self._record_without_clips(file, content, _short_reason(error, file))
+        return self._write_record(record)
+
+    def mark_failed(self, hashed: HashedFile, reason: str) -> TrackRecord:
+        """Write the record of a file whose processing crashed."""
+        return self._write_record(self._record_without_clips(hashed.file, hashed.content, reason))
+
+    def _write_record(self, record: TrackRecord) -> TrackRecord:
+        path = self.folder / "tracks" / f"{record.array}.json"
+        atomic_write_text(path, json.dumps(dataclasses.asdict(record), indent=0))
+        return record
+
+    def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
+        """Stream the file through screening into its arrays.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        array = self._array_name(file, content)
+        info = AudioInfo()
+        stream: Iterable[RawClip | tuple[float, str]]
+        if isinstance(file, MelRecording):
+            stream = self._mel_clips(file, info)
+        else:
+            # Paired clips must start at the same times in all genres.
+            settings = self.clip.unaligned if file.score else self.clip
+            stream = ClipStream(file.path, settings, self.mel)
+        with ExitStack() as stack:
+            mels = stack.enter_context(NpyAppender(self.folder / "mels" / f"{array}.npy"))
+            audio = stack.enter_context(NpyAppender(self.folder / "audio" / f"{array}.npy"))
+            clips = self._screen(stream, mels, audio if with_audio else None)
+            mels.commit()
+            audio.commit()
+        info = stream.info if isinstance(stream, ClipStream) else info
+        if not clips:
+            return self._record_without_clips(file, content, TOO_SHORT, info)
+        return dataclasses.replace(
+            self._record_without_clips(file, content, "", info), clips=clips, rows=mels.rows
+        )
+
+    def _screen(
+        self, stream: Iterable[RawClip | tuple[float, str]], mels: NpyAppender, audio: NpyAppender | None
+    ) -> list[dict[str, Any]]:
+        """Screen clips, write those that are kept, and return their entries for the track record."""
+        clips: list[dict[str, Any]] = []
+        features: list[Features] = []
+        for raw in stream:
+            if not isinstance(raw, RawClip):
+                start_s, reason = raw
+                clips.append({"start_s": start_s, "reason": reason, "index": -1})
+                features.append({})
+                continue
+            reason, clip_features = self.rules.check_clip(raw)
+            entry = {"start_s": raw.start_s, "duration_s": raw.duration_s, "reason": reason, "index": -1}
+            recorded = self.rules.recorded_features
+            entry |= {key: clip_features[key] for key in recorded if key in clip_features}
+            if not reason:
+                entry |= {
+                    "index": mels.rows,
+                    "min_db": float(raw.mel_db.min()),
+                    "max_db": float(raw.mel_db.max()),
+                }
+                mels.append(raw.mel_db.numpy())
+                if audio is not None and raw.mono is not None:
+                    audio.append(_to_int16(raw.mono))
+            clips.append(entry)
+            features.append(clip_features)
+        track_reasons = self.rules.check_track([clip["start_s"] for clip in clips], features)
+        for clip, reason in zip(clips, track_reasons, strict=True):
+            clip["reason"] = clip["reason"] or reason
+        return clips
+
+    def _mel_clips(self, file: MelRecording, info: AudioInfo) -> Iterator[RawClip | tuple[float, str]]:
+        """Yield clips of a mel recording, or (start_s, reason) for a clip that cannot be read."""
+        if self.clip.align != "none":
+            raise UserError(f"has no audio for clip.align={self.clip.align}; leave clip.align out")
+        n_frames = self.mel.n_frames(round(self.clip.seconds * self.mel.sample_rate))
+        for start_s, mel, reason in file.mels(self.mel, n_frames):
+            info.duration_s = max(info.duration_s, start_s + self.clip.seconds)
+            if mel is None:
+                yield start_s, reason
+            else:
+                yield RawClip(start_s, self.clip.seconds, None, 0, None, self.mel.sample_rate, mel)
+
+    def _record_without_clips(
+        self, file: SourceFile, content: str, reason: str, info: AudioInfo | None = None
+    ) -> TrackRecord:
+        values = (info or AudioInfo()).to_dict()
+        duration_s = values.pop("duration_s")
+        return TrackRecord(
+            self._array_name(file, content),
+            file.genre,
+            file.source,
+            file.score,
+            content,
+            duration_s,
+            reason,
+            [],
+            values,
+        )
+
+    def _array_name(self, file: SourceFile, content: str) -> str:
+        """Return a name that is safe on any file system and changes with all that the arrays depend on."""
+        settings = [
+            FORMAT_VERSION,
+            self.mel.hash,
+            dataclasses.asdict(self.clip),
+            self.rules.per_file_settings,
+        ]
+        identity = json.dumps([file.genre, file.source, file.score, content, settings])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        return f"{slug(file.genre)[:20]}-{slug(Path(file.source).stem)[:40]}-{digest}"
+
+
+def _short_reason(error: UserError, file: SourceFile) -> str:
+    """Return what is wrong with a file, without its path and the remedy."""
+    return str(error).partition("; ")[0].removeprefix(f"{file.path} ")
+
+
+def _to_int16(waveform: Tensor) -> np.ndarray:
+    return (waveform.clamp(-1, 1) * INT16_SCALE).round().to(torch.int16).numpy()
