@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.statistics.estimates import Estimate
-from cyclegan_audio.statistics.resampling import jackknife
+from cyclegan_audio.statistics.jackknife import jackknife
 
 N_COMPONENTS = 16
 CLIP_AT = 5.0  # standard deviations of the first component; the cubic kernel would overrate outliers

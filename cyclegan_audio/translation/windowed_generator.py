@@ -1,4 +1,4 @@
-"""Run a generator over the mel of a whole piece in windows, and return the change in dB."""
+"""Run a generator over the mel of a whole piece in overlapping windows, whose length and overlap it sets."""
 
 import torch
 from torch import Tensor, nn

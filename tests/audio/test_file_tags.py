@@ -1,3 +1,5 @@
+"""Copying tags and covers between formats."""
+
 import io
 from pathlib import Path
 

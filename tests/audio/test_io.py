@@ -1,3 +1,5 @@
+"""Finding, decoding and writing audio files, and refusing bad ones."""
+
 import gc
 import math
 import multiprocessing

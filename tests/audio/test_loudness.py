@@ -1,3 +1,5 @@
+"""Integrated loudness against torchaudio, and the fallback for quiet music."""
+
 import math
 import pickle
 

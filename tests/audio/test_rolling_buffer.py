@@ -1,3 +1,5 @@
+"""A rolling buffer returns the samples that were appended, at bounded memory."""
+
 import pytest
 import torch
 

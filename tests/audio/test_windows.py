@@ -1,3 +1,5 @@
+"""Splitting mels into windows, cross-fades and reflection padding."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Errors end in one line and the right exit code."""
+
 import os
 
 import pytest

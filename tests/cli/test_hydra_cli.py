@@ -1,3 +1,5 @@
+"""Hydra's help on Python 3.14."""
+
 import argparse
 import sys
 

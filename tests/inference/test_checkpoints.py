@@ -1,3 +1,5 @@
+"""Finding and reading checkpoints and pretrained models, and refusing damaged ones."""
+
 import pytest
 import torch
 from hydra.utils import instantiate

@@ -1,3 +1,5 @@
+"""Averaging over shifts reduces checkerboard artefacts."""
+
 import pytest
 import torch
 from torch import Tensor, nn

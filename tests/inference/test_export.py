@@ -1,3 +1,5 @@
+"""Exported models give the same translations, and describe themselves."""
+
 import dataclasses
 import json
 import subprocess

@@ -1,3 +1,5 @@
+"""Reading answers, and excluding listeners who miss the reference."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Systems and loudness of a listening test's sounds."""
+
 import numpy as np
 import pytest
 import torch

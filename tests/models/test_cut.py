@@ -1,3 +1,5 @@
+"""CUT: losses by hand, training and resuming."""
+
 import pytest
 import torch
 from torch import nn

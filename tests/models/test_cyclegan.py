@@ -1,3 +1,5 @@
+"""CycleGAN: losses by hand, the training step, gradients and resuming."""
+
 import copy
 
 import pytest

@@ -1,3 +1,5 @@
+"""The translate command: files, folders, messages and refusals."""
+
 import json
 import math
 import subprocess

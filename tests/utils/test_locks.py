@@ -1,3 +1,5 @@
+"""Locks between processes."""
+
 import subprocess
 import sys
 from types import SimpleNamespace

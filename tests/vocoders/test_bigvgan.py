@@ -1,3 +1,5 @@
+"""BigVGAN: network, loading and refusing of published weights."""
+
 import json
 import math
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Mask, hybrid and Griffin-Lim vocoders on synthetic sounds."""
+
 import dataclasses
 
 import pytest

@@ -1,3 +1,5 @@
+"""Training and using the Vocos vocoder."""
+
 import math
 import subprocess
 import sys

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cyclegan_audio.metrics.band_statistics import N_COVARIANCES, STATISTIC_NAMES, band_features
 from cyclegan_audio.metrics.genre_classifier.augmentation import low_pass, sample_cutoffs_hz
 from cyclegan_audio.metrics.genre_classifier.network import OUTLIER
-from cyclegan_audio.statistics.resampling import track_folds
+from cyclegan_audio.statistics.jackknife import track_folds
 
 INNER_FOLDS = 3
 C_VALUES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn, for standardised features

@@ -19,7 +19,7 @@ from cyclegan_audio.metrics.genre_classifier.network import (
     GenreNet,
     GenreNetSettings,
 )
-from cyclegan_audio.statistics.resampling import track_folds
+from cyclegan_audio.statistics.jackknife import track_folds
 from cyclegan_audio.utils.devices import parallel_map
 
 FOLDS = 3  # of tracks, for calibration

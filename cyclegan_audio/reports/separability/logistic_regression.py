@@ -15,8 +15,8 @@ from cyclegan_audio.metrics.genre_classifier.linear import (
     project_to_row_space,
 )
 from cyclegan_audio.statistics.estimates import Estimate
+from cyclegan_audio.statistics.jackknife import track_folds
 from cyclegan_audio.statistics.proportions import balanced_accuracy
-from cyclegan_audio.statistics.resampling import track_folds
 from cyclegan_audio.utils.errors import UserError
 
 IMAGE_SIZE = (256, 256)  # as in the paper

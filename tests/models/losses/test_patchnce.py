@@ -1,3 +1,5 @@
+"""PatchNCE by hand."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""The paper's networks on colour images of mels."""
+
 import numpy as np
 import pytest
 import torch

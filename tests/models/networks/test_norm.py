@@ -1,3 +1,5 @@
+"""Instance norm, and statistics shared between windows."""
+
 from functools import partial
 
 import pytest

@@ -1,3 +1,5 @@
+"""Differences between columns, their significance and their sign."""
+
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path

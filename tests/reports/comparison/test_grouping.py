@@ -1,3 +1,5 @@
+"""Runs that differ by seed share a column; columns are named by what differs."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""From arguments to evaluated runs; sweeps stand for their jobs."""
+
 import json
 import os
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The progress bar and the time estimate of a run."""
+
 import re
 from types import SimpleNamespace
 

@@ -1,3 +1,5 @@
+"""A function that runs the train command in this process."""
+
 import sys
 
 import pytest

@@ -1,3 +1,5 @@
+"""What W&B and TensorBoard get from a run."""
+
 import json
 from pathlib import Path
 

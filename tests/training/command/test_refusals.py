@@ -1,3 +1,5 @@
+"""Bad settings give one line and leave no run folder."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""A stopped and resumed run equals an undisturbed one."""
+
 import shutil
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""What a run writes, sweeps, and options of the train command."""
+
 import json
 import re
 import shutil

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cyclegan_audio.statistics.resampling import MAX_GROUPS, jackknife, track_folds
+from cyclegan_audio.statistics.jackknife import MAX_GROUPS, jackknife, track_folds
 
 VALUES = np.array([1.0, 2.0, 6.0, 7.0])
 
