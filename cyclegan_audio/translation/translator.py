@@ -67,7 +67,7 @@ class Translator:
     then limited in all channels, and make-up gain replaces the loudness that this takes.
 
     Attributes:
-        pair: the trained model.
+        model: the trained model.
         mel: the definition of its mel.
         normalisation: of its training corpus.
         device: of its generators.
@@ -77,15 +77,15 @@ class Translator:
     """
 
     def __init__(
-        self, pair: TranslationModel, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
+        self, model: TranslationModel, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
     ) -> None:
-        self.pair = pair
-        self.mel = pair.mel
-        self.normalisation = CorpusNormalisation.from_dict(pair.normalisation)
+        self.model = model
+        self.mel = model.mel
+        self.normalisation = CorpusNormalisation.from_dict(model.normalisation)
         self.device = torch.device(device)
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         self.vocoder.check(self.mel)
-        self.window = math.ceil(pair.window_frames / pair.frame_multiple) * pair.frame_multiple
+        self.window = math.ceil(model.window_frames / model.frame_multiple) * model.frame_multiple
         self.bf16 = has_fast_bf16(self.device)
 
     @classmethod
@@ -127,13 +127,13 @@ class Translator:
 
     @property
     def genres(self) -> tuple[str, str]:
-        """The two genres of the pair."""
-        return self.pair.genres
+        """The two genres of the model."""
+        return self.model.genres
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The genres to which the model translates: both, or one."""
-        return tuple(self.pair.targets)
+        return tuple(self.model.targets)
 
     @overload
     def __call__(
@@ -256,7 +256,7 @@ class Translator:
             UserError: see `__call__`.
         """
         check_number("amount", amount, 0, 1)
-        self.pair.generator(to)
+        self.model.generator(to)
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
@@ -350,5 +350,5 @@ class Translator:
     ) -> WindowedGenerator:
         """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(
-            self.pair.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
+            self.model.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
         )

@@ -3,7 +3,7 @@
 python experiments/006_sound/long_songs.py --minutes 1 10 --out FOLDER
 python experiments/006_sound/long_songs.py --minutes 600 --rate 8000 --vocoder mask --out FOLDER
 
-Each song is noise with a beat and a tone, translated by the demo pair in a process of its own, whose peak
+Each song is noise with a beat and a tone, translated by the model `demo` in a process of its own, whose peak
 memory it is. Seams: how much more the change of the mel moves from frame to frame where windows meet than
 elsewhere, the same where chunks of sound meet, and clicks there beside those elsewhere (--seams).
 """

@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--genres", nargs=2, required=True)
     parser.add_argument("--songs", type=int, default=3)
     options = parser.parse_args()
-    pair = load_model(options.run)
-    mel, window = pair.mel, pair.window_frames
+    model = load_model(options.run)
+    mel, window = model.mel, model.window_frames
     overlap = window // 4
     print("| direction | statistics | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 2))
     for source_genre, target_genre in (options.genres, options.genres[::-1]):
-        generator = pair.generator(target_genre)
+        generator = model.generator(target_genre)
         rounding: list[float] = []
         rows: dict[str, list] = {name: [] for name in KINDS}
         for path in sorted((options.scores / source_genre).glob("*.wav"))[: options.songs]:
