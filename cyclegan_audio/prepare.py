@@ -1,4 +1,4 @@
-"""Verb `prepare`: convert audio files to a corpus, and print what was kept and how the genres differ."""
+"""Verb `prepare`: convert audio files to a corpus, and print counts and differences of the genres."""
 
 import logging
 from collections import Counter
@@ -206,7 +206,7 @@ def text_table(title: str, header: str, genres: list[str], rows: list[list[str]]
     """Return a table of text with one column per genre.
 
     Args:
-        title: stands above the table.
+        title: printed above the table.
         header: of the first column.
         genres: the headers of the other columns.
         rows: the cells, row by row.

@@ -249,7 +249,7 @@ def check_format(path: Path, rate: int, channels: int) -> None:
         _open_encoder(BytesIO(), path.suffix.lower(), rate, channels).close()
     except (soundfile.LibsndfileError, UnsupportedFormat) as error:
         raise UserError(
-            f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
+            f"cannot write {path}: {path.suffix} does not support {channels} channels at {rate} Hz "
             f"({_error_text(error).strip()}); use .wav or .flac"
         ) from error
 

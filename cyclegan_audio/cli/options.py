@@ -139,7 +139,7 @@ def to_options(arguments: Sequence[str], names: Collection[str], flags: Collecti
 class VerbParser(argparse.ArgumentParser):
     """Parser of a verb's command line without Hydra; it accepts `--name value` and `name=value`.
 
-    Options that are not given are missing in the result: the function behind the verb has their defaults.
+    Options that are not given are missing in the result, because the called function has their defaults.
     Each verb also takes `--debug`, which shows stack traces, and `--version`.
 
     Args:

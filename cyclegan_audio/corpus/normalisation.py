@@ -135,7 +135,7 @@ def _medians(
         value = median_of(getattr(clip, field) for clip in genre_clips)
         if not value:
             raise UserError(
-                f"{corpus_name} has no {kind} of {genre}, which came without audio; "
+                f"{corpus_name} has no {kind} of {genre}, which has no audio; "
                 f"leave {kind} out of data.normalise"
             )
         medians.append(value)

@@ -39,7 +39,7 @@ def make_test(
     """Write the page of a listening test with its sounds; return the path of index.html.
 
     Args:
-        runs: run folders, checkpoints, pretrained models, or sweeps, which stand for their finished jobs; at
+        runs: run folders, checkpoints, pretrained models, or sweeps (all their finished jobs); at
             most six, between the same genres.
         out: a new folder.
         clips: held-out clips for each direction.

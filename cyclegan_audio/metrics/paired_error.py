@@ -75,12 +75,12 @@ class PairedScores:
 
     @property
     def beats_untouched(self) -> bool:
-        """Whether the model beats the untouched input: interval above 0, relative gain at least 10 %."""
+        """Return whether the model beats the untouched input: interval above 0, gain at least 10 %."""
         return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= MIN_RELATIVE_GAIN
 
     @property
     def beats_filter(self) -> bool:
-        """Whether the model beats the equaliser in the rhythm above 4 kHz: interval above 0."""
+        """Return whether the model beats the equaliser in the rhythm above 4 kHz: interval above 0."""
         return self.rhythm_gain_db[MATCHED_MEAN].above_zero
 
     def to_dict(self) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class VocosVocoder(Vocoder):
     def _network(self, mel: MelSpectrogram, device: torch.device) -> VocosNetwork:
         if not self.checkpoint:
             raise UserError(
-                "vocos needs a trained vocoder; give one by vocos=RUN, or train one by "
+                "vocos needs a trained vocoder; give one with vocos=RUN, or train one with "
                 f"{command_line('train_vocoder', 'corpus=CORPUS')}"
             )
         path = resolve_run(self.checkpoint)

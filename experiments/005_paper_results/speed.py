@@ -37,7 +37,7 @@ class Clock:
 
 
 def repeated(model: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
-    """500 clips of as many tracks as if all were different, and their mels before and after."""
+    """Repeat clips to 500 with a track each; return them and their mels before and after translation."""
     translated = [translate_clip(model, corpus, clip) for clip in held_out_clips(corpus, genre, TRANSLATED)]
     examples = []
     for index in range(CLIPS):

@@ -1,8 +1,8 @@
-"""What bf16 and int8 save, and what they cost: python quantised.py RUN CORPUS [--clips 35]
+"""Measure speed and error of bf16 and int8: python quantised.py RUN CORPUS [--clips 35]
 
 Paired clips of a CORPUS through generators by one thread: torch in fp32 and under bf16 autocast, the ONNX
 file in fp32, and that file in int8 (onnxruntime's static quantisation of all convolutions, calibrated on
-training clips, and its dynamic one). Off is the mean |difference| from fp32; times are of one clip, in turns.
+training clips, and its dynamic one). Off is the mean |difference| from fp32; times are per clip, interleaved.
 """
 
 import argparse
@@ -32,7 +32,7 @@ EXACT = "torch, fp32"
 
 
 class Calibration(CalibrationDataReader):
-    """Mels for the ranges of activations."""
+    """Mels that calibrate the ranges of activations."""
 
     def __init__(self, mels: list[Tensor]) -> None:
         self._mels: Iterator[Tensor] = iter(mels)
@@ -54,8 +54,8 @@ class InBf16(nn.Module):
             return self.generator(mel).float()
 
 
-def ways(model: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
-    """The generator toward `to` by its ways of computing."""
+def variants(model: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> dict[str, nn.Module]:
+    """Return the generator toward `to` by name of its runtime and precision."""
     generator, output = (
         model.generator(to),
         next(o for o, direction in OUTPUTS.items() if direction == model.direction(to)),
@@ -76,7 +76,7 @@ def ways(model: TranslationModel, to: str, folder: Path, mels: list[Tensor]) -> 
 
 
 def times_s(generators: dict[str, nn.Module], mel: Tensor) -> dict[str, float]:
-    """Median CPU seconds."""
+    """Measure median CPU seconds."""
     taken: dict[str, list[float]] = {name: [] for name in generators}
     for _ in range(ROUNDS + 1):
         for name, generator in generators.items():
@@ -104,7 +104,7 @@ def main() -> None:
             source = next(genre for genre in model.genres if genre != to)
             clips = corpus.clips(source, "train")[:CALIBRATION]
             mels = [model.mel.normalise(corpus.mel_db(clip))[None, None, :, :frames] for clip in clips]
-            generators = ways(model, to, Path(folder), mels)
+            generators = variants(model, to, Path(folder), mels)
             seconds, exact_db = times_s(generators, mels[0]), None
             for name, generator in generators.items():
                 one = replace(model, generators={model.direction(to): generator})

@@ -112,7 +112,7 @@ class EvaluationData:
         run_folder: folder with the run's losses.csv; None where there is none.
         model: the model.
         corpus: the corpus with the held-out clips.
-        directions: A to B, then B to A, as far as the model has them.
+        directions: A to B, then B to A; those that the model has.
         vocoder: name of the vocoder.
         second_run: the RUN that was trained without identity loss; None without one.
         without_identity: the same clips translated by that run.
