@@ -4,8 +4,8 @@ python experiments/006_sound/long_songs.py --minutes 1 10 --out FOLDER
 python experiments/006_sound/long_songs.py --minutes 600 --rate 8000 --vocoder mask --out FOLDER
 
 Each song is noise with a beat and a tone, translated by the model `demo` in a separate process, whose peak
-memory is printed. With --seams: how much more the change of the mel varies from frame to frame at borders of windows
-than elsewhere, the same at borders of audio chunks, and clicks there and elsewhere.
+memory is printed. With --seams: how much more the change of the mel varies from frame to frame at borders of
+windows than elsewhere, the same at borders of audio chunks, and clicks there and elsewhere.
 """
 
 import argparse

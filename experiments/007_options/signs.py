@@ -1,4 +1,4 @@
-"""Train tiny networks for 200 steps with and without each option, and print the quantity that it should change.
+"""Train tiny networks for 200 steps with and without each option, and print the quantity that should change.
 
 python experiments/007_options/signs.py [NAME ...]
 """
