@@ -50,7 +50,7 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     Hydra's grammar would parse brackets, quotes, commas and dollar signs in paths.
 
     Args:
-        arguments: those of the command line, as overrides.
+        arguments: overrides of the command line.
 
     Returns:
         The other arguments, then `genre_folders=[...]` if there are genres.
@@ -207,7 +207,7 @@ def text_table(title: str, header: str, genres: list[str], rows: list[list[str]]
 
     Args:
         title: printed above the table.
-        header: of the first column.
+        header: header of the first column.
         genres: the headers of the other columns.
         rows: the cells, row by row.
     """

@@ -119,7 +119,7 @@ def plan(
     Args:
         inputs: audio files or folders.
         output: a file or a folder.
-        suffix: of the files in an output folder, with or without a dot.
+        suffix: suffix of the files in an output folder, with or without a dot.
         overwrite: whether to include songs whose output exists.
 
     Returns:

@@ -353,7 +353,7 @@ def open_writer(
         rate: sample rate in Hz.
         channels: number of channels.
         n_samples: expected samples per channel; a WAV file beyond 4 GiB becomes RF64.
-        tags: by libsndfile's names (title, artist...).
+        tags: values by libsndfile's names (title, artist...).
 
     Raises:
         UserError: unknown suffix, folder not writable, disk full, or the format does not support this rate or

@@ -85,7 +85,7 @@ class CorpusNormalisation:
         return cls(**values)
 
     def to_dict(self) -> dict[str, float]:
-        """Return what is normalised as plain values."""
+        """Return the targets of the normalisation as plain values."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
     def gain_db(self, loudness_lufs: float | None) -> float:

@@ -140,7 +140,7 @@ def export_model(model: TranslationModel, path: Path, to: str | None = None) -> 
 
     Args:
         model: on the CPU.
-        path: with the suffix `.onnx` or `.pt2`.
+        path: output file with the suffix `.onnx` or `.pt2`.
         to: export only the direction toward this genre; by default all.
 
     Returns:

@@ -56,9 +56,9 @@ class PairedScores:
 
     Attributes:
         error_db: mean absolute difference to the ground truth in dB.
-        gain_db: by baseline, its error minus the model's per pair; positive if the model is better.
+        gain_db: for each baseline, its error minus the model's per pair; positive if the model is better.
         rhythm_db, rhythm_gain_db: the same above 4 kHz on mels without their band means.
-        rhythm_correlation: of those mels with the ground truth's; a flatter mel does not raise it.
+        rhythm_correlation: their correlation with the ground truth; a flatter mel does not raise it.
     """
 
     error_db: dict[str, Estimate]

@@ -1,4 +1,4 @@
-"""Several processes (ranks) that train one model: which one this is, and what rank 0 prints.
+"""Distributed training: the rank of this process, messages of rank 0 only, the shared run folder.
 
 Imports nothing heavy at the top: the command line is read before torch is needed.
 """

@@ -56,8 +56,8 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
     """Return the configuration of the RUN to resume, with the changes of the command line.
 
     Args:
-        run: as a command takes it.
-        overrides: of the command line.
+        run: RUN as on the command line.
+        overrides: overrides of the command line.
         networks: parts of `model` that cannot be changed.
 
     Raises:
@@ -95,10 +95,10 @@ def restore_data_position(
     """Set the data to the epoch and the batch at which the checkpoint was written.
 
     Args:
-        checkpoint: of the run.
+        checkpoint: checkpoint of the run.
         data: set up.
-        metadata: of the resumed run.
-        schedule: of the resumed run.
+        metadata: metadata of the resumed run.
+        schedule: schedule of the resumed run.
 
     Returns:
         The times of all training clips, before and after the resume.
@@ -130,8 +130,8 @@ def check_training_left(content: Mapping[str, Any], schedule: LinearDecay) -> No
     """Check that the run to resume has time and epochs left.
 
     Args:
-        content: of its checkpoint.
-        schedule: of the resumed run.
+        content: content of its checkpoint.
+        schedule: schedule of the resumed run.
 
     Raises:
         TrainingCompleteError: nothing is left; the message says how to train longer.

@@ -69,7 +69,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
     """Train by the command line: a single run, a further rank, or a job of a sweep.
 
     Args:
-        recipe: of the command.
+        recipe: recipe of the command.
         cfg: its configuration with the overrides of the command line.
 
     Returns:

@@ -21,7 +21,7 @@ class UrlSource(FolderSource):
     deleted. Interrupted downloads continue. Links that fail are logged and left out.
 
     Args:
-        links: by genre a list, or a text file with one link per line (empty lines and # are skipped).
+        links: for each genre a list, or a text file with one link per line (empty lines and # are skipped).
         folder: folder of the audio.
         split_by: `block` if the links are a few long mixes.
     """

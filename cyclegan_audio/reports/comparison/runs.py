@@ -170,7 +170,7 @@ class ClipValues:
     """Values of one metric of one run.
 
     Attributes:
-        values: by clip id, without NaN.
+        values: values by clip id, without NaN.
         track, start_s: track and start time of each clip, by clip id.
     """
 

@@ -35,7 +35,7 @@ class Features:
             and to clip outliers.
         c_values: values of C (inverse strength of the penalty) to choose from.
         to_image: (D, P) maps weights to an image; None where the weights are the image.
-        shape: of the image: bands and frames, or statistics and bands (without covariances of bands).
+        shape: shape of the image: bands and frames, or statistics and bands (without covariances of bands).
     """
 
     name: str
@@ -67,7 +67,7 @@ class Outcome:
     """Test result of one protocol with one seed.
 
     Attributes:
-        features, protocol, solver, seed: what was fitted and how.
+        features, protocol, solver, seed: settings of the fits.
         rows: indices (n,) of the tested clips.
         logits: logits (n,) of the second genre, each by a fit without this clip.
         weight: weights (D,) of the features, the mean over fits.

@@ -22,7 +22,7 @@ class NonFiniteRecovery(pl.Callback):
         run_dir: the run's folder.
         every_batches: interval of the check, which waits for the device.
         max_in_a_row: skipped batches in a row that trigger the recovery.
-        max_returns: recoveries before the run stops.
+        max_returns: number of recoveries before the run stops.
 
     Raises:
         UserError: there is no checkpoint, or the recoveries did not help.
