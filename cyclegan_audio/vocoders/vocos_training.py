@@ -44,7 +44,7 @@ class VocoderGAN(BaseModule):
         loss_weights: weights of `adversarial`, `feature_matching`, `mel` and `stft`.
         resolution_weight: weight of the multi-resolution discriminator; the multi-period one has 1.
         pretrain_epochs: epochs without discriminators at the start.
-        optimizer: builds an optimiser from parameters.
+        optimizer: builds an optimizer from parameters.
         schedule: schedule of the learning rate.
     """
 
