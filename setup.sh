@@ -33,10 +33,10 @@ reason() {
     if grep -qiE 'dns error|name resolution|timed out|failed to fetch|connection (broken|refused)' $log; then
         echo "packages cannot be fetched; check the network, then run make setup again"
     elif grep -qi 'no space left' $log; then
-        echo "the disk is full; make room, or take the small build of torch: make clean setup TORCH=cpu"
+        echo "the disk is full; free space, or install the small build of torch: make clean setup TORCH=cpu"
     elif grep -qi 'failed to build' $log; then
         echo "a package has no wheel for this Python and does not build here; install a C compiler" \
-            "(Debian: build-essential), or take another Python: make clean setup PYTHON=python3.13"
+            "(Debian: build-essential), or use another Python: make clean setup PYTHON=python3.13"
     else
         grep -m 1 '^error: ' $log | sed 's/^error: //' | grep . || tail -n 1 $log
     fi

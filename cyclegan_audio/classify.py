@@ -1,4 +1,4 @@
-"""Verb `classify`: measure whether, and in what, two genres of a corpus differ."""
+"""Verb `classify`: measure how well two genres of a corpus can be separated, and by which features."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Verb `prepare`: convert audio files to a corpus, and print what was kept and how the genres differ."""
+"""Verb `prepare`: convert audio files to a corpus, and print counts and differences of the genres."""
 
 import logging
 from collections import Counter
@@ -50,7 +50,7 @@ def genres_to_override(arguments: list[str]) -> list[str]:
     Hydra's grammar would parse brackets, quotes, commas and dollar signs in paths.
 
     Args:
-        arguments: those of the command line, as overrides.
+        arguments: overrides of the command line.
 
     Returns:
         The other arguments, then `genre_folders=[...]` if there are genres.
@@ -206,8 +206,8 @@ def text_table(title: str, header: str, genres: list[str], rows: list[list[str]]
     """Return a table of text with one column per genre.
 
     Args:
-        title: stands above the table.
-        header: of the first column.
+        title: printed above the table.
+        header: header of the first column.
         genres: the headers of the other columns.
         rows: the cells, row by row.
     """

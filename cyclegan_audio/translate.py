@@ -76,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
     translator = Translator.load(options.run, **load_options)
-    options.to = translator.pair.genre(options.to)
-    translator.pair.generator(options.to)  # refuses an invalid target before any work
+    options.to = translator.model.genre(options.to)
+    translator.model.generator(options.to)  # refuses an invalid target before any work
     check_number("amount", options.amount, 0, 1)
-    if translator.pair.normalisation:
+    if translator.model.normalisation:
         _print_normalisation(translator, is_live)
     if is_live:
         _translate_stream(translator, options.to, options.amount, options.raw)
@@ -119,7 +119,7 @@ def plan(
     Args:
         inputs: audio files or folders.
         output: a file or a folder.
-        suffix: of the files in an output folder, with or without a dot.
+        suffix: suffix of the files in an output folder, with or without a dot.
         overwrite: whether to include songs whose output exists.
 
     Returns:

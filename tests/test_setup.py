@@ -93,8 +93,8 @@ def test_an_environment_does_not_change_python_or_torch(setup, tmp_path):
          "packages cannot be fetched; check the network, then run make setup again"),
         ("Failed to build x==1\nerror: command gcc failed: No such file",
          "a package has no wheel for this Python and does not build here; install a C compiler (Debian: "
-         "build-essential), or take another Python: make clean setup PYTHON=python3.13"),
-        ("error: write: No space left on device", "the disk is full; make room"),
+         "build-essential), or use another Python: make clean setup PYTHON=python3.13"),
+        ("error: write: No space left on device", "the disk is full; free space"),
         ("warning: a\nerror: invalid value 'gpu'\n\nFor more, try --help", "invalid value 'gpu'"),
     ],
 )  # fmt: skip

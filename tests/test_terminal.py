@@ -104,5 +104,5 @@ def test_ctrl_c_leaves_clean_lines(verb, music, corpus, tiny, tmp_path):
     assert 20 < screen.widest_bar <= COLUMNS
     if verb == "train":
         assert "stopping after this batch" in text
-        assert f"stopped; resume by: cyclegan-audio train resume={tmp_path / 'run'}" in lines
+        assert f"stopped; resume with: cyclegan-audio train resume={tmp_path / 'run'}" in lines
         assert re.search(r"epoch 1/50 .*batch \d+/8, cycle \d\.\d{3}, disc \d\.\d{3}", text)

@@ -57,9 +57,9 @@ class AacFile:
 
         rates = av.Codec("aac", "w").audio_rates or ()
         if channels not in _LAYOUTS:
-            raise UnsupportedFormat("AAC takes 1 or 2 channels")
+            raise UnsupportedFormat("AAC supports 1 or 2 channels")
         if rate not in rates:
-            raise UnsupportedFormat(f"AAC takes {', '.join(map(str, sorted(rates)))} Hz")
+            raise UnsupportedFormat(f"AAC supports {', '.join(map(str, sorted(rates)))} Hz")
         self._rate, self._layout = rate, _LAYOUTS[channels]
         self._container = av.open(file, "w", **m4a_format(rate))
         self._stream = self._container.add_stream("aac", rate=rate, layout=self._layout)

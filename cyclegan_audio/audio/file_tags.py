@@ -71,7 +71,9 @@ def copy_tags(source: Path, path: Path) -> None:
     except OSError as error:
         if isinstance(error, av.FFmpegError):
             return
-        raise UserError(f"cannot write into {path.parent} ({error.strerror}); make room there") from error
+        raise UserError(
+            f"cannot write into {path.parent} ({error.strerror}); free disk space there"
+        ) from error
     except (ValueError, LookupError, RuntimeError):
         return
 

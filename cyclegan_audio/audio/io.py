@@ -249,7 +249,7 @@ def check_format(path: Path, rate: int, channels: int) -> None:
         _open_encoder(BytesIO(), path.suffix.lower(), rate, channels).close()
     except (soundfile.LibsndfileError, UnsupportedFormat) as error:
         raise UserError(
-            f"cannot write {path}: {path.suffix} does not take {channels} channels at {rate} Hz "
+            f"cannot write {path}: {path.suffix} does not support {channels} channels at {rate} Hz "
             f"({_error_text(error).strip()}); use .wav or .flac"
         ) from error
 
@@ -353,7 +353,7 @@ def open_writer(
         rate: sample rate in Hz.
         channels: number of channels.
         n_samples: expected samples per channel; a WAV file beyond 4 GiB becomes RF64.
-        tags: by libsndfile's names (title, artist...).
+        tags: values by libsndfile's names (title, artist...).
 
     Raises:
         UserError: unknown suffix, folder not writable, disk full, or the format does not support this rate or

@@ -35,16 +35,16 @@ class MelSpectrogram:
     20 log10(max(mel, floor)).
 
     Attributes:
-        name: of the preset.
-        sample_rate: in Hz.
+        name: name of the preset.
+        sample_rate: sample rate in Hz.
         n_fft: samples of a frame, even.
         hop_length: samples from one frame to the next.
-        window: of the STFT.
+        window: window of the STFT.
         n_mels: number of mel bands.
         filters: filter bank, see `audio.mel_filters`.
         f_min_hz: lowest frequency of the bank (`slaney` only).
         f_max_hz: highest frequency of the bank (`slaney` only).
-        padding: how the waveform is extended at both ends.
+        padding: extension of the waveform at both ends.
         magnitude_epsilon: added to |STFT|^2 under the root.
         floor: lowest linear mel magnitude.
         scaling: whether [-1, 1] spans `min_db` to `max_db` (`fixed`) or the extremes of a clip (`clip`).
@@ -111,8 +111,8 @@ class MelSpectrogram:
 
         Args:
             other: the definition to compare with.
-            name: of this mel's owner, for the message.
-            other_name: of the other mel's owner.
+            name: owner of this mel, for the message.
+            other_name: owner of the other mel.
 
         Raises:
             UserError: the settings differ; the message shows both values of each.

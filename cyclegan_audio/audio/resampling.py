@@ -26,8 +26,8 @@ class Resampler:
     The values do not depend on the sizes of the blocks; memory is bounded. Equal rates change nothing.
 
     Args:
-        from_rate: in Hz.
-        to_rate: in Hz.
+        from_rate: sample rate of the input in Hz.
+        to_rate: sample rate of the output in Hz.
         block_s: seconds resampled at once, `BLOCK_S` by default; long blocks are faster, short ones have less
             latency.
 

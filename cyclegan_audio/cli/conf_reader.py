@@ -27,7 +27,7 @@ class Setting:
 
     @property
     def is_boolean(self) -> bool:
-        """Whether the value is true or false."""
+        """Return whether the default is true or false."""
         return self.default in ("true", "false")
 
 

@@ -42,7 +42,7 @@ def hydra_main(
 
     Args:
         verb: the command, and the name of its file in `conf/`.
-        extras: what its help shows in addition to the comments in `conf/`.
+        extras: help texts in addition to the comments in `conf/`.
         preprocess: changes the arguments (without the program's name) before Hydra sees them.
         literal_keys: keys whose values are paths or names without Hydra's grammar.
         hints: for each group, an addition to the message about an unknown choice.
@@ -142,7 +142,7 @@ class _CommandRun:
         return True
 
     def _message(self, error: Exception) -> str | None:
-        """Return the message of a `UserError` that caused `error`, or what is wrong with the command line."""
+        """Return the message of a `UserError` that caused `error`, or of an error in the command line."""
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None:
             chain.append(cause)

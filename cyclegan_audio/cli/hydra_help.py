@@ -24,7 +24,7 @@ _HYDRA_OPTIONS = (
 
 @dataclass(frozen=True)
 class HelpExtras:
-    """What the help of a command shows in addition to the comments in `conf/`.
+    """Help texts of a command in addition to the comments in `conf/`.
 
     Attributes:
         examples: arguments of three example calls.
@@ -42,7 +42,7 @@ def help_text(verb: str, extras: HelpExtras) -> str:
 
     Args:
         verb: the command, and the name of its file in `conf/`.
-        extras: what is not in `conf/`.
+        extras: help texts that are not in `conf/`.
     """
     width = min(MAX_WIDTH, shutil.get_terminal_size().columns)
     files = f"All settings with their comments: {CONF_DIR} ({verb}.yaml, and one folder per group)"

@@ -32,7 +32,7 @@ def to_overrides(arguments: Sequence[str], flags: Collection[str]) -> list[str]:
     within a name become underscores. An option without a value becomes its bare name.
 
     Args:
-        arguments: those of the command line.
+        arguments: arguments of the command line.
         flags: names of boolean settings, which need no value.
 
     Raises:
@@ -82,7 +82,7 @@ def extract_overrides(arguments: Sequence[str]) -> list[str] | None:
     """Return the arguments that are overrides, or None if an option names a configuration of the user's.
 
     Args:
-        arguments: as Hydra takes them.
+        arguments: arguments for Hydra.
     """
     overrides, words = [], list(arguments)
     while words:
@@ -101,9 +101,9 @@ def to_options(arguments: Sequence[str], names: Collection[str], flags: Collecti
     """Convert `name=value` to `--name=value` if `name` is an option and no file is called `name=value`.
 
     Args:
-        arguments: those of the command line.
+        arguments: arguments of the command line.
         names: the command's options, without leading dashes, with underscores.
-        flags: those that take no value; `name=true` sets one, `name=false` leaves it out.
+        flags: options that take no value; `name=true` sets one, `name=false` leaves it out.
 
     Yields:
         The arguments for argparse.
@@ -139,7 +139,7 @@ def to_options(arguments: Sequence[str], names: Collection[str], flags: Collecti
 class VerbParser(argparse.ArgumentParser):
     """Parser of a verb's command line without Hydra; it accepts `--name value` and `name=value`.
 
-    Options that are not given are missing in the result: the function behind the verb has their defaults.
+    Options that are not given are missing in the result, because the called function has their defaults.
     Each verb also takes `--debug`, which shows stack traces, and `--version`.
 
     Args:
@@ -171,7 +171,7 @@ class VerbParser(argparse.ArgumentParser):
         """Parse the options; a wrong one ends the program with one line and exit code 2.
 
         Args:
-            arguments: those of the command line by default.
+            arguments: arguments to parse; by default those of the command line.
         """
         arguments = sys.argv[1:] if arguments is None else arguments
         named = {action.dest: action for action in self._actions if action.option_strings}

@@ -35,7 +35,7 @@ def check_overrides(
 
     Args:
         verb: the command.
-        arguments: as Hydra would take them.
+        arguments: arguments for Hydra.
         hints: for each group, an addition to the message about an unknown choice.
 
     Raises:

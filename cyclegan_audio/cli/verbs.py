@@ -1,4 +1,4 @@
-"""Entry point `cyclegan-audio VERB ...`: the list of verbs, how one is started, the overview, the version."""
+"""Entry point `cyclegan-audio VERB ...`: list of verbs, their start, overview and version."""
 
 import runpy
 import sys
@@ -10,7 +10,7 @@ from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 
 VERBS = {  # in the usual order of use
     "prepare": "convert audio files to a corpus of mel-spectrograms",
-    "classify": "measure whether, and in what, two genres differ",
+    "classify": "measure how well two genres can be separated",
     "train": "train a model that translates between two genres",
     "train_vocoder": "train a network that converts mel-spectrograms to audio",
     "translate": "translate songs with a trained model",
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb as `python -m cyclegan_audio.VERB` does, or list the verbs.
 
     Args:
-        arguments: those of the command line by default.
+        arguments: arguments to parse; by default those of the command line.
     """
     with handle_user_errors():
         _run(*(sys.argv[1:] if arguments is None else arguments))

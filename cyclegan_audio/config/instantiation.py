@@ -24,7 +24,7 @@ def compose(config_name: str, overrides: list[str] | None = None) -> DictConfig:
 
     Args:
         config_name: the command, the name of its file in `conf/`.
-        overrides: those of the command line.
+        overrides: overrides of the command line.
     """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
         return hydra.compose(config_name, overrides=overrides or [])

@@ -25,7 +25,7 @@ def quote_values(arguments: Sequence[str], keys: Collection[str]) -> list[str]:
     `choice(a, b)` stay as they are.
 
     Args:
-        arguments: those of the command line.
+        arguments: arguments of the command line.
         keys: settings whose values are paths or names.
     """
     is_sweep = any(argument in MULTIRUN for argument in arguments)

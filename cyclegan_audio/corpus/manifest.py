@@ -101,7 +101,7 @@ def split_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def split_units(records: list[TrackRecord], split: SplitSettings, source_split_by: str) -> dict[str, str]:
-    """Return by genre what a split keeps together: `track`, `block` or `random` (single clips)."""
+    """Return the unit of the splits by genre: `track`, `block` or `random` (single clips)."""
     if split.by != "auto":
         return {record.genre: split.by for record in records}
     few = genres_with_few_tracks(records)
@@ -139,7 +139,7 @@ def _drop(row: Row, reason: str) -> None:
 
 
 def _set_track_names(rows: list[Row], by: str, block_s: float) -> None:
-    """Set each row's track to what a split keeps together; until now it is the file."""
+    """Set each row's track, until now its file, to the unit of the splits."""
     for row in rows:
         if by == "block":
             row["track"] += f".{int(row['start_s'] // block_s):04d}"
@@ -148,7 +148,7 @@ def _set_track_names(rows: list[Row], by: str, block_s: float) -> None:
 
 
 def _split_groups(rows: list[Row]) -> Iterable[SplitGroup]:
-    """Yield what a split keeps together; equal files have equal groups."""
+    """Yield the units of the splits; equal files have equal groups."""
     sizes: dict[str, int] = defaultdict(int)
     for row in rows:
         sizes[row["track"]] += 1

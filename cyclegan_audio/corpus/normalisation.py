@@ -85,7 +85,7 @@ class CorpusNormalisation:
         return cls(**values)
 
     def to_dict(self) -> dict[str, float]:
-        """Return what is normalised as plain values."""
+        """Return the targets of the normalisation as plain values."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
     def gain_db(self, loudness_lufs: float | None) -> float:
@@ -135,7 +135,7 @@ def _medians(
         value = median_of(getattr(clip, field) for clip in genre_clips)
         if not value:
             raise UserError(
-                f"{corpus_name} has no {kind} of {genre}, which came without audio; "
+                f"{corpus_name} has no {kind} of {genre}, which has no audio; "
                 f"leave {kind} out of data.normalise"
             )
         medians.append(value)

@@ -11,7 +11,7 @@ SPLIT_BY = ("auto", "track", "block", "random")
 
 @dataclasses.dataclass(frozen=True)
 class SplitSettings:
-    """How tracks are split and clips are subsampled.
+    """Settings of splits and subsampling.
 
     Attributes:
         by: what a split keeps together: `track` (a file), `block` (of time in a file), `random` (nothing:
@@ -50,7 +50,7 @@ class SplitSettings:
 
 @dataclasses.dataclass(frozen=True)
 class SplitGroup:
-    """What a split keeps together; tracks with equal `content` (a hash) go to the same split."""
+    """The unit of a split; tracks with equal `content` (a hash) go to the same split."""
 
     track: str
     genre: str

@@ -1,4 +1,4 @@
-"""List the demo songs as a source (`source=demo`), and prepare their corpus when a command names none."""
+"""List the demo songs as a source (`source=demo`), and prepare their corpus if a command names no corpus."""
 
 from pathlib import Path
 from typing import Any

@@ -65,7 +65,7 @@ def resolve_run(
         option = shlex.quote(f"run_dir={path}")
         raise UserError(
             f"{path} has no checkpoint yet: its training has just started, or ended before the first one; "
-            f"if it ended, start it again by the same command with {option}"
+            f"if it ended, start it again with the same command and {option}"
         )
     if path.is_dir():
         raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
@@ -127,7 +127,7 @@ def load_model(
         return load_onnx(path)
     if path.suffix == ".pt2":
         raise UserError(
-            f"{path} is a program for torch.export.load; give the run itself, or its export to .onnx"
+            f"{path} is a program for torch.export.load; give the run itself, or export it to .onnx"
         )
     metadata, weights = _read_pretrained(path, device) if path.is_dir() else _read_trained(path, device)
     try:

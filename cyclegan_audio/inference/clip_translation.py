@@ -21,7 +21,7 @@ def run_generator(generator: nn.Module, mels: Tensor, bf16: bool = False) -> Ten
     """Apply a generator, on its device, to mels (N, 1, M, F) in [-1, 1] of any length.
 
     Args:
-        generator: with a `frame_multiple`, to which F is padded by reflection.
+        generator: a network with `frame_multiple`; F is padded to a multiple of it by reflection.
         mels: on any device.
         bf16: whether the generator computes in bf16.
 
@@ -53,8 +53,8 @@ def translate_with_cycle(
     """Translate a clip, translate it back, and apply the generator of its own genre.
 
     Args:
-        generators: by direction, such as `ab`; the one of the other direction may be missing.
-        direction: to translate in.
+        generators: generators by direction, such as `ab`; the other direction may be missing.
+        direction: direction of the translation.
         mel_db: the clip (M, F) in dB.
         mel: the mel-spectrogram of the clip.
         postprocess: applied to every output (M, F) in dB.

@@ -12,13 +12,13 @@ from cyclegan_audio.utils.errors import check_number
 class CycleSpinning(nn.Module):
     """Average a generator's output over shifts of its input; (B, 1, M, F) to the same shape.
 
-    The input is shifted by 0, 1, ... frames, padded by reflection, and the output is shifted back. What
-    follows the music stays; what is fixed to the grid of frames, such as checkerboard artefacts of transposed
+    The input is shifted by 0, 1, ... frames, padded by reflection, and the output is shifted back. Sounds
+    follow the shift; patterns fixed to the grid of frames, such as checkerboard artefacts of transposed
     convolutions, falls on other frames each time and cancels. It takes `shifts` times the time.
     Coifman and Donoho 1995, Translation-invariant de-noising.
 
     Args:
-        generator: with a `frame_multiple`.
+        generator: a network with `frame_multiple`.
         shifts: at most the `frame_multiple`, after which the grid repeats.
     """
 

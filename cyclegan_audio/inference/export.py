@@ -140,7 +140,7 @@ def export_model(model: TranslationModel, path: Path, to: str | None = None) -> 
 
     Args:
         model: on the CPU.
-        path: with the suffix `.onnx` or `.pt2`.
+        path: output file with the suffix `.onnx` or `.pt2`.
         to: export only the direction toward this genre; by default all.
 
     Returns:
@@ -156,7 +156,9 @@ def export_model(model: TranslationModel, path: Path, to: str | None = None) -> 
         raise UserError(f"cannot export to {path}; the file name must end in {ONNX} or {TORCH_EXPORT}")
     generators = [model.generators[OUTPUTS[output]] for output in outputs]
     if any(isinstance(generator, ImageGenerator) for generator in generators):
-        raise UserError("a model of images cannot be exported, as no format has its colour conversion")
+        raise UserError(
+            "a model with generator=images cannot be exported: no format supports its colour conversion"
+        )
     graph = ExportGraph(generators, _random_mels(model, *EXAMPLE_SIZE)).eval()
     metadata = _export_metadata(model, outputs, graph.n_channels)
     try:

@@ -18,7 +18,7 @@ METADATA_FILE = "model.json"  # in the folder of a pretrained model, and in expo
 
 @dataclass
 class TranslationModel:
-    """Two genres, the generators between them, and what is needed to use them.
+    """Two genres, the generators between them, and the settings to use them.
 
     Attributes:
         genres: names of A and B.
@@ -117,7 +117,7 @@ def make_metadata(
         window_frames: frames of a training clip.
         config: the configuration of the run.
         training_intervals: the times of the training clips.
-        directions: of its generators.
+        directions: directions of its generators.
     """
     return {
         "format": METADATA_FORMAT,

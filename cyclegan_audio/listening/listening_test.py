@@ -39,7 +39,7 @@ def make_test(
     """Write the page of a listening test with its sounds; return the path of index.html.
 
     Args:
-        runs: run folders, checkpoints, pairs that ship, or sweeps, which stand for their finished jobs; at
+        runs: run folders, checkpoints, pretrained models, or sweeps (all their finished jobs); at
             most six, between the same genres.
         out: a new folder.
         clips: held-out clips for each direction.
@@ -51,9 +51,9 @@ def make_test(
     Raises:
         UserError: no such run, too many, other genres or mels, no audio, or `out` exists.
     """
-    pairs, opened = _open(_expand_sweeps(runs), corpus, device)
-    genres = next(iter(pairs.values())).genres
-    sources = [a for a, b in (genres, genres[::-1]) if all(b in pair.targets for pair in pairs.values())]
+    models, opened = _open(_expand_sweeps(runs), corpus, device)
+    genres = next(iter(models.values())).genres
+    sources = [a for a, b in (genres, genres[::-1]) if all(b in model.targets for model in models.values())]
     if not sources:
         raise UserError("the runs share no direction; test runs that translate to the same genre")
     chosen_vocoder = make_vocoder(vocoder)
@@ -63,10 +63,10 @@ def make_test(
 
     def all_items() -> Iterator[Item]:
         for source in sources:
-            items = make_items(pairs, opened, source, clips, chosen_vocoder)
+            items = make_items(models, opened, source, clips, chosen_vocoder)
             yield from with_progress(items, f"translating clips of {source}", clips, "clips")
 
-    page = write_test(folder, all_items(), list(pairs), opened.mel.sample_rate, abx)
+    page = write_test(folder, all_items(), list(models), opened.mel.sample_rate, abx)
     print(f"listening test: {page}")
     print_next_commands(command_line("listening_test", "--analyse", "FILES"))
     return page
@@ -91,23 +91,23 @@ def _open(
     runs: Sequence[str | Path], corpus: str | Path | None, device: str
 ) -> tuple[dict[str, TranslationModel], Corpus]:
     """Load the models by name, and open the corpus, not normalised, without clips that any was trained on."""
-    pairs = [load_model(run, choose_device(device)) for run in runs]
-    first = pairs[0]
+    models = [load_model(run, choose_device(device)) for run in runs]
+    first = models[0]
     opened = open_corpus(first, corpus, resolve_run(runs[0]))
     plain_corpus = Corpus.open(opened.folder)
-    for run, pair in zip(runs, pairs, strict=True):
-        pair.mel.check_compatible(plain_corpus.mel, f"the model {run}", f"the corpus {plain_corpus.folder}")
-        if not pair.adopt_spelling(first.genres):
+    for run, model in zip(runs, models, strict=True):
+        model.mel.check_compatible(plain_corpus.mel, f"the model {run}", f"the corpus {plain_corpus.folder}")
+        if not model.adopt_spelling(first.genres):
             raise UserError(
-                f"{run} translates {' and '.join(pair.genres)}, not {' and '.join(first.genres)}; "
+                f"{run} translates {' and '.join(model.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"
             )
-        plain_corpus, _ = exclude_training_clips(plain_corpus, pair.training_intervals)
-    settings = [training_settings(flatten(pair.config)) for pair in pairs]
+        plain_corpus, _ = exclude_training_clips(plain_corpus, model.training_intervals)
+    settings = [training_settings(flatten(model.config)) for model in models]
     names = distinct_names(settings, [Path(run).name for run in runs], [str(run) for run in runs])
     if len(set(names)) < len(names):
         raise UserError(f"{names[0]} is named twice; name each run once")
-    return dict(zip(names, pairs, strict=True)), plain_corpus
+    return dict(zip(names, models, strict=True)), plain_corpus
 
 
 def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_all: bool = False) -> Path:

@@ -46,7 +46,8 @@ def write_test(folder: Path, items: Iterable[Item], runs: Sequence[str], rate: i
             (part / PAGE).write_text(page.render(title="Listening test", design=design), encoding="utf-8")
     except OSError as error:
         raise UserError(
-            f"the listening test cannot be written to {folder} ({error}); make room there"
+            f"the listening test cannot be written to {folder} ({error}); "
+            "free disk space there, or choose another folder"
         ) from error
     return folder / PAGE
 

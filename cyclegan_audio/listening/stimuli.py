@@ -74,12 +74,12 @@ def make_items(
     Raises:
         UserError: there are no held-out clips, or no audio of them.
     """
-    pair = next(iter(runs.values()))
-    target = next(genre for genre in pair.genres if genre != source)
+    model = next(iter(runs.values()))
+    target = next(genre for genre in model.genres if genre != source)
     clips = held_out_clips(corpus, source, n_items)
     others = held_out_clips(corpus, target, len(clips) + N_EXAMPLES)
     real, examples = others[:-N_EXAMPLES] or others, others[-N_EXAMPLES:]
-    moments = {genre: _moments(corpus, genre) for genre in pair.genres}
+    moments = {genre: _moments(corpus, genre) for genre in model.genres}
     rows = other_track_rows(clips)
     for number, clip in enumerate(clips):
         waveform, real_db = corpus.audio(clip), corpus.mel_db(clip)
@@ -100,11 +100,11 @@ def make_items(
         yield Item(source, target, name, sounds, [corpus.audio(example) for example in examples])
 
 
-def _translated(pair: TranslationModel, corpus: Corpus, clip: Clip) -> Tensor:
-    normalised = corpus.normalised(CorpusNormalisation.from_dict(pair.normalisation))
+def _translated(model: TranslationModel, corpus: Corpus, clip: Clip) -> Tensor:
+    normalised = corpus.normalised(CorpusNormalisation.from_dict(model.normalisation))
     real_db = normalised.mel_db(clip)
-    to = next(genre for genre in pair.genres if genre != clip.genre)
-    return translate_normalised(pair, normalised, to, real_db)
+    to = next(genre for genre in model.genres if genre != clip.genre)
+    return translate_normalised(model, normalised, to, real_db)
 
 
 def _moments(corpus: Corpus, genre: str) -> BandMoments:

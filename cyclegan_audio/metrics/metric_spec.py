@@ -1,4 +1,4 @@
-"""Define what a metric is (`MetricSpec`) and compute metrics of clips.
+"""Define metrics (`MetricSpec`) and compute them for clips.
 
 To add a metric, write one function of a `MetricInput` and one `MetricSpec` that names it:
 

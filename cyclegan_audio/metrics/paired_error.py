@@ -56,9 +56,9 @@ class PairedScores:
 
     Attributes:
         error_db: mean absolute difference to the ground truth in dB.
-        gain_db: by baseline, its error minus the model's per pair; positive if the model is better.
+        gain_db: for each baseline, its error minus the model's per pair; positive if the model is better.
         rhythm_db, rhythm_gain_db: the same above 4 kHz on mels without their band means.
-        rhythm_correlation: of those mels with the ground truth's; a flatter mel does not raise it.
+        rhythm_correlation: their correlation with the ground truth; a flatter mel does not raise it.
     """
 
     error_db: dict[str, Estimate]
@@ -75,12 +75,12 @@ class PairedScores:
 
     @property
     def beats_untouched(self) -> bool:
-        """Whether the model beats the untouched input: interval above 0, relative gain at least 10 %."""
+        """Return whether the model beats the untouched input: interval above 0, gain at least 10 %."""
         return self.gain_db[UNTOUCHED].above_zero and self.relative_gain >= MIN_RELATIVE_GAIN
 
     @property
     def beats_filter(self) -> bool:
-        """Whether the model beats the equaliser in the rhythm above 4 kHz: interval above 0."""
+        """Return whether the model beats the equaliser in the rhythm above 4 kHz: interval above 0."""
         return self.rhythm_gain_db[MATCHED_MEAN].above_zero
 
     def to_dict(self) -> dict[str, Any]:

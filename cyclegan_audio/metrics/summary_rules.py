@@ -46,11 +46,12 @@ def preserved_rule(name: str, verb: str, threshold: float) -> SummaryRule:
         if mean is None:
             return ""
         if mean >= threshold:
-            return f"{name} {verb}"
-        auxiliary = "do" if verb == "stay" else "does"
-        return f"{name} {auxiliary} not stay ({metric.label} {mean:.2f})"
+            return f"{name} {verb} preserved"
+        return f"{name} {verb} not preserved ({metric.label} {mean:.2f})"
 
-    return SummaryRule(f"{name[0].upper()}{name[1:]} {verb} from {threshold:g} up ({{label}}).", phrase)
+    return SummaryRule(
+        f"{name[0].upper()}{name[1:]} {verb} preserved from {threshold:g} up ({{label}}).", phrase
+    )
 
 
 def _mean(value: Estimate | None) -> float | None:
@@ -124,6 +125,6 @@ VOCODER_ERROR = threshold_rule(
 )
 # Halfway between another piece and another band playing the same score, which have 0.42 and 0.81, 0.06
 # and 0.80, 0.11 and 0.81 on demo songs (experiments/005_paper_results).
-DRUMS = preserved_rule("the drums", "stay", 0.7)
-HARMONY = preserved_rule("the harmony", "stays", 0.6)
-BASS = preserved_rule("the bass line", "stays", 0.6)
+DRUMS = preserved_rule("the drums", "are", 0.7)
+HARMONY = preserved_rule("the harmony", "is", 0.6)
+BASS = preserved_rule("the bass line", "is", 0.6)

@@ -53,8 +53,8 @@ class Acceleration:
         """Replace every `auto` by the choice for `device`.
 
         Args:
-            device: that trains.
-            precision: Lightning's name of it.
+            device: the training device.
+            precision: Lightning's name of the precision.
         """
         cuda, half = device.type == "cuda", precision != "32-true"
         defaults = {

@@ -15,7 +15,7 @@ from cyclegan_audio.models.translation_module import Batch, TranslationModule
 class CUT(TranslationModule):
     """Translate mels of genre A to genre B only (Park et al. 2020, eq. 5).
 
-    `gen_ab` maps A to B, `disc_b` judges mels of B. The terms of the loss are `adversarial`; `contrast` of
+    `gen_ab` maps A to B, `disc_b` scores mels of B. The terms of the loss are `adversarial`; `contrast` of
     the translation with its source (eq. 3); and `identity`, the contrast of a mel of B with the generator's
     output for it (the paper's external loss of the target domain), which is left out at weight 0.
 
@@ -24,7 +24,7 @@ class CUT(TranslationModule):
 
     Args:
         contrast: builds the loss from the channels of the generator's features.
-        settings: those of `TranslationModule`.
+        settings: arguments of `TranslationModule`.
     """
 
     directions = ("ab",)

@@ -13,7 +13,7 @@ from cyclegan_audio.models.translation_module import Batch, TranslationModule
 class CycleGAN(TranslationModule):
     """Translate mels between genre A and genre B from unpaired clips (Zhu et al. 2017).
 
-    `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` judges mels of A, `disc_b` mels of B. The terms of the
+    `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` scores mels of A, `disc_b` mels of B. The terms of the
     loss are `adversarial`, `cycle` and `identity`.
     """
 

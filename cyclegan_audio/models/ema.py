@@ -14,7 +14,7 @@ class GeneratorEMA(nn.Module):
     The first step's weights start the average. The state dict holds `networks.<name>.module.*`.
 
     Args:
-        networks: by name; they are copied.
+        networks: networks by name; they are copied.
         decay: 0.999 averages over about a thousand batches.
     """
 

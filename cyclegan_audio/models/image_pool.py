@@ -14,7 +14,7 @@ class ImagePool(nn.Module):
 
     Args:
         size: fakes to keep (50 in the paper); 0 returns every batch unchanged.
-        seed: of the random generator.
+        seed: seed of the random generator.
     """
 
     def __init__(self, size: int = 50, seed: int = 0) -> None:

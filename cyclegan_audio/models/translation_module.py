@@ -34,7 +34,7 @@ class TranslationModule(BaseModule):
     """Train generators against discriminators on unpaired batches; subclasses define the losses.
 
     Each direction has a generator (`gen_ab` maps A to B); each target genre has a discriminator (`disc_b`
-    judges mels of B) and a pool of past fakes. Batches hold `real_a` and `real_b`, each (B, 1, M, F) in
+    scores mels of B) and a pool of past fakes. Batches hold `real_a` and `real_b`, each (B, 1, M, F) in
     [-1, 1].
 
     Args:
@@ -45,10 +45,10 @@ class TranslationModule(BaseModule):
         optimizer: builds an optimizer from parameters.
         schedule: the learning rate schedule.
         pool_size: past fakes that the discriminators see again.
-        seed: of the pools.
+        seed: seed of the pools.
         acceleration: options that make a step faster.
         identity_decay_end: share of the run after which the falling identity weight is 0; None keeps it.
-        ema_decay: of the generators' moving average, which then translates; 0 keeps none.
+        ema_decay: decay of the generators' moving average, which then translates; 0: no average.
         extra_losses: further terms of the generators' loss, by name.
 
     Attributes:
@@ -127,7 +127,7 @@ class TranslationModule(BaseModule):
         return {name: getattr(self, name) for name in (f"gen_{direction}" for direction in self.directions)}
 
     def discriminators(self) -> dict[str, nn.Module]:
-        """Return the discriminators by the domain that they judge."""
+        """Return the discriminators by the domain that they score."""
         return {domain: getattr(self, f"disc_{domain}") for domain in self.targets}
 
     def inference_generator(self, direction: str) -> nn.Module:

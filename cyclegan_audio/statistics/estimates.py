@@ -31,7 +31,7 @@ class Estimate:
 
     @property
     def above_zero(self) -> bool:
-        """Whether the whole interval lies above zero; False for a single group."""
+        """Return whether the whole interval lies above zero; False for a single group."""
         return self.low > 0
 
     def overlaps(self, other: "Estimate") -> bool:

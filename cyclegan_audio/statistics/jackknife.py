@@ -76,7 +76,7 @@ def track_folds(labels: np.ndarray, groups: Sequence[str], count: int, seed: int
         labels: (N,) of 0 and 1; folds are stratified by label.
         groups: the track of each row.
         count: number of folds.
-        seed: of the shuffle.
+        seed: seed of the shuffle.
 
     Returns:
         The training rows and test rows of each fold; empty if a genre has a single track.

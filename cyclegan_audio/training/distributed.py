@@ -1,4 +1,4 @@
-"""Several processes (ranks) that train one model: which one this is, and what rank 0 prints.
+"""Distributed training: the rank of this process, messages of rank 0 only, the shared run folder.
 
 Imports nothing heavy at the top: the command line is read before torch is needed.
 """
@@ -56,7 +56,7 @@ def check_shared_run_dir(cfg: "DictConfig", overrides: Sequence[str]) -> None:
     if max(*sizes, cfg.trainer.get("num_nodes", 1), 1) > 1 and not is_named:
         raise UserError(
             "several machines, or processes of torchrun or srun, need one run folder on a shared disk; "
-            "name it by run_dir="
+            "name it with run_dir="
         )
 
 

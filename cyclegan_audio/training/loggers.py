@@ -228,7 +228,7 @@ class CSVLog:
 
         Args:
             columns: names in order, with `batch`.
-            batches: of the run so far.
+            batches: batches of the run so far.
         """
         self.columns, rows = columns, []
         if batches and self.file.is_file():

@@ -1,4 +1,4 @@
-"""What `train` and `train_vocoder` train: model, data, metadata and messages of each command."""
+"""Recipes of `train` and `train_vocoder`: model, data, metadata and messages of each command."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ Data = TypeVar("Data", bound=pl.LightningDataModule)
 
 
 class Recipe(ABC, Generic[Model, Data]):
-    """What a training command trains, and on which data.
+    """Model and data of a training command.
 
     Attributes:
         command: the command.
@@ -53,7 +53,7 @@ class Recipe(ABC, Generic[Model, Data]):
 
     @abstractmethod
     def title(self, cfg: DictConfig, data: Data) -> str:
-        """Name what is trained."""
+        """Describe the run in a few words: genres or task, and corpus."""
 
     @abstractmethod
     def next_commands(self, cfg: DictConfig, run_dir: Path) -> list[str]:

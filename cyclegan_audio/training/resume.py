@@ -56,8 +56,8 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
     """Return the configuration of the RUN to resume, with the changes of the command line.
 
     Args:
-        run: as a command takes it.
-        overrides: of the command line.
+        run: RUN as on the command line.
+        overrides: overrides of the command line.
         networks: parts of `model` that cannot be changed.
 
     Raises:
@@ -71,7 +71,7 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
     assert isinstance(saved, DictConfig)
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
-        raise UserError(f"{run} is a run of {other}; resume it by {command_line(other, f'resume={run}')}")
+        raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")
     before = {part: deepcopy(saved.model.get(part)) for part in networks}
     changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
     apply_overrides(saved, changes, CHANGEABLE_GROUPS)
@@ -82,7 +82,7 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
             )
     if not Path(saved.corpus).is_dir():
         raise UserError(
-            f"the corpus {saved.corpus} of this run does not exist; give its folder by corpus=FOLDER"
+            f"the corpus {saved.corpus} of this run does not exist; give its folder with corpus=FOLDER"
             f"{suggest_path(saved.corpus)}"
         )
     saved.resume = run
@@ -95,10 +95,10 @@ def restore_data_position(
     """Set the data to the epoch and the batch at which the checkpoint was written.
 
     Args:
-        checkpoint: of the run.
+        checkpoint: checkpoint of the run.
         data: set up.
-        metadata: of the resumed run.
-        schedule: of the resumed run.
+        metadata: metadata of the resumed run.
+        schedule: schedule of the resumed run.
 
     Returns:
         The times of all training clips, before and after the resume.
@@ -130,8 +130,8 @@ def check_training_left(content: Mapping[str, Any], schedule: LinearDecay) -> No
     """Check that the run to resume has time and epochs left.
 
     Args:
-        content: of its checkpoint.
-        schedule: of the resumed run.
+        content: content of its checkpoint.
+        schedule: schedule of the resumed run.
 
     Raises:
         TrainingCompleteError: nothing is left; the message says how to train longer.
@@ -139,8 +139,8 @@ def check_training_left(content: Mapping[str, Any], schedule: LinearDecay) -> No
     elapsed_s = content["cyclegan_audio"]["elapsed_s"]
     if schedule.is_over(elapsed_s):
         raise TrainingCompleteError(
-            f"nothing is left to train: max_minutes={schedule.max_minutes:g} is the total time of a run, "
-            f"of which {elapsed_s / 60:.3g} min are used; give a larger max_minutes="
+            f"nothing is left to train: max_minutes={schedule.max_minutes:g} limits the whole run, "
+            f"which has used {elapsed_s / 60:.3g} min; give a larger max_minutes="
         )
     if content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] >= schedule.total_epochs:
         raise TrainingCompleteError(

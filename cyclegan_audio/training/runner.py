@@ -69,7 +69,7 @@ def run_command(recipe: Recipe[Any, Any], cfg: DictConfig) -> float | None:
     """Train by the command line: a single run, a further rank, or a job of a sweep.
 
     Args:
-        recipe: of the command.
+        recipe: recipe of the command.
         cfg: its configuration with the overrides of the command line.
 
     Returns:
@@ -111,7 +111,7 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
     cfg.run_dir = str(run_dir)
     if cfg.resume is None and is_local_zero() and (run_dir / CHECKPOINTS / LAST).exists():
         raise UserError(
-            f"{run_dir} already holds a run; resume it by {resume_command(run_dir, command)}, "
+            f"{run_dir} already holds a run; resume it with {resume_command(run_dir, command)}, "
             "or choose another run_dir="
         )
 
@@ -197,7 +197,8 @@ def folder_errors(run_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"the run folder {run_dir} cannot be written ({error}); make room, or choose another by run_dir="
+            f"the run folder {run_dir} cannot be written ({error}); "
+            "free disk space, or choose another with run_dir="
         ) from error
 
 

@@ -210,7 +210,7 @@ def failure_reason(job: Path) -> str:
     if record["state"] == DONE:
         return ""
     reason = record.get("error", "killed, or still running")
-    return f"failed: {job.name} ({reason}); rerun it by: {rerun_command(job, record['overrides'])}"
+    return f"failed: {job.name} ({reason}); rerun it with: {rerun_command(job, record['overrides'])}"
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class Spool:
         try:
             self._file.write(block.contiguous().numpy().tobytes())
         except OSError as error:
-            raise UserError(f"cannot write into {self.folder} ({error.strerror}); make room there") from error
+            raise UserError(
+                f"cannot write into {self.folder} ({error.strerror}); free disk space there"
+            ) from error
         self._shapes.append(tuple(block.shape))
         self.n_samples += block.shape[1]
 

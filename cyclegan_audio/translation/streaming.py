@@ -42,7 +42,7 @@ def translate_live(
 
     Args:
         translator: translates the blocks.
-        blocks: of the stream.
+        blocks: blocks of the stream.
         rate: sample rate in Hz.
         channels: number of channels C.
         to: the genre to translate to.

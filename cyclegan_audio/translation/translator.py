@@ -67,25 +67,25 @@ class Translator:
     then limited in all channels, and make-up gain replaces the loudness that this takes.
 
     Attributes:
-        pair: the trained model.
+        model: the trained model.
         mel: the definition of its mel.
-        normalisation: of its training corpus.
-        device: of its generators.
+        normalisation: normalisation of its training corpus.
+        device: device of its generators.
         vocoder: synthesises the mid.
         window: frames of a training window, rounded up to the generator's `frame_multiple`.
         bf16: whether generators run under bf16 autocast.
     """
 
     def __init__(
-        self, pair: TranslationModel, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
+        self, model: TranslationModel, vocoder: str | Vocoder = DEFAULT, device: str | torch.device = "cpu"
     ) -> None:
-        self.pair = pair
-        self.mel = pair.mel
-        self.normalisation = CorpusNormalisation.from_dict(pair.normalisation)
+        self.model = model
+        self.mel = model.mel
+        self.normalisation = CorpusNormalisation.from_dict(model.normalisation)
         self.device = torch.device(device)
         self.vocoder: Vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
         self.vocoder.check(self.mel)
-        self.window = math.ceil(pair.window_frames / pair.frame_multiple) * pair.frame_multiple
+        self.window = math.ceil(model.window_frames / model.frame_multiple) * model.frame_multiple
         self.bf16 = has_fast_bf16(self.device)
 
     @classmethod
@@ -105,7 +105,7 @@ class Translator:
             checkpoint: file to use in place of the best (else last) checkpoint of the run.
             vocoder: name in `conf/vocoder`, or a vocoder.
             device: `auto`, `cpu`, `cuda` or `mps`.
-            shifts: average the generators over so many shifts of the input (`inference.cycle_spinning`).
+            shifts: number of shifts over which the generators are averaged (`inference.cycle_spinning`).
 
         Raises:
             UserError: no such run, vocoder or device, a damaged checkpoint, or too many shifts.
@@ -127,13 +127,13 @@ class Translator:
 
     @property
     def genres(self) -> tuple[str, str]:
-        """The two genres of the pair."""
-        return self.pair.genres
+        """The two genres of the model."""
+        return self.model.genres
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The genres to which the model translates: both, or one."""
-        return tuple(self.pair.targets)
+        return tuple(self.model.targets)
 
     @overload
     def __call__(
@@ -171,7 +171,7 @@ class Translator:
         Args:
             waveform: a torch tensor or a numpy array of floats, full scale at 1 (soundfile reads (T, C):
                 transpose it); or the path of an audio file.
-            sample_rate: of the input and the result, in Hz; omit it for a file.
+            sample_rate: sample rate of the input and the result, in Hz; omit it for a file.
             to: the genre to translate to; the input is assumed to be of the model's other genre.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
@@ -211,7 +211,7 @@ class Translator:
         Tags and cover of the source are kept if the format of the target can hold them.
 
         Args:
-            source: of any format that FFmpeg reads.
+            source: audio file of any format that FFmpeg reads.
             target: .wav, .flac, .mp3, .ogg or .m4a; its folder is created.
             to: the genre to translate to; the source is assumed to be of the model's other genre.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
@@ -243,7 +243,7 @@ class Translator:
 
         Args:
             blocks: returns the piece's blocks (C, n) at each call.
-            sample_rate: of blocks and result, in Hz.
+            sample_rate: sample rate of blocks and result, in Hz.
             to: the genre to translate to.
             store: keeps the result until its loudness is known.
             on_progress: called with the share of the work that is done.
@@ -256,7 +256,7 @@ class Translator:
             UserError: see `__call__`.
         """
         check_number("amount", amount, 0, 1)
-        self.pair.generator(to)
+        self.model.generator(to)
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
@@ -316,10 +316,10 @@ class Translator:
         """Translate blocks (C, n) to blocks (C, m), before loudness matching.
 
         Args:
-            blocks: of the piece.
-            sample_rate: of blocks and result, in Hz.
+            blocks: blocks of the piece.
+            sample_rate: sample rate of blocks and result, in Hz.
             to: the genre to translate to.
-            statistics: of the whole piece.
+            statistics: statistics of the whole piece.
             amount: share of the change in dB, from 0 to 1.
             chunk_frames: frames that the vocoder synthesises at once.
             resample_block_s: seconds resampled at once; see `Resampler`.
@@ -350,5 +350,5 @@ class Translator:
     ) -> WindowedGenerator:
         """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(
-            self.pair.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
+            self.model.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
         )

@@ -20,16 +20,16 @@ GPU_WINDOWS = 16  # training windows at once on a GPU; on a CPU one, which fits 
 
 
 class WindowedGenerator:
-    """A generator that runs over windows of a mel and returns what it changes in dB.
+    """A generator that runs over windows of a mel and returns the change in dB.
 
     Args:
         generator: maps (N, 1, M, F) in [-1, 1] to the same.
         mel: the definition of the mel.
         window: frames of a training window, a multiple of the generator's `frame_multiple`.
-        statistics: of the piece; without a range, that of the levels so far is used (`scaling: clip`).
+        statistics: statistics of the piece; without a range, the levels so far define it (`scaling: clip`).
         amount: share of the change that is applied.
         bf16: whether the generator runs under bf16 autocast.
-        normalisation: of the training corpus; bands above its cutoff do not change.
+        normalisation: normalisation of the training corpus; bands above its cutoff do not change.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Helpers that know nothing of music or models: files, locks, devices, progress, errors, hints, seeds."""
+"""Helpers independent of music and models: files, locks, devices, progress, errors, hints, seeds."""

@@ -6,7 +6,7 @@ INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):
-    """An error that the user can correct: its message says in one line what is wrong and what to do."""
+    """An error that the user can correct: its message states the problem and the remedy in one line."""
 
 
 def check_number(

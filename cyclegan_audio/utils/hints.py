@@ -19,7 +19,7 @@ def command_line(verb: str, *arguments: object) -> str:
 
 
 def print_next_commands(*commands: str) -> None:
-    """Print commands that the user can run next, one a line, unless `NO_HINTS` is set."""
+    """Print commands that the user can run next, one per line, unless `NO_HINTS` is set."""
     if NO_HINTS not in os.environ:
         for command in commands:
             print(f"next: {command}")

@@ -110,7 +110,7 @@ class ProgressBar:
             self._live.stop()
 
     def _status(self) -> list[str]:
-        """Return the count, the notes and the remaining time, as far as they are known."""
+        """Return the count, the notes and the remaining time, those that are known."""
         remaining_s = self.remaining_s
         if remaining_s is None and self.total and self.done > 0:
             remaining_s = (time.monotonic() - self._start) * max(0.0, self.total - self.done) / self.done

@@ -309,10 +309,10 @@ class BigVGAN(nn.Module):
     Args:
         n_mels: number of mel bands.
         rates: upsampling factor of each stage; each stage halves the channels.
-        kernel_sizes: of the upsampling of each stage.
+        kernel_sizes: kernel sizes of the upsampling of each stage.
         n_channels: channels before the first stage.
-        block_kernel_sizes: of the blocks that a stage averages.
-        block_dilations: of the convolution pairs of each block.
+        block_kernel_sizes: kernel sizes of the blocks that a stage averages.
+        block_dilations: dilations of the convolution pairs of each block.
         tanh: whether tanh bounds the waveform; otherwise it is clipped.
         final_bias: whether the last convolution has a bias.
     """

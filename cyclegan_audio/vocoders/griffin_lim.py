@@ -18,7 +18,7 @@ class GriffinLimVocoder(Vocoder):
         iterations: iterations of phase reconstruction.
         magnitude_iterations: updates from mel to |STFT|.
         momentum: alpha of the fast algorithm.
-        seed: of the random initial phase.
+        seed: seed of the random initial phase.
     """
 
     iterations: int

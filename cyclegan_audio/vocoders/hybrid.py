@@ -1,4 +1,4 @@
-"""Filter the source, synthesise what it lacks, and apply rounds of mel consistency (the hybrid vocoder)."""
+"""Filter the source, synthesise missing sounds, and apply rounds of mel consistency (the hybrid vocoder)."""
 
 import dataclasses
 from functools import lru_cache
@@ -28,14 +28,14 @@ class HybridVocoder(Vocoder):
 
     Args:
         rounds: rounds of mel consistency.
-        momentum: of the rounds, see `mel_consistent_waveform`.
+        momentum: momentum of the rounds, see `mel_consistent_waveform`.
         max_cut_db: maximum attenuation by the mask in dB.
         max_boost_db: maximum amplification by the mask in dB; the residual provides the rest.
         min_residual: share of a band's target below which its residual is ignored.
         residual_iterations: Griffin-Lim iterations for the residual.
         magnitude_iterations: updates from mel to |STFT| for the residual.
         tonal_below_hz: the residual starts from tones below this frequency, from noise above.
-        seed: of the noise.
+        seed: seed of the noise.
     """
 
     rounds: int

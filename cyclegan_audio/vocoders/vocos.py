@@ -23,7 +23,7 @@ MAX_LOG_GAIN = 3.0  # 26 dB: how far a bin may be from the smooth magnitude
 class VocosNetwork(nn.Module):
     """A network after Vocos (Siuzdak 2023, arXiv 2306.00814, section 3): mel to complex STFT to waveform.
 
-    The backbone is the published one (ConvNeXt blocks, one vector a frame). The head differs: it predicts a
+    The backbone is the published one (ConvNeXt blocks, one vector per frame). The head differs: it predicts a
     gain for each bin on a smooth magnitude that has the given mel, and a phase relative to that of a steady
     tone at the bin's centre. An untrained network therefore sounds dull, but already has the mel. The ISTFT
     is `MelSpectrogram.istft`, so any definition of a mel works.
@@ -88,7 +88,7 @@ class VocosVocoder(Vocoder):
     Args:
         checkpoint: run folder or `.ckpt` file of `python -m cyclegan_audio.train_vocoder`.
         rounds: rounds of mel consistency; 0 only corrects the magnitudes once.
-        momentum: of the rounds, see `mel_consistent_waveform`.
+        momentum: momentum of the rounds, see `mel_consistent_waveform`.
     """
 
     checkpoint: str | None
@@ -106,7 +106,7 @@ class VocosVocoder(Vocoder):
     def _network(self, mel: MelSpectrogram, device: torch.device) -> VocosNetwork:
         if not self.checkpoint:
             raise UserError(
-                "vocos needs a trained vocoder; give one by vocos=RUN, or train one by "
+                "vocos needs a trained vocoder; give one with vocos=RUN, or train one with "
                 f"{command_line('train_vocoder', 'corpus=CORPUS')}"
             )
         path = resolve_run(self.checkpoint)

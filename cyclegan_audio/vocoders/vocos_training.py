@@ -39,13 +39,13 @@ class VocoderGAN(BaseModule):
     Args:
         mel: the definition of the mels.
         network: builds the network from the mel.
-        periods: of the multi-period discriminator.
-        fft_sizes: of the multi-resolution discriminator and the STFT loss.
-        loss_weights: of `adversarial`, `feature_matching`, `mel` and `stft`.
+        periods: periods of the multi-period discriminator.
+        fft_sizes: FFT sizes of the multi-resolution discriminator and the STFT loss.
+        loss_weights: weights of `adversarial`, `feature_matching`, `mel` and `stft`.
         resolution_weight: weight of the multi-resolution discriminator; the multi-period one has 1.
         pretrain_epochs: epochs without discriminators at the start.
-        optimizer: builds an optimiser from parameters.
-        schedule: of the learning rate.
+        optimizer: builds an optimizer from parameters.
+        schedule: schedule of the learning rate.
     """
 
     command = "train_vocoder"

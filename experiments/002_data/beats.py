@@ -1,4 +1,4 @@
-"""Share of clips of clip.align=beats that start at a true downbeat: beats.py SONGS (made by source=demo)."""
+"""Measure how often clips of clip.align=beats start at a true downbeat: beats.py SONGS (of source=demo)."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A mel in one kernel, tried and not built in: python fused_mel.py AUDIO [--rounds 5]
+"""Compute a mel in one numba kernel (tried, not built in): python fused_mel.py AUDIO [--rounds 5]
 
 Windowed frames, a real FFT by a complex one of half the length in float64, magnitudes, band sums: all in one
 numba kernel over 16 frames at a time that lie side by side, so that every inner loop runs over frames. The
@@ -80,7 +80,7 @@ def later_pass(x, twiddles, first, blocks, span):
 
 @njit(**OPTIONS)
 def magnitudes(x, pairs, turns, epsilon, out):
-    """Bins k and HALF - k of the real FFT, from the two points of the complex one that hold them."""
+    """Compute bins k and HALF - k of the real FFT from two points of the complex FFT."""
     for i in range(len(pairs)):
         y, z, k = x[pairs[i, 0] * FRAMES :], x[pairs[i, 1] * FRAMES :], pairs[i, 2]
         wr, wi = turns[i, 0], turns[i, 1]
@@ -113,7 +113,7 @@ def band_sums(magnitude, bands, weights, out):
 
 
 def make_kernel(hop: int) -> Callable[..., None]:
-    """The kernel for one step: padded samples to mel magnitudes (M, F)."""
+    """Build the kernel for one step: padded samples to mel magnitudes (M, F)."""
 
     @njit(nogil=True, fastmath={"contract"}, error_model="numpy")
     def kernel(samples, window, twiddles, pairs, turns, epsilon, bands, weights, out):
@@ -138,12 +138,12 @@ def make_kernel(hop: int) -> Callable[..., None]:
 
 
 def reversed_digits(number: int, count: int) -> int:
-    """`number` with its `count` digits to the base 4 in reverse."""
+    """Reverse the `count` base-4 digits of `number`."""
     return sum((number // 4**i % 4) * 4 ** (count - 1 - i) for i in range(count))
 
 
 def tables(mel: MelSpectrogram) -> tuple[np.ndarray, ...]:
-    """Window (halved for the real FFT), twiddles, pairs of points with their bin, turns, bands, weights."""
+    """Return window (halved), twiddles, pairs of points with their bin, turns, bands, weights."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
     exponents = np.array([reversed_digits(block, 4) for block in range(QUARTER)])
     powers = [np.exp(-2j * np.pi * exponents * k / HALF) for k in (1, 2, 3)]
@@ -166,7 +166,7 @@ def tables(mel: MelSpectrogram) -> tuple[np.ndarray, ...]:
 
 
 def make_fused(mel: MelSpectrogram) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Waveform (1, T) to the mel in dB (1, M, F)."""
+    """Build the function from a waveform (1, T) to the mel in dB (1, M, F)."""
     kernel = make_kernel(mel.hop_length)
     window, twiddles, pairs, turns, bands, weights = tables(mel)
 
@@ -214,7 +214,7 @@ def measure(name: str, audio: Path, files: int, rounds: int) -> None:
 
 
 def middle_and_range(values: list[float]) -> str:
-    """As the tables have it."""
+    """Format median and range for the tables."""
     return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
 
 

@@ -1,4 +1,4 @@
-"""Peak memory of `prepare` on a long file and on a short one: python long_file.py FOLDER [--hours 10]
+"""Measure the peak memory of `prepare` on a long and a short file: python long_file.py FOLDER [--hours 10]
 
 Writes noise, 8 kHz mono, into FOLDER (some 700 MB for ten hours), prepares it beside a genre of one minute
 in a process of its own without keeping audio, and prints the peak resident memory of that process.
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def write(path: Path, seconds: int) -> None:
-    """Noise whose level and colour change every minute, written minute by minute."""
+    """Write noise whose level and colour change every minute, minute by minute."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file():
         return
@@ -53,7 +53,7 @@ def write(path: Path, seconds: int) -> None:
 
 
 def measure(folder: Path) -> tuple[str, str]:
-    """Peak MiB and CPU seconds of preparing `folder`/music."""
+    """Measure peak MiB and CPU seconds of preparing `folder`/music."""
     genres = ("music", "other")
     arguments = [word for name in genres for word in ("--genre", f"{name}={folder / name}")]
     arguments += [f"corpus={folder / 'corpus'}", "workers=1", "audio=none"]

@@ -1,4 +1,4 @@
-"""What `data.normalise` does to a classifier that meets another source: python matching.py AUDIO CORPUS
+"""Test classifiers on another source with and without `data.normalise`: python matching.py AUDIO CORPUS
 
 AUDIO is a folder with lofi/ and trap/, each from two sources: drum loops of one publisher (`_hh_` in the
 name), and free tracks. CORPUS is made there, without the rule on near-duplicates, as each loop is in it
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def make_corpus(audio: Path, folder: Path) -> Corpus:
-    """The corpus of loops, free tracks and dulled loops, each as a separate genre."""
+    """Prepare the corpus of loops, free tracks and dulled loops, each as a separate genre."""
     music = folder.with_name(f"{folder.name}_music")
     for genre in GENRES:
         for path in find_audio(audio / genre):
@@ -94,17 +94,17 @@ def make_corpus(audio: Path, folder: Path) -> Corpus:
 
 
 def of(clips: Sequence[Clip], genre: str, source: str) -> list[Clip]:
-    """The clips of a genre from a source."""
+    """Return the clips of a genre from a source."""
     return [clip for clip in clips if clip.genre == f"{genre}_{source}"]
 
 
 def statistics(mels_db: torch.Tensor, frame_s: float) -> torch.Tensor:
-    """What each band does over time, without level and contrast, (N, D)."""
+    """Compute statistics of each band over time, without level and contrast, (N, D)."""
     return band_statistics(mels_db, frame_s).flatten(1)
 
 
 def levels(mels_db: torch.Tensor, frame_s: float) -> torch.Tensor:
-    """Mean and spread of each band in dB, (N, D)."""
+    """Compute mean and spread of each band in dB, (N, D)."""
     del frame_s
     return torch.cat([mels_db.mean(2), mels_db.std(2)], 1)
 
@@ -112,7 +112,7 @@ def levels(mels_db: torch.Tensor, frame_s: float) -> torch.Tensor:
 def ask(
     corpus: Corpus, clips: list[Clip], question: tuple, feature: Feature, kinds: Sequence[str], seed: int
 ) -> float:
-    """Balanced accuracy on what was not trained on."""
+    """Compute the balanced accuracy on clips outside of training."""
     rng = np.random.default_rng(seed)
     train, test = [], []
     for genre, known, asked in zip(GENRES, *question, strict=True):
@@ -132,7 +132,7 @@ def ask(
 
 
 def draw(clips: list[Clip], rng: np.random.Generator) -> list[Clip]:
-    """The clips of four fifths of the files; of a single file, four fifths of its clips."""
+    """Sample the clips of four fifths of the files; of a single file, four fifths of its clips."""
     files = sorted({clip.source for clip in clips})
     if len(files) == 1:
         return [clips[i] for i in sorted(rng.permutation(len(clips))[: round(SHARE * len(clips))])]
@@ -143,7 +143,7 @@ def draw(clips: list[Clip], rng: np.random.Generator) -> list[Clip]:
 def features_of(
     corpus: Corpus, parts: Sequence[Sequence[Clip]], feature: Feature
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, D) and labels (N,) of the clips of both genres."""
+    """Compute features (N, D) and labels (N,) of the clips of both genres."""
     mels_db = torch.stack([corpus.mel_db(clip) for part in parts for clip in part])
     labels = np.repeat([0, 1], [len(part) for part in parts])
     return feature(mels_db, corpus.mel.frame_s).numpy(), labels

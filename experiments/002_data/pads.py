@@ -1,7 +1,7 @@
-"""False alarms of `screening.voice` on drones and pads without voice: python pads.py [--clips 40]
+"""Count false alarms of `screening.voice` on drones and pads without voice: python pads.py [--clips 40]
 
-Clips of 4 s are made of sustained tones, `--clips` of each kind, with chords, registers and slopes at random.
-The share that the rule would drop is printed, and that of the network without what the rule does before it.
+Clips of 4 s contain sustained tones, `--clips` of each kind, with chords, registers and slopes at random.
+Prints the share that the rule would drop, and the share that the network alone would drop.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def pad(kind: str, rng: np.random.Generator) -> torch.Tensor:
-    """A chord of tones with 1 to 40 partials, (T,) at 44.1 kHz."""
+    """Synthesise a chord of tones with 1 to 40 partials, (T,) at 44.1 kHz."""
     time_s = np.arange(round(CLIP_S * MUSIC_RATE)) / MUSIC_RATE
     root_hz, slope = 55 * 2 ** rng.uniform(0, 3), rng.uniform(0.8, 2.5)
     wave = np.zeros_like(time_s)
@@ -71,7 +71,7 @@ def pad(kind: str, rng: np.random.Generator) -> torch.Tensor:
 
 
 def tone(hz: float, slope: float, kind: str, time_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Partials that fall as a power of their number, up to 12 kHz."""
+    """Synthesise a tone: partials that fall as a power of their number, up to 12 kHz."""
     depth = rng.uniform(0.002, 0.008) if kind == "vibrato" else 0.0
     phase = 2 * np.pi * hz * (time_s - depth / 10 * np.cos(2 * np.pi * 5 * time_s))
     count = min(int(rng.integers(1, 41)), int(12_000 / hz))
@@ -79,7 +79,7 @@ def tone(hz: float, slope: float, kind: str, time_s: np.ndarray, rng: np.random.
 
 
 def hit(since_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A kick or a hat."""
+    """Synthesise a kick or a hat."""
     on = since_s >= 0
     if rng.random() < 0.5:
         return np.where(on, 0.9 * np.sin(2 * np.pi * 55 * since_s) * np.exp(-since_s.clip(0) * 18), 0)

@@ -1,4 +1,4 @@
-"""Speed of `prepare` by stage, beside librosa: python speed.py AUDIO SCRATCH [--rounds 5]
+"""Measure the speed of `prepare` by stage, and of librosa: python speed.py AUDIO SCRATCH [--rounds 5]
 
 AUDIO is a folder of music, SCRATCH an empty folder for corpora. All by CPU time of one thread, in turns,
 medians and range over rounds: decode and resample to mono, screen and mel of every clip of 4 s, and
@@ -57,14 +57,14 @@ def main() -> None:
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:
-    """`count` paths, evenly over the list."""
+    """Return `count` paths, evenly spaced over the list."""
     return [paths[i] for i in sorted({round(i) for i in np.linspace(0, len(paths) - 1, count)})]
 
 
 def one_core(
     mel: MelSpectrogram, paths: list[Path], pieces: list[RawClip], scratch: Path
 ) -> dict[str, Callable[[], object]]:
-    """What is measured, by name."""
+    """Return the stages to measure, by name."""
     rules, voice = ScreeningRules(), ScreeningRules(voice=VoiceActivity(enabled=True))
     waves = [piece.mono[None] for piece in pieces if piece.mono is not None]
     return {
@@ -81,14 +81,14 @@ def one_core(
 
 
 def librosa_load(path: Path, mel: MelSpectrogram) -> np.ndarray:
-    """As its tutorial has it."""
+    """Load a file as in the tutorial of librosa."""
     import librosa
 
     return librosa.load(path, sr=mel.sample_rate)[0]
 
 
 def librosa_mel(samples: np.ndarray, mel: MelSpectrogram) -> np.ndarray:
-    """The call of the same settings (its padding differs)."""
+    """Compute the mel of librosa with the same settings (its padding differs)."""
     import librosa
 
     slaney = mel.filters == "slaney"
@@ -104,7 +104,7 @@ def librosa_mel(samples: np.ndarray, mel: MelSpectrogram) -> np.ndarray:
 
 
 def whole(mel: MelSpectrogram, rules: ScreeningRules, paths: list[Path], scratch: Path, workers: int) -> None:
-    """Files to the arrays and records of a corpus, as `prepare` makes them."""
+    """Process files to arrays and records of a corpus, as `prepare` does."""
     shutil.rmtree(scratch, ignore_errors=True)
     for part in ("mels", "audio", "tracks"):
         (scratch / part).mkdir(parents=True)
@@ -114,7 +114,7 @@ def whole(mel: MelSpectrogram, rules: ScreeningRules, paths: list[Path], scratch
 
 
 def in_turns(stages: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each stage in each round, after one round that is not counted."""
+    """Measure CPU seconds of each stage in interleaved rounds, after a warm-up round."""
     taken: dict[str, list[float]] = {name: [] for name in stages}
     for turn, (name, stage) in itertools.product(range(rounds + 1), stages.items()):
         start = time.process_time()
@@ -125,7 +125,7 @@ def in_turns(stages: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 def show(taken: dict[str, list[float]], music_s: float) -> None:
-    """Hours of music a second of CPU time, and how many times real time."""
+    """Print hours of music per CPU second, and the multiple of real time."""
     for name, seconds in taken.items():
         middle = statistics.median(seconds)
         low, high = music_s / max(seconds), music_s / min(seconds)
@@ -141,7 +141,7 @@ def show(taken: dict[str, list[float]], music_s: float) -> None:
 
 
 def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
-    """One worker and two, one after the other: time by the clock, and CPU time of all processes."""
+    """Measure wall time and CPU time of one worker, then of two."""
     measurements = []
     for workers in (1, 2):
         start, before = time.monotonic(), os.times()
@@ -158,7 +158,7 @@ def two_cores(mel: MelSpectrogram, paths: list[Path], scratch: Path) -> str:
 
 
 def exact_db(mel: MelSpectrogram, waveform: torch.Tensor) -> torch.Tensor:
-    """Waveform (1, T) to the mel in dB (M, F) in float64."""
+    """Compute the mel in dB (M, F) of a waveform (1, T) in float64."""
     window = {"hann": torch.hann_window, "hamming": torch.hamming_window}[mel.window]
     frames = mel._pad_waveform(waveform)[0].double().unfold(0, mel.n_fft, mel.hop_length)
     spectrum = torch.fft.rfft(frames * window(mel.n_fft, dtype=torch.float64))
@@ -167,7 +167,7 @@ def exact_db(mel: MelSpectrogram, waveform: torch.Tensor) -> torch.Tensor:
 
 
 def accuracy(mel: MelSpectrogram, pieces: list[RawClip]) -> str:
-    """How far the mels are from the same in float64."""
+    """Print the error of the mels against float64."""
     worst = worst_audible = 0.0
     for piece in pieces[:: max(1, len(pieces) // 60)]:
         assert piece.mono is not None

@@ -1,4 +1,4 @@
-"""Precision and recall of `screening.voice` on speech mixed into instrumentals.
+"""Measure precision and recall of `screening.voice` on speech mixed into instrumentals.
 
     python voice.py --music FOLDER... --speech NAME=FOLDER...
 
@@ -49,12 +49,12 @@ def main() -> None:
 
 
 def find_speech(folder: Path) -> list[Path]:
-    """Files of speech, G.722 included."""
+    """Find files of speech, including G.722."""
     return sorted([*find_audio(folder), *folder.rglob("*.g722")])
 
 
 def music_clips(folder: Path, n_clips: int, leave_out: str, rng: np.random.Generator) -> list[torch.Tensor]:
-    """Clips (T,) at 44.1 kHz, taken in turn from all files."""
+    """Cut clips (T,) at 44.1 kHz, from all files in turn."""
     n = round(CLIP_S * MUSIC_RATE)
     by_file = []
     for path in find_audio(folder):
@@ -67,7 +67,7 @@ def music_clips(folder: Path, n_clips: int, leave_out: str, rng: np.random.Gener
 
 
 def a_voice(paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
-    """Speech of RMS 1 where it sounds, somewhere in a clip of silence (T,)."""
+    """Put speech of RMS 1 at a random position in a silent clip (T,)."""
     n = round(CLIP_S * MUSIC_RATE)
     while True:
         waveform = decode(paths[rng.integers(len(paths))], sample_rate=MUSIC_RATE, mono=True)[0][0][:n]
@@ -81,13 +81,13 @@ def a_voice(paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
 
 
 def measure(clip: torch.Tensor) -> float:
-    """What the rule compares with its threshold."""
+    """Compute the value that the rule compares with its threshold."""
     gain_db = LEVEL_LUFS - ClipFeatures(clip, MUSIC_RATE).loudness_lufs
     return mean_probability(clip, MUSIC_RATE, gain_db)
 
 
 def show(probabilities: dict[str, list[float]]) -> None:
-    """Share of clips dropped at some thresholds."""
+    """Print the share of clips dropped at some thresholds."""
     print("share dropped at".ljust(24), "n".rjust(4), *(f"{limit:g}".rjust(7) for limit in THRESHOLDS))
     for name, values in probabilities.items():
         shares = [np.mean(np.array(values) > threshold) for threshold in THRESHOLDS]

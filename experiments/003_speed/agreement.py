@@ -11,7 +11,7 @@ import statistics
 from itertools import islice
 
 import torch
-from measure import CPU_WAYS, CUDA_WAYS, MODELS, Step, make, reals
+from measure import CPU_STEPS, CUDA_STEPS, MODELS, Step, make, reals
 from reference import ReferenceStep
 
 from cyclegan_audio.corpus.corpus import Corpus
@@ -23,7 +23,7 @@ SIZE = (128, 176)
 def reference_like(
     packaged: Step, args: argparse.Namespace, dtype: torch.dtype, rounding: float = 0.0
 ) -> ReferenceStep:
-    """The reference in `dtype`, with the weights of `packaged`, each off by about the share `rounding`."""
+    """Build the reference in `dtype`, with the weights of `packaged` perturbed by the share `rounding`."""
     reference = ReferenceStep(*MODELS[args.model], torch.device(args.device))
     draws = torch.Generator().manual_seed(2)
     for name in ("gen_ab", "gen_ba", "disc_a", "disc_b"):  # the same order of weights in both
@@ -35,10 +35,10 @@ def reference_like(
 
 
 def losses(args: argparse.Namespace) -> None:
-    """The first step's losses by each method against the reference in float64."""
+    """Compare the first step's losses of each method with the reference in float64."""
     device = torch.device(args.device)
     mels = reals(SIZE, 1, device)
-    names = args.only or list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
+    names = args.only or list(CUDA_STEPS if device.type == "cuda" else CPU_STEPS)
     exact = reference_like(make(names[0], MODELS[args.model], device, 1), args, torch.float64)
     exact_losses = exact(*(mel.double() for mel in mels))
     print("\n| method | largest relative error of a loss of step 1 |\n|---|---|")
@@ -50,14 +50,14 @@ def losses(args: argparse.Namespace) -> None:
 
 
 def course(args: argparse.Namespace) -> None:
-    """Means of the losses over many steps, beside the reference's and one that is off by a rounding only."""
+    """Print mean losses over many steps, also of the reference and of a slightly perturbed reference."""
     device = torch.device(args.device)
     genres = Corpus.open(args.corpus).genres[:2]
     data = UnpairedMelDataModule(args.corpus, *genres, frame_multiple=4, crop_frames=SIZE[1])
     data.setup("fit")
     data.set_epoch(0)
     batches = [[b["real_a"], b["real_b"]] for b in islice(data.train_dataloader(), args.steps)]
-    names = args.only or list(CUDA_WAYS if device.type == "cuda" else CPU_WAYS)
+    names = args.only or list(CUDA_STEPS if device.type == "cuda" else CPU_STEPS)
     start = make(names[0], MODELS[args.model], device, 1)
     steps = {
         "reference": reference_like(start, args, torch.float32),

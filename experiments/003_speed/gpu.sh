@@ -11,7 +11,7 @@ part() {
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 part 60 agreement.py losses --model small
-part 140 measure.py ways --model paper --size 128x176
-part 140 measure.py ways --model paper --size 256x256 --channels 3
-part 60 measure.py ways --model small --size 128x176
-part 180 measure.py ways --model paper --size 128x176 --only reference --only auto --only "auto, compiled"
+part 140 measure.py steps --model paper --size 128x176
+part 140 measure.py steps --model paper --size 256x256 --channels 3
+part 60 measure.py steps --model small --size 128x176
+part 180 measure.py steps --model paper --size 128x176 --only reference --only auto --only "auto, compiled"

@@ -1,6 +1,6 @@
-"""Time and memory of a training step by every acceleration setting, against the plain reference.
+"""Measure time and memory of a training step with each acceleration setting and of the plain reference.
 
-    python measure.py ways    [--device cuda] [--model paper] [--size 128x176] [--rounds 7]
+    python measure.py steps   [--device cuda] [--model paper] [--size 128x176] [--rounds 7]
     python measure.py scale   [--device cuda] [--model small]   # against clip length, batch and width
 
 All methods are interleaved in one process. Prints medians: of process time with one thread on a CPU, of wall
@@ -32,7 +32,7 @@ OFF = {
     "joint_forwards": False, "channels_last": False, "fused_optimizer": False, "cuda_graphs": False,
     "compile": False,
 }  # fmt: skip
-CPU_WAYS = {
+CPU_STEPS = {
     "fp32": ("32-true", OFF),
     "fp32, joint forwards": ("32-true", OFF | {"joint_forwards": True}),
     "fp32, fused Adam": ("32-true", OFF | {"fused_optimizer": True}),
@@ -42,7 +42,7 @@ CPU_WAYS = {
     "bf16, channels-last": ("bf16-mixed", OFF | {"channels_last": True}),
     "auto": ("bf16-mixed", {}),
 }
-CUDA_WAYS = {
+CUDA_STEPS = {
     "fp32": ("32-true", OFF),
     "bf16": ("bf16-mixed", OFF),
     "bf16, joint forwards": ("bf16-mixed", OFF | {"joint_forwards": True}),
@@ -62,7 +62,7 @@ Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
 class PackageStep:
-    """The package's own `training_step`, with no more of Lightning than it needs."""
+    """The package's own `training_step`, with the minimum of Lightning."""
 
     def __init__(
         self,
@@ -98,11 +98,11 @@ class PackageStep:
 
 
 def make(name: str, model: tuple[int, int], device: torch.device, n_channels: int) -> Step:
-    """The step called `name`; the same weights each time."""
+    """Build the step called `name`, with the same weights each time."""
     torch.manual_seed(0)
     if name == "reference":
         return ReferenceStep(*model, device, n_channels)
-    precision, engine = (CUDA_WAYS if device.type == "cuda" else CPU_WAYS)[name]
+    precision, engine = (CUDA_STEPS if device.type == "cuda" else CPU_STEPS)[name]
     return PackageStep(*model, device, precision, Acceleration(**engine), n_channels)
 
 
@@ -112,7 +112,7 @@ def reals(size: tuple[int, int], batch: int, device: torch.device, n_channels: i
 
 
 def seconds(step: Step, mels: list[Tensor], steps: int) -> float:
-    """Of one step: process time on a CPU, wall time of `steps` steps on a GPU."""
+    """Measure one step: process time on a CPU; on a GPU the mean wall time of `steps` steps."""
     if mels[0].device.type != "cuda":
         start = time.process_time()
         step(*mels)
@@ -125,10 +125,10 @@ def seconds(step: Step, mels: list[Tensor], steps: int) -> float:
     return (time.perf_counter() - start) / steps
 
 
-def ways(args: argparse.Namespace) -> None:
+def compare_steps(args: argparse.Namespace) -> None:
     device = torch.device(args.device)
-    all_ways = CUDA_WAYS if device.type == "cuda" else CPU_WAYS
-    names = args.only or ["reference", *(name for name in all_ways if "compiled" not in name)]
+    all_steps = CUDA_STEPS if device.type == "cuda" else CPU_STEPS
+    names = args.only or ["reference", *(name for name in all_steps if "compiled" not in name)]
     mels = reals(args.size, 1, device, args.channels)
     tried = {name: warm(name, mels, args) for name in names}
     steps = {name: step for name, step in tried.items() if step is not None}
@@ -146,7 +146,7 @@ def ways(args: argparse.Namespace) -> None:
 
 
 def warm(name: str, mels: list[Tensor], args: argparse.Namespace) -> Step | None:
-    """The step called `name` after its first runs; None, and a line, where it does not run here."""
+    """Warm up the step called `name`; print a line and return None if it does not run here."""
     try:
         step = make(name, MODELS[args.model], mels[0].device, args.channels)
         for _ in range(args.warm_up):
@@ -158,7 +158,7 @@ def warm(name: str, mels: list[Tensor], args: argparse.Namespace) -> Step | None
 
 
 def scale(args: argparse.Namespace) -> None:
-    """One child process a row, so that peak memory is its own."""
+    """Measure each row in a separate process, so that peak memory is its own."""
     width, n_blocks = MODELS[args.model]
     rows = [
         (176, 1, width),
@@ -181,7 +181,7 @@ def scale(args: argparse.Namespace) -> None:
 
 
 def one(args: argparse.Namespace) -> None:
-    """A row of `scale`."""
+    """Measure one row of `scale`."""
     device = torch.device(args.device)
     batch, filters, n_blocks = map(int, args.row.split(","))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -199,7 +199,7 @@ def one(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {"ways": ways, "scale": scale, "one": one}
+    jobs = {"steps": compare_steps, "scale": scale, "one": one}
     parser.add_argument("job", choices=jobs)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", choices=MODELS, default="small")

@@ -1,4 +1,4 @@
-"""A plain CycleGAN step as the public code does it: what the package's own step is compared with.
+"""Plain CycleGAN training step as in the public code, the reference for the package's own step.
 
 fp32, one forward for each input, `nn.InstanceNorm2d`, a pool of lists, torch's default settings, everything
 contiguous (channels-last gradients of `nn.InstanceNorm2d` are wrong on the CPU at batch size 1).

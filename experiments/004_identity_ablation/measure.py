@@ -30,11 +30,11 @@ def spread(values: list[float]) -> str:
 
 
 @torch.inference_mode()
-def errors(pair: TranslationModel, real: dict[str, list[Tensor]]) -> dict[str, str]:
+def errors(model: TranslationModel, real: dict[str, list[Tensor]]) -> dict[str, str]:
     """Compute cycle and identity errors (L1) by genre, and distances of mean band profiles to the target."""
     results = {}
-    for source, target in (pair.genres, pair.genres[::-1]):
-        there, back = pair.generator(target), pair.generator(source)
+    for source, target in (model.genres, model.genres[::-1]):
+        there, back = model.generator(target), model.generator(source)
         fakes = [there(x) for x in real[source]]
         results[f"cycle {source}"] = spread(
             [float((back(y) - x).abs().mean()) for x, y in zip(real[source], fakes, strict=True)]

@@ -36,9 +36,9 @@ class Clock:
         return f"{self.wall_s:.0f} s wall time, {self.cpu_s:.0f} CPU s"
 
 
-def repeated(pair: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
-    """500 clips of as many tracks as if all were different, and their mels before and after."""
-    translated = [translate_clip(pair, corpus, clip) for clip in held_out_clips(corpus, genre, TRANSLATED)]
+def repeated(model: TranslationModel, corpus: Corpus, genre: str) -> tuple[list, torch.Tensor, torch.Tensor]:
+    """Repeat clips to 500 with a track each; return them and their mels before and after translation."""
+    translated = [translate_clip(model, corpus, clip) for clip in held_out_clips(corpus, genre, TRANSLATED)]
     examples = []
     for index in range(CLIPS):
         turn, row = divmod(index, len(translated))
@@ -55,17 +55,17 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("corpus")
     options = parser.parse_args()
-    corpus, pair = Corpus.open(options.corpus), load_model(options.run)
-    directions = [repeated(pair, corpus, genre) for genre in pair.genres]
-    clips = {genre: corpus.clips(genre, "train") for genre in pair.genres}
+    corpus, model = Corpus.open(options.corpus), load_model(options.run)
+    directions = [repeated(model, corpus, genre) for genre in model.genres]
+    clips = {genre: corpus.clips(genre, "train") for genre in model.genres}
     training = {g: (some, torch.stack([corpus.mel_db(clip) for clip in some])) for g, some in clips.items()}
-    make_classifiers(corpus, pair.genres, directions[0][1])  # trains the classifiers if they are not saved
+    make_classifiers(corpus, model.genres, directions[0][1])  # trains the classifiers if they are not saved
     both_db = torch.cat([mels_db for _, mels_db in training.values()])
     start = Clock()
-    classifiers = make_classifiers(corpus, pair.genres, both_db)
+    classifiers = make_classifiers(corpus, model.genres, both_db)
     of_vocoder = Clock(0.0, 0.0)
     for (clips_of_genre, real_db, fake_db), target, genres in zip(
-        directions, reversed(directions), (pair.genres, pair.genres[::-1]), strict=True
+        directions, reversed(directions), (model.genres, model.genres[::-1]), strict=True
     ):
         before = Clock()
         vocoded = vocode_clips("hybrid", corpus, clips_of_genre, real_db, fake_db)
@@ -83,7 +83,7 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")
     for kind in (NETWORK, LINEAR):
         start = Clock()
-        train_genre_classifier(corpus, pair.genres, kind)
+        train_genre_classifier(corpus, model.genres, kind)
         print(f"{kind} classifier trained on {len(both_db)} clips: {Clock() - start}")
 
 

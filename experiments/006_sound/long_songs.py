@@ -1,11 +1,11 @@
-"""The time and memory that songs of growing length take.
+"""Measure time and memory of translating songs of growing length.
 
 python experiments/006_sound/long_songs.py --minutes 1 10 --out FOLDER
 python experiments/006_sound/long_songs.py --minutes 600 --rate 8000 --vocoder mask --out FOLDER
 
-Each song is noise with a beat and a tone, translated by the demo pair in a process of its own, whose peak
-memory it is. Seams: how much more the change of the mel moves from frame to frame where windows meet than
-elsewhere, the same where chunks of sound meet, and clicks there beside those elsewhere (--seams).
+Each song is noise with a beat and a tone, translated by the model `demo` in a separate process, whose peak
+memory is printed. With --seams: how much more the change of the mel varies from frame to frame at borders of
+windows than elsewhere, the same at borders of audio chunks, and clicks there and elsewhere.
 """
 
 import argparse
@@ -41,7 +41,7 @@ print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 
 
 def make_song(path: Path, minutes: float, rate: int) -> None:
-    """Stereo noise with two beats a second and a steady tone, a second at a time."""
+    """Yield stereo noise with two beats a second and a steady tone, a second at a time."""
     time_s = torch.arange(rate) / rate
     generator = torch.Generator().manual_seed(0)
     with open_writer(path, rate, 2, round(minutes * 60) * rate) as writer:
@@ -51,7 +51,7 @@ def make_song(path: Path, minutes: float, rate: int) -> None:
 
 
 def seams(source: Path, target: Path) -> tuple[str, ...]:
-    """Movement at borders of windows and chunks (dB); clicks a second there and overall; the source too."""
+    """Measure changes (dB) and clicks per second at borders of windows and chunks and overall."""
     translator = Translator.load("demo", device="cpu")
     mel, changes = translator.mel, []
     sounds = [decode(path, sample_rate=mel.sample_rate, mono=True)[0][0] for path in (source, target)]
@@ -72,7 +72,7 @@ def seams(source: Path, target: Path) -> tuple[str, ...]:
 
 
 def clicks(sound: Tensor, borders: list[int], mel: MelSpectrogram) -> tuple[float, float]:
-    """Clicks a second within 4 frames of the borders, and everywhere."""
+    """Count clicks per second within 4 frames of the borders, and everywhere."""
     hop, size = mel.hop_length, PART * mel.hop_length
     marked = torch.cat([find_clicks(part[None], mel.sample_rate)[0] for part in sound.split(size)])
     near = torch.zeros_like(marked)

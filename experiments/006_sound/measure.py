@@ -1,4 +1,4 @@
-"""Round trips from audio to mel to audio by any vocoder, and the same with the mel of another piece.
+"""Measure vocoders: from audio to mel and back, or from the mel of another piece with the song as source.
 
 python experiments/006_sound/measure.py SONGS ... --mel hifi --vocoders griffin_lim hybrid --out FOLDER
 python experiments/006_sound/measure.py SONGS --targets SCORES --mel hifi --vocoders hybrid mask --out FOLDER
@@ -36,7 +36,7 @@ FFT_SIZES = (512, 1024, 2048, 4096)
 
 
 def spectral_error(estimate: Tensor, truth: Tensor) -> float:
-    """Mean over FFT sizes of ||S - S'|| / ||S|| of magnitudes (Yamamoto et al. 2020, eq. 4)."""
+    """Compute the mean over FFT sizes of ||S - S'|| / ||S|| of magnitudes (Yamamoto et al. 2020, eq. 4)."""
     errors = []
     for n_fft in FFT_SIZES:
         window = torch.hann_window(n_fft)
@@ -49,7 +49,7 @@ def spectral_error(estimate: Tensor, truth: Tensor) -> float:
 
 
 def isolated_peaks(estimate: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram) -> float:
-    """How peaked the spectrum is where less is wanted than the source has, over the truth's.
+    """Compute how peaked the spectrum is where the target is below the source, relative to the truth.
 
     Ratio of kurtosis of the power (Uemura et al. 2008), each bin beside the mel around it; subtraction that
     leaves musical noise has more than 1.
@@ -72,7 +72,7 @@ def isolated_peaks(estimate: Tensor, truth: Tensor, source: Tensor | None, mel: 
 def measures(
     estimate: Tensor, truth: Tensor, source: Tensor | None, mel: MelSpectrogram, cpu_s: float
 ) -> tuple[float, ...]:
-    """The numbers of COLUMNS for one clip (T,)."""
+    """Compute the numbers of COLUMNS for one clip (T,)."""
     estimate_db, truth_db = mel.mel_db(estimate[None]), mel.mel_db(truth[None])
     onsets, true_onsets = (
         detect_onsets(onset_strength(db, mel), mel.frame_s)[0] for db in (estimate_db, truth_db)
@@ -91,7 +91,7 @@ def measures(
 
 
 def clips(path: Path, mel: MelSpectrogram, seconds: float, count: int) -> list[Tensor]:
-    """`count` clips (T,) of whole frames, spread evenly over the song, mono."""
+    """Cut `count` clips (T,) of whole frames, spread evenly over the song, mono."""
     song = decode(path, sample_rate=mel.sample_rate, mono=True)[0][0]
     length = int(seconds * mel.sample_rate) // mel.hop_length * mel.hop_length
     if len(song) < length:
@@ -101,7 +101,7 @@ def clips(path: Path, mel: MelSpectrogram, seconds: float, count: int) -> list[T
 
 
 def pairs(options: argparse.Namespace, mel: MelSpectrogram) -> list[tuple[Path, Tensor | None, Tensor]]:
-    """(file, source or None, truth) of every clip."""
+    """Return (file, source or None, truth) of every clip."""
     examples: list[tuple[Path, Tensor | None, Tensor]] = []
     files = [path for name in options.songs for path in ([name] if name.is_file() else find_audio(name))]
     for path in files[: options.files]:
@@ -115,7 +115,7 @@ def pairs(options: argparse.Namespace, mel: MelSpectrogram) -> list[tuple[Path, 
 
 
 def run(vocoder: Vocoder, source: Tensor | None, truth: Tensor, mel: MelSpectrogram) -> tuple[Tensor, float]:
-    """What the vocoder makes of the truth's mel, and the CPU seconds that it took."""
+    """Vocode the truth's mel; return the audio and the CPU seconds."""
     target_db = mel.mel_db(truth[None])
     source_db = None if source is None else mel.mel_db(source[None])
     start = time.process_time()
@@ -162,7 +162,7 @@ def main() -> None:
 
 
 def vocoder_of(spec: str) -> Vocoder:
-    """`hybrid` or `hybrid:rounds=4,seed=1`."""
+    """Build a vocoder from `hybrid` or `hybrid:rounds=4,seed=1`."""
     name, _, numbers = spec.partition(":")
     values = dict(part.split("=") for part in numbers.split(",") if part)
     return make_vocoder(

@@ -1,4 +1,4 @@
-"""Spectrograms of a song before and after its translation, by several vocoders.
+"""Draw spectrograms of a song before and after its translation, by several vocoders.
 
 python experiments/006_sound/pictures.py demo SONG --to rnb --out before_after.png
 """

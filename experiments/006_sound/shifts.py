@@ -30,17 +30,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("corpus")
-    parser.add_argument("--clips", type=int, default=35, help="half of the pairs at most")
+    parser.add_argument("--clips", type=int, default=35, help="half of the paired clips at most")
     parser.add_argument("--vocoded", type=int, default=12)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus, pair = Corpus.open(options.corpus), load_model(options.run)
+    corpus, model = Corpus.open(options.corpus), load_model(options.run)
     names = "paired error dB", "rhythm dB", "its correlation", "checkerboard dB", "after hybrid", "step dB"
     print(f"| direction | shifts | {' | '.join(names)} |")
     print("|---|---|---|---|---|---|---|---|")
-    for to in pair.targets:
+    for to in model.targets:
         for shifts in SHIFTS:
-            direction = translate_direction(with_cycle_spinning(pair, shifts), corpus, to, options.clips)
+            direction = translate_direction(with_cycle_spinning(model, shifts), corpus, to, options.clips)
             print(f"| {direction} | {shifts} | {row(direction, corpus, options.vocoded)} |", flush=True)
         truth_db = torch.stack([example.truth_db for example in direction.paired])
         scores = direction.score(corpus.mel)
@@ -48,7 +48,7 @@ def main() -> None:
         correlation = scores.rhythm_correlation[UNTOUCHED].mean
         print(f"| {direction} | untouched | {untouched} | {correlation:.3f} | | | |")
         print(f"| {to} | truth | | | | {mean_checkerboard_db(truth_db)} | | {step_db(truth_db):.2f} |")
-    print(times(pair, corpus))
+    print(times(model, corpus))
 
 
 def row(direction: DirectionResult, corpus: Corpus, vocoded: int) -> str:
@@ -78,16 +78,16 @@ def step_db(mels_db: torch.Tensor) -> float:
     return float(mels_db.diff(dim=2).abs().mean())
 
 
-def times(pair: TranslationModel, corpus: Corpus) -> str:
+def times(model: TranslationModel, corpus: Corpus) -> str:
     """Measure the CPU time per clip for each number of shifts, relative to one shift."""
-    mel_db = corpus.mel_db(corpus.clips(pair.genres[0], "test")[0])
-    range_db = pair.mel.range_db(mel_db)
-    generators = {shifts: with_cycle_spinning(pair, shifts).generator(pair.targets[0]) for shifts in SHIFTS}
+    mel_db = corpus.mel_db(corpus.clips(model.genres[0], "test")[0])
+    range_db = model.mel.range_db(mel_db)
+    generators = {shifts: with_cycle_spinning(model, shifts).generator(model.targets[0]) for shifts in SHIFTS}
     taken: dict[int, list[float]] = {shifts: [] for shifts in SHIFTS}
     for _ in range(ROUNDS + 1):
         for shifts, generator in generators.items():
             start = time.process_time()
-            translate_mel_db(generator, mel_db, pair.mel, range_db)
+            translate_mel_db(generator, mel_db, model.mel, range_db)
             taken[shifts].append(time.process_time() - start)
     first = statistics.median(taken[1][1:])
     ratios = (f"{shifts}: {statistics.median(taken[shifts][1:]) / first:.2f}" for shifts in SHIFTS)

@@ -1,10 +1,10 @@
-"""Audio to audio in memory: this package against a straightforward pipeline, interleaved, by the wall.
+"""Compare the wall time of this package with a straightforward pipeline, from audio to audio in memory.
 
 python experiments/006_sound/speed.py SONG --seconds 96 --rounds 3 --threads 1 2
 
-The straightforward one loads all, takes the mean of the channels, translates a window at a time with
-statistics of its own and no overlap, in fp32, and goes back by InverseMelScale and GriffinLim (32 rounds) of
-torchaudio, also window by window. An untrained generator costs what a trained one does.
+The straightforward one loads the whole file, averages the channels, and translates one window at a time in
+fp32, with the window's own statistics and no overlap. It inverts each window with InverseMelScale and
+GriffinLim (32 rounds) of torchaudio. Generators are untrained, which does not affect the time.
 """
 
 import argparse
@@ -33,8 +33,8 @@ ITERATIONS = 32
 HEAD = "| generator | mel | method | threads | x real time | spread | of the straightforward one's time |"
 
 
-def make_pair(mel: MelSpectrogram, n_filters: int, n_blocks: int) -> TranslationModel:
-    """A pair with untrained generators."""
+def make_model(mel: MelSpectrogram, n_filters: int, n_blocks: int) -> TranslationModel:
+    """Build a model with untrained generators."""
     torch.manual_seed(0)
     generators = {direction: ResnetGenerator(n_filters, n_blocks).eval() for direction in ("ab", "ba")}
     frames = mel.n_frames(WINDOW_S * mel.sample_rate)
@@ -44,8 +44,8 @@ def make_pair(mel: MelSpectrogram, n_filters: int, n_blocks: int) -> Translation
 class Plain:
     """The straightforward pipeline."""
 
-    def __init__(self, pair: TranslationModel) -> None:
-        mel, self.generator = pair.mel, pair.generators["ab"]
+    def __init__(self, model: TranslationModel) -> None:
+        mel, self.generator = model.mel, model.generators["ab"]
         self.mel = mel
         sizes = {"n_fft": mel.n_fft, "hop_length": mel.hop_length}
         scale = {"n_mels": mel.n_mels, "sample_rate": mel.sample_rate, "f_max": mel.sample_rate / 2}
@@ -85,16 +85,16 @@ def main() -> None:
     for size in options.sizes:
         for preset in options.mel:
             mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
-            pair = make_pair(mel, *SIZES[size])
-            methods: dict[str, Callable] = {"straightforward": Plain(pair)}
-            methods |= {name: partial(Translator(pair, name), to="b") for name in options.vocoders}
+            model = make_model(mel, *SIZES[size])
+            methods: dict[str, Callable] = {"straightforward": Plain(model)}
+            methods |= {name: partial(Translator(model, name), to="b") for name in options.vocoders}
             report(f"| {size} | {preset} |", methods, waveform, rate, options)
 
 
 def report(
     row: str, methods: dict[str, Callable], waveform: Tensor, rate: int, options: argparse.Namespace
 ) -> None:
-    """Time every method by every number of threads, in turns."""
+    """Time every method with every number of threads, interleaved."""
     taken: dict[tuple[str, int], list[float]] = {}
     with torch.inference_mode():
         for _ in range(options.rounds):

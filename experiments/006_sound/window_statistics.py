@@ -1,8 +1,8 @@
-"""Instance-norm statistics of a piece: by window, one set for the whole piece, or the piece as one window.
+"""Compare instance-norm statistics: per window, of the whole piece, or the piece as one window.
 
 python experiments/006_sound/window_statistics.py RUN SCORES --genres lofi rnb
 
-SCORES holds a folder a genre with the same scores played in each (the demo songs' `paired`). The one
+SCORES holds a folder per genre with the same scores (the demo songs' `paired`). The one
 window is run in bf16 too.
 """
 
@@ -23,7 +23,7 @@ COLUMNS = ("error to the truth dB", "windows disagree dB", "step at borders / el
 
 
 def changes(generator: nn.Module, mels: Tensor) -> Tensor:
-    """What the generator changes in windows (N, M, W)."""
+    """Compute the change by the generator in windows (N, M, W)."""
     return torch.cat([generator(window[None, None])[0].float() - window for window in mels])
 
 
@@ -54,7 +54,7 @@ KINDS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
 
 
 def measure(change: Tensor, source: Tensor, truth: Tensor, overlap: int, db: float) -> tuple[float, ...]:
-    """Numbers of COLUMNS for windows of change (N, M, W) to a mel (M, F); `db` is one unit of both."""
+    """Compute COLUMNS for windows of change (N, M, W) to a mel (M, F); `db` is one unit of both."""
     apart = (change[:-1, :, -overlap:] - change[1:, :, :overlap]).abs().mean() * db
     joined = (
         join_windows(change, source.shape[1], overlap) if len(change) > 1 else change[0, :, : source.shape[1]]
@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--genres", nargs=2, required=True)
     parser.add_argument("--songs", type=int, default=3)
     options = parser.parse_args()
-    pair = load_model(options.run)
-    mel, window = pair.mel, pair.window_frames
+    model = load_model(options.run)
+    mel, window = model.mel, model.window_frames
     overlap = window // 4
     print("| direction | statistics | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 2))
     for source_genre, target_genre in (options.genres, options.genres[::-1]):
-        generator = pair.generator(target_genre)
+        generator = model.generator(target_genre)
         rounding: list[float] = []
         rows: dict[str, list] = {name: [] for name in KINDS}
         for path in sorted((options.scores / source_genre).glob("*.wav"))[: options.songs]:

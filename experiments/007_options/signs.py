@@ -1,4 +1,4 @@
-"""Train tiny networks for 200 steps with and without each option, and print the sign that it should move.
+"""Train tiny networks for 200 steps with and without each option, and print the quantity that should change.
 
 python experiments/007_options/signs.py [NAME ...]
 """
@@ -37,7 +37,7 @@ TINY = (
 
 
 def batches() -> list[dict[str, Tensor]]:
-    """Genre A: smooth and low; genre B: brighter above, with stripes of period 4 in time."""
+    """Yield batches. Genre A: smooth and low; genre B: brighter above, with stripes of period 4 in time."""
     draws = torch.Generator().manual_seed(1)
     batches = []
     for _ in range(CLIPS):
@@ -51,7 +51,7 @@ def batches() -> list[dict[str, Tensor]]:
 
 @cache
 def songs() -> Path:
-    """Clips of half a second: chords, in genre B with strokes of noise at the same places of each clip."""
+    """Synthesise clips of half a second: chords; in genre B also strokes of noise at fixed times."""
     folder, rate, seconds = Path(mkdtemp()), 44100, 5
     atexit.register(shutil.rmtree, folder)
     time_s = np.arange(seconds * rate) / rate
@@ -69,7 +69,7 @@ def songs() -> Path:
 
 
 class Watched:
-    """A training of 200 steps: its model, losses by step, and what the averaged generator's output moved."""
+    """A training of 200 steps: its model, losses by step, and changes of the averaged generator's output."""
 
     def __init__(self, *overrides: str) -> None:
         torch.manual_seed(0)
@@ -90,7 +90,7 @@ class Watched:
         ).fit(self.model, self.data(cfg) if cfg.data.corpus else DataLoader(batches()))
 
     def data(self, cfg: DictConfig) -> UnpairedMelDataModule:
-        """The corpus as `cfg` wants it."""
+        """Build the data that `cfg` describes."""
         self.corpus = instantiate(cfg.data, _convert_="all", frame_multiple=self.model.frame_multiple)
         return self.corpus
 
@@ -101,22 +101,22 @@ class Watched:
                 self.outputs.append(self.model(self.probe))
 
     def mean(self, name: str, first: int = -50, last: int | None = None) -> float:
-        """Of a loss over the steps from `first` to `last`."""
+        """Average a loss over the steps from `first` to `last`."""
         values = [row[name] for row in self.losses[first:last] if name in row]
         return sum(values) / len(values) if values else 0.0
 
     def jitter(self) -> float:
-        """Mean absolute change of the translation from one of the last steps to the next."""
+        """Compute the mean absolute change of the translation between the last steps."""
         pairs = zip(self.outputs, self.outputs[1:], strict=False)
         return sum(float((y - x).abs().mean()) for x, y in pairs) / (len(self.outputs) - 1)
 
     def slope(self) -> float:
-        """Gradient of the discriminators' scores at real mels (R1, unweighted)."""
+        """Compute the gradient of the discriminators' scores at real mels (R1, unweighted)."""
         real = torch.stack([batch["real_b"] for batch in batches()])
         return float(r1_penalty(self.model.disc_b, real).detach())
 
     def separation(self) -> float:
-        """Score of real minus score of translated, in spreads of the scores."""
+        """Compute real minus translated scores in standard deviations."""
         real = torch.stack([batch["real_b"] for batch in batches()])
         with torch.no_grad():
             fake = self.model.gen_ab(torch.stack([batch["real_a"] for batch in batches()]))
@@ -124,39 +124,39 @@ class Watched:
         return float((scores[0].mean() - scores[1].mean()) / torch.cat(scores).std())
 
     def gain(self) -> float:
-        """The largest spectral norm of a discriminator's convolution."""
+        """Compute the largest spectral norm of a discriminator's convolution."""
         self.model.disc_b.eval()
         weights = [m.weight.detach() for m in self.model.disc_b.modules() if isinstance(m, torch.nn.Conv2d)]
         return max(float(torch.linalg.matrix_norm(weight.flatten(1), 2)) for weight in weights)
 
     def distance(self) -> float:
-        """How far the mean band profile of the translations to B is from that of B."""
+        """Compute the distance of the mean band profile of translations to B from that of B."""
         with torch.no_grad():
             fake = self.model(torch.stack([batch["real_a"] for batch in batches()]))
         real = torch.stack([batch["real_b"] for batch in batches()])
         return float((fake.mean((0, 1, 3)) - real.mean((0, 1, 3))).abs().mean())
 
     def identity_error(self) -> float:
-        """Mean absolute change of mels of A by the generator that makes A."""
+        """Compute the mean absolute change of mels of A by the generator toward A."""
         real = torch.stack([batch["real_a"] for batch in batches()])
         with torch.no_grad():
             return float((self.model.gen_ba(real) - real).abs().mean())
 
     def receptive_field(self) -> float:
-        """Points that weigh at least a tenth of the heaviest one in a score, of the score that has most."""
+        """Count the points that weigh at least a tenth of the heaviest in a score; return the maximum."""
         real = batches()[0]["real_b"][None].requires_grad_()
         scores = self.model.disc_b(real).flatten()
         slopes = [torch.autograd.grad(score, real, retain_graph=True)[0].abs() for score in scores]
         return float(max((slope > 0.1 * slope.max()).sum() for slope in slopes))
 
     def lost(self) -> float:
-        """How little of the source's movement in time a translation has."""
+        """Compute the share of the source's movement in time that a translation lacks."""
         real = torch.stack([batch["real_a"] for batch in batches()])
         with torch.no_grad():
             return temporal_decorrelation(self.model(real), real)
 
     def turn(self, change: Callable[[Tensor], Tensor]) -> float:
-        """How much the discriminator's mean score of real clips of B turns when these are changed."""
+        """Compute the change of the discriminator's mean score when real clips of B are changed."""
         mel, clips = self.corpus.mel, self.corpus.clips("train")[1]
         real_db = torch.stack([self.corpus.corpus.mel_db(clip) for clip in clips])[:, None, :, :40]
         with torch.no_grad():
@@ -165,7 +165,7 @@ class Watched:
         return abs(float(scores[0].mean() - scores[1].mean()))
 
     def checkerboard(self) -> float:
-        """Share of energy at the periods of 4 and 2 frames in what a slow rise becomes."""
+        """Compute the share of energy at periods of 4 and 2 frames in the translation of a slow rise."""
         with torch.no_grad():
             row = self.model.gen_ba(torch.linspace(-0.9, 0, 64).expand(1, 1, SIZE, 64))[
                 0, 0, :, 16:48
@@ -176,7 +176,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Sign:
-    """What an option should move: `measure` is smaller with it than without it."""
+    """The expected effect of an option: `measure` is smaller with it than without it."""
 
     overrides: tuple[str, ...]
     measure: Callable[[Watched], float]
@@ -185,7 +185,7 @@ class Sign:
 
 
 def last_step(run: Watched) -> float:
-    """How much the translation moved in the last epoch."""
+    """Compute the change of the translation in the last epoch."""
     return run.jitter()
 
 
@@ -226,7 +226,7 @@ SIGNS = {
 
 
 def corpus_sign(override: str, change: Callable[[Tensor], Tensor]) -> Sign:
-    """Of an option of the data, which makes the discriminator blind to `change`."""
+    """Return the sign of a data option, which makes the discriminator insensitive to `change`."""
     return Sign((override,), lambda run: run.turn(change), on_songs=True)
 
 
@@ -237,7 +237,7 @@ SIGNS |= {
 
 
 def measured(name: str) -> tuple[float, float]:
-    """The sign with the option and without it."""
+    """Measure the sign with the option and without it."""
     sign = SIGNS[name]
     both = [f"data.corpus={songs()}"] if sign.on_songs else []
     return sign.measure(Watched(*both, *sign.overrides)), sign.measure(Watched(*both, *sign.without))

@@ -1,4 +1,4 @@
-"""CPU time of a training step of cut and fastcut beside cyclegan, small networks, one thread, interleaved.
+"""Measure the CPU time of training steps of small cut and fastcut relative to cyclegan, interleaved.
 
 python experiments/007_options/steps.py
 """
@@ -15,7 +15,7 @@ MODELS, ROUNDS, FRAMES = ("cyclegan_small", "cut_small", "fastcut_small"), 5, 17
 
 
 def step_s(model, optimizers, draws: torch.Generator) -> float:
-    """CPU seconds of one step on random mels."""
+    """Measure CPU seconds of one step on random mels."""
     reals = {name: torch.rand(1, 1, 128, FRAMES, generator=draws) * 2 - 1 for name in ("real_a", "real_b")}
     start = time.process_time()
     fakes = model.generator_phase(reals)

@@ -21,24 +21,24 @@ ROUNDS = 7
 FRAMES = 344
 
 torch.set_num_threads(1)
-pair = load_model(sys.argv[1])
-mel = torch.rand(1, 1, pair.mel.n_mels, FRAMES, generator=torch.Generator().manual_seed(0)) * 2 - 1
+model = load_model(sys.argv[1])
+mel = torch.rand(1, 1, model.mel.n_mels, FRAMES, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def bf16(x: torch.Tensor) -> torch.Tensor:
     with torch.autocast("cpu", torch.bfloat16):
-        return pair.generators["ab"](x).float()
+        return model.generators["ab"](x).float()
 
 
 with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
     plain, int8 = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
     with torch.inference_mode(False):
-        export_model(pair, plain, to=pair.genres[1])
+        export_model(model, plain, to=model.genres[1])
     quantize_dynamic(plain, int8, weight_type=QuantType.QUInt8)
-    generators = {"eager fp32": pair.generators["ab"], "eager bf16": bf16}
+    generators = {"eager fp32": model.generators["ab"], "eager bf16": bf16}
     for name, path in (("onnx fp32", plain), ("onnx int8", int8)):
-        generators[name] = OnnxGenerator(open_session(path), "fake_b", pair.frame_multiple)
-    truth = pair.generators["ab"](mel)
+        generators[name] = OnnxGenerator(open_session(path), "fake_b", model.frame_multiple)
+    truth = model.generators["ab"](mel)
     taken: dict[str, list[float]] = {name: [] for name in generators}
     for number in range(ROUNDS + 1):
         for name, generator in generators.items():
@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
             out = generator(mel)
             if number:
                 taken[name].append(time.process_time() - start)
-    db = (pair.mel.max_db - pair.mel.min_db) / 2
+    db = (model.mel.max_db - model.mel.min_db) / 2
     print(
         "| generator | CPU ms a pass | spread | of eager fp32 | mean difference, dB |\n|---|---|---|---|---|"
     )

@@ -28,7 +28,7 @@ class Environment:
     """One row of the matrix.
 
     Attributes:
-        title: what it stands for.
+        title: its name in the table.
         python: the interpreter where none is named.
         installs: arguments of `uv pip install`, one call after the other; `{torch}` is the CPU build.
     """
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def version_of(python: str, package: str | None = None) -> str | None:
-    """The version of an interpreter, or of a package that it has; None where it does not run."""
+    """Return the version of an interpreter or of one of its packages; None if it does not run."""
     code = "import platform; print(platform.python_version())"
     if package:
         code = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
@@ -93,7 +93,7 @@ def version_of(python: str, package: str | None = None) -> str | None:
 def test(
     name: str, environment: Environment, python: str, folder: Path, cpu_torch: list[str]
 ) -> tuple[str, bool]:
-    """The row of an environment, and whether all that had to pass did."""
+    """Return the row of an environment, and whether everything passed that must pass."""
     start = time.monotonic()
     env = folder / "env"
     uv("venv", "--python", python, env)
@@ -117,7 +117,7 @@ def test(
 
 
 def run_tests(python: Path, folder: Path) -> tuple[str, list[str]]:
-    """Run the suite; returns the counts in words, and the report of each test that failed, its name last."""
+    """Run the tests; return the counts as text, and the report of each failed test, its name last."""
     report = folder / "report.xml"
     command = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow and not gpu"]
     with (folder / "tests.log").open("w") as log:
@@ -178,13 +178,13 @@ def uv(*arguments: object) -> str:
 
 
 def variables() -> dict[str, str]:
-    """The environment of the tests: one thread each, nothing from outside on Python's path."""
+    """Return environment variables for the tests: one thread each, nothing from outside on Python's path."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return {**kept, "OMP_NUM_THREADS": "1"}
 
 
 def header() -> list[str]:
-    """The table's first two lines."""
+    """Return the first two lines of the table."""
     cells = ["environment", "Python", *SHOWN_PACKAGES, "tests", "GB", "minutes to install", "minutes in all"]
     return ["| " + " | ".join(cells) + " |", "|---" * len(cells) + "|"]
 

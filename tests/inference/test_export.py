@@ -195,11 +195,11 @@ def test_what_cannot_be_exported_or_read_is_refused(model, tmp_path, monkeypatch
     with pytest.raises(UserError, match="cannot be read as ONNX"):
         load_model(tmp_path / "bad.onnx")
     (tmp_path / "program.pt2").write_bytes(b"a program")
-    with pytest.raises(UserError, match=r"give the run itself, or its export to \.onnx"):
+    with pytest.raises(UserError, match=r"give the run itself, or export it to \.onnx"):
         load_model(tmp_path / "program.pt2")
     (tmp_path / "program.pt2").unlink()
     image_model = dataclasses.replace(model, generators={"ab": ImageGenerator(32, 4, 1)})
-    with pytest.raises(UserError, match="a model of images cannot be exported"):
+    with pytest.raises(UserError, match="a model with generator=images cannot be exported"):
         export_model(image_model, tmp_path / "pair.onnx")
     monkeypatch.setattr(
         "cyclegan_audio.inference.export._largest_difference", lambda *arguments: float("nan")

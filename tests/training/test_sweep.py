@@ -140,7 +140,7 @@ def test_summary_lists_failed_jobs_with_their_commands(tmp_path, capsys):
     first, failed, killed = capsys.readouterr().out.splitlines()
     assert first.startswith("1 of 3 jobs done")
     assert "1_b (no room)" in failed
-    assert shlex.split(failed.split("rerun it by: ")[1])[2:] == [
+    assert shlex.split(failed.split("rerun it with: ")[1])[2:] == [
         "corpus='my music'", "seed=1", f"run_dir={tmp_path / '1_b'}",
     ]  # fmt: skip
     assert "killed" in killed

@@ -33,7 +33,7 @@ def test_full_disk_leaves_no_partial_file(tmp_path, monkeypatch, suffix):
 def test_full_disk_while_spooling_is_a_user_error(tmp_path):
     spool = Spool(tmp_path)
     spool._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-    with pytest.raises(UserError, match=r"No space left.*make room"):
+    with pytest.raises(UserError, match=r"No space left.*free disk space"):
         spool.append(torch.zeros(2, 10))
     spool.close()
 
@@ -57,7 +57,7 @@ def test_unsupported_format_is_refused_before_translation(run, tmp_path, capsys,
     for suffix, channels, rate in ((s, *values) for s, formats in unsupported.items() for values in formats):
         save(tmp_path / "a.wav", torch.randn(channels, 2000) * 0.1, rate)
         message = refused(capsys, run, tmp_path / "a.wav", tmp_path / "new" / f"b{suffix}", "--to", "trap")
-        assert f"{suffix} does not take {channels} channels at {rate} Hz" in message
+        assert f"{suffix} does not support {channels} channels at {rate} Hz" in message
         assert message.endswith("use .wav or .flac")
     assert not (tmp_path / "new").exists()
 

@@ -220,9 +220,9 @@ def test_genres_targets_and_repr(translator):
     assert (translator.genres, translator.targets) == (("other", "same"), ("same", "other"))
     rest = "mel='hifi', sample_rate=44100, vocoder=MaskVocoder, device='cpu')"
     assert repr(translator) == f"Translator(other <-> same, {rest}"
-    generators = translator.pair.generators
+    generators = translator.model.generators
     for direction, text in (("ab", "other -> same"), ("ba", "same -> other")):
-        one_way = replace(translator.pair, generators={direction: generators[direction]})
+        one_way = replace(translator.model, generators={direction: generators[direction]})
         assert repr(Translator(one_way, "mask")) == f"Translator({text}, {rest}"
         assert Translator(one_way, "mask").targets == (text.split()[-1],)
 

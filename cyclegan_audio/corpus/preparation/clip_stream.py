@@ -46,7 +46,7 @@ ALIGN_CHOICES = ("none", "beats")
 
 @dataclasses.dataclass(frozen=True)
 class ClipSettings:
-    """How files are cut into clips.
+    """Settings for cutting files into clips.
 
     Attributes:
         seconds: length of a stored clip.

@@ -187,7 +187,7 @@ class TrackProcessor:
 
 
 def _short_reason(error: UserError, file: SourceFile) -> str:
-    """Return what is wrong with a file, without its path and the remedy."""
+    """Return the reason why a file was rejected, without its path and the remedy."""
     return str(error).partition("; ")[0].removeprefix(f"{file.path} ")
 
 

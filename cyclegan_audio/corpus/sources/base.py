@@ -1,11 +1,11 @@
-"""Define what a source is (`Source`), and its recordings: `SourceFile` (audio), `MelRecording` (mels).
+"""Define the protocol `Source` and the recordings of a source: `SourceFile` (audio), `MelRecording` (mels).
 
 To add a source, write a class with the members of `Source` and name it in `conf/source/NAME.yaml`:
 
     _target_: my_package.my_sources.MySource
     folder: null # the arguments of the class with their defaults
 
-`prepare source=NAME` makes a corpus from it. Splits, screening and caching follow from what it lists.
+`prepare source=NAME` makes a corpus from it. Splits, screening and caching then work for its recordings.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ class UrlSource(FolderSource):
     deleted. Interrupted downloads continue. Links that fail are logged and left out.
 
     Args:
-        links: by genre a list of links, or a text file with one link a line (empty lines and # are skipped).
+        links: for each genre a list, or a text file with one link per line (empty lines and # are skipped).
         folder: folder of the audio.
         split_by: `block` if the links are a few long mixes.
     """
@@ -43,7 +43,7 @@ class UrlSource(FolderSource):
         """Download missing audio, then list the files; see `Source.files`."""
         if len(self.links) < 2:
             raise UserError(
-                "source=urls needs links of two genres; add +source.links.NAME=FILE with one link a line"
+                "source=urls needs links of two genres; add +source.links.NAME=FILE with one link per line"
             )
         for genre, links in self.links.items():
             _download(genre, _read_links(genre, links), self.genres[genre])
@@ -67,7 +67,7 @@ def _read_links(genre: str, links: str | Sequence[str]) -> list[str]:
     lines = [line.strip() for line in links]
     urls = [line for line in lines if line and not line.startswith("#")]
     if not urls:
-        raise UserError(f"{genre}: the list has no links; write one a line")
+        raise UserError(f"{genre}: the list has no links; write one per line")
     return urls
 
 

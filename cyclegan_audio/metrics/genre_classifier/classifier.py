@@ -61,7 +61,7 @@ class GenreClassifier:
         accuracy: balanced accuracy on the test split, with an interval over tracks.
         accuracy_low_passed: the same with everything above 6 kHz removed.
         accuracy_noisy: the same with noise in every band, 60 dB below the loudest point of each clip.
-        reliability: of the calibrated probabilities on the test split.
+        reliability: reliability of the calibrated probabilities on the test split.
     """
 
     genres: tuple[str, str]

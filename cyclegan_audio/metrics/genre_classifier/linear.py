@@ -47,8 +47,8 @@ def fit_logistic(
         labels: (N,).
         groups: the track of each row; the inner folds that select C keep tracks together.
         strengths: values of C to select from; the strongest regularisation wins a tie.
-        solver: of scikit-learn, `lbfgs` or the stochastic `saga`.
-        seed: of folds and of the stochastic solver.
+        solver: solver of scikit-learn, `lbfgs` or the stochastic `saga`.
+        seed: seed of folds and of the stochastic solver.
     """
     scores = _inner_scores(features, labels, np.asarray(groups), strengths, solver, seed)
     return next(_regularisation_path(features, labels, [strengths[int(np.argmax(scores))]], solver, seed))

@@ -28,7 +28,7 @@ class BranchSettings:
 
     Attributes:
         epochs: over the clips, limited to between `min_batches` and `max_batches`.
-        weight_decay: of AdamW.
+        weight_decay: weight decay of AdamW.
         label_smoothing: fraction of each label that is replaced by 0.5.
         mixup: both parameters of the beta distribution (Zhang et al. 2018); 0 disables mixup.
     """
@@ -49,7 +49,7 @@ class GenreNetSettings:
     Attributes:
         widths: filters of each convolutional layer.
         embedding: hidden units of each branch.
-        dropout: of the features and the hidden layer.
+        dropout: dropout of the features and the hidden layer.
         statistics, convolutions: training settings of the two branches.
         lr: maximum learning rate of AdamW, on a one-cycle schedule.
         weight_averaging_share: fraction of the batches, at the end, over which weights are averaged.
@@ -65,7 +65,7 @@ class GenreNetSettings:
         quiet_floor, loud_floor: height of the random noise floor as a fraction of the clip's range: up to
             `quiet_floor` in one half of the examples, from `quiet_floor` to `loud_floor` in the other.
         floor_spread_db: minimum and maximum standard deviation of the noise floor.
-        seed: of initialisation, augmentation and training.
+        seed: seed of initialisation, augmentation and training.
     """
 
     widths: tuple[int, ...] = (16, 24, 32, 48)

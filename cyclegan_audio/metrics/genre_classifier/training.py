@@ -127,7 +127,7 @@ def train_net(
         groups: the track of each clip.
         band_hz: centre frequency of each band.
         frame_s: seconds from frame to frame.
-        settings: of the network and its training.
+        settings: settings of the network and its training.
         on_step: called with the number of processed examples and their total.
 
     Returns:

@@ -83,7 +83,7 @@ class WGANGPLoss:
     """Wasserstein distance with gradient penalty (Gulrajani et al. 2017).
 
     Args:
-        weight: of the penalty (10 in the paper).
+        weight: weight of the penalty (10 in the paper).
     """
 
     is_random = True
@@ -112,11 +112,11 @@ class AdversarialLoss(nn.Module):
     """Compute the losses of a generator and a discriminator from mels (B, C, M, F).
 
     Args:
-        loss: of the scores.
-        r1_weight: of `r1_penalty` at real mels; 0 leaves it out.
+        loss: the loss of the scores.
+        r1_weight: weight of `r1_penalty` at real mels; 0 leaves it out.
         instance_noise: standard deviation of normal noise on the discriminators' inputs (Sønderby et al.
             2017) at the start of the run; it falls linearly to 0 at the end. 0 adds none.
-        seed: of noise and penalties.
+        seed: seed of noise and penalties.
 
     Attributes:
         progress: the share of the run that is done.

@@ -48,10 +48,10 @@ class PatchNCELoss(nn.Module):
 
     Args:
         widths: channels of the layers.
-        n_features: of a projected patch (256 in the paper).
+        n_features: features of a projected patch (256 in the paper).
         n_patches: random positions in each layer (256 in the paper).
-        temperature: of the softmax (0.07 in the paper).
-        seed: of the positions.
+        temperature: temperature of the softmax (0.07 in the paper).
+        seed: seed of the positions.
     """
 
     def __init__(

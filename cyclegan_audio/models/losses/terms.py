@@ -18,7 +18,7 @@ class LossTerm(nn.Module):
     The name is the key in `model.extra_losses`. Parameters of a term learn with the generators.
 
     Args:
-        weight: of the term in the sum; 0 leaves it out.
+        weight: weight of the term in the sum; 0 leaves it out.
 
     Attributes:
         suffix: the end of a loss's name: the direction (`ab`), its source (`a`) or its target (`b`).
@@ -122,7 +122,7 @@ def check_terms(extra: Mapping[str, LossTerm], names: Sequence[str]) -> dict[str
 
     Args:
         extra: terms by name.
-        names: that are taken.
+        names: names that are taken.
 
     Raises:
         UserError: a name is taken, or a value is not a `LossTerm`.
@@ -146,8 +146,8 @@ def weighted_sum(
     """Sum the losses, each times the weight of its term.
 
     Args:
-        losses: by name.
-        weights: by term.
+        losses: losses by name.
+        weights: weights by term.
         terms: the term of each loss.
     """
     weighted = [weights[terms[name]] * loss for name, loss in losses.items()]

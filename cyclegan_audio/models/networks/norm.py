@@ -66,7 +66,7 @@ def collect_statistics(
     reproduce its output.
 
     Args:
-        network: with instance norms.
+        network: a network with instance norms.
         inputs: each (B, C, H, W).
         workers: threads, with one input each.
     """

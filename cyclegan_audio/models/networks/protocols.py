@@ -1,4 +1,4 @@
-"""Protocols of generators: what a generator needs to be trained, and to be trained by CUT."""
+"""Protocols of generators: `Generator` for all models, `FeatureGenerator` for CUT."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable

@@ -35,11 +35,11 @@ def compare(
     """Compare runs by their reports, evaluate runs without one, and return the path of compare.html.
 
     Args:
-        runs: run folders, checkpoints, reports, or folders of sweeps, which stand for their finished jobs.
+        runs: run folders, checkpoints, reports, or folders of sweeps (all their finished jobs).
             Runs that differ only by seed share a column; other columns are compared with the first one.
         out: folder of the page; by default `comparison` in the sweep's folder, or beside the first run.
         corpus: corpus with the held-out clips, if it is not where the runs name it.
-        metrics: metrics to compare, as far as the reports have them.
+        metrics: metrics to compare; those that the reports lack are left out.
 
     Raises:
         UserError: no such run, fewer than two, no common direction, or no permission to write.

@@ -91,8 +91,8 @@ class MetricComparison:
     Attributes:
         direction: `lofi to trap`.
         floor, ceiling: NaN where there is none.
-        means: by column, the mean of each of its runs; empty where it has no values.
-        contrasts: by column other than the first, where both have values.
+        means: for each column, the means of its runs; empty where it has no values.
+        contrasts: contrasts by column, without the first; only where both have values.
     """
 
     direction: str

@@ -70,8 +70,8 @@ def find_runs(
     """Find the runs that the arguments name; return them with notes on failed jobs and outdated reports.
 
     Args:
-        arguments: run folders, checkpoints, pairs that ship, reports (a folder or report.json), or sweeps,
-            which stand for their finished jobs. A run without a report is evaluated first.
+        arguments: run folders, checkpoints, pretrained models, reports (a folder or report.json), or sweeps
+            (all their finished jobs). A run without a report is evaluated first.
         corpus: corpus with the held-out clips for such an evaluation; by default the run's corpus.
 
     Raises:
@@ -170,7 +170,7 @@ class ClipValues:
     """Values of one metric of one run.
 
     Attributes:
-        values: by clip id, without NaN.
+        values: values by clip id, without NaN.
         track, start_s: track and start time of each clip, by clip id.
     """
 

@@ -246,17 +246,18 @@ def _add_direction(
         UserError: a checkpoint or the corpus is missing, or the runs share no clip.
     """
     runs = [column.runs_in(direction)[0] for column in columns]
-    pairs = [load_model(run.checkpoint) for run in runs]
+    models = [load_model(run.checkpoint) for run in runs]
     named = corpus or next((c for r in runs if Path(c := r.report["run"]["corpus"]).is_dir()), None)
-    corpora = [open_corpus(pair, named, run.checkpoint) for pair, run in zip(pairs, runs, strict=True)]
+    corpora = [open_corpus(model, named, run.checkpoint) for model, run in zip(models, runs, strict=True)]
     clips = _shared_clips(
         [set(run.report["metrics"][direction]["clips"]["clip_id"]) for run in runs], corpora[0]
     )
     translated = [
-        [translate_clip(pair, one, clip) for clip in clips] for pair, one in zip(pairs, corpora, strict=True)
+        [translate_clip(model, one, clip) for clip in clips]
+        for model, one in zip(models, corpora, strict=True)
     ]
     names = [column.name for column in columns]
-    section.images.append(_grid(direction, names, clips, translated, pairs[0]))
+    section.images.append(_grid(direction, names, clips, translated, models[0]))
     try:
         section.audio_groups += _players(direction, names, clips, translated, corpora)
     except UserError as error:
@@ -281,7 +282,7 @@ def _grid(
     names: Sequence[str],
     clips: Sequence[Clip],
     translated: Sequence[Sequence[TranslatedClip]],
-    pair: TranslationModel,
+    model: TranslationModel,
 ) -> Image:
     """Draw a column for each clip; rows are the clips, then translations and cycles by each run."""
     titles = [f"clip {number}" for number in range(1, len(clips) + 1)]
@@ -293,7 +294,7 @@ def _grid(
             if state in examples[0].states
         }
     rows = [dict(zip(titles, mels_db, strict=True)) for mels_db in states.values()]
-    figure = cycle_grid(rows, pair.mel, direction, row_labels=list(states))
+    figure = cycle_grid(rows, model.mel, direction, row_labels=list(states))
     origins = "; ".join(f"{t}: {c.source} at {c.start_s:g} s" for t, c in zip(titles, clips, strict=True))
     return encode_figure(
         figure, f"Mel-spectrograms, {direction}, by {', '.join(names)}", f"{direction}. {origins}."

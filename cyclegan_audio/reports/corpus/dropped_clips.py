@@ -33,7 +33,7 @@ class SelectedSpans(ClipSettings):
     selected: tuple[ClipInterval, ...] = ()
 
     def intervals(self, path: Path) -> tuple[ClipInterval, ...]:
-        """See `ClipSettings.spans`."""
+        """See `ClipSettings.intervals`."""
         del path
         return self.selected
 

@@ -1,1 +1,1 @@
-"""Evaluation of a trained pair on held-out clips: scores, and the sections of report.html."""
+"""Evaluation of a trained model on held-out clips: scores, and the sections of report.html."""

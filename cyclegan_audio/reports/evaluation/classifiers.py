@@ -25,7 +25,7 @@ class Classifiers:
         classifier, linear: the network and the logistic regression; None where they could not be trained.
         statistics: the embedding by band statistics, which needs no training on genres.
         embedding: the embedding by the genre classifier's hidden layers; None without a genre classifier.
-        missing: why there is no genre classifier; empty where there is one.
+        missing: the reason if there is no genre classifier, else "".
     """
 
     classifier: GenreClassifier | None

@@ -72,7 +72,7 @@ def evaluate(
     """Translate held-out clips, compute the metrics, and write the report; return the path of report.html.
 
     Args:
-        run: a run folder, a checkpoint, or the name of a pair that ships.
+        run: a run folder, a checkpoint, or the name of a pretrained model.
         corpus: folder of the corpus with the held-out clips; by default the corpus of the run.
         without_identity: a second run, trained without identity loss, for the paper's figure 1.8.
         vocoder: name of the vocoder.
@@ -88,21 +88,21 @@ def evaluate(
             more shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
-    pair = with_cycle_spinning(load_model(run, choose_device(device), checkpoint), shifts)
-    opened = open_corpus(pair, corpus, path)
-    second = _second_pair(without_identity, pair, opened, device) if without_identity is not None else None
-    pairs = [pair, with_cycle_spinning(second, shifts)] if second else [pair]
-    opened, n_excluded = _exclude_training_clips(opened, pairs)
+    model = with_cycle_spinning(load_model(run, choose_device(device), checkpoint), shifts)
+    opened = open_corpus(model, corpus, path)
+    second = _second_model(without_identity, model, opened, device) if without_identity is not None else None
+    models = [model, with_cycle_spinning(second, shifts)] if second else [model]
+    opened, n_excluded = _exclude_training_clips(opened, models)
     folder = Path(out) if out is not None else report_folder(path)
     ensure_writable(folder)
-    make_vocoder(vocoder).check(pair.mel)
+    make_vocoder(vocoder).check(model.mel)
     start = time.perf_counter()
-    directions, *second_directions = _translate(pairs, opened, clips)
+    directions, *second_directions = _translate(models, opened, clips)
     evaluated = EvaluationData(
         run=str(run),
         checkpoint=path,
         run_folder=run_folder(path),
-        pair=pair,
+        model=model,
         corpus=opened,
         directions=directions,
         vocoder=vocoder,
@@ -124,14 +124,14 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
             bar.advance()
     lines = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.direction_scores)]
     summary = "\n".join(lines if evaluated.paired_scores else reversed(lines))
-    a, b = evaluated.pair.genres
+    a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
     page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
     print(f"{summary}\nreport: {page}")
     return page
 
 
-def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, device: str) -> TranslationModel:
+def _second_model(run: str | Path, first: TranslationModel, corpus: Corpus, device: str) -> TranslationModel:
     second = load_model(run, choose_device(device))
     second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
     if second.normalisation != first.normalisation:
@@ -157,26 +157,26 @@ def _second_pair(run: str | Path, first: TranslationModel, corpus: Corpus, devic
     return second
 
 
-def _exclude_training_clips(corpus: Corpus, pairs: Sequence[TranslationModel]) -> tuple[Corpus, int]:
-    """Exclude clips of other splits that a pair was trained on, and count them."""
+def _exclude_training_clips(corpus: Corpus, models: Sequence[TranslationModel]) -> tuple[Corpus, int]:
+    """Exclude clips of other splits that a model was trained on, and count them."""
     n_excluded = 0
-    for pair in pairs:
-        corpus, n_removed = exclude_training_clips(corpus, pair.training_intervals)
+    for model in models:
+        corpus, n_removed = exclude_training_clips(corpus, model.training_intervals)
         n_excluded += n_removed
     return corpus, n_excluded
 
 
-def _translate(pairs: Sequence[TranslationModel], corpus: Corpus, clips: int) -> list[list[DirectionResult]]:
-    """Translate the held-out clips by each pair in each of its directions."""
-    n_clips = sum(_n_clips(pair, corpus, clips) for pair in pairs)
+def _translate(models: Sequence[TranslationModel], corpus: Corpus, clips: int) -> list[list[DirectionResult]]:
+    """Translate the held-out clips by each model in each of its directions."""
+    n_clips = sum(_n_clips(model, corpus, clips) for model in models)
     with progress_bar("translating held-out clips", n_clips, "clips") as bar:
         return [
-            [translate_direction(pair, corpus, to, clips, bar.advance) for to in pair.targets]
-            for pair in pairs
+            [translate_direction(model, corpus, to, clips, bar.advance) for to in model.targets]
+            for model in models
         ]
 
 
-def _n_clips(pair: TranslationModel, corpus: Corpus, clips: int) -> int:
-    directions = [source_and_target(pair.genres, direction) for direction in pair.generators]
+def _n_clips(model: TranslationModel, corpus: Corpus, clips: int) -> int:
+    directions = [source_and_target(model.genres, direction) for direction in model.generators]
     single = sum(len(held_out_clips(corpus, source, clips)) for source, _ in directions)
     return single + sum(len(held_out_pairs(corpus, source, to, clips)) for source, to in directions)

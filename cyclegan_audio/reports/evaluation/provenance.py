@@ -16,12 +16,12 @@ from cyclegan_audio.reports.html import Section, Table
 
 def provenance_section(evaluated: EvaluationData) -> Section:
     """Return a table of genres, data, mel settings, checkpoint, machine, versions and time."""
-    pair, mel = evaluated.pair, evaluated.mel
+    model, mel = evaluated.model, evaluated.mel
     record = {
         "run": evaluated.run,
         "checkpoint": str(evaluated.checkpoint),
-        "genres": " and ".join(pair.genres),
-        "batches trained": pair.batches,
+        "genres": " and ".join(model.genres),
+        "batches trained": model.batches,
         "validation score": _validation_score(evaluated),
         "corpus": str(evaluated.corpus.folder),
         "held-out clips": _clip_counts(evaluated),
@@ -32,7 +32,7 @@ def provenance_section(evaluated: EvaluationData) -> Section:
         "vocoder": evaluated.vocoder,
         "averaged over shifts": evaluated.shifts,
         "run without identity loss": evaluated.second_run or "none",
-        "machine": _machine(pair.device),
+        "machine": _machine(model.device),
         "versions": f"cyclegan_audio {cyclegan_audio.__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}",
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -51,9 +51,9 @@ def _validation_score(evaluated: EvaluationData) -> str:
         return f"unknown: there is no {VALIDATION} beside this checkpoint"
     with path.open(newline="", encoding="utf-8") as file:
         scores = {int(row["batch"]): float(row["score"]) for row in csv.DictReader(file)}
-    if evaluated.pair.batches not in scores:
+    if evaluated.model.batches not in scores:
         return "not computed at this checkpoint"
-    score, best = scores[evaluated.pair.batches], min(scores.values())
+    score, best = scores[evaluated.model.batches], min(scores.values())
     return f"{score:.3f} (best of the run {best:.3f}; lower is better; best.ckpt has the best)"
 
 
@@ -65,7 +65,7 @@ def _clip_counts(evaluated: EvaluationData) -> str:
 
 
 def _excluded(evaluated: EvaluationData) -> str:
-    if not evaluated.pair.training_intervals:
+    if not evaluated.model.training_intervals:
         return "unknown: this checkpoint does not store its training intervals"
     return f"{evaluated.n_excluded} clips of the other splits"
 

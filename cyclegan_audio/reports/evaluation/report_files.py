@@ -15,7 +15,7 @@ DESCRIPTION = "the report"
 
 
 def run_folder(checkpoint: Path) -> Path | None:
-    """Return the run folder of a checkpoint; None for a pair that ships in the package."""
+    """Return the run folder of a checkpoint; None for a pretrained model."""
     if checkpoint.parent == PRETRAINED:
         return None
     if checkpoint.is_dir():

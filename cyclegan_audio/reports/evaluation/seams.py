@@ -53,7 +53,7 @@ def seam_energy(direction: DirectionResult, evaluated: EvaluationData) -> Estima
     Raises:
         UserError: the corpus keeps no audio.
     """
-    translator = Translator(evaluated.pair, device=evaluated.pair.device)
+    translator = Translator(evaluated.model, device=evaluated.model.device)
     corpus, window_clips = evaluated.corpus, translator.window / evaluated.corpus.clip_frames
     runs = stretches(corpus.clips(direction.source, "test"), math.ceil(STRETCH_WINDOWS * window_clips))
     long = evenly_spaced([run for run in runs if len(run) > MAX_WINDOWS * window_clips], MAX_STRETCHES)

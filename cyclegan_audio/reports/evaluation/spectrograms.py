@@ -34,7 +34,7 @@ GALLERY_EXPLANATION = (
 
 def spectrograms_section(evaluated: EvaluationData) -> Section:
     """Return grids of each direction, and of the run without identity loss if it was given."""
-    a, b = evaluated.pair.genres
+    a, b = evaluated.model.genres
     section = Section("figures", "Spectrograms", [FIGURES_EXPLANATION.format(a=a, b=b)])
     section.images += [_grid(evaluated, direction) for direction in evaluated.directions]
     if len(evaluated.directions) == 1:
@@ -47,7 +47,7 @@ def spectrograms_section(evaluated: EvaluationData) -> Section:
 
 
 def _grid(evaluated: EvaluationData, direction: DirectionResult) -> Image:
-    titles = STATE_TITLES[evaluated.pair.direction(direction.target)]
+    titles = STATE_TITLES[evaluated.model.direction(direction.target)]
     examples = evenly_spaced(direction.examples, MAX_SHOWN)
     rows = [dict(zip(titles, example.states.values(), strict=False)) for example in examples]
     labels = [f"clip {number}" for number in range(1, len(examples) + 1)]

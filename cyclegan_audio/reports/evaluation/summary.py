@@ -61,7 +61,7 @@ def _ground_truth_sentence(name: str, scores: PairedScores) -> str:
 
 
 def metrics_summary(scores: Sequence[DirectionScores]) -> str:
-    """Return one line a direction: whether the style changes, then the phrase of each metric."""
+    """Return one line per direction: whether the style changes, then the phrase of each metric."""
     return "\n".join(f"{one.source} to {one.target}: {'; '.join(_phrases(one))}." for one in scores)
 
 

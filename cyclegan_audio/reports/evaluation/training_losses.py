@@ -56,7 +56,7 @@ def losses_section(evaluated: EvaluationData) -> Section:
     section.tables.append(Table("Trend of each loss", header, [_row(n, t) for n, t in trends.items()]))
     section.images.append(
         encode_figure(
-            loss_curves(losses, batches, terms=evaluated.pair.loss_terms),
+            loss_curves(losses, batches, terms=evaluated.model.loss_terms),
             "Loss curves",
             "Means between log rows, and smoothed curves.",
         )

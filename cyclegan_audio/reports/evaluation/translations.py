@@ -89,8 +89,8 @@ class DirectionResult:
 
     def score(self, mel: MelSpectrogram) -> PairedScores:
         """Compare the paired clips (at least one) with their ground truth, grouped by score."""
-        triples = [(pair.real_db, pair.fake_db, pair.truth_db) for pair in self.paired]
-        return score_pairs(triples, [str(pair.clip.score) for pair in self.paired], self.means_db, mel)
+        triples = [(example.real_db, example.fake_db, example.truth_db) for example in self.paired]
+        return score_pairs(triples, [str(example.clip.score) for example in self.paired], self.means_db, mel)
 
     def reconstruction_errors_db(self) -> dict[str, list[float]]:
         """Return `cycle` and `identity` error of each clip in mean |dB|; empty for one direction only."""
@@ -108,11 +108,11 @@ class EvaluationData:
 
     Attributes:
         run: RUN as named on the command line.
-        checkpoint: its checkpoint file, or the folder of a pair that ships.
+        checkpoint: its checkpoint file, or the folder of a pretrained model.
         run_folder: folder with the run's losses.csv; None where there is none.
-        pair: the model.
+        model: the model.
         corpus: the corpus with the held-out clips.
-        directions: A to B, then B to A, as far as the model has them.
+        directions: A to B, then B to A; those that the model has.
         vocoder: name of the vocoder.
         second_run: the RUN that was trained without identity loss; None without one.
         without_identity: the same clips translated by that run.
@@ -125,7 +125,7 @@ class EvaluationData:
     run: str
     checkpoint: Path
     run_folder: Path | None
-    pair: TranslationModel
+    model: TranslationModel
     corpus: Corpus
     directions: list[DirectionResult]
     vocoder: str = "hybrid"
@@ -139,14 +139,14 @@ class EvaluationData:
     @property
     def mel(self) -> MelSpectrogram:
         """The mel settings, the same for model and corpus."""
-        return self.pair.mel
+        return self.model.mel
 
     @cached_property
     def training(self) -> dict[str, tuple[list[Clip], Tensor]]:
         """Training clips of each genre (at most 400, evenly spaced) with their mels (N, M, F) in dB."""
         clips = {
             genre: evenly_spaced(self.corpus.clips(genre, "train"), MAX_TRAINING_CLIPS)
-            for genre in self.pair.genres
+            for genre in self.model.genres
         }
         return {
             genre: (of_genre, torch.stack([self.corpus.mel_db(clip) for clip in of_genre]))
@@ -157,7 +157,7 @@ class EvaluationData:
     def classifiers(self) -> Classifiers:
         """Genre classifiers and embeddings, fitted to training clips."""
         return make_classifiers(
-            self.corpus, self.pair.genres, torch.cat([mels_db for _, mels_db in self.training.values()])
+            self.corpus, self.model.genres, torch.cat([mels_db for _, mels_db in self.training.values()])
         )
 
     @cached_property
@@ -184,7 +184,7 @@ class EvaluationData:
 
 
 def translate_direction(
-    pair: TranslationModel,
+    model: TranslationModel,
     corpus: Corpus,
     to: str,
     n_clips: int,
@@ -195,40 +195,40 @@ def translate_direction(
     Raises:
         UserError: the corpus has no held-out or no training clips of the genre.
     """
-    source = next(genre for genre in pair.genres if genre != to)
+    source = next(genre for genre in model.genres if genre != to)
     clips, target_clips = (held_out_clips(corpus, genre, n_clips) for genre in (source, to))
     examples = []
     for clip in clips:
-        examples.append(translate_clip(pair, corpus, clip))
+        examples.append(translate_clip(model, corpus, clip))
         on_clip()
     paired = []
     for clip, truth in held_out_pairs(corpus, source, to, n_clips):
         real_db = corpus.mel_db(clip)
-        fake_db = translate_normalised(pair, corpus, to, real_db)
+        fake_db = translate_normalised(model, corpus, to, real_db)
         paired.append(PairedClip(clip, truth, real_db, fake_db, corpus.mel_db(truth)))
         on_clip()
     means_db = mean_spectrum(corpus, source), mean_spectrum(corpus, to)
     return DirectionResult(source, to, examples, paired, means_db, target_clips)
 
 
-def translate_clip(pair: TranslationModel, corpus: Corpus, clip: Clip) -> TranslatedClip:
+def translate_clip(model: TranslationModel, corpus: Corpus, clip: Clip) -> TranslatedClip:
     """Translate a clip to the other genre; compute cycle and identity if the model has both directions."""
-    direction = pair.direction(next(genre for genre in pair.genres if genre != clip.genre))
+    direction = model.direction(next(genre for genre in model.genres if genre != clip.genre))
     states = translate_with_cycle(
-        pair.generators,
+        model.generators,
         direction,
         corpus.mel_db(clip),
-        pair.mel,
-        partial(corpus.normalisation.apply, mel=pair.mel),
+        model.mel,
+        partial(corpus.normalisation.apply, mel=model.mel),
     )
     return TranslatedClip(clip, **{f"{name}_db": mel_db for name, mel_db in states.items()})
 
 
-def translate_normalised(pair: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
+def translate_normalised(model: TranslationModel, corpus: Corpus, to: str, mel_db: Tensor) -> Tensor:
     """Translate a mel (M, F) in dB to genre `to`, and normalise it as the corpus is."""
-    range_db = pair.mel.range_db(mel_db)
+    range_db = model.mel.range_db(mel_db)
     return corpus.normalisation.apply(
-        translate_mel_db(pair.generator(to), mel_db, pair.mel, range_db), pair.mel
+        translate_mel_db(model.generator(to), mel_db, model.mel, range_db), model.mel
     )
 
 
@@ -273,15 +273,15 @@ def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
     return [items[index * len(items) // count] for index in range(count)]
 
 
-def open_corpus(pair: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
-    """Open `corpus`, by default the corpus of the run, or the demo songs for a pair that ships.
+def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
+    """Open `corpus`, by default the corpus of the run, or the demo songs for a pretrained model.
 
-    The corpus is normalised as in training. `pair.genres` takes the corpus's spelling of the genres.
+    The corpus is normalised as in training. `model.genres` takes the corpus's spelling of the genres.
 
     Raises:
         UserError: there is no corpus, or its mel settings or genres differ.
     """
-    trained_on = pair.config.get("data", {}).get("corpus")
+    trained_on = model.config.get("data", {}).get("corpus")
     if corpus is None and path.parent == PRETRAINED:
         trained_on = ensure_demo_corpus()
     if corpus is None and trained_on is None:
@@ -292,6 +292,6 @@ def open_corpus(pair: TranslationModel, corpus: str | Path | None, path: Path) -
             f"{suggest_path(trained_on)}"
         )
     opened = Corpus.open(corpus if corpus is not None else trained_on)
-    pair.mel.check_compatible(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
-    pair.genres = opened.check_genres(*pair.genres)
-    return opened.normalised(CorpusNormalisation.from_dict(pair.normalisation))
+    model.mel.check_compatible(opened.mel, f"the model {path}", f"the corpus {opened.folder}")
+    model.genres = opened.check_genres(*model.genres)
+    return opened.normalised(CorpusNormalisation.from_dict(model.normalisation))

@@ -24,7 +24,7 @@ class VocodedClips:
         rows: indices of these clips.
         sounds: candidate to its audio: the input, the input rebuilt by the vocoder from its mel alone
             (missing where the vocoder needs a source), and the translation as heard; empty without audio.
-        missing: why something is missing; empty where nothing is.
+        missing: the reason if something is missing, else "".
     """
 
     rows: list[int]
@@ -39,7 +39,7 @@ def vocode_clips(
     """Vocode at most 16 of the clips, evenly spaced.
 
     Args:
-        name: of the vocoder.
+        name: name of the vocoder.
         corpus: the corpus with the audio of the clips.
         clips: N source clips.
         real_db, fake_db: their mels (N, M, F) in dB, before and after translation.

@@ -44,7 +44,7 @@ def forest_plot(
     Args:
         differences: label to ((value, low, high), category); 1 is the range from floor to ceiling.
         title: above the plot.
-        colours: by category; others are grey.
+        colours: colours by category; others are grey.
 
     Raises:
         ValueError: there are no differences.

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages made of sections."""
+"""Self-contained HTML pages with sections, figures, tables and players."""
 
 from cyclegan_audio.reports.html.page import (
     Audio,

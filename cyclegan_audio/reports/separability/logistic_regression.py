@@ -35,7 +35,7 @@ class Features:
             and to clip outliers.
         c_values: values of C (inverse strength of the penalty) to choose from.
         to_image: (D, P) maps weights to an image; None where the weights are the image.
-        shape: of the image: bands and frames, or statistics and bands (without relations of bands).
+        shape: shape of the image: bands and frames, or statistics and bands (without covariances of bands).
     """
 
     name: str
@@ -67,7 +67,7 @@ class Outcome:
     """Test result of one protocol with one seed.
 
     Attributes:
-        features, protocol, solver, seed: what was fitted and how.
+        features, protocol, solver, seed: settings of the fits.
         rows: indices (n,) of the tested clips.
         logits: logits (n,) of the second genre, each by a fit without this clip.
         weight: weights (D,) of the features, the mean over fits.
@@ -106,7 +106,7 @@ def pixel_features(mels_db: Tensor, c_values: tuple[float, ...]) -> Features:
 
 
 def band_statistics_features(mels_db: Tensor, frame_s: float, c_values: tuple[float, ...]) -> Features:
-    """Compute statistics of each band over time and relations of bands: (N, M, F) to (N, D)."""
+    """Compute statistics of each band over time and covariances of bands: (N, M, F) to (N, D)."""
     statistics = band_features(mels_db, frame_s).double().numpy()
     return Features(BANDS, statistics, True, c_values, None, (len(STATISTIC_NAMES), mels_db.shape[1]))
 

@@ -95,7 +95,7 @@ class CheckpointCallback(pl.Callback):
             self.stop_requested = trainer.strategy.reduce_boolean_decision(self.stop_requested, all=False)
         if self.stop_requested:
             self.save(trainer, pl_module, LAST)
-            rank_zero_print(f"stopped; resume by: {resume_command(self.run_dir, pl_module.command)}")
+            rank_zero_print(f"stopped; resume with: {resume_command(self.run_dir, pl_module.command)}")
             raise KeyboardInterrupt
         if self.every_minutes is not None:
             due = time.monotonic() - self.saved_at >= 60 * self.every_minutes
@@ -125,6 +125,6 @@ class CheckpointCallback(pl.Callback):
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"the checkpoint {target} cannot be written ({reason}); free disk space, then resume by: "
+                f"the checkpoint {target} cannot be written ({reason}); free disk space, then resume with: "
                 f"{resume_command(self.run_dir, module.command)}"
             ) from error

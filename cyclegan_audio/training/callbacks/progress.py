@@ -145,7 +145,7 @@ class TimeEstimate(pl.Callback):
         end = now + timedelta(seconds=left)
         day = "" if end.date() == now.date() else f" on {end.day} {end:%B}"
         duration = progress.format_duration(left)
-        text = f"{step_s:.2g} s a batch: training ends in about {duration}, at {end:%H:%M}{day}"
+        text = f"{step_s:.2g} s per batch: training ends in about {duration}, at {end:%H:%M}{day}"
         if left > 3600 * self.long_hours and module.device.type == "cpu":
             text += f"; {module.small_model} is ten times faster, max_minutes=60 sets a time limit"
         return text

@@ -22,7 +22,7 @@ class NonFiniteRecovery(pl.Callback):
         run_dir: the run's folder.
         every_batches: interval of the check, which waits for the device.
         max_in_a_row: skipped batches in a row that trigger the recovery.
-        max_returns: recoveries before the run stops.
+        max_returns: number of recoveries before the run stops.
 
     Raises:
         UserError: there is no checkpoint, or the recoveries did not help.
@@ -53,7 +53,10 @@ class NonFiniteRecovery(pl.Callback):
         counts = pl_module.nonfinite_guard.state()
         if counts["skipped"] > self.n_reported:
             self.n_reported = counts["skipped"]
-            rank_zero_print(f"warning: {self.n_reported} of {pl_module.batches} batches skipped: not finite")
+            rank_zero_print(
+                f"warning: {self.n_reported} of {pl_module.batches} batches skipped "
+                "(loss or gradients not finite)"
+            )
             for logger in trainer.loggers:
                 logger.log_metrics({"progress/skipped": self.n_reported}, pl_module.batches)
         if counts["in_a_row"] >= self.max_in_a_row:
@@ -61,7 +64,7 @@ class NonFiniteRecovery(pl.Callback):
 
     def restore_last_checkpoint(self, trainer: pl.Trainer, module: BaseModule, in_a_row: int) -> None:
         """Restore networks, pools and optimizers from the last checkpoint; the position in the data stays."""
-        reason = f"training diverged: losses or gradients of {in_a_row} batches in a row not finite"
+        reason = f"training diverged: losses or gradients of {in_a_row} batches in a row are not finite"
         advice = "train with precision=32-true or a smaller model.optimizer.lr"
         if not self.last_checkpoint.is_file():
             raise UserError(f"{reason} at batch {module.batches}, before the first checkpoint; {advice}")

@@ -21,7 +21,7 @@ METRIC_PREFIX = "held_out/"  # of logged metrics
 SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
     "disc_wins": (
         1,
-        "the discriminator recognises nearly every validation patch: the generator learns little more",
+        "the discriminator recognises nearly every translated patch, so the generator learns little",
     ),
     "moved": (-1, "the generator copies its input: give the identity loss less weight"),
     "variety": (

@@ -21,7 +21,7 @@ def test_sweep_stands_for_its_finished_jobs(make_report: Callable[..., Path]) ->
     runs, notes = find_runs([folder.parent])
     assert [run.name for run in runs] == ["9_a", "10_b"]
     assert len(notes) == 1
-    assert notes[0].startswith("failed: 11_c (no room); rerun it by: cyclegan-audio train seed=1 run_dir=")
+    assert notes[0].startswith("failed: 11_c (no room); rerun it with: cyclegan-audio train seed=1 run_dir=")
     (folder / "report" / "report.json").touch()
     os.utime(folder / "job.json", (0, 0))
     assert len(find_runs([folder.parent])[0]) == 3  # finished by hand

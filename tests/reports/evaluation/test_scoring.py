@@ -65,7 +65,7 @@ def test_summary_names_what_changed_and_what_stayed() -> None:
         "lofi to trap: the style changes (the genre classifier labels 90 % of clips trap, 5 % untouched"
     )
     assert "the kernel distance falls by 75 %" in line
-    assert "the drums stay; the harmony stays; the bass line does not stay" in line
+    assert "the drums are preserved; the harmony is preserved; the bass line is not preserved" in line
     assert "hi-hats appear (3.0 to 6.0 per second)" in line
     assert "the high band is dull (-5 dB compared with the target's)" in line
     assert "filter" not in line
@@ -80,7 +80,7 @@ def test_summary_names_artefacts() -> None:
     }  # fmt: skip
     line = metrics_summary([direction_scores(**bad)])
     assert "the style changes partly" in line
-    assert "the drums do not stay" in line
+    assert "the drums are not preserved" in line
     assert "hi-hats vanish" in line
     assert "the change is mostly a fixed filter (95 %)" in line
     assert "checkerboard artefacts 8 dB above the input's" in line

@@ -56,7 +56,7 @@ def test_the_first_estimate_comes_within_half_a_minute(capsys, pace_s, device, b
     messages = estimates(capsys, [pace_s] * 30, device)
     assert [first for first, _ in messages] == [batch]
     line = messages[0][1]
-    assert line.startswith(f"{pace_s:.2g} s a batch: training ends in about ")
+    assert line.startswith(f"{pace_s:.2g} s per batch: training ends in about ")
     assert progress.format_duration(pace_s * (200 - batch)) in line
     assert re.search(r"at \d\d:\d\d", line)
 
@@ -64,7 +64,7 @@ def test_the_first_estimate_comes_within_half_a_minute(capsys, pace_s, device, b
 def test_a_wrong_estimate_is_corrected_once(capsys):
     messages = estimates(capsys, [1.0] * 21 + [4.0] * 150)
     assert [batch for batch, _ in messages] == [21, 101]
-    assert messages[1][1].startswith("new estimate: 3.4 s a batch")
+    assert messages[1][1].startswith("new estimate: 3.4 s per batch")
     assert len(estimates(capsys, [1.0] * 21 + [1.2] * 150)) == 1
     assert [batch for batch, _ in estimates(capsys, [90.0, *[0.5] * 150], "cpu")] == [1, 6]
 

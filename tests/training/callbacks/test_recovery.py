@@ -107,5 +107,5 @@ def test_a_loss_scaler_handles_infinite_gradients():
 
 
 def test_stops_without_a_checkpoint(started):
-    with pytest.raises(UserError, match="2 batches in a row not finite at batch 4, before the first"):
+    with pytest.raises(UserError, match="2 batches in a row are not finite at batch 4, before the first"):
         train(*started, [NAN, NAN])

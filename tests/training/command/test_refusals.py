@@ -86,7 +86,7 @@ def test_a_run_without_a_checkpoint_is_reported_and_starts_again(run, small):
 @pytest.mark.parametrize(
     ("limit", "change", "message"),
     [
-        ("max_minutes=0.0001", "vocoder=mask", "max_minutes=0.0001 is the total time of a run, of which"),
+        ("max_minutes=0.0001", "vocoder=mask", "max_minutes=0.0001 limits the whole run, which has used"),
         ("n_epochs=1", "vocoder=mask", "all 1 epochs of the run are done"),
     ],
 )
