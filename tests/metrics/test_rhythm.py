@@ -1,5 +1,6 @@
 """Test onsets, tempo and beats on signals whose events are known."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -190,6 +191,22 @@ def test_onset_strength_by_hand(hifi: MelSpectrogram) -> None:
     assert onset_strength(mel_db, hifi, HIHATS_ABOVE_HZ)[0, 20].item() == pytest.approx(40 / n_high, abs=1e-4)
     mel_db[:, 100:102, :20] -= 200  # 70 dB under the loudest is the least: they strength by 70
     assert onset_strength(mel_db, hifi)[0, 20].item() == pytest.approx(2 * 70 / 128, abs=1e-4)
+
+
+def test_onset_strength_of_long_frames_is_the_rise_from_frame_to_frame(any_mel: MelSpectrogram) -> None:
+    """22 ms are two frames of `hifi`, 11.6 ms each, and one of `paper`, 21.3 ms."""
+    mel_db = torch.zeros(1, 128, 40)
+    mel_db[..., 20:] = 3.0
+    rising = onset_strength(mel_db, any_mel)[0].nonzero().flatten().tolist()
+    assert rising == {"hifi": [20, 21], "paper": [20]}[any_mel.name]
+    long_frames = dataclasses.replace(any_mel, hop_length=4096, n_fft=8192)  # an attack is half a frame
+    assert onset_strength(mel_db, long_frames)[0].nonzero().flatten().tolist() == [20]
+
+
+def test_onsets_of_frames_longer_than_their_interval_are_compared_with_both_neighbours() -> None:
+    """Frames of 0.2 s: the context is three frames too, whose mean is 2 at the largest, and 3.3 beside it."""
+    strength = torch.tensor([[0.0, 0, 6, 0, 0, 4, 6, 0, 0, 4, 0, 5, 0, 0]])
+    assert detect_onsets(strength, 0.2)[0].tolist() == pytest.approx([0.4, 1.2, 1.8, 2.2])
 
 
 def test_row_correlation_by_hand() -> None:

@@ -95,6 +95,12 @@ def test_flips_are_exhaustive_up_to_fourteen_tracks():
     assert 1 / 2**14 <= drawn < 6 / 2**14
 
 
+def test_random_flips_give_the_binomial_p():
+    """Nine tracks up and seven down: the sum of sixteen signs is 0, and so less than 2, in 12870 of 65536."""
+    differences = {"x": ([1.0] * 9 + [-1.0] * 7, list(map(str, range(16))))}
+    assert sign_flip_test(differences)["x"] == pytest.approx((1 - 12870 / 65536,) * 2, abs=0.015)
+
+
 def test_groups_of_one_name_are_flipped_together():
     together = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
     assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}

@@ -15,6 +15,7 @@ from cyclegan_audio.translation.analysis_pass import (
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.stand_ins import InstanceNormGenerator, lufs, music, pair, quieter, translated_mel
+from tests.vocoders.sounds import preset
 
 
 def test_input_is_normalised_as_in_training():
@@ -185,3 +186,12 @@ def test_up_to_twelve_windows_are_one_window(n_windows, is_single_window):
     assert actual.is_single_window is is_single_window
     assert actual.range_db == (mel.min_db, mel.max_db)
     assert actual.mid_lufs is None  # not asked for
+
+
+def test_silence_has_the_range_of_the_mel():
+    """With `paper`, whose range is otherwise that of the piece."""
+    mel = preset("paper")
+    analysis = MidAnalysis(mel.sample_rate, mel, CorpusNormalisation(), 8, torch.device("cpu"))
+    analysis.push(torch.zeros(20 * mel.hop_length))
+    actual = analysis.finish(PieceStatistics(0, 0.0, True, torch.ones(1, 1)))
+    assert actual.range_db == (mel.min_db, mel.max_db)

@@ -142,6 +142,20 @@ def test_windows_by_several_workers_equal_those_by_one():
             torch.testing.assert_close(got, expected)
 
 
+def test_windows_and_chunks_are_processed_in_the_calling_thread_by_default():
+    threads: set[int] = set()
+
+    def unchanged(values: Tensor, *_: Tensor) -> Tensor:
+        threads.add(threading.get_ident())
+        return values
+
+    mel = preset("hifi")
+    windows, chunks = WindowStream(unchanged, 16, 4, 2), WaveformStream(unchanged, mel, 40)
+    assert windows.push(noise(2, 90), last=True).shape == (2, 90)
+    assert chunks.push(noise(2, 90 * mel.hop_length), noise(3, 90), last=True).shape[1] == 90 * mel.hop_length
+    assert threads == {threading.get_ident()}
+
+
 def test_group_blocks_joins_to_at_least_the_given_length():
     blocks = noise(2, 50).split(7, 1)
     got = list(group_blocks(blocks, 20))

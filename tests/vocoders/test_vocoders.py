@@ -54,6 +54,13 @@ def test_steady_phase_gives_a_steady_tone():
     assert middle.square().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
+def test_steady_phase_by_hand():
+    """A hop is a quarter of a window, so bin k turns by k / 4 per frame; neighbouring bins differ by half."""
+    phase = steady_phase(torch.zeros(1, 5, 3), preset("hifi"))
+    turns = torch.tensor([[0, 0, 0], [2, 3, 0], [0, 2, 0], [2, 1, 0], [0, 0, 0]]) / 4
+    torch.testing.assert_close(phase, 2 * torch.pi * turns, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("preset_name", PRESETS)
 def test_griffin_lim_vocoder_needs_only_the_mel(preset_name):
     mel = preset(preset_name)
