@@ -111,6 +111,12 @@ def test_estimate_tempo_finds_single_periods_in_its_range(period: int, bpm: floa
     assert estimate_tempo_bpm(strength, 0.01).item() == pytest.approx(bpm)
 
 
+@pytest.mark.parametrize("period", [100, 119])
+def test_estimate_tempo_finds_periods_up_to_half_a_clip(period: int) -> None:
+    strength = pulses(20, 20 + period, count=240)
+    assert estimate_tempo_bpm(strength, 0.01).item() == pytest.approx(6000 / period)
+
+
 def test_track_beats_of_pulses_by_hand() -> None:
     strength = pulses(*range(20, 400, 50))
     assert track_beats(strength, torch.tensor([120.0]), 0.01)[0][-8:].tolist() == pytest.approx(

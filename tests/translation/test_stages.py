@@ -68,6 +68,16 @@ def test_last_window_may_be_shorter(n_frames, batch):
     assert lengths[-1] == max(left + left % 2, 8)
 
 
+@pytest.mark.parametrize(("n_frames", "length"), [(41, 32), (54, 32), (57, 34)])
+def test_a_shortened_window_has_at_least_twice_the_overlap(n_frames, length):
+    """Windows of 40 begin every 24 frames; what is left of the second is 17, 30 or 33."""
+    lengths: list[int] = []
+    stage = WindowStream(lambda x: lengths.append(x.shape[2]) or x, 40, 16, 1, multiple=2)
+    frames = noise(2, n_frames)
+    torch.testing.assert_close(run_stage(stage, frames, 9), frames)
+    assert lengths == [40, length]
+
+
 def test_overlap_of_more_than_half_a_window_is_refused():
     with pytest.raises(ValueError, match="overlap must be"):
         WindowStream(lambda x: x, 10, 6, 1)

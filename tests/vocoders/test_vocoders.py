@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -119,6 +120,14 @@ def test_hybrid_adds_hi_hats_that_the_source_lacks(preset_name):
     low = mel.band_hz < 2000
     low_change_db = (mel.mel_db(hybrid) - mel.mel_db(source))[0, low].abs().mean()
     assert low_change_db < 0.5
+
+
+@pytest.mark.parametrize(("floors", "is_audible"), [(1.9, False), (2.1, True)])
+def test_hybrid_leaves_out_what_is_within_twice_the_floor(floors, is_audible):
+    mel = preset("hifi")
+    target_db = torch.full((1, mel.n_mels, 16), 20 * math.log10(floors * mel.floor))
+    got = make_vocoder("hybrid")(VocoderInput(target_db, mel, 16 * mel.hop_length))
+    assert bool(got.any()) is is_audible
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)

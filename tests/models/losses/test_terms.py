@@ -10,8 +10,10 @@ from cyclegan_audio.models.losses.terms import (
     AdversarialTerm,
     CycleTerm,
     IdentityTerm,
+    Loss,
     LossTerm,
     check_weights,
+    list_losses,
     reconstruction_loss,
     weighted_sum,
 )
@@ -73,3 +75,16 @@ def test_the_weight_of_a_term_is_1_by_default_and_at_least_0():
     assert LossTerm(0).weight == 0
     with pytest.raises(UserError, match="the weight of CycleTerm"):
         CycleTerm(-0.1)
+
+
+def test_losses_are_listed_by_their_direction_source_or_target():
+    terms = {"adversarial": "direction", "cycle": "source", "identity": "target"}
+    assert list_losses(terms, ["ab", "ba"]) == [
+        Loss("adversarial_ab", "adversarial", "ab"),
+        Loss("adversarial_ba", "adversarial", "ba"),
+        Loss("cycle_a", "cycle", "ab"),
+        Loss("cycle_b", "cycle", "ba"),
+        Loss("identity_a", "identity", "ba"),
+        Loss("identity_b", "identity", "ab"),
+    ]
+    assert list_losses({"contrast": "source"}, ["ab"]) == [Loss("contrast_a", "contrast", "ab")]
