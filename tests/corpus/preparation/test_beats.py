@@ -164,15 +164,15 @@ def test_downbeats_end_with_the_last_complete_bar():
     assert len(beats.downbeats_s(drums(4).astype(np.float32)[: 4 * RATE])) == 0  # under eight beats
 
 
-@pytest.mark.parametrize(("seconds", "end_frame"), [(20.5, 1762), (20.45, 20.45 * RATE / 256), (20.44, 1546)])
+@pytest.mark.parametrize(("seconds", "end_frame"), [(20.5, 1762), (20.45, 1761.4), (20.44, 1546)])
 def test_the_last_bar_ends_at_most_a_frame_after_the_music(monkeypatch, seconds, end_frame):
-    """Eight bars of four beats, 54 frames apart: the last downbeat is frame 1546, and its bar ends at 1762."""
+    """Eight bars of four beats, 54 frames apart: the last downbeat is frame 1546, its bar ends at 1762."""
     frames = 34 + 54 * np.arange(32)
     monkeypatch.setattr(librosa.beat, "beat_track", lambda **_: (0, frames))
     music = drums(seconds, bpm=60 * RATE / 256 / 54)
     actual = beats.downbeats_s(music.astype(np.float32)) * RATE / 256
     expected = frames[::4] if end_frame == 1546 else [*frames[::4], end_frame]
-    assert actual == pytest.approx(expected)
+    assert actual == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize(("frames", "count"), [(-3, 0), (-2, 8), (2, 8), (4, 0)])
