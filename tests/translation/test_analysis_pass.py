@@ -176,12 +176,12 @@ def test_check_finite_names_the_position(bad, at):
         list(check_finite(blocks, 1000))
 
 
-@pytest.mark.parametrize(("n_windows", "is_single_window"), [(12, True), (12.1, False)])
+@pytest.mark.parametrize(("n_windows", "is_single_window"), [(12, True), (12.0003, False), (12.1, False)])
 def test_up_to_twelve_windows_are_one_window(n_windows, is_single_window):
     translator = Translator(pair("hifi", quieter))
     mel = translator.mel
     analysis = MidAnalysis(mel.sample_rate, mel, CorpusNormalisation(), 8, torch.device("cpu"))
-    analysis.push(torch.randn(round(8 * n_windows) * mel.hop_length) * 0.1)
+    analysis.push(torch.randn(round(8 * n_windows * mel.hop_length)) * 0.1)
     actual = analysis.finish(PieceStatistics(0, 0.0, False, torch.ones(1, 1)))
     assert actual.is_single_window is is_single_window
     assert actual.range_db == (mel.min_db, mel.max_db)
