@@ -8,6 +8,7 @@ import pytest
 from cyclegan_audio.statistics import significance
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.significance import (
+    format_p,
     holm,
     independent_groups,
     rescale,
@@ -119,3 +120,7 @@ def test_welch_test_without_variance_has_no_p():
     difference, p = welch_test(a, b)
     assert math.isnan(p)
     assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)
+
+
+def test_format_p_has_three_decimals_from_a_thousandth_on():
+    assert [format_p(p) for p in (0.05, 0.001, 0.0009, math.nan)] == ["0.050", "0.001", "< 0.001", "-"]
