@@ -1,9 +1,11 @@
 """Every file in conf/ composes into the configuration of its command, and its objects can be built."""
 
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import CONF_DIR, compose, slug
@@ -60,6 +62,29 @@ def test_every_choice_composes_and_builds(choice, tmp_path):
         instantiate(cfg.data, _convert_="all", corpus="corpus")
     elif group not in ("genre_pair", "launcher"):
         build(cfg[group])
+
+
+def package_nodes(node: DictConfig) -> Iterator[DictConfig]:
+    """Yield the nodes in `node`, itself included, whose target is of the package."""
+    if str(node.get("_target_", "")).startswith("cyclegan_audio."):
+        yield node
+    for key in node:
+        if not OmegaConf.is_interpolation(node, key) and isinstance(child := node[key], DictConfig):
+            yield from package_nodes(child)
+
+
+@pytest.mark.parametrize("file", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_default_numbers_of_targets_agree_with_their_files(file):
+    """Numbers a file leaves out or takes from elsewhere are neutral: no seed, average or other size."""
+    neutral = {"seed": 0, "n_channels": 1, "size": 256, "ema_decay": 0.0}
+    variants = {"resnet_6": {"n_blocks": 6}}.get(file.stem, {})
+    for node in package_nodes(OmegaConf.load(file)):
+        for name, parameter in inspect.signature(get_object(node._target_)).parameters.items():
+            if type(parameter.default) not in (int, float) or name in variants:
+                continue
+            stated = name in node and not OmegaConf.is_interpolation(node, name)
+            expected = node[name] if stated else neutral[name]
+            assert parameter.default == expected, f"{node._target_}: {name}"
 
 
 @pytest.mark.parametrize("pair", ["lofi_trap", "lofi_rnb", "trap_rnb"])

@@ -55,6 +55,8 @@ def test_similar_genres_give_no_warning():
     [
         ({"loudness_lufs": -10.9}, "trap is 3.1 LU louder than lofi (medians -10.9 and -14.0 LUFS)"),
         ({"bandwidth_hz": 20000.0}, "lofi ends at 16.0 kHz and trap at 20.0 kHz"),
+        ({"bandwidth_hz": 20_060.0}, "lofi ends at 16.0 kHz and trap at 20.1 kHz"),
+        ({"bandwidth_hz": 10_060.0}, "trap ends at 10.1 kHz and lofi at 16.0 kHz"),
         ({"codec": "pcm_s24le"}, "lofi is 100% mp3, trap 100% lossless"),
         ({"sample_rate": 48000}, "lofi is 100% 44100 Hz, trap 100% 48000 Hz"),
         ({"count": 9}, "trap has 0.6 minutes of music and lofi 0.3"),

@@ -52,6 +52,7 @@ def test_batches_have_segments_of_all_genres_from_any_start(corpus):
     n_starts = corpus.clip_samples - 16 * hop + 1
     data.set_epoch(3)
     assert list(data.sampler) == sample_segments(n_clips, n_starts, 6.0, 0, 3)
+    assert data.train_dataloader().num_workers == data.val_dataloader().num_workers == 0
     data.skip_batches(2)
     assert len(list(data.sampler)) == n_clips - 10
     sampler = data.sampler

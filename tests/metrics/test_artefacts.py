@@ -137,6 +137,17 @@ def test_checkerboard_db_by_hand() -> None:
     assert checkerboard_db(off_the_grid).item() < -40
 
 
+def test_checkerboard_db_of_a_short_clip_by_hand() -> None:
+    """Of 48 frames, a period of 4 is line 12, and lines 1 to 8 and 16 to 24 are nearby.
+
+    A tone at line 1 has powers 1 and 1/4 at lines 1 and 2, so 5/4 in 17 lines, and 1/2 at the period.
+    """
+    place = torch.arange(48) * math.tau / 48
+    row = 5 + torch.cos(place) + torch.cos(place * 12)
+    expected = 10 * math.log10(0.5 / (1.25 / 17))
+    assert checkerboard_db(row.expand(1, 32, 48)).item() == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.parametrize(("level_db", "silent"), [(-49.9, False), (-50.1, True)])
 def test_silence_gain_db_counts_frames_50_db_below_the_loudest(level_db: float, silent: bool) -> None:
     source = torch.zeros(1, 2, 10)

@@ -100,6 +100,22 @@ def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:
     assert PCAEmbedding(lambda mels: mels.flatten(1), torch.randn(40, 30, 1)).num_features == 16
 
 
+def test_pca_embedding_ignores_the_scale_of_features() -> None:
+    fit = torch.randn(40, 3, 1, generator=torch.Generator().manual_seed(0))
+    embedded = PCAEmbedding(lambda mels: mels.flatten(1), fit)(fit)
+    small = PCAEmbedding(lambda mels: 1e-4 * mels.flatten(1), fit)(fit)
+    torch.testing.assert_close(small, embedded, rtol=1e-6, atol=1e-6)
+
+
+def test_pca_embedding_drops_components_a_millionth_of_the_first() -> None:
+    """A copy of a feature that differs by a part in 10^8 adds no component; by a part in 10^4 it does."""
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(2, 40, 1, generator=generator, dtype=torch.float64)
+    for part, expected in ((1e-8, 1), (1e-4, 2)):
+        fit = torch.stack([one, one + part * other], 1)
+        assert PCAEmbedding(lambda mels: mels.flatten(1), fit).num_features == expected
+
+
 @pytest.mark.parametrize(
     ("n_clips", "n_tracks", "text"),
     [

@@ -158,6 +158,13 @@ def test_beats_untouched_from_a_tenth_of_the_error(mel: MelSpectrogram, gain_db:
     assert scores.beats_untouched is clear
 
 
+def test_relative_gain_of_small_errors_by_hand(mel: MelSpectrogram) -> None:
+    base = torch.zeros(mel.n_mels, N_FRAMES)
+    zero = torch.zeros(mel.n_mels)
+    scores = score_pairs([(base, base + 0.3, base + 0.4)] * 2, ["a", "b"], (zero, zero), mel)
+    assert scores.relative_gain == pytest.approx(0.75, abs=1e-5)
+
+
 def test_relative_gain_is_zero_if_the_source_is_the_target(mel: MelSpectrogram) -> None:
     base = torch.zeros(mel.n_mels, N_FRAMES)
     zero = torch.zeros(mel.n_mels)

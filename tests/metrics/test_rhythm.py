@@ -1,5 +1,6 @@
 """Test onsets, tempo and beats on signals whose events are known."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -110,6 +111,12 @@ def test_estimate_tempo_finds_single_periods_in_its_range(period: int, bpm: floa
     assert estimate_tempo_bpm(strength, 0.01).item() == pytest.approx(bpm)
 
 
+@pytest.mark.parametrize("period", [100, 119])
+def test_estimate_tempo_finds_periods_up_to_half_a_clip(period: int) -> None:
+    strength = pulses(20, 20 + period, count=240)
+    assert estimate_tempo_bpm(strength, 0.01).item() == pytest.approx(6000 / period)
+
+
 def test_track_beats_of_pulses_by_hand() -> None:
     strength = pulses(*range(20, 400, 50))
     assert track_beats(strength, torch.tensor([120.0]), 0.01)[0][-8:].tolist() == pytest.approx(
@@ -190,6 +197,22 @@ def test_onset_strength_by_hand(hifi: MelSpectrogram) -> None:
     assert onset_strength(mel_db, hifi, HIHATS_ABOVE_HZ)[0, 20].item() == pytest.approx(40 / n_high, abs=1e-4)
     mel_db[:, 100:102, :20] -= 200  # 70 dB under the loudest is the least: they strength by 70
     assert onset_strength(mel_db, hifi)[0, 20].item() == pytest.approx(2 * 70 / 128, abs=1e-4)
+
+
+def test_onset_strength_of_long_frames_is_the_rise_from_frame_to_frame(any_mel: MelSpectrogram) -> None:
+    """22 ms are two frames of `hifi`, 11.6 ms each, and one of `paper`, 21.3 ms."""
+    mel_db = torch.zeros(1, 128, 40)
+    mel_db[..., 20:] = 3.0
+    rising = onset_strength(mel_db, any_mel)[0].nonzero().flatten().tolist()
+    assert rising == {"hifi": [20, 21], "paper": [20]}[any_mel.name]
+    long_frames = dataclasses.replace(any_mel, hop_length=4096, n_fft=8192)  # an attack is half a frame
+    assert onset_strength(mel_db, long_frames)[0].nonzero().flatten().tolist() == [20]
+
+
+def test_onsets_of_frames_longer_than_their_interval_are_compared_with_both_neighbours() -> None:
+    """Frames of 0.2 s: the context is three frames too, whose mean is 2 at the largest, and 3.3 beside it."""
+    strength = torch.tensor([[0.0, 0, 6, 0, 0, 4, 6, 0, 0, 4, 0, 5, 0, 0]])
+    assert detect_onsets(strength, 0.2)[0].tolist() == pytest.approx([0.4, 1.2, 1.8, 2.2])
 
 
 def test_row_correlation_by_hand() -> None:

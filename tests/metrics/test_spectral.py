@@ -73,6 +73,14 @@ def test_band_energy_of_two_bands_by_hand(hifi: MelSpectrogram) -> None:
         assert actual == pytest.approx(float(hifi.band_hz[band]))
 
 
+def test_band_energy_of_a_single_loud_frame_sums_to_one(any_mel: MelSpectrogram) -> None:
+    mel_db = torch.full((1, any_mel.n_mels, 400), -300.0)
+    mel_db[0, 40, 7] = 0.0
+    energy = band_energy(mel_db, any_mel)[0]
+    assert energy[40].item() == pytest.approx(1)
+    assert energy.sum().item() == pytest.approx(1)
+
+
 @pytest.mark.parametrize(("level_db", "audible"), [(-49.9, True), (-50.1, False)])
 def test_bandwidth_ends_50_db_below_the_loudest_band(
     hifi: MelSpectrogram, level_db: float, audible: bool

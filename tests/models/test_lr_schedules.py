@@ -37,6 +37,7 @@ def test_progress_by_epochs_or_by_the_clock():
     assert LinearDecay(4, 4, max_minutes=10).progress(2.0, 300) == 0.5
     assert LinearDecay(4, 4, max_minutes=10).progress(9.0, 0) == 1
     assert LinearDecay(4, 4, max_minutes=10).progress(0.0) == 0
+    assert LinearDecay(4, 4).progress(0.0) == LinearDecay(4, 4, max_minutes=1e-4).progress(0.0) == 0
     assert LinearDecay(0, 4, max_minutes=1e-4).lr_factor(0) == 0.8
 
 

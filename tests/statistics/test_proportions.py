@@ -96,6 +96,34 @@ def test_proportion_has_nominal_coverage(n_tracks: int, mean: float) -> None:
     assert hits / 300 > 0.92
 
 
+def test_standard_deviations_are_those_of_the_clips() -> None:
+    for values, sd in (([1.0, 0.0], 0.5**0.5), ([1.0, 1.0, 0.0, 1.0], 0.5)):
+        tracks = [str(number) for number in range(len(values))]
+        assert proportion(values, tracks).sd == pytest.approx(sd)
+        assert balanced_accuracy([value > 0 for value in values], [0] * len(values), tracks).sd == (
+            pytest.approx(sd)
+        )
+    assert math.isnan(proportion([1.0], ["a"]).sd)
+    assert math.isnan(balanced_accuracy([True], [0], ["a"]).sd)
+
+
+def test_effective_number_of_three_tracks_by_hand() -> None:
+    """48 clips with equal shares in each track: the quantiles of Student's t are 2.0117 and 4.3027."""
+    values, tracks = np.array([1.0, 1, 1, 0] * 12), np.repeat(np.arange(3), 16)
+    assert effective_number(values, tracks) == pytest.approx(48 * (2.01174 / 4.30265) ** 2, rel=1e-4)
+
+
+def test_design_effect_by_hand() -> None:
+    """Hits of three tracks are 6, 12 and 12 of 16, so 4, 2 and 2 from their mean: 24 in squares.
+
+    3/2 of 24 / 48^2 is the variance of the mean, and 5/8 of 3/8 / 48 that of independent clips.
+    """
+    values, tracks = np.array([1.0, 1, 1, 0] * 12), np.repeat(np.arange(3), 16)
+    values[:16] = [0.0] * 10 + [1.0] * 6
+    assert design_effect(values, tracks) == pytest.approx(3.2)
+    assert effective_number(values, tracks) == pytest.approx(15 * (2.01174 / 4.30265) ** 2, rel=1e-4)
+
+
 def test_balanced_accuracy_without_clips_is_nan() -> None:
     value = balanced_accuracy([], [], [])
     assert value.n == 0

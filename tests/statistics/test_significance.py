@@ -8,6 +8,7 @@ import pytest
 from cyclegan_audio.statistics import significance
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.significance import (
+    format_p,
     holm,
     independent_groups,
     rescale,
@@ -95,6 +96,12 @@ def test_flips_are_exhaustive_up_to_fourteen_tracks():
     assert 1 / 2**14 <= drawn < 6 / 2**14
 
 
+def test_random_flips_give_the_binomial_p():
+    """Nine tracks up and seven down: the sum of sixteen signs is 0, and so less than 2, in 12870 of 65536."""
+    differences = {"x": ([1.0] * 9 + [-1.0] * 7, list(map(str, range(16))))}
+    assert sign_flip_test(differences)["x"] == pytest.approx((1 - 12870 / 65536,) * 2, abs=0.015)
+
+
 def test_groups_of_one_name_are_flipped_together():
     together = sign_flip_test({"x": ([1.0, 1.0], ["a", "b"]), "y": ([3.0, 3.0], ["a", "b"])})
     assert together == {"x": (0.5, 0.5), "y": (0.5, 0.5)}
@@ -113,3 +120,7 @@ def test_welch_test_without_variance_has_no_p():
     difference, p = welch_test(a, b)
     assert math.isnan(p)
     assert (difference.mean, difference.n, difference.groups) == (0, 2, 2)
+
+
+def test_format_p_has_three_decimals_from_a_thousandth_on():
+    assert [format_p(p) for p in (0.05, 0.001, 0.0009, math.nan)] == ["0.050", "0.001", "< 0.001", "-"]

@@ -15,6 +15,7 @@ from cyclegan_audio.translation.analysis_pass import (
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.stand_ins import InstanceNormGenerator, lufs, music, pair, quieter, translated_mel
+from tests.vocoders.sounds import preset
 
 
 def test_input_is_normalised_as_in_training():
@@ -175,13 +176,22 @@ def test_check_finite_names_the_position(bad, at):
         list(check_finite(blocks, 1000))
 
 
-@pytest.mark.parametrize(("n_windows", "is_single_window"), [(12, True), (12.1, False)])
+@pytest.mark.parametrize(("n_windows", "is_single_window"), [(12, True), (12.0003, False), (12.1, False)])
 def test_up_to_twelve_windows_are_one_window(n_windows, is_single_window):
     translator = Translator(pair("hifi", quieter))
     mel = translator.mel
     analysis = MidAnalysis(mel.sample_rate, mel, CorpusNormalisation(), 8, torch.device("cpu"))
-    analysis.push(torch.randn(round(8 * n_windows) * mel.hop_length) * 0.1)
+    analysis.push(torch.randn(round(8 * n_windows * mel.hop_length)) * 0.1)
     actual = analysis.finish(PieceStatistics(0, 0.0, False, torch.ones(1, 1)))
     assert actual.is_single_window is is_single_window
     assert actual.range_db == (mel.min_db, mel.max_db)
     assert actual.mid_lufs is None  # not asked for
+
+
+def test_silence_has_the_range_of_the_mel():
+    """With `paper`, whose range is otherwise that of the piece."""
+    mel = preset("paper")
+    analysis = MidAnalysis(mel.sample_rate, mel, CorpusNormalisation(), 8, torch.device("cpu"))
+    analysis.push(torch.zeros(20 * mel.hop_length))
+    actual = analysis.finish(PieceStatistics(0, 0.0, True, torch.ones(1, 1)))
+    assert actual.range_db == (mel.min_db, mel.max_db)

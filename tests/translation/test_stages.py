@@ -68,6 +68,16 @@ def test_last_window_may_be_shorter(n_frames, batch):
     assert lengths[-1] == max(left + left % 2, 8)
 
 
+@pytest.mark.parametrize(("n_frames", "length"), [(41, 32), (54, 32), (57, 34)])
+def test_a_shortened_window_has_at_least_twice_the_overlap(n_frames, length):
+    """Windows of 40 begin every 24 frames; what is left of the second is 17, 30 or 33."""
+    lengths: list[int] = []
+    stage = WindowStream(lambda x: lengths.append(x.shape[2]) or x, 40, 16, 1, multiple=2)
+    frames = noise(2, n_frames)
+    torch.testing.assert_close(run_stage(stage, frames, 9), frames)
+    assert lengths == [40, length]
+
+
 def test_overlap_of_more_than_half_a_window_is_refused():
     with pytest.raises(ValueError, match="overlap must be"):
         WindowStream(lambda x: x, 10, 6, 1)
@@ -140,6 +150,20 @@ def test_windows_by_several_workers_equal_those_by_one():
                 )
                 got = torch.cat([parallel.push(mel[:, :99]), parallel.push(mel[:, 99:], last=True)], 1)
             torch.testing.assert_close(got, expected)
+
+
+def test_windows_and_chunks_are_processed_in_the_calling_thread_by_default():
+    threads: set[int] = set()
+
+    def unchanged(values: Tensor, *_: Tensor) -> Tensor:
+        threads.add(threading.get_ident())
+        return values
+
+    mel = preset("hifi")
+    windows, chunks = WindowStream(unchanged, 16, 4, 2), WaveformStream(unchanged, mel, 40)
+    assert windows.push(noise(2, 90), last=True).shape == (2, 90)
+    assert chunks.push(noise(2, 90 * mel.hop_length), noise(3, 90), last=True).shape[1] == 90 * mel.hop_length
+    assert threads == {threading.get_ident()}
 
 
 def test_group_blocks_joins_to_at_least_the_given_length():

@@ -1,6 +1,7 @@
 """Mask, hybrid and Griffin-Lim vocoders on synthetic sounds."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -54,6 +55,13 @@ def test_steady_phase_gives_a_steady_tone():
     middle = wave[4096:-4096]
     assert middle.abs().max().item() == pytest.approx(1, abs=0.01)
     assert middle.square().mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_steady_phase_by_hand():
+    """A hop is a quarter of a window, so bin k turns by k / 4 per frame; neighbouring bins differ by half."""
+    phase = steady_phase(torch.zeros(1, 5, 3), preset("hifi"))
+    turns = torch.tensor([[0, 0, 0], [2, 3, 0], [0, 2, 0], [2, 1, 0], [0, 0, 0]]) / 4
+    torch.testing.assert_close(phase, 2 * torch.pi * turns, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)
@@ -114,6 +122,14 @@ def test_hybrid_adds_hi_hats_that_the_source_lacks(preset_name):
     low = mel.band_hz < 2000
     low_change_db = (mel.mel_db(hybrid) - mel.mel_db(source))[0, low].abs().mean()
     assert low_change_db < 0.5
+
+
+@pytest.mark.parametrize(("floors", "is_audible"), [(1.9, False), (2.1, True)])
+def test_hybrid_leaves_out_what_is_within_twice_the_floor(floors, is_audible):
+    mel = preset("hifi")
+    target_db = torch.full((1, mel.n_mels, 16), 20 * math.log10(floors * mel.floor))
+    got = make_vocoder("hybrid")(VocoderInput(target_db, mel, 16 * mel.hop_length))
+    assert bool(got.any()) is is_audible
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -161,6 +162,29 @@ def test_downbeats_end_with_the_last_complete_bar():
     assert 21 - BAR_S < actual[-1] <= 21
     assert len(beats.downbeats_s(np.zeros(2047, np.float32))) == 0
     assert len(beats.downbeats_s(drums(4).astype(np.float32)[: 4 * RATE])) == 0  # under eight beats
+
+
+@pytest.mark.parametrize(("seconds", "end_frame"), [(20.5, 1762), (20.45, 1761.4), (20.44, 1546)])
+def test_the_last_bar_ends_at_most_a_frame_after_the_music(monkeypatch, seconds, end_frame):
+    """Eight bars of four beats, 54 frames apart: the last downbeat is frame 1546, its bar ends at 1762."""
+    frames = 34 + 54 * np.arange(32)
+    monkeypatch.setattr(librosa.beat, "beat_track", lambda **_: (0, frames))
+    music = drums(seconds, bpm=60 * RATE / 256 / 54)
+    actual = beats.downbeats_s(music.astype(np.float32)) * RATE / 256
+    expected = frames[::4] if end_frame == 1546 else [*frames[::4], end_frame]
+    assert actual == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize(("frames", "count"), [(-3, 0), (-2, 8), (2, 8), (4, 0)])
+def test_beats_are_steady_with_an_onset_within_two_frames(monkeypatch, frames, count):
+    """Beats that are tracked too early or too late."""
+    beat_track = librosa.beat.beat_track
+    monkeypatch.setattr(
+        librosa.beat, "beat_track", lambda **settings: (0, beat_track(**settings)[1][1:-1] + frames)
+    )
+    actual = beats.downbeats_s(drums(21).astype(np.float32))
+    assert len(actual) == count
+    assert all(distance_to_downbeats(actual - frames * 256 / RATE) < 0.03)
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "tone"])

@@ -89,3 +89,18 @@ def test_the_relative_gate_is_ten_db_below_the_mean():
 def test_mel_bands_end_at_16_khz(hz, is_in_band):
     tone = torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)
     assert bool((ClipFeatures(tone, RATE).mel_db[-1] > -20).all()) is is_in_band
+
+
+@pytest.mark.parametrize(("hz", "is_in_band"), [(24, False), (40, True)])
+def test_mel_bands_start_at_30_hz(hz, is_in_band):
+    """At 8 kHz, where bins are 4 Hz apart: in a band or 20 dB less."""
+    tone = torch.sin(2 * torch.pi * hz * torch.arange(40_000) / 8000)
+    assert bool((ClipFeatures(tone, 8000).mel_db[0] > -12).all()) is is_in_band
+
+
+@pytest.mark.parametrize("hz", [40, 60, 100, 700, 1000, 1500, 2000, 3000, 8000])
+def test_loudness_of_a_tone_equals_torchaudio_loudness(hz):
+    rate = 48_000 if hz > 100 else 8000  # bins are 23 or 4 Hz apart
+    tone = 0.3 * torch.sin(2 * torch.pi * hz * torch.arange(4 * rate) / rate)
+    expected = float(AF.loudness(tone[None], rate))
+    assert ClipFeatures(tone, rate).loudness_lufs == pytest.approx(expected, abs=0.03)

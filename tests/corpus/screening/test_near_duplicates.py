@@ -172,6 +172,15 @@ def test_overlap_thresholds(contents, shift, start_s, repeats):
     assert bool(NearDuplicates().find(pair_of(one, other, contents, start_s))) is repeats
 
 
+@pytest.mark.parametrize(
+    ("starts_s", "repeats"), [((40.0, 43.9), False), ((43.9, 40), False), ((40, 44), True)]
+)
+def test_cuts_overlap_by_the_distance_of_their_starts(starts_s, repeats):
+    words = encode_fingerprint(random_words(2))
+    clips = [FingerprintedClip(f"{start_s}", "x", start_s, 4.0, words) for start_s in starts_s]
+    assert bool(NearDuplicates().find(clips)) is repeats
+
+
 @pytest.mark.parametrize("shift", [-3, 0, 5])
 def test_compare_fingerprints_with_an_offset_by_hand(shift):
     one = random_words(4)

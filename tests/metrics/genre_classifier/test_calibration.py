@@ -28,6 +28,17 @@ def test_fit_temperature_of_few_correct_clips_is_not_certain() -> None:
     assert fit_temperature(logits[:2], labels[:2]) == 1.0
 
 
+def test_fit_temperature_reaches_the_smoothed_labels() -> None:
+    """Of two clips each the targets are 3/4 and 1/4: logits of 4 become log 3."""
+    temperature = fit_temperature(torch.tensor([-4.0, -4.0, 4.0, 4.0]), torch.tensor([0, 0, 1, 1]))
+    assert 4 / temperature == pytest.approx(math.log(3), rel=0.04)
+    assert fit_temperature(torch.tensor([-4.0, 4.0, 4.0]), torch.tensor([0, 1, 1])) > 2
+
+
+def test_reliability_has_a_bin_of_each_tenth() -> None:
+    assert reliability(torch.arange(0.05, 1, 0.1), torch.ones(10)).counts == (1,) * 10
+
+
 def test_reliability_by_hand() -> None:
     probabilities = torch.tensor([0.05, 0.05, 0.62, 0.68, 1.0])
     result = reliability(probabilities, torch.tensor([0, 1, 1, 1, 1]))

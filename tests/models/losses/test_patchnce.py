@@ -1,12 +1,18 @@
 """PatchNCE by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from cyclegan_audio.models.losses.patchnce import PatchNCELoss, patch_nce
+from cyclegan_audio.models.losses.patchnce import (
+    ContrastTerm,
+    IdentityContrastTerm,
+    PatchNCELoss,
+    patch_nce,
+)
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -97,3 +103,13 @@ def test_wrong_numbers(wrong):
     PatchNCELoss({"one": 3}, **usual)
     with pytest.raises(UserError, match=next(iter(wrong))):
         PatchNCELoss({"one": 3}, **usual | wrong)
+
+
+def test_terms_contrast_the_translation_with_its_source_and_the_target_with_itself():
+    model = SimpleNamespace(
+        gen_ab=SimpleNamespace(features=lambda mels: 10 * mels),
+        contrast=lambda source, translated: 1000 * source + translated,
+    )
+    mels = {"real_a": 1, "fake_b": 2, "real_b": 3, "idt_b": 4}
+    assert ContrastTerm()(model, mels, "ab") == 10_020
+    assert IdentityContrastTerm()(model, mels, "ab") == 30_040

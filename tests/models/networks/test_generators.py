@@ -146,3 +146,10 @@ def checkerboard(generator) -> float:
 def test_nearest_upsampling_has_no_checkerboard():
     assert checkerboard(lambda: ResnetGenerator(4, 1)) > 0.01
     assert checkerboard(lambda: ResnetGenerator(4, 1, upsampling="nearest")) < 1e-10
+
+
+def test_features_have_the_names_and_widths_of_the_layers():
+    for generator in (UNetGenerator(n_filters=2, n_levels=3), ResnetGenerator(n_filters=2, n_blocks=2)):
+        features = generator.eval().features(torch.zeros(1, 1, 32, 32))
+        widths = {name: values.shape[1] for name, values in features.items()}
+        assert widths == dict(generator.feature_widths)
