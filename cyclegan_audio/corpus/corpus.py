@@ -233,7 +233,7 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path} cannot be read ({error}); delete the folder and prepare it again") from error
     if version != FORMAT_VERSION:
         raise UserError(
-            f"{folder} has corpus format {version}, not {FORMAT_VERSION}; prepare it again in another folder"
+            f"{folder} has corpus format {version}, not {FORMAT_VERSION}; delete it and prepare it again"
         )
     return settings
 

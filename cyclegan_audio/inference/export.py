@@ -347,5 +347,5 @@ def load_onnx(path: Path) -> TranslationModel:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(
-            f"{path} was not written by cyclegan-audio export ({error!r}); export the run again"
+            f"{path} was not exported by this version of cyclegan-audio; export the run again"
         ) from error

@@ -123,9 +123,7 @@ def _load(folder: Path) -> EvaluatedRun:
         if not [numbers["clips"]["paired"] for numbers in report["metrics"].values() if "clips" in numbers]:
             raise ValueError("no clips")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is damaged or of another version ({error!r}); evaluate the run again"
-        ) from error
+        raise UserError(f"{path} is damaged or of another version; evaluate the run again") from error
     run = folder.parent
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
