@@ -1,6 +1,9 @@
 """Rules for the source code: layers of imports, no circular imports, file and function length, docstrings."""
 
 import ast
+import itertools
+import re
+import tokenize
 from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -99,3 +102,15 @@ def test_public_modules_functions_and_classes_have_docstrings():
             if not name.startswith("_") and not empty and ast.get_docstring(node) is None:
                 missing.append(f"{path.relative_to(ROOT)}: {name}")
     assert missing == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_joined_string_literals_break_where_a_line_is_full(path):
+    """A literal that goes on in the next line has more than three words."""
+    with tokenize.open(path) as file:
+        layout = (tokenize.NL, tokenize.COMMENT)
+        tokens = [token for token in tokenize.generate_tokens(file.readline) if token.type not in layout]
+    for first, second in itertools.pairwise(tokens):
+        if first.type == second.type == tokenize.STRING:
+            words = re.sub(r"^\w*[\"']+|[\"']+$", "", first.string).split()
+            assert len(words) > 3, f"line {first.start[0]}: {first.string}"
