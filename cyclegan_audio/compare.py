@@ -20,6 +20,7 @@ def parser() -> VerbParser:
     )
     verb_parser.add_out("the folder of the page (default: `comparison` beside the runs)")
     verb_parser.add_corpus("the corpus with the held-out clips, if its path changed")
+    verb_parser.add_trust_package()
     return verb_parser
 
 

@@ -21,6 +21,7 @@ def parser() -> VerbParser:
     )
     verb_parser.add_to("export only the generator to this genre: half the size and time")
     verb_parser.add_checkpoint()
+    verb_parser.add_trust_package()
     verb_parser.add_overwrite("replace an existing file")
     return verb_parser
 
@@ -41,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     start = time.perf_counter()
     to = getattr(options, "to", None)
-    model = load_model(options.run, "cpu", getattr(options, "checkpoint", None))
+    model = load_model(
+        options.run,
+        "cpu",
+        getattr(options, "checkpoint", None),
+        trust_packages=getattr(options, "trust_packages", ()),
+    )
     to = None if to is None else model.genre(to)
     difference = export_model(model, path, to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start

@@ -35,6 +35,7 @@ def parser() -> VerbParser:
     verb_parser.add_corpus("the corpus with the held-out clips (default: the corpus of the first run)")
     verb_parser.add_vocoder()
     verb_parser.add_device()
+    verb_parser.add_trust_package()
     verb_parser.add_argument(
         "--keep-all", action="store_true", help="keep listeners who failed to identify the hidden reference"
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STREAM = "-"  # standard input or output
 STREAM_EXAMPLE = "runs/mine - - --to trap < song.wav > out.wav"
-LOAD_OPTIONS = ("checkpoint", "vocoder", "device", "shifts")  # of `Translator.load`
+LOAD_OPTIONS = ("checkpoint", "vocoder", "device", "shifts", "trust_packages")  # of `Translator.load`
 
 
 def parser() -> VerbParser:

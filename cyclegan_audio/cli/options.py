@@ -17,6 +17,7 @@ from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 # Hydra's own options
 _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
+TRUST_PACKAGE = "trust_package"
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
 _SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")
 _OTHER_CONFIG = ("--config", "-cd", "-cn", "-cp")
@@ -72,6 +73,10 @@ def _check_hydra_option(word: str, following: Sequence[str]) -> None:
         raise UserError(f"there is no option {word}; write NAME=VALUE or --NAME VALUE")
     if word.startswith("--") and option in _FLAGS and equals:
         raise UserError(f"--{option} takes no value; write it alone")
+    if option == "experimental-rerun":
+        raise UserError(
+            "--experimental-rerun loads a pickle, which can run code; give the settings themselves"
+        )
     if word in ("-c", "--cfg") or (word.startswith("--") and option == "cfg"):
         value = value if equals else next(iter(following), "")
         if value not in _CFG:
@@ -181,6 +186,8 @@ class VerbParser(argparse.ArgumentParser):
         options = super().parse_args(words)
         if vars(options).pop("debug", False):
             os.environ[DEBUG_VARIABLE] = "1"
+        if trusted := vars(options).pop(TRUST_PACKAGE, None):
+            options.trust_packages = trusted
         return options
 
     def _refuse_unknown(self, words: Sequence[str], names: Collection[str]) -> None:
@@ -253,8 +260,17 @@ class VerbParser(argparse.ArgumentParser):
             help="a checkpoint of the run (default: its best, else its last)",
         )
 
+    def add_trust_package(self) -> None:
+        """Add `--trust-package`, which may be repeated; the result is the list `trust_packages`."""
+        self.add_argument(
+            "--trust-package",
+            metavar="NAME",
+            action="append",
+            help="an installed package whose networks may be built from a run, and so run their code",
+        )
+
     def add_translation_options(self) -> None:
-        """Add the options of verbs that translate with one run: checkpoint, vocoder, shifts, device."""
+        """Add the options of verbs that translate with one run: checkpoint, vocoder, shifts and others."""
         self.add_checkpoint()
         self.add_vocoder()
         self.add_argument(
@@ -264,6 +280,7 @@ class VerbParser(argparse.ArgumentParser):
             help="average the output over 1 to 4 time shifts of one frame: smoother, slower (default: 1)",
         )
         self.add_device()
+        self.add_trust_package()
 
 
 def positive_int(text: str) -> int:

@@ -62,6 +62,14 @@ def apply_overrides(saved: DictConfig, overrides: Sequence[str], groups: Collect
         raise UserError(f"with resume= change only settings of the run ({message})") from error
 
 
+def overridden_keys(overrides: Sequence[str]) -> list[str]:
+    """List the settings and groups that `overrides` give; none if one cannot be parsed."""
+    try:
+        return [one.key_or_group for one in OverridesParser.create().parse_overrides(list(overrides))]
+    except HydraException:
+        return []
+
+
 def _apply(saved: DictConfig, override: Override, groups: Collection[str]) -> None:
     key = override.key_or_group
     if override.is_delete() or override.is_sweep_override():

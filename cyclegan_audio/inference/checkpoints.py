@@ -4,15 +4,17 @@ import json
 import pickle
 import shlex
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from pydoc import locate
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.config import build
+from cyclegan_audio.config.allow_list import check_from_file
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.inference.translation_model import (
     METADATA_FILE,
@@ -113,12 +115,23 @@ def _check_integrity(path: Path) -> None:
 
 
 def load_model(
-    run: str | Path, device: str | torch.device = "cpu", checkpoint: str | Path | None = None
+    run: str | Path,
+    device: str | torch.device = "cpu",
+    checkpoint: str | Path | None = None,
+    *,
+    trust_packages: Collection[str] = (),
 ) -> TranslationModel:
     """Load the model of a RUN (see `resolve_run`) or of an exported ONNX file.
 
+    Args:
+        run: path or name.
+        device: device of the generators.
+        checkpoint: used instead of the run's default.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
+
     Raises:
-        UserError: there is no such run, its checkpoint is damaged, or it is a torch.export program.
+        UserError: there is no such run, its checkpoint is damaged or names another generator, or it is a
+            torch.export program.
     """
     path = resolve_run(run, checkpoint)
     if path.suffix == ".onnx":
@@ -131,7 +144,7 @@ def load_model(
         )
     metadata, weights = _read_pretrained(path, device) if path.is_dir() else _read_trained(path, device)
     try:
-        return _build_model(metadata, weights, path, device)
+        return _build_model(metadata, weights, path, device, trust_packages)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f"{path} does not describe a complete model ({error!r}); it is damaged, use another checkpoint"
@@ -139,14 +152,18 @@ def load_model(
 
 
 def _build_model(
-    metadata: Mapping[str, Any], weights: Weights, path: Path, device: str | torch.device
+    metadata: Mapping[str, Any],
+    weights: Weights,
+    path: Path,
+    device: str | torch.device,
+    trust_packages: Collection[str],
 ) -> TranslationModel:
     config = metadata["config"]["model"]["generator"]
     return TranslationModel(
         genres=(metadata["genres"][0], metadata["genres"][1]),
         mel=MelSpectrogram.from_dict(metadata["mel"]),
         generators={
-            direction: _build_generator(config, weights[direction], path).to(device)
+            direction: _build_generator(config, weights[direction], path, trust_packages).to(device)
             for direction in _stored_directions(metadata)
         },
         window_frames=metadata["window_frames"],
@@ -209,17 +226,13 @@ def _read_pretrained(folder: Path, device: str | torch.device) -> tuple[dict[str
         ) from error
 
 
-def _build_generator(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) -> nn.Module:
-    """Build a generator with its weights; only classes of this package, whatever the checkpoint names."""
-    arguments = {key: value for key, value in config.items() if not key.startswith("_")}
-    target = str(config["_target_"])
-    generator_type = locate(target) if target.startswith("cyclegan_audio.models.") else None
-    if not (isinstance(generator_type, type) and issubclass(generator_type, nn.Module)):
-        raise UserError(
-            f"{path} names the generator {target}; only generators of this version of the package are built "
-            "from a checkpoint, load the weights of another one into its class in Python"
-        )
-    generator = generator_type(**arguments)
+def _build_generator(
+    config: Mapping[str, Any], weights: dict[str, Tensor], path: Path, trust_packages: Collection[str]
+) -> nn.Module:
+    """Build a generator with its weights, of a class that `config.allow_list` allows."""
+    name = "model.generator"
+    check_from_file(config, path, name, trust_packages=trust_packages, base=nn.Module)
+    generator: nn.Module = build(name, OmegaConf.create({**config, "_partial_": False}))
     try:
         generator.load_state_dict({key: value.float() for key, value in weights.items()})
     except RuntimeError as error:

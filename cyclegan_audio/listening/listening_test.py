@@ -1,6 +1,6 @@
 """Entry point of `listening_test`: make a test of runs, and analyse the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
@@ -35,6 +35,7 @@ def make_test(
     corpus: str | Path | None = None,
     vocoder: str = DEFAULT,
     device: str = "auto",
+    trust_packages: Collection[str] = (),
 ) -> Path:
     """Write the page of a listening test with its sounds; return the path of index.html.
 
@@ -47,11 +48,12 @@ def make_test(
         corpus: corpus with the held-out clips; by default the corpus of the first run.
         vocoder: name of the vocoder.
         device: auto, cpu, cuda, mps.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
 
     Raises:
         UserError: no such run, too many, other genres or mels, no audio, or `out` exists.
     """
-    models, opened = _open(_expand_sweeps(runs), corpus, device)
+    models, opened = _open(_expand_sweeps(runs), corpus, device, trust_packages)
     genres = next(iter(models.values())).genres
     sources = [a for a, b in (genres, genres[::-1]) if all(b in model.targets for model in models.values())]
     if not sources:
@@ -88,10 +90,10 @@ def _expand_sweeps(runs: Sequence[str | Path]) -> list[str | Path]:
 
 
 def _open(
-    runs: Sequence[str | Path], corpus: str | Path | None, device: str
+    runs: Sequence[str | Path], corpus: str | Path | None, device: str, trust_packages: Collection[str]
 ) -> tuple[dict[str, TranslationModel], Corpus]:
     """Load the models by name, and open the corpus, not normalised, without clips that any was trained on."""
-    models = [load_model(run, choose_device(device)) for run in runs]
+    models = [load_model(run, choose_device(device), trust_packages=trust_packages) for run in runs]
     first = models[0]
     opened = open_corpus(first, corpus, resolve_run(runs[0]))
     plain_corpus = Corpus.open(opened.folder)

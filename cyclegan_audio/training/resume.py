@@ -5,10 +5,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.config.overrides import apply_overrides
+from cyclegan_audio.config.allow_list import check_from_file, read_yaml
+from cyclegan_audio.config.overrides import apply_overrides, overridden_keys
 from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
 from cyclegan_audio.inference.run_paths import CONFIG, LAST
@@ -24,6 +25,8 @@ CHANGEABLE_GROUPS = (
     "trainer",
     "vocoder",
 )  # others define the training
+NOT_OF_THE_RUN = ("resume=", "run_dir=", "trust_package=")  # never read from its checkpoint
+PARTS = ("model", "data", "trainer", "callbacks")
 COMMANDS_BY_PART = {"generator": "train", "network": "train_vocoder"}  # by a part of `model` that only it has
 
 
@@ -49,44 +52,62 @@ def resolve_config(
     """
     if parent_run_dir() is not None:
         return OmegaConf.load(run_dir / CONFIG)  # type: ignore[return-value]
-    return cfg if cfg.resume is None else resumed_config(cfg.resume, overrides, networks)
+    if cfg.resume is None:
+        return cfg
+    return resumed_config(cfg.resume, overrides, networks, trusted_packages(cfg))
 
 
-def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) -> DictConfig:
+def resumed_config(
+    run: str, overrides: Sequence[str], networks: Sequence[str], trust_packages: Sequence[str] = ()
+) -> DictConfig:
     """Return the configuration of the RUN to resume, with the changes of the command line.
 
     Args:
         run: RUN as on the command line.
         overrides: overrides of the command line.
         networks: parts of `model` that cannot be changed.
+        trust_packages: packages whose networks and losses may be built from the checkpoint.
 
     Raises:
-        UserError: no such run, an invalid value, other networks, or a missing corpus.
+        UserError: no such run, a configuration that `config.allow_list` refuses, an invalid value, other
+            networks, or a missing corpus.
     """
     metadata = read_checkpoint(find_resume_checkpoint(run))["cyclegan_audio"]
     try:
-        saved = OmegaConf.create(metadata["composed"])
+        saved = read_yaml(metadata["composed"], run)
     except KeyError as error:
         raise UserError(f"{run} has no configuration and cannot be resumed; train a new model") from error
-    assert isinstance(saved, DictConfig)
+    changes = [change for change in overrides if not change.startswith(NOT_OF_THE_RUN)]
+    container = OmegaConf.to_container(saved, resolve=False)
+    check_from_file(container, run, own=overridden_keys(changes), trust_packages=trust_packages)
+    if damaged := [part for part in PARTS if not isinstance(saved.get(part), DictConfig)]:
+        raise UserError(f"the configuration in {run} lacks {damaged[0]}; use another checkpoint of the run")
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
         raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")
     before = {part: deepcopy(saved.model.get(part)) for part in networks}
-    changes = [change for change in overrides if not change.startswith(("resume=", "run_dir="))]
     apply_overrides(saved, changes, CHANGEABLE_GROUPS)
     for part in networks:
         if saved.model.get(part) != before[part]:
             raise UserError(
                 f"resume= cannot change the networks; leave out model.{part}.*, or train a new model"
             )
-    if not Path(saved.corpus).is_dir():
+    if not Path(str(saved.get("corpus"))).is_dir():
         raise UserError(
             f"the corpus {saved.corpus} of this run does not exist; give its folder with corpus=FOLDER"
             f"{suggest_path(saved.corpus)}"
         )
-    saved.resume = run
+    OmegaConf.set_struct(saved, False)
+    saved.update(resume=run, trust_package=list(trust_packages))
+    OmegaConf.set_struct(saved, True)
     return saved
+
+
+def trusted_packages(cfg: DictConfig) -> list[str]:
+    """Return the packages that `trust_package` names: a name, a list of names, or null."""
+    names = cfg.get("trust_package")
+    listed = names if isinstance(names, ListConfig) else [] if names is None else [names]
+    return [str(name) for name in listed]
 
 
 def restore_data_position(

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cyclegan_audio.config import build
+from cyclegan_audio.config.allow_list import write_yaml
 from cyclegan_audio.corpus.leakage import training_intervals
 from cyclegan_audio.demo import corpus as demo_corpus
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG, LAST, LOCK
@@ -51,11 +52,12 @@ def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str,
     """
     setup_run(cfg, run_dir, recipe.command)
     cfg.corpus = str(Path(cfg.corpus or demo_corpus.ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
-    model, data = recipe.assemble(cfg)
-    model.configure_optimizers()  # refuse invalid settings before there is a run folder
+    with configuration_errors(cfg.resume):
+        model, data = recipe.assemble(cfg)
+        model.configure_optimizers()  # refuse invalid settings before there is a run folder
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     model.metadata = recipe.metadata(model, data, config, training_intervals(recipe.training_clips(data)))
-    model.metadata["composed"] = OmegaConf.to_yaml(cfg)  # resume= may change values that others refer to
+    model.metadata["composed"] = write_yaml(cfg)  # resume= may change values that others refer to
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = find_resume_checkpoint(cfg.resume)
@@ -135,7 +137,8 @@ def run_training(
     """
     run_dir = Path(cfg.run_dir)
     with folder_errors(run_dir):
-        trainer = build_trainer(cfg, model, config)
+        with configuration_errors(cfg.resume):
+            trainer = build_trainer(cfg, model, config)
         with run_lock(run_dir, trainer.is_global_zero), rank_environment(run_dir):
             write_config(cfg, run_dir)
             rank_zero_print(f"{title}; run folder {run_dir}; precision {cfg.precision}")
@@ -155,13 +158,20 @@ def was_stopped(trainer: pl.Trainer) -> bool:
 
 
 def build_trainer(cfg: DictConfig, model: BaseModule, config: dict[str, Any]) -> pl.Trainer:
-    """Build the trainer of `cfg` with its callbacks and logger."""
+    """Build the trainer of `cfg` with its callbacks and logger.
+
+    Raises:
+        UserError: one of `callbacks` is no callback, or a value is invalid.
+    """
+    callbacks = {name: build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()}
+    if others := [name for name, callback in callbacks.items() if not isinstance(callback, pl.Callback)]:
+        raise UserError(f"callbacks.{others[0]} is not a Lightning callback; correct its _target_")
     return build(
         "trainer",
         cfg.trainer,
         precision=cfg.precision,
         max_epochs=model.schedule.total_epochs,
-        callbacks=[build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()],
+        callbacks=list(callbacks.values()),
         logger=build("logger", cfg.logger)(config=config) if cfg.get("logger") else False,
         default_root_dir=cfg.run_dir,
         plugins=[AtomicCheckpointIO()],
@@ -188,6 +198,23 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers")
     warnings.filterwarnings("ignore", "It is recommended to use .self.log")  # all ranks have the same numbers
     warnings.filterwarnings("ignore", ".*weight_norm. is deprecated")  # vocos uses it
+
+
+@contextmanager
+def configuration_errors(resume: str | None) -> Iterator[None]:
+    """Turn errors within the block, which builds what a resumed run needs, into one line about the run."""
+    try:
+        yield
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if resume is None:
+            raise
+        reason = ascii(" ".join(str(error).split())[:120])
+        raise UserError(
+            f"the configuration in {resume} cannot be used ({type(error).__name__}: {reason}); "
+            "use another checkpoint of the run"
+        ) from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from cyclegan_audio.cli.error_reporting import print_error
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.training.callbacks.checkpoints import resume_command
-from cyclegan_audio.training.resume import TrainingCompleteError
+from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.atomic import atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import NO_HINTS, command_line
@@ -96,7 +96,7 @@ def _run_recorded(
             cfg.logger.group = folder.parent.name
         record["metrics"] = metrics = train(cfg, folder)
         if cfg.evaluate_jobs:
-            evaluate_run(folder)
+            evaluate_run(folder, *(f"--trust-package={name}" for name in trusted_packages(cfg)))
     return metrics
 
 

@@ -1,7 +1,7 @@
 """Translate audio of any length from Python: load a model, translate arrays, tensors, files and streams."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -97,6 +97,7 @@ class Translator:
         vocoder: str | Vocoder = DEFAULT,
         device: str = "auto",
         shifts: int = 1,
+        trust_packages: Collection[str] = (),
     ) -> "Translator":
         """Load the translator of a run.
 
@@ -106,15 +107,15 @@ class Translator:
             vocoder: name in `conf/vocoder`, or a vocoder.
             device: `auto`, `cpu`, `cuda` or `mps`.
             shifts: number of shifts over which the generators are averaged (`inference.cycle_spinning`).
+            trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
 
         Raises:
             UserError: no such run, vocoder or device, a damaged checkpoint, or too many shifts.
         """
         torch_device = choose_device(device)
         vocoder = make_vocoder(vocoder) if isinstance(vocoder, str) else vocoder
-        return cls(
-            with_cycle_spinning(load_model(run, torch_device, checkpoint), shifts), vocoder, torch_device
-        )
+        model = load_model(run, torch_device, checkpoint, trust_packages=trust_packages)
+        return cls(with_cycle_spinning(model, shifts), vocoder, torch_device)
 
     def __repr__(self) -> str:
         """Return genres, directions, mel, vocoder and device in one line."""

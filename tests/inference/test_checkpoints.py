@@ -1,5 +1,7 @@
 """Finding and reading checkpoints and pretrained models, and refusing damaged ones."""
 
+import re
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -112,12 +114,15 @@ def test_damaged_checkpoint(checkpoint, damage):
         load_model(path)
 
 
-def test_a_checkpoint_cannot_name_code_elsewhere(checkpoint):
+@pytest.mark.parametrize(
+    "target", ["os.system", "cyclegan_audio.models.networks.generators.nn.Linear", "torch.nn.Linear"]
+)
+def test_a_checkpoint_cannot_name_code_elsewhere(checkpoint, target):
     path, _ = checkpoint
     content = torch.load(path, weights_only=True)
-    content["cyclegan_audio"]["config"]["model"]["generator"]["_target_"] = "os.system"
+    content["cyclegan_audio"]["config"]["model"]["generator"]["_target_"] = target
     torch.save(content, path)
-    with pytest.raises(UserError, match=r"names the generator os\.system"):
+    with pytest.raises(UserError, match=rf"model\.generator names {re.escape(target)}, which is not built"):
         load_model(path)
 
 

@@ -1,6 +1,6 @@
 """Entry point of `compare`: from runs and their reports to compare.html."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cyclegan_audio.metrics.metric_spec import MetricSpec
@@ -30,6 +30,7 @@ def compare(
     *,
     out: str | Path | None = None,
     corpus: str | Path | None = None,
+    trust_packages: Collection[str] = (),
     metrics: Sequence[MetricSpec] = METRICS,
 ) -> Path:
     """Compare runs by their reports, evaluate runs without one, and return the path of compare.html.
@@ -39,12 +40,13 @@ def compare(
             Runs that differ only by seed share a column; other columns are compared with the first one.
         out: folder of the page; by default `comparison` in the sweep's folder, or beside the first run.
         corpus: corpus with the held-out clips, if it is not where the runs name it.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
         metrics: metrics to compare; those that the reports lack are left out.
 
     Raises:
         UserError: no such run, fewer than two, no common direction, or no permission to write.
     """
-    evaluated, notes = find_runs(runs, corpus)
+    evaluated, notes = find_runs(runs, corpus, trust_packages)
     grouped = columns(evaluated)
     notes += comparability_warnings(grouped)
     folder = Path(out) if out is not None else _beside(Path(runs[0]), evaluated)
@@ -56,7 +58,7 @@ def compare(
         settings_section(grouped, notes),
         table_section(comparisons, grouped),
         contrast_section(comparisons, grouped),
-        side_by_side_section(grouped, corpus),
+        side_by_side_section(grouped, corpus, trust_packages),
     ]
     plain = {
         "title": title,

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
 
+from cyclegan_audio.config.allow_list import read_yaml
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
@@ -65,7 +66,9 @@ class EvaluatedRun:
 
 
 def find_runs(
-    arguments: Sequence[str | Path], corpus: str | Path | None = None
+    arguments: Sequence[str | Path],
+    corpus: str | Path | None = None,
+    trust_packages: Collection[str] = (),
 ) -> tuple[list[EvaluatedRun], list[str]]:
     """Find the runs that the arguments name; return them with notes on failed jobs and outdated reports.
 
@@ -73,6 +76,7 @@ def find_runs(
         arguments: run folders, checkpoints, pretrained models, reports (a folder or report.json), or sweeps
             (all their finished jobs). A run without a report is evaluated first.
         corpus: corpus with the held-out clips for such an evaluation; by default the run's corpus.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
 
     Raises:
         UserError: there is no such run, a report is damaged, or an evaluation failed.
@@ -86,7 +90,7 @@ def find_runs(
         }
         notes += failed.values()
         for folder in [job for job in jobs if job not in failed] if jobs else [argument]:
-            run = _load_or_evaluate(folder, corpus)
+            run = _load_or_evaluate(folder, corpus, trust_packages)
             runs.setdefault(run.report_folder.resolve(), run)
             notes += _outdated_notes(run)
     return list(runs.values()), list(dict.fromkeys(notes))
@@ -98,24 +102,28 @@ def _was_evaluated_later(job: Path) -> bool:
     return report.is_file() and report.stat().st_mtime > record.stat().st_mtime
 
 
-def _load_or_evaluate(run: str | Path, corpus: str | Path | None) -> EvaluatedRun:
+def _load_or_evaluate(
+    run: str | Path, corpus: str | Path | None, trust_packages: Collection[str]
+) -> EvaluatedRun:
     path = Path(run)
     if path.name == JSON_FILE and path.is_file():
-        return _load(path.parent)
+        return _load(path.parent, trust_packages)
     for folder in (path, path / REPORT):
         if (folder / JSON_FILE).is_file():
-            return _load(folder)
+            return _load(folder, trust_packages)
     checkpoint = resolve_run(run)
     folder = report_folder(checkpoint)
     if path.suffix == ".ckpt":  # the run's report may be of another checkpoint
         folder = folder.with_name(f"{folder.name}_{path.stem}")
     if not (folder / JSON_FILE).is_file():
         print(f"{run} has no report yet; evaluating it first", flush=True)
-        evaluate_run(Path(run), "--out", str(folder), *(["--corpus", str(corpus)] if corpus else []))
-    return _load(folder)
+        options = ["--corpus", str(corpus)] if corpus else []
+        options += [f"--trust-package={package}" for package in trust_packages]
+        evaluate_run(Path(run), "--out", str(folder), *options)
+    return _load(folder, trust_packages)
 
 
-def _load(folder: Path) -> EvaluatedRun:
+def _load(folder: Path, trust_packages: Collection[str]) -> EvaluatedRun:
     path = folder / JSON_FILE
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -128,15 +136,18 @@ def _load(folder: Path) -> EvaluatedRun:
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
     name = run.name if folder.name == REPORT else folder.name
-    return EvaluatedRun(name, folder, report, _settings(run, checkpoint), checkpoint)
+    return EvaluatedRun(name, folder, report, _settings(run, checkpoint, trust_packages), checkpoint)
 
 
-def _settings(run: Path, checkpoint: Path) -> dict[str, Any]:
+def _settings(run: Path, checkpoint: Path, trust_packages: Collection[str]) -> dict[str, Any]:
     """Read the flat configuration from the run's folder, else from its checkpoint; empty without both."""
     for path in (run / CONFIG, checkpoint.parent.parent / CONFIG):
         if path.is_file():
-            return flatten(OmegaConf.to_container(OmegaConf.load(path)))
-    return flatten(load_model(checkpoint).config) if checkpoint.exists() else {}
+            text = path.read_text(encoding="utf-8")
+            return flatten(OmegaConf.to_container(read_yaml(text, path), resolve=False))
+    return (
+        flatten(load_model(checkpoint, trust_packages=trust_packages).config) if checkpoint.exists() else {}
+    )
 
 
 def _outdated_notes(run: EvaluatedRun) -> list[str]:

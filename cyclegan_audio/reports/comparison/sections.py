@@ -1,7 +1,7 @@
 """Sections of compare.html: settings, metrics, differences, and the same clips side by side; compare.json."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -224,21 +224,27 @@ def _interval(metric: MetricSpec, value: Estimate) -> str:
     return format_estimate(metric, value if math.isfinite(value.mean) else None)
 
 
-def side_by_side_section(columns: Sequence[Column], corpus: str | Path | None) -> Section:
+def side_by_side_section(
+    columns: Sequence[Column], corpus: str | Path | None, trust_packages: Collection[str] = ()
+) -> Section:
     """Return spectrograms and players for each direction, or the reason why there are none."""
     section = Section("figures", "The same clips side by side (figure 1.8)", [CLIPS_EXPLANATION])
     directions = [direction for column in columns for run in column.runs for direction in run.directions]
     for direction in dict.fromkeys(directions):
         shown = [column for column in columns if column.runs_in(direction)][:MAX_COLUMNS]
         try:
-            _add_direction(section, direction, shown, corpus)
+            _add_direction(section, direction, shown, corpus, trust_packages)
         except UserError as error:
             section.paragraphs.append(f"{direction}: not shown: {error}.")
     return section
 
 
 def _add_direction(
-    section: Section, direction: str, columns: Sequence[Column], corpus: str | Path | None
+    section: Section,
+    direction: str,
+    columns: Sequence[Column],
+    corpus: str | Path | None,
+    trust_packages: Collection[str],
 ) -> None:
     """Add spectrograms and players of one direction.
 
@@ -246,7 +252,7 @@ def _add_direction(
         UserError: a checkpoint or the corpus is missing, or the runs share no clip.
     """
     runs = [column.runs_in(direction)[0] for column in columns]
-    models = [load_model(run.checkpoint) for run in runs]
+    models = [load_model(run.checkpoint, trust_packages=trust_packages) for run in runs]
     named = corpus or next((c for r in runs if Path(c := r.report["run"]["corpus"]).is_dir()), None)
     corpora = [open_corpus(model, named, run.checkpoint) for model, run in zip(models, runs, strict=True)]
     clips = _shared_clips(

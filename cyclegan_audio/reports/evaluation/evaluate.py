@@ -1,7 +1,7 @@
 """Entry point of `evaluate`: from a checkpoint to its report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
@@ -67,6 +67,7 @@ def evaluate(
     checkpoint: str | Path | None = None,
     device: str = "auto",
     shifts: int = 1,
+    trust_packages: Collection[str] = (),
     metrics: Sequence[MetricSpec] = METRICS,
 ) -> Path:
     """Translate held-out clips, compute the metrics, and write the report; return the path of report.html.
@@ -81,6 +82,7 @@ def evaluate(
         checkpoint: a checkpoint to use instead of the run's default.
         device: auto, cpu, cuda, mps.
         shifts: number of time shifts over which the generators are averaged (`inference.cycle_spinning`).
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
         metrics: the metrics to compute; `(*METRICS, mine)` adds one.
 
     Raises:
@@ -88,9 +90,13 @@ def evaluate(
             more shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
-    model = with_cycle_spinning(load_model(run, choose_device(device), checkpoint), shifts)
+    model = load_model(run, choose_device(device), checkpoint, trust_packages=trust_packages)
+    model = with_cycle_spinning(model, shifts)
     opened = open_corpus(model, corpus, path)
-    second = _second_model(without_identity, model, opened, device) if without_identity is not None else None
+    second = None
+    if without_identity is not None:
+        second = load_model(without_identity, choose_device(device), trust_packages=trust_packages)
+        _check_second(without_identity, second, model, opened)
     models = [model, with_cycle_spinning(second, shifts)] if second else [model]
     opened, n_excluded = _exclude_training_clips(opened, models)
     folder = Path(out) if out is not None else report_folder(path)
@@ -131,8 +137,7 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     return page
 
 
-def _second_model(run: str | Path, first: TranslationModel, corpus: Corpus, device: str) -> TranslationModel:
-    second = load_model(run, choose_device(device))
+def _check_second(run: str | Path, second: TranslationModel, first: TranslationModel, corpus: Corpus) -> None:
     second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
     if second.normalisation != first.normalisation:
         raise UserError(
@@ -154,7 +159,6 @@ def _second_model(run: str | Path, first: TranslationModel, corpus: Corpus, devi
             f"{run} was trained with identity weight {weight}; choose a run with "
             "model.loss_weights.identity=0"
         )
-    return second
 
 
 def _exclude_training_clips(corpus: Corpus, models: Sequence[TranslationModel]) -> tuple[Corpus, int]:

@@ -1,5 +1,6 @@
 """A generator and a loss term defined outside the package train by the command."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,18 @@ class Loudness(LossTerm):
 GENERATOR = ("~model.generator", f"+model.generator={{_target_:{__name__}.Scale,_partial_:true,n_mels:128}}")
 
 
-def test_a_generator_from_outside_trains_and_translates_a_clip(run, small, corpus):
-    """No class outside the package is built from a checkpoint: users load the weights."""
+def test_a_generator_from_outside_trains_resumes_and_translates_a_clip(run, small, corpus):
+    """Its class is built from a checkpoint only if its package is trusted."""
     code, shown = run(*small, *SHORT, *GENERATOR, "logger=none", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
     assert list(Path("out/audio").glob("*_fake.wav"))
+    refusal = f"model.generator names {__name__}.Scale, which is not built from a file"
+    code, shown = run("resume=out", "n_epochs=2")
+    assert (code, shown.count("\n")) == (1, 1)
+    assert refusal in shown
+    assert "add --trust-package tests" in shown
+    code, shown = run("resume=out", "n_epochs=2", "--trust-package", "tests")
+    assert code == 0, shown
     path = Path("out/checkpoints/last.ckpt")
     network = Scale(128)
     network.load_state_dict({"gains": read_checkpoint(path)["state_dict"]["gen_ab.gains"]})
@@ -63,8 +71,10 @@ def test_a_generator_from_outside_trains_and_translates_a_clip(run, small, corpu
     fake_db = translate_mel_db(network, real_db, opened.mel, opened.mel.range_db(real_db))
     assert fake_db.shape == real_db.shape
     assert not torch.allclose(fake_db, real_db)
-    with pytest.raises(UserError, match="only generators of this version"):
+    with pytest.raises(UserError, match=re.escape(refusal)):
         load_model(path)
+    loaded = load_model(path, trust_packages=["tests"])
+    assert torch.equal(loaded.generators["ab"].gains, network.gains)
 
 
 def test_a_generator_without_features_is_refused_by_cut(run, small):
@@ -93,6 +103,9 @@ def test_a_loss_term_from_outside_trains_and_is_logged(run, small, model):
     total = sum(weights[terms[name]] * float(last[name]) for name in terms if terms[name] in weights)
     assert float(last["gen_total"]) == pytest.approx(total, rel=1e-4)
     code, shown = run("resume=out", "n_epochs=2")
+    assert code == 1
+    assert f"model.extra_losses.loudness names {__name__}.Loudness" in shown
+    code, shown = run("resume=out", "n_epochs=2", "trust_package=[tests]")
     assert code == 0, shown
 
 
