@@ -1,6 +1,7 @@
 """Checkpoints, models and corpora from strangers run no code: hostile nodes at any place of real ones."""
 
 import contextlib
+import copy
 import json
 import os
 import random
@@ -267,3 +268,49 @@ def test_what_the_user_gives_is_not_checked(attack, trained):
         resumed_config("run", ["n_epochs=2"], networks)
     with pytest.raises(UserError, match="n_epochs is"):
         resumed_config("run", ["logger=none"], networks)
+
+
+@pytest.fixture
+def trusted(trained, monkeypatch) -> Iterator[str]:
+    """Return the name of an installed package that defines the generator of the trained run."""
+    package = "trusted_networks"
+    (trained.folder / f"{package}.py").write_text(
+        "from cyclegan_audio.models.networks.generators import ResnetGenerator\n"
+        "class Net(ResnetGenerator):\n    pass\n"
+    )
+    monkeypatch.chdir(trained.folder)
+    monkeypatch.syspath_prepend(str(trained.folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(trained.folder)]))
+    config = copy.deepcopy(trained.content["run"]["cyclegan_audio"]["config"])
+    composed = trained.composed("run")
+    for one in (config, composed):
+        one["model"]["generator"]["_target_"] = f"{package}.Net"
+    trained.rewrite("run", config=config, composed=OmegaConf.to_yaml(OmegaConf.create(composed)))
+    yield package
+    sys.modules.pop(package, None)
+    trained.rewrite("run")
+
+
+def test_a_trusted_generator_resumes_and_is_not_trusted_later(attack, trusted):
+    """The checkpoint that it writes does not trust the package."""
+    arguments = ("train", "resume=run", "run_dir=second", "logger=none", "n_epochs=2")
+    attack("not trusted", call, *arguments)
+    assert call(*arguments, f"trust_package={trusted}") in (0, None)
+    assert "trusted_networks.Net" in Path("second/config.yaml").read_text()
+    attack("resumed", call, "train", "resume=second", "n_epochs=3")
+    for name in ("second/checkpoints/best.ckpt", "second"):
+        attack("its checkpoint", load_directly, name)
+    shutil.rmtree("second")
+
+
+@pytest.mark.usefixtures("quick_classifiers")
+@pytest.mark.parametrize(
+    "verb", ["translate", *(pytest.param(verb, marks=SLOW) for verb in VERBS if verb != "translate")]
+)
+def test_each_verb_builds_the_generator_of_a_trusted_package(attack, trusted, verb):
+    run = ["run/checkpoints/last.ckpt", *VERBS[verb]]
+    if verb in ("evaluate", "compare"):
+        run += ["--out", "out"]
+    attack(f"{verb}, not trusted", call, verb, *run)
+    attack(f"{verb}, another is", call, verb, *run, "--trust-package", "json")
+    assert call(verb, *run, "--trust-package", "json", f"trust_package={trusted}") in (0, None)

@@ -25,6 +25,7 @@ NAMES = ("corpus", "keep_all", "to")
         (["--page", "FALSE", "seed=1"], ["page=false", "seed=1"]),
         (["--seed", "-1"], ["seed=-1"]),
         (["--corpus", "--no-page"], ["corpus", "page=false"]),  # Hydra reports the missing value
+        (["--trust-package", "a"], ["trust_package=a"]),
         (["--helpp"], ["helpp"]),
         (["--cfg", "job", "--config-dir=x", "+a=1", "~b"],) * 2,
         (["--"], ["--"]),
@@ -42,6 +43,8 @@ def test_options_become_overrides(arguments, overrides):
         (["--cfg"], "--cfg needs one of job"),
         (["-c"], "--cfg needs one of job"),
         (["--multirun=1"], "--multirun takes no value"),
+        (["--experimental-rerun", "config.pickle"], "--experimental-rerun loads a pickle"),
+        (["--experimental-rerun=config.pickle"], "--experimental-rerun loads a pickle"),
         (["-m", "--cfg", "job"], "-m and --cfg exclude each other"),
     ],
 )

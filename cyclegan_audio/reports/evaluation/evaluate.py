@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
@@ -90,13 +91,10 @@ def evaluate(
             more shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
-    model = load_model(run, choose_device(device), checkpoint, trust_packages=trust_packages)
-    model = with_cycle_spinning(model, shifts)
+    load = partial(load_model, device=choose_device(device), trust_packages=trust_packages)
+    model = with_cycle_spinning(load(run, checkpoint=checkpoint), shifts)
     opened = open_corpus(model, corpus, path)
-    second = None
-    if without_identity is not None:
-        second = load_model(without_identity, choose_device(device), trust_packages=trust_packages)
-        _check_second(without_identity, second, model, opened)
+    second = _second_model(without_identity, model, opened, load) if without_identity is not None else None
     models = [model, with_cycle_spinning(second, shifts)] if second else [model]
     opened, n_excluded = _exclude_training_clips(opened, models)
     folder = Path(out) if out is not None else report_folder(path)
@@ -137,7 +135,10 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     return page
 
 
-def _check_second(run: str | Path, second: TranslationModel, first: TranslationModel, corpus: Corpus) -> None:
+def _second_model(
+    run: str | Path, first: TranslationModel, corpus: Corpus, load: Callable[..., TranslationModel]
+) -> TranslationModel:
+    second = load(run)
     second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
     if second.normalisation != first.normalisation:
         raise UserError(
@@ -159,6 +160,7 @@ def _check_second(run: str | Path, second: TranslationModel, first: TranslationM
             f"{run} was trained with identity weight {weight}; choose a run with "
             "model.loss_weights.identity=0"
         )
+    return second
 
 
 def _exclude_training_clips(corpus: Corpus, models: Sequence[TranslationModel]) -> tuple[Corpus, int]:
