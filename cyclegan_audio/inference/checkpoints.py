@@ -1,10 +1,8 @@
 """Checkpoints: find the one of a run, load models from it without `conf/`, save small pretrained models."""
 
 import json
-import pickle
 import shlex
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -13,6 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.inference.metadata import (
+    MAX_TEXT_BYTES,
+    FileError,
+    ModelMetadata,
+    checksum,
+    naming,
+    parse_metadata,
+)
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.inference.translation_model import (
     METADATA_FILE,
@@ -20,19 +26,23 @@ from cyclegan_audio.inference.translation_model import (
     TranslationModel,
     make_metadata,
 )
-from cyclegan_audio.models.directions import DIRECTIONS
+from cyclegan_audio.inference.weights import (
+    build_on_meta,
+    check_archive,
+    check_file,
+    check_generator,
+    check_tensors,
+    check_weights,
+    n_bytes,
+    read_safetensors,
+)
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
 from cyclegan_audio.utils.hints import suggest_path
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-READ_ERRORS = (
-    *(RuntimeError, EOFError, OSError, KeyError, ValueError),
-    *(pickle.UnpicklingError, zipfile.BadZipFile),
-)
-
-Weights = dict[str, dict[str, Tensor]]  # a state dict for each direction
 
 
 def list_pretrained() -> list[str]:
@@ -84,32 +94,27 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
     Raises:
         UserError: the file is damaged or not such a checkpoint.
     """
+    with naming(path):
+        check_file(path)
     try:
-        _check_integrity(path)
+        check_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
-        if content["cyclegan_audio"]["format"] != METADATA_FORMAT:
-            raise UserError(
-                f"{path} was written by another version of cyclegan_audio; use that version, or train again"
-            )
-    except (*READ_ERRORS, TypeError) as error:
+        check_value("its content", content, dict[str, Any])
+        check_value("state_dict", content.get("state_dict", {}), dict[str, Any])
+        metadata = content["cyclegan_audio"]
+        check_plain("cyclegan_audio", {key: metadata[key] for key in metadata if key != "rank_states"})
+        file_format = metadata["format"]
+    except Exception as error:  # damaged bytes raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
+        raise FileError(
             f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or another kind of file, "
             "use another checkpoint of the run"
         ) from error
+    if file_format != METADATA_FORMAT:
+        raise FileError(
+            f"{path} was written by another version of cyclegan_audio; use that version, or train again"
+        )
     return content
-
-
-def _check_integrity(path: Path) -> None:
-    """Check every part of a checkpoint against its checksum, which `torch.load` does not.
-
-    Raises:
-        ValueError: a part has changed.
-        zipfile.BadZipFile: the file is truncated or not a checkpoint.
-    """
-    with zipfile.ZipFile(path) as archive:
-        if broken := archive.testzip():
-            raise ValueError(f"the part {broken} does not match its checksum")
 
 
 def load_model(
@@ -129,101 +134,106 @@ def load_model(
         raise UserError(
             f"{path} is a program for torch.export.load; give the run itself, or export it to .onnx"
         )
-    metadata, weights = _read_pretrained(path, device) if path.is_dir() else _read_trained(path, device)
-    try:
-        return _build_model(metadata, weights, path, device)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not describe a complete model ({error!r}); it is damaged, use another checkpoint"
-        ) from error
-
-
-def _build_model(
-    metadata: Mapping[str, Any], weights: Weights, path: Path, device: str | torch.device
-) -> TranslationModel:
-    config = metadata["config"]["model"]["generator"]
-    return TranslationModel(
-        genres=(metadata["genres"][0], metadata["genres"][1]),
-        mel=MelSpectrogram.from_dict(metadata["mel"]),
-        generators={
-            direction: _build_generator(config, weights[direction], path).to(device)
-            for direction in _stored_directions(metadata)
-        },
-        window_frames=metadata["window_frames"],
-        config=metadata["config"],
-        batches=metadata["batches"],
-        training_intervals=metadata.get("training_intervals", {}),
-        normalisation=metadata.get("normalisation", {}),
-        loss_terms=metadata.get("loss_terms", {}),
-    )
+    if path.is_dir():
+        with naming(path / METADATA_FILE):
+            return _read_pretrained(path, device)
+    with naming(path):
+        return _read_trained(path, device)
 
 
 def save_pretrained(model: TranslationModel, folder: Path) -> None:
     """Save the generators as 16-bit safetensors in `folder`, then the metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
+    checksums = {}
     for direction, generator in model.generators.items():
         weights = {key: value.half().contiguous() for key, value in generator.state_dict().items()}
-        with atomic_path(folder / f"gen_{direction}.safetensors") as part:
-            save_file(weights, part)
+        path = folder / weights_file(direction)
+        with atomic_path(path) as part:
+            part.write_bytes(content := save(weights))
+        checksums[path.name] = checksum(content)
     config = {"model": {"generator": model.config["model"]["generator"]}}
     metadata = make_metadata(
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
-    metadata |= {"batches": model.batches, "normalisation": model.normalisation}
+    metadata |= {"batches": model.batches, "normalisation": model.normalisation, "checksums": checksums}
     atomic_write_text(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
 
 
-def _read_trained(path: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
-    """Read metadata and generators' weights of a training checkpoint; averaged weights if it has them."""
+def weights_file(direction: str) -> str:
+    """Return the name of a generator's file in a pretrained folder."""
+    return f"gen_{direction}.safetensors"
+
+
+def _read_trained(path: Path, device: str | torch.device) -> TranslationModel:
+    """Load the model of a training checkpoint; averaged weights if it has them."""
     content = read_checkpoint(path, device)
-    state = content.get("state_dict", {})
-    weights = {}
-    for direction in DIRECTIONS:
+    metadata = from_mapping(ModelMetadata, content["cyclegan_audio"])
+    state, size = content.get("state_dict", {}), path.stat().st_size
+
+    def read(direction: str, network: nn.Module) -> dict[str, Tensor]:
         name = f"gen_{direction}"
-        weights[direction] = _strip_prefix(EMA_PREFIX.format(name), state) or _strip_prefix(f"{name}.", state)
-    return content["cyclegan_audio"], weights
+        weights = _strip_prefix(EMA_PREFIX.format(name), state) or _strip_prefix(f"{name}.", state)
+        check_tensors(weights, size)
+        return weights
 
-
-def _stored_directions(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the directions of the generators; old metadata, always of both, does not list them."""
-    return metadata.get("directions", list(DIRECTIONS))
+    return _build_model(metadata, read, device)
 
 
 def _strip_prefix(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _read_pretrained(folder: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read_pretrained(folder: Path, device: str | torch.device) -> TranslationModel:
+    """Load the model of a pretrained folder."""
+    file = folder / METADATA_FILE
+    check_file(file, MAX_TEXT_BYTES)
+    metadata = parse_metadata(file.read_bytes())
 
-    try:
-        metadata = json.loads((folder / METADATA_FILE).read_text())
-        files = {name: folder / f"gen_{name}.safetensors" for name in _stored_directions(metadata)}
-        return metadata, {direction: load_file(file, str(device)) for direction, file in files.items()}
-    except (*READ_ERRORS, SafetensorError) as error:
-        raise UserError(
-            f"{folder} does not hold a complete model ({error}); install or save it again"
-        ) from error
+    def read(direction: str, network: nn.Module) -> dict[str, Tensor]:
+        path = folder / weights_file(direction)
+        with naming(path):
+            return read_safetensors(path, n_bytes(network), metadata.checksums.get(path.name))
+
+    return _build_model(metadata, read, device)
 
 
-def _build_generator(config: Mapping[str, Any], weights: dict[str, Tensor], path: Path) -> nn.Module:
-    """Build a generator with its weights; only classes of this package, whatever the checkpoint names."""
+def _build_model(
+    metadata: ModelMetadata,
+    read: Callable[[str, nn.Module], dict[str, Tensor]],
+    device: str | torch.device,
+) -> TranslationModel:
+    """Build a model.
+
+    Args:
+        metadata: its metadata.
+        read: reads the weights of a direction for a generator without memory.
+        device: device of the generators.
+    """
+    mel = MelSpectrogram.from_dict(metadata.mel)
+    config = metadata.part_of_config("model", "generator")
+    generators: dict[str, nn.Module] = {}
+    for direction in metadata.directions:
+        generator_type, arguments = _generator_class(config)
+        network = build_on_meta("config.model.generator", generator_type, arguments)
+        check_generator(network, mel.n_mels, metadata.window_frames)
+        weights = read(direction, network)
+        check_weights(weights, network)
+        generator = generator_type(**arguments)
+        generator.load_state_dict({key: value.float() for key, value in weights.items()})
+        generators[direction] = generator.eval().to(device)
+    return metadata.build_model(generators, mel)
+
+
+def _generator_class(config: Mapping[str, Any]) -> tuple[type[nn.Module], dict[str, Any]]:
+    """Return a generator's class and arguments; only of this package, whatever it names."""
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
-    target = str(config["_target_"])
+    target = str(config.get("_target_"))
     generator_type = locate(target) if target.startswith("cyclegan_audio.models.") else None
     if not (isinstance(generator_type, type) and issubclass(generator_type, nn.Module)):
         raise UserError(
-            f"{path} names the generator {target}; only generators of this version of the package are built "
-            "from a checkpoint, load the weights of another one into its class in Python"
+            f"it names the generator {target[:100]}; only generators of this version of the package are "
+            "built from a checkpoint, load the weights of another one into its class in Python"
         )
-    generator = generator_type(**arguments)
-    try:
-        generator.load_state_dict({key: value.float() for key, value in weights.items()})
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: the weights do not fit the configuration; the file is damaged, use another one"
-        ) from error
-    return generator.eval()
+    return generator_type, arguments
