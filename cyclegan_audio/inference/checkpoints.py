@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from pydoc import locate
 from typing import Any
 
@@ -64,12 +65,12 @@ def resolve_run(
         UserError: there is none.
     """
     path = Path(checkpoint) if checkpoint is not None else Path(run)
-    if path.is_file() or (path / METADATA_FILE).is_file():
+    if _is_model(path):
         return path
     if checkpoint is not None:
         raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run{suggest_path(path)}")
     for name in prefer:
-        if (path / CHECKPOINTS / name).is_file():
+        if (path / CHECKPOINTS / name).exists():
             return path / CHECKPOINTS / name
     if (path / CONFIG).is_file():
         option = shlex.quote(f"run_dir={path}")
@@ -86,6 +87,19 @@ def resolve_run(
         f"no run {str(run)!r}; give a run folder, a .ckpt file, or a pretrained model ({names})"
         f"{suggest_path(path)}"
     )
+
+
+def _is_model(path: Path) -> bool:
+    """Return whether a path is a file or a pretrained folder.
+
+    Raises:
+        UserError: it is a pipe, a device or a socket.
+    """
+    if path.exists() and not path.is_dir():
+        with naming(path):
+            check_file(path)
+        return True
+    return (path / METADATA_FILE).exists()
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
@@ -106,6 +120,8 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         file_format = metadata["format"]
     except Exception as error:  # damaged bytes raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, UnpicklingError):
+            reason = "it holds more than weights and plain values"
         raise FileError(
             f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or another kind of file, "
             "use another checkpoint of the run"

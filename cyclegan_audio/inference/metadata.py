@@ -22,6 +22,9 @@ MAX_WINDOW_FRAMES = 1 << 14  # 3 min of `mel=hifi`
 MAX_FRAME_MULTIPLE = 1 << 10
 NO_CHECKSUM = "00000000"
 
+StoredIntervals = dict[str, list[Annotated[list[float], Length(2, 2)]]]
+Count = Annotated[int, Range(0, 1e15)]
+
 
 @dataclass(frozen=True)
 class ModelMetadata:
@@ -41,11 +44,11 @@ class ModelMetadata:
     mel: dict[str, Any]
     window_frames: Annotated[int, Range(1, MAX_WINDOW_FRAMES)]
     config: dict[str, Any]
-    batches: Annotated[int, Range(0, 1e15)]
+    batches: Count
     directions: Annotated[list[Literal["ab", "ba"]], Length(1, 2)] = field(
         default_factory=lambda: ["ab", "ba"]
     )
-    training_intervals: dict[str, list[Annotated[list[float], Length(2, 2)]]] = field(default_factory=dict)
+    training_intervals: StoredIntervals = field(default_factory=dict)
     normalisation: dict[str, float | None] = field(default_factory=dict)
     loss_terms: dict[str, str] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config.overrides import apply_overrides
 from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
+from cyclegan_audio.inference.metadata import MAX_TEXT_BYTES, Count, StoredIntervals, naming
 from cyclegan_audio.inference.run_paths import CONFIG, LAST
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.distributed import parent_run_dir, rank_zero_print
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import Length, Range, check_fields, check_value, from_mapping
 from cyclegan_audio.utils.hints import command_line, suggest_path
 
 CHANGEABLE_GROUPS = (
@@ -63,12 +68,7 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
     Raises:
         UserError: no such run, an invalid value, other networks, or a missing corpus.
     """
-    metadata = read_checkpoint(find_resume_checkpoint(run))["cyclegan_audio"]
-    try:
-        saved = OmegaConf.create(metadata["composed"])
-    except KeyError as error:
-        raise UserError(f"{run} has no configuration and cannot be resumed; train a new model") from error
-    assert isinstance(saved, DictConfig)
+    saved = _read_configuration(run)
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
         raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")
@@ -86,6 +86,32 @@ def resumed_config(run: str, overrides: Sequence[str], networks: Sequence[str]) 
             f"{suggest_path(saved.corpus)}"
         )
     saved.resume = run
+    return saved
+
+
+def _read_configuration(run: str) -> DictConfig:
+    """Read the configuration of the RUN to resume.
+
+    Raises:
+        UserError: it has none, or one without model and corpus.
+    """
+    text = read_checkpoint(find_resume_checkpoint(run))["cyclegan_audio"].get("composed")
+    try:
+        check_value("composed", text, Annotated[str, Length(1, MAX_TEXT_BYTES)])
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise UserError("composed refers to its own parts")  # a few lines can describe 10^9 values
+        saved = OmegaConf.create(text)
+        parts: Any = OmegaConf.to_container(saved)
+        for name, annotation in (("model", dict[str, Any]), ("corpus", str)):
+            check_value(f"composed.{name}", parts[name], annotation)
+        if not COMMANDS_BY_PART.keys() & parts["model"].keys():
+            raise UserError("composed.model has no networks")
+    except (UserError, KeyError, TypeError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(
+            f"{run} has no configuration and cannot be resumed ({reason}); train a new model"
+        ) from error
+    assert isinstance(saved, DictConfig)
     return saved
 
 
@@ -107,19 +133,58 @@ def restore_data_position(
         UserError: other genres or another mel, or nothing is left to train.
     """
     content = read_checkpoint(checkpoint)
+    with naming(checkpoint):
+        _check_position(content)
     check_training_left(content, schedule)
     before = content["cyclegan_audio"]
     if before.get("genres") != metadata.get("genres"):
         raise UserError(
-            f"{checkpoint} was trained on {before['genres']}, not on {metadata['genres']}; "
+            f"{checkpoint} was trained on {before.get('genres')}, not on {metadata.get('genres')}; "
             "resume with the same genres"
         )
-    mel_before, mel = (MelSpectrogram.from_dict(described["mel"]) for described in (before, metadata))
+    mel_before, mel = (MelSpectrogram.from_dict(described.get("mel", {})) for described in (before, metadata))
     mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
     set_data_position(content, data)
     if metadata["training_intervals"] != before["training_intervals"]:
         rank_zero_print("warning: the training clips of the corpus have changed since this run began")
     return merge_intervals(before["training_intervals"], metadata["training_intervals"])
+
+
+def _check_position(content: Mapping[str, Any]) -> None:
+    """Check that a checkpoint has states of optimizers, and the counts from which a run continues.
+
+    Raises:
+        UserError: one is missing or invalid.
+    """
+    states = content.get("optimizer_states")
+    check_value("optimizer_states", states, Annotated[list[dict[str, Any]], Length(1, 8)])
+    check_value("loops", content.get("loops"), dict[str, Any])
+    check_value("loops.fit_loop", content["loops"].get("fit_loop"), dict[str, dict[str, Any]])
+    for name in ("epoch_progress", "epoch_loop.batch_progress"):
+        counts = content["loops"]["fit_loop"].get(name, {}).get("current")
+        check_value(f"loops.fit_loop.{name}.current", counts, dict[str, Count])
+        from_mapping(_Progress, counts, f"loops.fit_loop.{name}.current")
+    stored = from_mapping(_Position, content["cyclegan_audio"])
+    check_fields(stored)
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """The counts that Lightning keeps of epochs and batches, which continue at `completed`."""
+
+    started: int
+    processed: int
+    completed: int
+
+
+@dataclass(frozen=True)
+class _Position:
+    """The counts of this package in a checkpoint."""
+
+    batches: Count
+    elapsed_s: Annotated[float, Range(0, 1e9)]
+    training_intervals: StoredIntervals
+    nonfinite_guard: dict[str, Count] = field(default_factory=dict)
 
 
 class TrainingCompleteError(UserError):

@@ -179,7 +179,9 @@ def test_an_old_file_without_checksum_is_refused(tmp_path, onnx_file):
     del metadata["checksum"]
     onnx.helper.set_model_props(model, {"model.json": json.dumps(metadata)})
     onnx.save(model, tmp_path / "old.onnx")
-    with pytest.raises(UserError, match=r"old\.onnx: its metadata has no checksum, as those of older versions"):
+    with pytest.raises(
+        UserError, match=r"old\.onnx: its metadata has no checksum, as those of older versions"
+    ):
         load_model(tmp_path / "old.onnx")
 
 
