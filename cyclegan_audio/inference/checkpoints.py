@@ -38,7 +38,7 @@ from cyclegan_audio.inference.weights import (
     read_safetensors,
 )
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
 from cyclegan_audio.utils.hints import suggest_path
 
@@ -248,8 +248,9 @@ def _generator_class(config: Mapping[str, Any]) -> tuple[type[nn.Module], dict[s
     target = str(config.get("_target_"))
     generator_type = locate(target) if target.startswith("cyclegan_audio.models.") else None
     if not (isinstance(generator_type, type) and issubclass(generator_type, nn.Module)):
+        name = shortened(target).strip("'")
         raise UserError(
-            f"it names the generator {target[:100]}; only generators of this version of the package are "
+            f"it names the generator {name}; only generators of this version of the package are "
             "built from a checkpoint, load the weights of another one into its class in Python"
         )
     return generator_type, arguments

@@ -40,7 +40,7 @@ class ModelMetadata:
     """
 
     format: int
-    genres: Annotated[list[Annotated[str, Length(1, 100)]], Length(2, 2)]
+    genres: Annotated[list[Annotated[str, Length(1, 100, printable=True)]], Length(2, 2)]
     mel: dict[str, Any]
     window_frames: Annotated[int, Range(1, MAX_WINDOW_FRAMES)]
     config: dict[str, Any]
@@ -67,8 +67,6 @@ class ModelMetadata:
             values = [value.casefold() for value in getattr(self, name) or []]
             if len(set(values)) < len(values):
                 raise UserError(f"{name} must differ, got {shortened(values)}")
-        if not all(genre.isprintable() and genre.strip() for genre in self.genres):
-            raise UserError(f"genres must be printable, got {shortened(self.genres)}")
         check_value("config.data", self.config.get("data", {}), dict[str, Any])
         check_value("config.data.corpus", self.config.get("data", {}).get("corpus"), str | None)
 

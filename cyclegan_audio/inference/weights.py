@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
 from cyclegan_audio.inference.translation_model import METADATA_FILE
 from cyclegan_audio.utils.errors import UserError, check_number, shortened
+from cyclegan_audio.utils.fields import check_value
 
 MAX_FILE_BYTES = 16 << 30  # the largest model of this package, with optimizers, has under 2 GB
 MAX_ARGUMENT = 2048  # of a network's constructor: channels, blocks, sizes
@@ -111,15 +112,19 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
         UserError: an argument is unknown or invalid.
     """
     check_arguments(name, arguments)
+    parameters = inspect.signature(build).parameters
+    for key, value in arguments.items():
+        if key not in parameters:
+            raise UserError(f"{name} has no argument {shortened(key)}")
+        if parameters[key].annotation in (int, str, bool):
+            check_value(f"{name}.{key}", value, parameters[key].annotation)
     try:
         with torch.device("meta"):
             return build(**arguments).eval()
     except UserError:
         raise
     except Exception as error:  # whatever wrong arguments lead to
-        unknown = arguments.keys() - inspect.signature(build).parameters.keys()
-        reason = f"unknown: {', '.join(map(shortened, unknown))}" if unknown else shortened(str(error))
-        raise UserError(f"{name} has invalid arguments ({reason})") from error
+        raise UserError(f"{name} has invalid arguments ({shortened(str(error))})") from error
 
 
 def check_generator(network: nn.Module, n_mels: int, window_frames: int) -> None:
