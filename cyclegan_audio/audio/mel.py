@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +19,11 @@ from cyclegan_audio.audio.mel_filters import (
     slaney_filters,
     zaf_filters,
 )
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
+from cyclegan_audio.utils.fields import Length, Range, check_fields, check_value
 
 NEPER_PER_DB = math.log(10) / 20
+MAX_OVERLAP = 64  # hops in a frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,27 +54,38 @@ class MelSpectrogram:
         max_db: level that becomes 1 with `fixed` scaling.
     """
 
-    name: str
-    sample_rate: int
-    n_fft: int
-    hop_length: int
+    name: Annotated[str, Length(1, 100, printable=True)]
+    sample_rate: Annotated[int, Range(4000, 384_000)]
+    n_fft: Annotated[int, Range(16, 65_536)]
+    hop_length: Annotated[int, Range(1)]
     window: Literal["hann", "hamming"]
-    n_mels: int
+    n_mels: Annotated[int, Range(4, 1024)]
     filters: Literal["slaney", "zaf"]
-    f_min_hz: float
-    f_max_hz: float
+    f_min_hz: Annotated[float, Range(0)]
+    f_max_hz: Annotated[float, Range(0)]
     padding: Literal["reflect", "zeros"]
-    magnitude_epsilon: float
-    floor: float
+    magnitude_epsilon: Annotated[float, Range(0, 1)]
+    floor: Annotated[float, Range(1e-12, 1)]
     scaling: Literal["fixed", "clip"]
-    min_db: float
-    max_db: float
+    min_db: Annotated[float, Range(-300, 300)]
+    max_db: Annotated[float, Range(-300, 300)]
 
     def __post_init__(self) -> None:
+        check_fields(self, "mel")
         if self.min_db >= self.max_db:
-            raise UserError(f"mel: min_db {self.min_db} must be below max_db {self.max_db}; fix conf/mel")
-        if self.n_fft % 2 or self.hop_length > self.n_fft // 2:
-            raise UserError("mel: n_fft must be even and hop_length at most half of it; fix conf/mel")
+            raise UserError(f"mel.min_db {self.min_db} must be below mel.max_db {self.max_db}")
+        if self.n_fft % 2 or not self.n_fft // MAX_OVERLAP <= self.hop_length <= self.n_fft // 2:
+            raise UserError(
+                f"mel.n_fft must be even, and mel.hop_length 1/{MAX_OVERLAP} to 1/2 of it, "
+                f"got {self.n_fft} and {self.hop_length}"
+            )
+        if not self.f_min_hz < self.f_max_hz <= self.sample_rate / 2:
+            raise UserError(
+                f"mel.f_min_hz {self.f_min_hz:g} must be below mel.f_max_hz {self.f_max_hz:g}, "
+                f"and that at most half of mel.sample_rate {self.sample_rate}"
+            )
+        if self.n_mels > self.n_fft // 2:
+            raise UserError(f"mel.n_mels must be at most half of mel.n_fft {self.n_fft}, got {self.n_mels}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MelSpectrogram":
@@ -81,6 +94,7 @@ class MelSpectrogram:
         Raises:
             UserError: a setting is missing or unknown, or the settings do not match the hash.
         """
+        check_value("mel", values, dict[str, Any])
         settings = {key: value for key, value in values.items() if key not in ("hash", "_target_")}
         try:
             mel = cls(**settings)
@@ -90,7 +104,7 @@ class MelSpectrogram:
             ) from error
         if "hash" in values and values["hash"] != mel.hash:
             raise UserError(
-                f"mel settings do not match their hash {values['hash']} (they give {mel.hash}); "
+                f"mel settings do not match their hash {shortened(values['hash'])} (they give {mel.hash}); "
                 "prepare the corpus or train the model again"
             )
         return mel

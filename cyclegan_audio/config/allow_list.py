@@ -19,7 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import FileError, UserError
 from cyclegan_audio.utils.paths import CONF_DIR
 
 TARGET, RUN_DIR, CHECKPOINT = "_target_", "${run_dir}", "checkpoint"
@@ -148,9 +148,9 @@ def check_from_file(
     try:
         nodes = list(_walk(config, name, own))
     except RecursionError as error:
-        raise UserError(f"the configuration in {file} is too deep; use another file") from error
+        raise FileError(f"the configuration in {file} is too deep; use another file") from error
     if sum(isinstance(node, str) and "${" in node for _, node in nodes) > _MAX_INTERPOLATIONS:
-        raise UserError(f"the configuration in {file} has too many interpolations; use another file")
+        raise FileError(f"the configuration in {file} has too many interpolations; use another file")
     for path, node in nodes:
         if isinstance(node, Mapping):
             _check_keys(node, path, file)
@@ -159,7 +159,7 @@ def check_from_file(
                 given = {key: value for key, value in node.items() if _join(path, key) not in own}
                 _check_arguments(found, given, path, file)
         elif not isinstance(node, list) and not _is_plain(node):
-            raise UserError(
+            raise FileError(
                 f"{file}: {_shown(path)} is {_shown(node)}, which is not read from a file; "
                 f"use another file, or with resume= give {_shown(path)}=VALUE"
             )
@@ -169,7 +169,7 @@ def _check_keys(node: Mapping[Any, Any], path: str, file: str | Path) -> None:
     for key in node:
         is_name = isinstance(key, str) and _KEY.fullmatch(key)
         if not is_name or (_SPECIAL_KEY.fullmatch(key) and key not in _conf().special_keys):
-            raise UserError(
+            raise FileError(
                 f"{file}: {_shown(_join(path, key))} is a key that is not read from a file; use another file"
             )
 
@@ -179,7 +179,7 @@ def _find_class(
 ) -> Any:
     found = _locate_allowed(target, trust_packages) if isinstance(target, str) else None
     if found is None or (base is not None and not (isinstance(found, type) and issubclass(found, base))):
-        raise UserError(f"{file}: {_shown(path)} names {_shown(target)}, {_refusal(target, trust_packages)}")
+        raise FileError(f"{file}: {_shown(path)} names {_shown(target)}, {_refusal(target, trust_packages)}")
     return found
 
 
@@ -225,7 +225,7 @@ def _check_arguments(found: Any, node: Mapping[str, Any], path: str, file: str |
         )
         if not is_named or is_elsewhere or is_unknown:
             name = _shown(_join(path, key))
-            raise UserError(
+            raise FileError(
                 f"{file}: {name} is {_shown(value)}, which is not read from a file; "
                 f"give {name}=VALUE on the command line, or use another file"
             )

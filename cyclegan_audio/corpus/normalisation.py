@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.bias import median_of
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
+from cyclegan_audio.utils.fields import Range, check_fields, check_value
 
 LOUDNESS, BANDWIDTH = "loudness", "bandwidth"
 KINDS = (LOUDNESS, BANDWIDTH)
@@ -40,8 +41,11 @@ class CorpusNormalisation:
             these bands of the source.
     """
 
-    loudness_lufs: float | None = None
-    cutoff_hz: float | None = None
+    loudness_lufs: Annotated[float, Range(-100, 20)] | None = None
+    cutoff_hz: Annotated[float, Range(20, 192_000)] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, "normalisation")
 
     @classmethod
     def from_clips(
@@ -81,8 +85,27 @@ class CorpusNormalisation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CorpusNormalisation":
-        """Create from plain values, as a checkpoint stores them; empty values normalise nothing."""
+        """Create from plain values, as a checkpoint stores them; empty values normalise nothing.
+
+        Raises:
+            UserError: a value is unknown, or no number in its range.
+        """
+        check_value("normalisation", values, dict[str, float | None])
+        if unknown := values.keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise UserError(f"normalisation has no {shortened(min(unknown))}")
         return cls(**values)
+
+    def check_fits(self, mel: MelSpectrogram) -> None:
+        """Check that it leaves something of a mel.
+
+        Raises:
+            UserError: all bands are above the cutoff, or the mel scales each clip by itself.
+        """
+        above = self.bands_above_cutoff(mel)
+        if above is not None and above.all():
+            raise UserError(f"normalisation.cutoff_hz {self.cutoff_hz:g} is below all bands of the mel")
+        if self.loudness_lufs is not None and mel.scaling == "clip":
+            raise UserError("normalisation.loudness_lufs does not fit mel.scaling clip")
 
     def to_dict(self) -> dict[str, float]:
         """Return the targets of the normalisation as plain values."""

@@ -1,20 +1,25 @@
 """Checkpoints: find the one of a run, load models from it without `conf/`, save small pretrained models."""
 
 import json
-import pickle
 import shlex
-import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
+from pydoc import locate
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.config import build
 from cyclegan_audio.config.allow_list import check_from_file
+from cyclegan_audio.inference.metadata import (
+    MAX_TEXT_BYTES,
+    ModelMetadata,
+    checksum,
+    naming,
+    parse_metadata,
+)
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.inference.translation_model import (
     METADATA_FILE,
@@ -22,19 +27,23 @@ from cyclegan_audio.inference.translation_model import (
     TranslationModel,
     make_metadata,
 )
-from cyclegan_audio.models.directions import DIRECTIONS
+from cyclegan_audio.inference.weights import (
+    build_on_meta,
+    check_archive,
+    check_file,
+    check_generator,
+    check_tensors,
+    check_weights,
+    n_bytes,
+    read_safetensors,
+)
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import FileError, UserError
+from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
 from cyclegan_audio.utils.hints import suggest_path
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-READ_ERRORS = (
-    *(RuntimeError, EOFError, OSError, KeyError, ValueError),
-    *(pickle.UnpicklingError, zipfile.BadZipFile),
-)
-
-Weights = dict[str, dict[str, Tensor]]  # a state dict for each direction
 
 
 def list_pretrained() -> list[str]:
@@ -56,12 +65,12 @@ def resolve_run(
         UserError: there is none.
     """
     path = Path(checkpoint) if checkpoint is not None else Path(run)
-    if path.is_file() or (path / METADATA_FILE).is_file():
+    if _is_model(path):
         return path
     if checkpoint is not None:
         raise UserError(f"{path} is not a checkpoint; name a .ckpt file of the run{suggest_path(path)}")
     for name in prefer:
-        if (path / CHECKPOINTS / name).is_file():
+        if (path / CHECKPOINTS / name).exists():
             return path / CHECKPOINTS / name
     if (path / CONFIG).is_file():
         option = shlex.quote(f"run_dir={path}")
@@ -80,38 +89,48 @@ def resolve_run(
     )
 
 
+def _is_model(path: Path) -> bool:
+    """Return whether a path is a file or a pretrained folder.
+
+    Raises:
+        UserError: it is a pipe, a device or a socket.
+    """
+    if path.exists() and not path.is_dir():
+        with naming(path):
+            check_file(path)
+        return True
+    return (path / METADATA_FILE).exists()
+
+
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Read a training checkpoint of this package without running code from it.
 
     Raises:
         UserError: the file is damaged or not such a checkpoint.
     """
+    with naming(path):
+        check_file(path)
     try:
-        _check_integrity(path)
+        check_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
-        if content["cyclegan_audio"]["format"] != METADATA_FORMAT:
-            raise UserError(
-                f"{path} was written by another version of cyclegan_audio; use that version, or train again"
-            )
-    except (*READ_ERRORS, TypeError) as error:
+        check_value("its content", content, dict[str, Any])
+        check_value("state_dict", content.get("state_dict", {}), dict[str, Any])
+        metadata = content["cyclegan_audio"]
+        check_plain("cyclegan_audio", {key: metadata[key] for key in metadata if key != "rank_states"})
+        file_format = metadata["format"]
+    except Exception as error:  # damaged bytes raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
+        if isinstance(error, UnpicklingError):
+            reason = "it holds more than weights and plain values"
+        raise FileError(
             f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or another kind of file, "
             "use another checkpoint of the run"
         ) from error
+    if file_format != METADATA_FORMAT:
+        raise FileError(
+            f"{path} was written by another version of cyclegan_audio; use that version, or train again"
+        )
     return content
-
-
-def _check_integrity(path: Path) -> None:
-    """Check every part of a checkpoint against its checksum, which `torch.load` does not.
-
-    Raises:
-        ValueError: a part has changed.
-        zipfile.BadZipFile: the file is truncated or not a checkpoint.
-    """
-    with zipfile.ZipFile(path) as archive:
-        if broken := archive.testzip():
-            raise ValueError(f"the part {broken} does not match its checksum")
 
 
 def load_model(
@@ -142,101 +161,111 @@ def load_model(
         raise UserError(
             f"{path} is a program for torch.export.load; give the run itself, or export it to .onnx"
         )
-    metadata, weights = _read_pretrained(path, device) if path.is_dir() else _read_trained(path, device)
-    try:
-        return _build_model(metadata, weights, path, device, trust_packages)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not describe a complete model ({error!r}); it is damaged, use another checkpoint"
-        ) from error
-
-
-def _build_model(
-    metadata: Mapping[str, Any],
-    weights: Weights,
-    path: Path,
-    device: str | torch.device,
-    trust_packages: Collection[str],
-) -> TranslationModel:
-    config = metadata["config"]["model"]["generator"]
-    return TranslationModel(
-        genres=(metadata["genres"][0], metadata["genres"][1]),
-        mel=MelSpectrogram.from_dict(metadata["mel"]),
-        generators={
-            direction: _build_generator(config, weights[direction], path, trust_packages).to(device)
-            for direction in _stored_directions(metadata)
-        },
-        window_frames=metadata["window_frames"],
-        config=metadata["config"],
-        batches=metadata["batches"],
-        training_intervals=metadata.get("training_intervals", {}),
-        normalisation=metadata.get("normalisation", {}),
-        loss_terms=metadata.get("loss_terms", {}),
-    )
+    if path.is_dir():
+        with naming(path / METADATA_FILE):
+            return _read_pretrained(path, device, trust_packages)
+    with naming(path):
+        return _read_trained(path, device, trust_packages)
 
 
 def save_pretrained(model: TranslationModel, folder: Path) -> None:
     """Save the generators as 16-bit safetensors in `folder`, then the metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
+    checksums = {}
     for direction, generator in model.generators.items():
         weights = {key: value.half().contiguous() for key, value in generator.state_dict().items()}
-        with atomic_path(folder / f"gen_{direction}.safetensors") as part:
-            save_file(weights, part)
+        path = folder / weights_file(direction)
+        with atomic_path(path) as part:
+            part.write_bytes(content := save(weights))
+        checksums[path.name] = checksum(content)
     config = {"model": {"generator": model.config["model"]["generator"]}}
     metadata = make_metadata(
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
-    metadata |= {"batches": model.batches, "normalisation": model.normalisation}
+    metadata |= {"batches": model.batches, "normalisation": model.normalisation, "checksums": checksums}
     atomic_write_text(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
 
 
-def _read_trained(path: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
-    """Read metadata and generators' weights of a training checkpoint; averaged weights if it has them."""
+def weights_file(direction: str) -> str:
+    """Return the name of a generator's file in a pretrained folder."""
+    return f"gen_{direction}.safetensors"
+
+
+def _read_trained(
+    path: Path, device: str | torch.device, trust_packages: Collection[str]
+) -> TranslationModel:
+    """Load the model of a training checkpoint; averaged weights if it has them."""
     content = read_checkpoint(path, device)
-    state = content.get("state_dict", {})
-    weights = {}
-    for direction in DIRECTIONS:
+    metadata = from_mapping(ModelMetadata, content["cyclegan_audio"])
+    state, size = content.get("state_dict", {}), path.stat().st_size
+
+    def read(direction: str, network: nn.Module) -> dict[str, Tensor]:
         name = f"gen_{direction}"
-        weights[direction] = _strip_prefix(EMA_PREFIX.format(name), state) or _strip_prefix(f"{name}.", state)
-    return content["cyclegan_audio"], weights
+        weights = _strip_prefix(EMA_PREFIX.format(name), state) or _strip_prefix(f"{name}.", state)
+        check_tensors(weights, size)
+        return weights
 
-
-def _stored_directions(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the directions of the generators; old metadata, always of both, does not list them."""
-    return metadata.get("directions", list(DIRECTIONS))
+    return _build_model(metadata, read, device, path, trust_packages)
 
 
 def _strip_prefix(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _read_pretrained(folder: Path, device: str | torch.device) -> tuple[dict[str, Any], Weights]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read_pretrained(
+    folder: Path, device: str | torch.device, trust_packages: Collection[str]
+) -> TranslationModel:
+    """Load the model of a pretrained folder."""
+    file = folder / METADATA_FILE
+    check_file(file, MAX_TEXT_BYTES)
+    metadata = parse_metadata(file.read_bytes())
 
-    try:
-        metadata = json.loads((folder / METADATA_FILE).read_text())
-        files = {name: folder / f"gen_{name}.safetensors" for name in _stored_directions(metadata)}
-        return metadata, {direction: load_file(file, str(device)) for direction, file in files.items()}
-    except (*READ_ERRORS, SafetensorError) as error:
-        raise UserError(
-            f"{folder} does not hold a complete model ({error}); install or save it again"
-        ) from error
+    def read(direction: str, network: nn.Module) -> dict[str, Tensor]:
+        path = folder / weights_file(direction)
+        with naming(path):
+            return read_safetensors(path, n_bytes(network), metadata.checksums.get(path.name))
+
+    return _build_model(metadata, read, device, file, trust_packages)
 
 
-def _build_generator(
-    config: Mapping[str, Any], weights: dict[str, Tensor], path: Path, trust_packages: Collection[str]
-) -> nn.Module:
-    """Build a generator with its weights, of a class that `config.allow_list` allows."""
-    name = "model.generator"
-    check_from_file(config, path, name, trust_packages=trust_packages, base=nn.Module)
-    generator: nn.Module = build(name, OmegaConf.create({**config, "_partial_": False}))
-    try:
+def _build_model(
+    metadata: ModelMetadata,
+    read: Callable[[str, nn.Module], dict[str, Tensor]],
+    device: str | torch.device,
+    path: Path,
+    trust_packages: Collection[str],
+) -> TranslationModel:
+    """Build a model.
+
+    Args:
+        metadata: its metadata.
+        read: reads the weights of a direction for a generator without memory.
+        device: device of the generators.
+        path: the file of the metadata.
+        trust_packages: see `load_model`.
+    """
+    mel = MelSpectrogram.from_dict(metadata.mel)
+    config = metadata.part_of_config("model", "generator")
+    generators: dict[str, nn.Module] = {}
+    for direction in metadata.directions:
+        generator_type, arguments = _generator_class(config, path, trust_packages)
+        network = build_on_meta("config.model.generator", generator_type, arguments)
+        check_generator(network, mel.n_mels, metadata.window_frames)
+        weights = read(direction, network)
+        check_weights(weights, network)
+        generator = generator_type(**arguments)
         generator.load_state_dict({key: value.float() for key, value in weights.items()})
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: the weights do not fit the configuration; the file is damaged, use another one"
-        ) from error
-    return generator.eval()
+        generators[direction] = generator.eval().to(device)
+    return metadata.build_model(generators, mel)
+
+
+def _generator_class(
+    config: Mapping[str, Any], path: Path, trust_packages: Collection[str]
+) -> tuple[type[nn.Module], dict[str, Any]]:
+    """Return a generator's class, if `config.allow_list` allows it, and its arguments."""
+    check_from_file(config, path, "model.generator", trust_packages=trust_packages, base=nn.Module)
+    check_value("config.model.generator._target_", config.get("_target_"), str)
+    arguments = {key: value for key, value in config.items() if not key.startswith("_")}
+    return locate(config["_target_"]), arguments  # type: ignore[return-value]

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.inference.metadata import (
+    NO_CHECKSUM,
+    check_signed,
+    naming,
+    parse_metadata,
+    sign_content,
+)
 from cyclegan_audio.inference.translation_model import METADATA_FILE, TranslationModel, make_metadata
+from cyclegan_audio.inference.weights import check_file
 from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.models.networks.norm import (
     InstanceNorm,
@@ -34,6 +42,15 @@ STATISTICS_OUTPUTS = {"fake_a": "statistics_a", "fake_b": "statistics_b"}
 TOLERANCE = 1e-3  # largest difference from the generators, of mels in [-1, 1]
 MAX_BATCH, MAX_STEPS = 256, 1 << 16  # of the dynamic axes; a step is the generators' frame multiple
 EXAMPLE_SIZE, CHECK_SIZE = (2, 16), (1, 21)  # batch and steps of the traced input, and of the check
+
+MAX_ONNX_BYTES = 1 << 31  # a limit of the format
+OPERATOR_NAMES = """
+    Add AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose Div Elu Erf Exp Gather
+    Gemm HardSigmoid HardSwish Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Log MatMul
+    Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid
+    Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+"""  # of generators: no loops, no code of others, nothing that reads files
+OPERATORS = frozenset(OPERATOR_NAMES.split())
 
 ExportedFunction = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # as `ExportGraph`
 
@@ -188,7 +205,8 @@ def _export_metadata(model: TranslationModel, outputs: list[str], n_channels: in
     directions = [OUTPUTS[output] for output in outputs]
     metadata = make_metadata(model.genres, model.mel, model.window_frames, {}, {}, directions)
     metadata |= {"batches": model.batches, "frame_multiple": model.frame_multiple, "outputs": outputs}
-    return metadata | {"normalisation": model.normalisation, STATISTICS: n_channels}
+    metadata |= {"normalisation": model.normalisation, STATISTICS: n_channels}
+    return metadata | {"checksum": NO_CHECKSUM}
 
 
 def _random_mels(model: TranslationModel, batch: int, steps: int) -> Tensor:
@@ -231,8 +249,8 @@ def _write_onnx(
     default = np.full((2, metadata[STATISTICS]), np.nan, np.float32)
     proto.graph.initializer.append(onnx.numpy_helper.from_array(default, STATISTICS))
     onnx.helper.set_model_props(proto, {METADATA_FILE: json.dumps(metadata)})
-    onnx.save(proto, path)
-    session = open_session(path)
+    path.write_bytes(content := sign_content(proto.SerializeToString()))
+    session = open_session(content, path)
     return lambda *inputs: tuple(
         torch.from_numpy(out)
         for out in session.run(names, dict(zip([INPUT, STATISTICS], map(_to_numpy, inputs), strict=True)))
@@ -260,8 +278,8 @@ def _largest_difference(
     return max(differences)
 
 
-def open_session(path: Path) -> "onnxruntime.InferenceSession":
-    """Open an ONNX file to run on the CPU by the calling threads.
+def open_session(content: bytes, path: Path) -> "onnxruntime.InferenceSession":
+    """Open the content of an ONNX file to run on the CPU by the calling threads.
 
     Raises:
         UserError: onnxruntime is not installed, or the file is damaged.
@@ -274,7 +292,7 @@ def open_session(path: Path) -> "onnxruntime.InferenceSession":
     options.intra_op_num_threads = 1  # callers run one window on each core
     options.log_severity_level = 3  # lower levels warn of an input with a default
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base class
         reason = " ".join(str(error).split())[:80]
         raise UserError(f"{path} cannot be read as ONNX ({reason}); export it again") from error
@@ -297,9 +315,17 @@ class OnnxGenerator(NormWithStatistics):
             feed[STATISTICS] = _to_numpy(torch.stack(self.fixed))
         if self.record is not None:
             names.append(STATISTICS_OUTPUTS[self.output])
-        fake, *statistics = (
-            torch.from_numpy(out).to(mel) for out in self.session.run(names, feed, _skip_other_outputs())
-        )
+        try:
+            outputs = self.session.run(names, feed, _skip_other_outputs())
+        except Exception as error:  # onnxruntime's errors have no common base class
+            reason = " ".join(str(error).split())[:80]
+            raise UserError(f"the ONNX model cannot be run ({reason}); export it again") from error
+        fake, *statistics = (torch.from_numpy(out).to(mel) for out in outputs)
+        if fake.shape != mel.shape:
+            raise UserError(
+                f"the ONNX model changes the shape of mels from {tuple(mel.shape)} to {tuple(fake.shape)}; "
+                "export it again"
+            )
         if self.record is not None:
             mean, var = statistics[0].unbind(1)
             self.record.append((mean, var))
@@ -322,30 +348,44 @@ def load_onnx(path: Path) -> TranslationModel:
     """Load the model of an ONNX file of `export_model`.
 
     Raises:
-        UserError: the file is damaged, not of this package, or of an old version without statistics.
+        UserError: the file is damaged, not of this package, or of an old version without checksum.
     """
-    session = open_session(path)
-    try:
-        metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_FILE])
-        if STATISTICS not in metadata:
-            raise UserError(
-                f"{path} was exported by an older version, without statistics of a whole piece; "
-                "export the run again"
-            )
+    with naming(path):
+        check_file(path, MAX_ONNX_BYTES)
+        content = path.read_bytes()
+        metadata = parse_metadata(_checked_metadata(content))
+        for name in ("outputs", "frame_multiple", STATISTICS):
+            if getattr(metadata, name) is None:
+                raise UserError(f"{name} is missing")
+        assert metadata.outputs is not None
+        assert metadata.frame_multiple is not None
+        session = open_session(content, path)
         generators: dict[str, nn.Module] = {
-            OUTPUTS[output]: OnnxGenerator(session, output, metadata["frame_multiple"])
-            for output in metadata["outputs"]
+            OUTPUTS[output]: OnnxGenerator(session, output, metadata.frame_multiple)
+            for output in metadata.outputs
         }
-        return TranslationModel(
-            genres=(metadata["genres"][0], metadata["genres"][1]),
-            mel=MelSpectrogram.from_dict(metadata["mel"]),
-            generators=generators,
-            window_frames=metadata["window_frames"],
-            config=metadata["config"],
-            batches=metadata["batches"],
-            normalisation=metadata.get("normalisation", {}),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(
-            f"{path} was not exported by this version of cyclegan-audio; export the run again"
-        ) from error
+        return metadata.build_model(generators, MelSpectrogram.from_dict(metadata.mel))
+
+
+def _checked_metadata(content: bytes) -> str:
+    """Return the metadata of an ONNX file, whose graph and checksum are checked before it is run.
+
+    Raises:
+        UserError: the file is damaged, refers to other files, or has operators that no generator has.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError(f"{ONNX} files need packages: pip install 'cyclegan-audio[export]'") from error
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's errors
+        raise UserError("it cannot be read as ONNX; export it again") from error
+    check_signed(content)
+    attributes = [attribute.t for node in proto.graph.node for attribute in node.attribute]
+    if any(tensor.external_data for tensor in [*proto.graph.initializer, *attributes]):
+        raise UserError("its weights are in other files; export the run again")
+    operators = {f"{node.domain}{node.op_type}" for node in proto.graph.node}
+    if unknown := operators - OPERATORS:
+        raise UserError(f"it has operators that no generator has ({', '.join(sorted(unknown))[:100]})")
+    return next((prop.value for prop in proto.metadata_props if prop.key == METADATA_FILE), "")

@@ -46,6 +46,11 @@ class BaseModule(pl.LightningModule):
         self.metadata: dict[str, Any] = {}
         self._last_time = 0.0
 
+    @property
+    def has_started(self) -> bool:
+        """Return whether training has started, after everything was restored."""
+        return self._last_time > 0
+
     def build_optimizers(self, factories: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
         """Build the optimizers and store the learning rate that the schedule starts from.
 

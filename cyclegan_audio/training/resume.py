@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -12,10 +13,12 @@ from cyclegan_audio.config.allow_list import check_from_file, read_yaml
 from cyclegan_audio.config.overrides import apply_overrides, overridden_keys
 from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
+from cyclegan_audio.inference.metadata import Count, StoredIntervals, naming
 from cyclegan_audio.inference.run_paths import CONFIG, LAST
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.distributed import parent_run_dir, rank_zero_print
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import Length, Range, check_fields, check_value, from_mapping
 from cyclegan_audio.utils.hints import command_line, suggest_path
 
 CHANGEABLE_GROUPS = (
@@ -72,16 +75,10 @@ def resumed_config(
         UserError: no such run, a configuration that `config.allow_list` refuses, an invalid value, other
             networks, or a missing corpus.
     """
-    metadata = read_checkpoint(find_resume_checkpoint(run))["cyclegan_audio"]
-    try:
-        saved = read_yaml(metadata["composed"], run)
-    except KeyError as error:
-        raise UserError(f"{run} has no configuration and cannot be resumed; train a new model") from error
+    saved = _read_configuration(run)
     changes = [change for change in overrides if not change.startswith(NOT_OF_THE_RUN)]
     container = OmegaConf.to_container(saved, resolve=False)
     check_from_file(container, run, own=overridden_keys(changes), trust_packages=trust_packages)
-    if damaged := [part for part in PARTS if not isinstance(saved.get(part), DictConfig)]:
-        raise UserError(f"the configuration in {run} lacks {damaged[0]}; use another checkpoint of the run")
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
         raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")
@@ -110,6 +107,24 @@ def trusted_packages(cfg: DictConfig) -> list[str]:
     return [str(name) for name in listed]
 
 
+def _read_configuration(run: str) -> DictConfig:
+    """Read the configuration of the RUN to resume.
+
+    Raises:
+        UserError: it has none, or a part is missing.
+    """
+    text = read_checkpoint(find_resume_checkpoint(run))["cyclegan_audio"].get("composed")
+    if text is None:
+        raise UserError(f"{run} has no configuration and cannot be resumed; train a new model")
+    saved = read_yaml(text, run)
+    missing = [part for part in PARTS if not isinstance(saved.get(part), DictConfig)]
+    if not missing and not COMMANDS_BY_PART.keys() & saved.model.keys():
+        missing = ["the networks of model"]
+    if missing:
+        raise UserError(f"the configuration in {run} lacks {missing[0]}; use another checkpoint of the run")
+    return saved
+
+
 def restore_data_position(
     checkpoint: Path, data: "ResumableData", metadata: Mapping[str, Any], schedule: LinearDecay
 ) -> Intervals:
@@ -128,19 +143,58 @@ def restore_data_position(
         UserError: other genres or another mel, or nothing is left to train.
     """
     content = read_checkpoint(checkpoint)
+    with naming(checkpoint):
+        _check_position(content)
     check_training_left(content, schedule)
     before = content["cyclegan_audio"]
     if before.get("genres") != metadata.get("genres"):
         raise UserError(
-            f"{checkpoint} was trained on {before['genres']}, not on {metadata['genres']}; "
+            f"{checkpoint} was trained on {before.get('genres')}, not on {metadata.get('genres')}; "
             "resume with the same genres"
         )
-    mel_before, mel = (MelSpectrogram.from_dict(described["mel"]) for described in (before, metadata))
+    mel_before, mel = (MelSpectrogram.from_dict(described.get("mel", {})) for described in (before, metadata))
     mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
     set_data_position(content, data)
     if metadata["training_intervals"] != before["training_intervals"]:
         rank_zero_print("warning: the training clips of the corpus have changed since this run began")
     return merge_intervals(before["training_intervals"], metadata["training_intervals"])
+
+
+def _check_position(content: Mapping[str, Any]) -> None:
+    """Check that a checkpoint has states of optimizers, and the counts from which a run continues.
+
+    Raises:
+        UserError: one is missing or invalid.
+    """
+    states = content.get("optimizer_states")
+    check_value("optimizer_states", states, Annotated[list[dict[str, Any]], Length(1, 8)])
+    check_value("loops", content.get("loops"), dict[str, Any])
+    check_value("loops.fit_loop", content["loops"].get("fit_loop"), dict[str, dict[str, Any]])
+    for name in ("epoch_progress", "epoch_loop.batch_progress"):
+        counts = content["loops"]["fit_loop"].get(name, {}).get("current")
+        check_value(f"loops.fit_loop.{name}.current", counts, dict[str, Count])
+        from_mapping(_Progress, counts, f"loops.fit_loop.{name}.current")
+    stored = from_mapping(_Position, content["cyclegan_audio"])
+    check_fields(stored)
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """The counts that Lightning keeps of epochs and batches, which continue at `completed`."""
+
+    started: int
+    processed: int
+    completed: int
+
+
+@dataclass(frozen=True)
+class _Position:
+    """The counts of this package in a checkpoint."""
+
+    batches: Count
+    elapsed_s: Annotated[float, Range(0, 1e9)]
+    training_intervals: StoredIntervals
+    nonfinite_guard: dict[str, Count] = field(default_factory=dict)
 
 
 class TrainingCompleteError(UserError):

@@ -181,13 +181,25 @@ def build_trainer(cfg: DictConfig, model: BaseModule, config: dict[str, Any]) ->
 def fit(
     trainer: pl.Trainer, model: BaseModule, data: pl.LightningDataModule, checkpoint: Path | None
 ) -> None:
-    """Train; Ctrl-C raises KeyboardInterrupt after the checkpoint is written."""
+    """Train; Ctrl-C raises KeyboardInterrupt after the checkpoint is written.
+
+    Raises:
+        UserError: the checkpoint does not fit the networks, the optimizers or the trainer.
+    """
     try:
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         if trainer.interrupted:  # Lightning's reaction to Ctrl-C
             raise KeyboardInterrupt from error
         raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if checkpoint is None or model.has_started:
+            raise
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{checkpoint} cannot be resumed ({type(error).__name__}: {reason}); it is damaged or of another "
+            "version, use another checkpoint of the run"
+        ) from error
 
 
 def quieten_libraries() -> None:

@@ -1,12 +1,18 @@
 """`UserError`, the error that a user can correct, and `check_number`, which raises it."""
 
 import math
+import reprlib
+import sys
 
 INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):
     """An error that the user can correct: its message states the problem and the remedy in one line."""
+
+
+class FileError(UserError):
+    """A `UserError` about a file, whose message names it."""
 
 
 def check_number(
@@ -26,8 +32,20 @@ def check_number(
     """
     types = (int,) if integer else (int, float)
     is_number = isinstance(value, types) and not isinstance(value, bool)
-    if is_number and low <= float(value) <= high and math.isfinite(value):  # type: ignore[arg-type]
+    if is_number and abs(value) <= sys.float_info.max and low <= value <= high:  # type: ignore[arg-type, operator]
         return
     bounds = [f" >= {low:.12g}"] * math.isfinite(low) + [f" <= {high:.12g}"] * math.isfinite(high)
     kind = "an integer" if integer else "a number"
-    raise UserError(f"{name} must be {kind}{' and'.join(bounds)}, got {value!r}")
+    raise UserError(f"{name} must be {kind}{' and'.join(bounds)}, got {shortened(value)}")
+
+
+def shortened(value: object) -> str:
+    """Return the `repr` of a value in one line of about 60 characters, however long the value is."""
+    try:
+        return _short_repr.repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
+        return f"a huge {type(value).__name__}"
+
+
+_short_repr = reprlib.Repr()
+_short_repr.maxstring = _short_repr.maxother = _short_repr.maxlong = 60

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import pickle
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import NEPER_PER_DB, MelSpectrogram
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.inference.metadata import MAX_TEXT_BYTES
+from cyclegan_audio.inference.weights import (
+    build_on_meta,
+    check_archive,
+    check_file,
+    check_tensors,
+    check_weights,
+)
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 
 CONFIG = "config.json"
@@ -115,12 +122,13 @@ def read_config(path: Path) -> dict[str, Any]:
         UserError: it cannot be read, or describes another kind of network.
     """
     try:
+        check_file(path, MAX_TEXT_BYTES)
         config = json.loads(path.read_text(encoding="utf-8"))
         kind = str(config["resblock"]), config["activation"], bool(config["snake_logscale"])
         whole_window = config["win_size"] == config["n_fft"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (UserError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f"{path} is not the config of a BigVGAN ({error!r}); download the model again"
+            f"{path} is not the config of a BigVGAN ({shortened(error)}); download the model again"
         ) from error
     if kind != ("1", "snakebeta", True) or not whole_window:
         raise UserError(f"{path} does not describe a BigVGAN-v2; use a checkpoint of version 2")
@@ -136,20 +144,25 @@ def check_mel(config: dict[str, Any], mel: MelSpectrogram, name: str) -> None:
     Raises:
         UserError: the mels differ; the message shows both values of each setting.
     """
-    trained_mel = dataclasses.replace(
-        mel,
-        sample_rate=config["sampling_rate"],
-        n_fft=config["n_fft"],
-        hop_length=config["hop_size"],
-        window="hann",
-        n_mels=config["num_mels"],
-        filters="slaney",
-        f_min_hz=float(config["fmin"]),
-        f_max_hz=float(config["fmax"] or config["sampling_rate"] / 2),
-        padding="reflect",
-        magnitude_epsilon=1e-9,
-        floor=1e-5,
-    )
+    try:
+        trained_mel = dataclasses.replace(
+            mel,
+            sample_rate=config["sampling_rate"],
+            n_fft=config["n_fft"],
+            hop_length=config["hop_size"],
+            window="hann",
+            n_mels=config["num_mels"],
+            filters="slaney",
+            f_min_hz=float(config["fmin"]),
+            f_max_hz=float(config["fmax"] or config["sampling_rate"] / 2),
+            padding="reflect",
+            magnitude_epsilon=1e-9,
+            floor=1e-5,
+        )
+    except (UserError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"{CONFIG} of the vocoder {name} describes no mel ({error}); download the model again"
+        ) from error
     trained_mel.check_compatible(mel, f"the vocoder {name}", "the mels of this model")
 
 
@@ -160,28 +173,28 @@ def load_network(config: dict[str, Any], path: Path) -> "BigVGAN":
         UserError: the file is damaged, not a BigVGAN, or does not fit the config.
     """
     try:
+        check_file(path)
+        check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)["generator"]
-        network = BigVGAN(
-            n_mels=config["num_mels"],
-            rates=config["upsample_rates"],
-            kernel_sizes=config["upsample_kernel_sizes"],
-            n_channels=config["upsample_initial_channel"],
-            block_kernel_sizes=config["resblock_kernel_sizes"],
-            block_dilations=config["resblock_dilation_sizes"],
-            tanh=config.get("use_tanh_at_final", True),
-            final_bias=config.get("use_bias_at_final", True),
-        )
-        network.load_state_dict(fold_weight_norm(state))
-    except (
-        RuntimeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        EOFError,
-        OSError,
-        pickle.UnpicklingError,
-    ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        check_tensors(state, path.stat().st_size)
+        weights = fold_weight_norm(state)
+        arguments = {
+            "n_mels": config["num_mels"],
+            "rates": config["upsample_rates"],
+            "kernel_sizes": config["upsample_kernel_sizes"],
+            "n_channels": config["upsample_initial_channel"],
+            "block_kernel_sizes": config["resblock_kernel_sizes"],
+            "block_dilations": config["resblock_dilation_sizes"],
+            "tanh": config.get("use_tanh_at_final", True),
+            "final_bias": config.get("use_bias_at_final", True),
+        }
+        network = build_on_meta(CONFIG, BigVGAN, arguments)
+        check_weights(weights, network)
+        network(torch.empty(1, arguments["n_mels"], 8, device="meta"))
+        network = BigVGAN(**arguments)
+        network.load_state_dict(weights)
+    except Exception as error:  # damaged bytes raise almost anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
             f"{path} cannot be read as a BigVGAN checkpoint ({reason}); download it again"
         ) from error

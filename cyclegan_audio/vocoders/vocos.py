@@ -1,7 +1,7 @@
 """Turn a mel into a waveform by a trained Vocos network: the network, its checkpoint, and the vocoder."""
 
 import dataclasses
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
+from cyclegan_audio.inference.metadata import naming
+from cyclegan_audio.inference.weights import build_on_meta, check_tensors, check_weights
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
@@ -141,17 +143,21 @@ def load_network(path: Path) -> VocosNetwork:
     """
     content = read_checkpoint(path)
     metadata, state = content["cyclegan_audio"], content.get("state_dict", {})
-    try:
-        arguments = metadata["config"]["model"]["network"]
-        network = VocosNetwork(
-            MelSpectrogram.from_dict(metadata["mel"]),
-            **{k: v for k, v in arguments.items() if not k.startswith("_")},
-        )
-        weights = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
-        network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise UserError(
-            f"{path} is not a vocoder's checkpoint, or is damaged; "
-            "give one that cyclegan-audio train_vocoder wrote"
-        ) from error
+    weights = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    with naming(path):
+        if not weights:
+            raise UserError(
+                "it is not a vocoder's checkpoint; give one that cyclegan-audio train_vocoder wrote"
+            )
+        try:
+            mel = MelSpectrogram.from_dict(metadata["mel"])
+            settings = dict(metadata["config"]["model"]["network"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError("it is not a vocoder's checkpoint") from error
+        build = partial(VocosNetwork, mel)
+        arguments = {key: value for key, value in settings.items() if not str(key).startswith("_")}
+        check_tensors(weights, path.stat().st_size)
+        check_weights(weights, build_on_meta("config.model.network", build, arguments))
+        network = build(**arguments)
+    network.load_state_dict(weights)
     return network.eval()

@@ -173,13 +173,15 @@ def test_the_command_prints_its_result_and_does_not_overwrite(monkeypatch, model
     assert "exists; choose another file, or add --overwrite" in capsys.readouterr().err
 
 
-def test_an_old_file_without_statistics_is_refused(tmp_path, onnx_file):
+def test_an_old_file_without_checksum_is_refused(tmp_path, onnx_file):
     model = onnx.load(onnx_file)
     metadata = json.loads(model.metadata_props[0].value)
-    del metadata["statistics"]
+    del metadata["checksum"]
     onnx.helper.set_model_props(model, {"model.json": json.dumps(metadata)})
     onnx.save(model, tmp_path / "old.onnx")
-    with pytest.raises(UserError, match=r"exported by an older version.*export the run again"):
+    with pytest.raises(
+        UserError, match=r"old\.onnx: its metadata has no checksum, as those of older versions"
+    ):
         load_model(tmp_path / "old.onnx")
 
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import shutil
 from pathlib import Path
 
 import librosa
@@ -21,6 +23,7 @@ from cyclegan_audio.vocoders.bigvgan import (
     low_pass_filter,
     read_config,
 )
+from tests.attack.hostile_models import WRONG_VALUES
 from tests.vocoders.sounds import chords, preset
 
 PUBLISHED = {  # from config.json of nvidia/bigvgan_v2_44khz_128band_512x
@@ -197,3 +200,43 @@ def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
     refused("owner/other", r"cannot be downloaded \(no route to host\)")
+
+
+@pytest.mark.parametrize("field", [*SMALL, "use_bias_at_final"])
+def test_wrong_fields_of_the_config_are_refused_in_one_line_or_work(published, tmp_path, field):
+    mel = preset("hifi")
+    shutil.copytree(published, tmp_path / "vocoder")
+    inputs = VocoderInput(torch.zeros(1, 128, 8), mel, 4096)
+    for label, value in WRONG_VALUES.items():
+        (tmp_path / "vocoder" / "config.json").write_text(json.dumps({**SMALL, field: value}))
+        line, out = "", torch.zeros(1)
+        try:
+            out = make_vocoder(f"bigvgan={tmp_path / 'vocoder'}")(inputs)
+        except UserError as error:
+            line = str(error)
+        assert out.isfinite().all(), label
+        assert line.isprintable() or not line, label
+        assert len(line) < 600, label
+
+
+def test_bombs_in_a_published_checkpoint_are_refused(published, tmp_path):
+    def refused(message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            make_vocoder(f"bigvgan={tmp_path}").check(preset("hifi"))
+
+    weights = tmp_path / "bigvgan_generator.pt"
+    shutil.copy(published / weights.name, weights)
+    for key, value in (("upsample_initial_channel", 10**6), ("num_mels", 10**6)):
+        (tmp_path / "config.json").write_text(json.dumps({**SMALL, key: value}))
+        refused("must be")
+    (tmp_path / "config.json").write_text(json.dumps(SMALL))
+    state = torch.load(weights, weights_only=True)["generator"]
+    state["conv_pre.weight_v"] = torch.zeros(1).expand(10**5, 10**5)
+    torch.save({"generator": state}, weights)
+    refused("larger than the file")
+    state["conv_pre.weight_v"] = torch.full((16, 128, 7), math.nan)
+    torch.save({"generator": state}, weights)
+    refused("not finite")
+    weights.unlink()
+    os.mkfifo(weights)
+    refused("is not a BigVGAN")

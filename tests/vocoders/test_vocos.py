@@ -183,6 +183,21 @@ def test_vocoder_for_another_mel_or_model_is_refused(trained, tmp_path):
         make_vocoder("vocos").check(preset("hifi"))
     other = tmp_path / "other.ckpt"
     content = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    arguments = content["cyclegan_audio"]["config"]["model"]["network"]
+    for name, value in (
+        ("dim", 10**6),
+        ("n_blocks", 10**6),
+        ("intermediate_dim", -1),
+        ("dim", "x"),
+        ("y", 1),
+    ):
+        before = dict(arguments)
+        arguments[name] = value
+        torch.save(content, other)
+        arguments.clear()
+        arguments.update(before)
+        with pytest.raises(UserError, match=rf"other\.ckpt: config\.model\.network.*{name}"):
+            make_vocoder(f"vocos={other}").check(preset("hifi"))
     content["state_dict"] = {}
     torch.save(content, other)
     with pytest.raises(UserError, match="not a vocoder's checkpoint"):
