@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.corpus.track_files import MAX_ABS_DB, is_checksum, is_finite
+from cyclegan_audio.corpus.track_files import is_checksum, is_finite, is_level, is_time
 from cyclegan_audio.utils.atomic import atomic_write_bytes
 from cyclegan_audio.utils.errors import UserError
 
 MANIFEST_FILE = "manifest.parquet"
 SPLITS = ("train", "val", "test", "paired")
 MAX_ROWS = 1 << 22
-MAX_TIME_S = 1e8
 _ROWS_CHECKSUM = b"rows_crc32"  # key of the schema's metadata
 _ARRAY_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 
@@ -70,6 +69,8 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
 
     path = folder / MANIFEST_FILE
     try:
+        if not path.is_file():
+            raise ValueError("it is no regular file")  # reading a pipe would wait for ever
         # pq.read_table would import pandas, which takes seconds
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
@@ -105,32 +106,24 @@ def _optional(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or is_valid(value)
 
 
-def _is_level(value: object) -> bool:
-    return is_finite(value, -MAX_ABS_DB, MAX_ABS_DB)
-
-
-def _is_time(value: object) -> bool:
-    return is_finite(value, 0, MAX_TIME_S)
-
-
 _KEPT_ONLY = ("index", "split", "min_db", "max_db", "mel_crc32", "reason", "level_db", "loudness_lufs")
 _VALID: dict[str, Callable[[Any], bool]] = {
     "kept": lambda value: value is not None,
     "clip_id": bool,
     "genre": bool,
     "source": bool,
-    "start_s": _is_time,
-    "duration_s": _is_time,
+    "start_s": is_time,
+    "duration_s": is_time,
     "track": bool,
     "content": lambda value: value is not None,
     "array": lambda value: bool(_ARRAY_NAME.fullmatch(value or "")),
     "index": lambda value: value is not None and value >= 0,
     "split": lambda value: value in SPLITS,
     "reason": lambda value: value == "",
-    "level_db": _optional(_is_level),
-    "loudness_lufs": _optional(_is_level),
+    "level_db": _optional(is_level),
+    "loudness_lufs": _optional(is_level),
     "bandwidth_hz": _optional(is_finite),
-    "min_db": _is_level,
-    "max_db": _is_level,
+    "min_db": is_level,
+    "max_db": is_level,
     "mel_crc32": is_checksum,
 }

@@ -57,10 +57,12 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         plain = parse_object(read_text(path))
-        if CHECKSUM not in plain and plain.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        if not isinstance(plain.get("format_version"), int):
+            raise DamagedFileError("it has no format_version")
+        if CHECKSUM not in plain and plain["format_version"] != FORMAT_VERSION:
             raise OtherVersionError(folder, plain)  # versions up to 3 have no checksum
         settings = read_checked_json(path)
-        if settings.get("format_version") != FORMAT_VERSION:
+        if settings["format_version"] != FORMAT_VERSION:
             raise OtherVersionError(folder, settings)
         _check(settings)
     except (OSError, DamagedFileError) as error:

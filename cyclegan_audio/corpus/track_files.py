@@ -18,6 +18,7 @@ from cyclegan_audio.utils.checked_json import DamagedFileError, read_checked_jso
 
 MELS, AUDIO, TRACKS = "mels", "audio", "tracks"  # folders of a corpus
 HEADER_BYTES = 128
+MAX_TIME_S = 1e8
 MAX_ABS_DB = 1000.0  # beyond any float32 magnitude, which spans -760 to 770 dB
 
 
@@ -85,6 +86,16 @@ def is_finite(value: object, low: float = -math.inf, high: float = math.inf) -> 
     return low <= value <= high and abs(value) < math.inf
 
 
+def is_time(value: object) -> bool:
+    """Return whether a value of a file is a time in seconds."""
+    return is_finite(value, 0, MAX_TIME_S)
+
+
+def is_level(value: object) -> bool:
+    """Return whether a value of a file is a level in dB."""
+    return is_finite(value, -MAX_ABS_DB, MAX_ABS_DB)
+
+
 def is_checksum(value: object) -> bool:
     """Return whether a value of a file is a CRC-32."""
     return type(value) is int and 0 <= value < 1 << 32
@@ -125,19 +136,20 @@ def _is_clip(clip: object) -> bool:
     if not isinstance(clip, dict) or not all(isinstance(v, str | int | float | None) for v in clip.values()):
         return False
     is_valid = (
-        is_finite(clip.get("start_s"), low=0)
-        and is_finite(clip.get("duration_s", 1), low=0)
+        is_time(clip.get("start_s"))
+        and is_time(clip.get("duration_s", 0))
         and _is_text(clip.get("reason"))
         and type(clip.get("index")) is int
         and clip["index"] >= -1
     )
     if not is_valid or clip["index"] < 0:
         return is_valid and bool(clip["reason"])
-    measured = [clip[key] for key in _MEASURED if clip.get(key) is not None]
+    measured_db = [clip[key] for key in ("level_db", "loudness_lufs") if clip.get(key) is not None]
     audio = clip.get("audio_crc32")
     return (
-        all(is_finite(clip.get(key), -MAX_ABS_DB, MAX_ABS_DB) for key in ("min_db", "max_db"))
-        and all(map(is_finite, measured))
+        all(is_level(clip.get(key)) for key in ("min_db", "max_db"))
+        and all(map(is_level, measured_db))
+        and is_finite(clip.get("bandwidth_hz") or 0, low=0)
         and is_checksum(clip.get("mel_crc32"))
         and (audio is None or is_checksum(audio))
         and _is_fingerprint(clip.get("fingerprint"))
@@ -152,14 +164,13 @@ def _is_fingerprint(value: object) -> bool:
         return False
 
 
-_MEASURED = ("level_db", "loudness_lufs", "bandwidth_hz")
 _RECORD_FIELDS: dict[str, Callable[[Any], bool]] = {
     "array": _is_text,
     "genre": _is_text,
     "source": _is_text,
     "score": lambda value: value is None or _is_text(value),
     "content": _is_text,
-    "duration_s": lambda value: is_finite(value, low=0),
+    "duration_s": is_time,
     "reason": _is_text,
     "clips": lambda value: isinstance(value, list) and all(map(_is_clip, value)),
     "info": lambda value: isinstance(value, dict) and _are_info(value),

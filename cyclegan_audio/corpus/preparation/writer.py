@@ -105,7 +105,7 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
     folder = Path(folder)
     source_files = _list_files(source)
     with _writing(folder):
-        is_new = not (folder / SETTINGS_FILE).exists()
+        is_new = _is_empty(folder)
         _start_corpus(folder, source, settings, {file.genre for file in source_files})
         processor = _track_processor(folder, settings)
         hashed = hash_files(processor, source_files, settings.workers)
@@ -206,19 +206,23 @@ def _check_folder(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[
     try:
         existing = read_settings(folder)
     except DamagedSettingsError:
-        if not (folder / TRACKS).is_dir():
-            raise
-        log.warning("warning: %s is written again, as it is damaged", folder / SETTINGS_FILE)
-        _check_genres(folder, _manifest_genres(folder), genres)
-        return
+        existing = None
+    is_corpus = (folder / SETTINGS_FILE).exists() or (folder / MANIFEST_FILE).exists()
     if existing is not None:
         _check_settings(folder, existing, mel, clip_s)
         if (folder / MANIFEST_FILE).is_file():
             _check_genres(folder, set(existing["genres"]), genres)
-    elif any(path.name != LOCK for path in folder.iterdir()):
+    elif is_corpus and (folder / TRACKS).is_dir():
+        log.warning("warning: %s is written again, as it is damaged", folder / SETTINGS_FILE)
+        _check_genres(folder, _manifest_genres(folder), genres)
+    elif not _is_empty(folder):
         raise UserError(
             f"the folder {folder} is not empty and not a corpus; choose another folder for the corpus"
         )
+
+
+def _is_empty(folder: Path) -> bool:
+    return all(path.name == LOCK for path in folder.iterdir())
 
 
 def _check_settings(folder: Path, existing: dict[str, Any], mel: MelSpectrogram, clip_s: float) -> None:
