@@ -32,6 +32,18 @@ INT16_SCALE = 32767.0
 REPAIR = "run its prepare command again, which mends it; without its music, copy this file again"
 
 
+class DamagedClipError(UserError):
+    """A clip is damaged.
+
+    The message stays one line if a worker process of a DataLoader raises it, although PyTorch then creates
+    the error again from the worker's stack trace.
+    """
+
+    def __init__(self, message: str) -> None:
+        last_line = message.rstrip().rpartition("\n")[2]
+        super().__init__(last_line.removeprefix(f"{type(self).__module__}.{type(self).__name__}: "))
+
+
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """A kept clip: its row in the manifest (see `manifest_file.COLUMNS`)."""
@@ -169,7 +181,7 @@ class Corpus:
         """Return a copy of the clip's normalised mel in dB, (M, F) float32.
 
         Raises:
-            UserError: the clip is damaged.
+            DamagedClipError: the clip is damaged.
         """
         mel_db = torch.from_numpy(self._row(MELS, clip, clip.mel_crc32))
         return self.normalisation.apply(mel_db, self.mel, self.normalisation.gain_db(clip.loudness_lufs))
@@ -178,7 +190,8 @@ class Corpus:
         """Return the clip's waveform, (T,) float32 at the mel's sample rate.
 
         Raises:
-            UserError: the corpus holds no audio of the clip, or it is damaged.
+            UserError: the corpus holds no audio of the clip.
+            DamagedClipError: the clip is damaged.
         """
         if clip.audio_crc32 is None or not self._arrays.path(AUDIO, clip.array).exists():
             raise UserError(self._missing_audio_message(clip))
@@ -190,7 +203,7 @@ class Corpus:
         """Return a copy of a clip's row in an array; check it at its first reading in this process.
 
         Raises:
-            UserError: the file is missing, or the clip is damaged.
+            DamagedClipError: the file is missing, or the clip is damaged.
         """
         try:
             row = np.array(_open_array(self._arrays, part, clip.array)[clip.index])
@@ -201,7 +214,8 @@ class Corpus:
         except (OSError, IndexError, DamagedFileError) as error:
             reason = error if isinstance(error, DamagedFileError) else "is damaged: it cannot be read"
             name = f"{clip.genre}: {clip.source} at {clip.start_s:g} s"
-            raise UserError(f"{name} in {self._arrays.path(part, clip.array)} {reason}; {REPAIR}") from error
+            path = self._arrays.path(part, clip.array)
+            raise DamagedClipError(f"{name} in {path} {reason}; {REPAIR}") from error
         return row
 
     def _missing_audio_message(self, clip: Clip) -> str:
