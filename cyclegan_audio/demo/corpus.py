@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_cor
 from cyclegan_audio.corpus.settings_file import DamagedSettingsError, OtherVersionError, read_settings
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.utils.locks import process_lock
+from cyclegan_audio.utils.locks import LockedError, process_lock
 from cyclegan_audio.utils.progress import progress_bar
 
 
@@ -68,7 +68,13 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with process_lock(folder.with_name(f".{folder.name}.lock"), wait=True):
+        lock = folder.with_name(f".{folder.name}.lock")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(process_lock(lock))
+            except LockedError:
+                print(f"another process writes {folder}; waiting for it", flush=True)
+                stack.enter_context(process_lock(lock, wait=True))
             yield
     except OSError as error:
         reason = error.strerror or error

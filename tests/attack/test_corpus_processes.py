@@ -126,7 +126,7 @@ def test_shards_work_side_by_side_but_not_beside_a_whole_prepare(tmp_path):
     assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "alone")
 
 
-def test_two_first_uses_of_the_demo_prepare_it_once(tmp_path, monkeypatch):
+def test_two_first_uses_of_the_demo_prepare_it_once(tmp_path, monkeypatch, capfd):
     def make(folder, settings, *, on_song=None):
         with (tmp_path / "calls.txt").open("a") as file:
             file.write("called\n")
@@ -142,6 +142,7 @@ def test_two_first_uses_of_the_demo_prepare_it_once(tmp_path, monkeypatch):
     assert second.process.is_alive()
     first.release()
     second.release()
+    assert "another process writes data/demo/corpus; waiting for it\n" in capfd.readouterr().out
     assert (tmp_path / "calls.txt").read_text() == "called\n"
     assert Corpus.open(tmp_path / "data" / "demo" / "corpus").n_clips == 9
     assert {path.name for path in (tmp_path / "data" / "demo").iterdir()} == {"songs", "corpus"}

@@ -207,18 +207,23 @@ def _check_folder(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[
         existing = read_settings(folder)
     except DamagedSettingsError:
         existing = None
-    is_corpus = (folder / SETTINGS_FILE).exists() or (folder / MANIFEST_FILE).exists()
     if existing is not None:
         _check_settings(folder, existing, mel, clip_s)
         if (folder / MANIFEST_FILE).is_file():
             _check_genres(folder, set(existing["genres"]), genres)
-    elif is_corpus and (folder / TRACKS).is_dir():
+    elif _looks_like_corpus(folder):
         log.warning("warning: %s is written again, as it is damaged", folder / SETTINGS_FILE)
         _check_genres(folder, _manifest_genres(folder), genres)
     elif not _is_empty(folder):
         raise UserError(
             f"the folder {folder} is not empty and not a corpus; choose another folder for the corpus"
         )
+
+
+def _looks_like_corpus(folder: Path) -> bool:
+    """Return whether a folder without valid settings is a corpus nevertheless."""
+    has_file = any((folder / name).exists() for name in (SETTINGS_FILE, MANIFEST_FILE))
+    return has_file and all((folder / part).is_dir() for part in (MELS, AUDIO, TRACKS))
 
 
 def _is_empty(folder: Path) -> bool:
