@@ -1,14 +1,15 @@
 """Open a corpus on disk: its manifest (one row per clip), mels in dB and audio (one array per source file).
 
 corpus.json           format version, mel settings with their hash, clip length, screening, splits
-manifest.parquet      columns as in `COLUMNS`, sorted by genre, source and start; written last
+manifest.parquet      columns as in `manifest_file.COLUMNS`, sorted by genre, source and start; written last
 mels/<array>.npy      float32 (clips, M, F) in dB, not normalised
 audio/<array>.npy     int16 (clips, T) mono at the mel's sample rate; absent with audio=none
 tracks/<array>.json   record of the source file, so that `prepare` need not read it again
+
+All files have checksums: a clip is checked when it is first read.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -19,44 +20,33 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE, read_manifest
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.corpus.settings_file import read_settings
+from cyclegan_audio.corpus.track_files import AUDIO, MELS, StoredArrays, check_row
+from cyclegan_audio.utils.checked_json import DamagedFileError
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, match_name, suggest_path
 
-FORMAT_VERSION = 3
-SETTINGS_FILE = "corpus.json"
-MANIFEST_FILE = "manifest.parquet"
 INT16_SCALE = 32767.0
-SPLITS = ("train", "val", "test", "paired")
+REPAIR = "run its prepare command again, which mends it; without its music, copy this file again"
 
-# Columns and their Arrow types. A dropped clip has kept = false, a reason, index -1 and split "".
-COLUMNS = {
-    "clip_id": "string",
-    "genre": "string",
-    "source": "string",  # path relative to its genre's folder, with forward slashes
-    "start_s": "float64",
-    "duration_s": "float64",
-    "track": "string",  # what a split keeps together: a source file, or a block of time in it
-    "content": "string",  # SHA-256 of the source file's bytes
-    "array": "string",  # the file name, without suffix, of the source file's arrays
-    "index": "int32",  # row in these arrays
-    "score": "string",  # null, or the name that links paired clips
-    "split": "string",
-    "kept": "bool",
-    "reason": "string",
-    "level_db": "float64",
-    "loudness_lufs": "float64",  # of the mono mix; null without audio
-    "bandwidth_hz": "float64",  # highest frequency with content
-    "codec": "string",  # of the source file
-    "sample_rate": "int32",
-    "min_db": "float64",  # of the mel; null without a mel
-    "max_db": "float64",
-}
+
+class DamagedClipError(UserError):
+    """A clip is damaged.
+
+    The message stays one line if a worker process of a DataLoader raises it, although PyTorch then creates
+    the error again from the worker's stack trace.
+    """
+
+    def __init__(self, message: str) -> None:
+        last_line = message.rstrip().rpartition("\n")[2]
+        super().__init__(last_line.removeprefix(f"{type(self).__module__}.{type(self).__name__}: "))
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A kept clip: its row in the manifest (see `COLUMNS`)."""
+    """A kept clip: its row in the manifest (see `manifest_file.COLUMNS`)."""
 
     clip_id: str
     genre: str
@@ -74,6 +64,8 @@ class Clip:
     max_db: float
     loudness_lufs: float | None = None  # None without audio
     bandwidth_hz: float | None = None
+    mel_crc32: int = 0
+    audio_crc32: int | None = None  # None without audio
 
 
 class Corpus:
@@ -101,6 +93,8 @@ class Corpus:
         self.genres = tuple(sorted({clip.genre for clip in clips}))
         self._settings = settings
         self._clips = clips
+        self._arrays = StoredArrays(folder, self.mel, self.clip_s)
+        self._checked: set[tuple[str, str, int]] = set()
 
     @classmethod
     def open(cls, folder: str | Path) -> "Corpus":
@@ -129,29 +123,31 @@ class Corpus:
         return corpus
 
     def _check_arrays(self) -> None:
-        """Check by file size that no mels are missing or truncated.
+        """Check that no mels are missing or have another size.
 
         Raises:
-            UserError: a file is missing or too short.
+            UserError: a file is missing, or has another size.
         """
-        clip_bytes = self.mel.n_mels * self.clip_frames * np.dtype(np.float32).itemsize
         n_rows: dict[str, int] = {}
         for clip in self._clips:
             n_rows[clip.array] = max(n_rows.get(clip.array, 0), clip.index + 1)
         for array, rows in n_rows.items():
-            path = self.folder / "mels" / f"{array}.npy"
-            if not path.is_file() or path.stat().st_size < rows * clip_bytes:
-                raise UserError(f"{path} is missing or damaged; run prepare again")
+            path = self._arrays.path(MELS, array)
+            try:
+                if self._arrays.n_rows(MELS, array) < rows:
+                    raise DamagedFileError("is damaged: it has too few rows")
+            except DamagedFileError as error:
+                raise UserError(f"{path} {error}; {REPAIR}") from error
 
     @property
     def clip_samples(self) -> int:
         """Return the number of samples T of a clip."""
-        return round(self.clip_s * self.mel.sample_rate)
+        return self._arrays.clip_samples
 
     @property
     def clip_frames(self) -> int:
         """Return the number of frames F of a clip's mel."""
-        return self.mel.n_frames(self.clip_samples)
+        return self._arrays.clip_frames
 
     @property
     def n_clips(self) -> int:
@@ -160,13 +156,16 @@ class Corpus:
 
     def select(self, predicate: Callable[[Clip], bool]) -> "Corpus":
         """Return the same corpus with only the clips for which `predicate` is true."""
-        return Corpus(
-            self.folder, self._settings, [clip for clip in self._clips if predicate(clip)], self.normalisation
-        )
+        return self._derive([clip for clip in self._clips if predicate(clip)], self.normalisation)
 
     def normalised(self, normalisation: CorpusNormalisation) -> "Corpus":
         """Return the same corpus with its mels, and the loudness of its audio, normalised."""
-        return Corpus(self.folder, self._settings, self._clips, normalisation)
+        return self._derive(self._clips, normalisation)
+
+    def _derive(self, clips: list[Clip], normalisation: CorpusNormalisation) -> "Corpus":
+        derived = Corpus(self.folder, self._settings, clips, normalisation)
+        derived._arrays, derived._checked = self._arrays, self._checked
+        return derived
 
     def clips(self, genre: str, split: str) -> list[Clip]:
         """Return the clips of a genre in a split (train, val, test, paired), sorted by source and start."""
@@ -179,9 +178,12 @@ class Corpus:
         return [(a, by_time[a.score, a.start_s]) for a in clips_a if (a.score, a.start_s) in by_time]
 
     def mel_db(self, clip: Clip) -> Tensor:
-        """Return a copy of the clip's normalised mel in dB, (M, F) float32."""
-        mels_db = _load_array(self.folder / "mels" / f"{clip.array}.npy")
-        mel_db = torch.from_numpy(np.array(mels_db[clip.index]))
+        """Return a copy of the clip's normalised mel in dB, (M, F) float32.
+
+        Raises:
+            DamagedClipError: the clip is damaged.
+        """
+        mel_db = torch.from_numpy(self._row(MELS, clip, clip.mel_crc32))
         return self.normalisation.apply(mel_db, self.mel, self.normalisation.gain_db(clip.loudness_lufs))
 
     def audio(self, clip: Clip) -> Tensor:
@@ -189,12 +191,32 @@ class Corpus:
 
         Raises:
             UserError: the corpus holds no audio of the clip.
+            DamagedClipError: the clip is damaged.
         """
-        path = self.folder / "audio" / f"{clip.array}.npy"
-        if not path.is_file():
+        if clip.audio_crc32 is None or not self._arrays.path(AUDIO, clip.array).exists():
             raise UserError(self._missing_audio_message(clip))
         scale = 10 ** (self.normalisation.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
-        return torch.from_numpy(_load_array(path)[clip.index].astype(np.float32) * np.float32(scale))
+        row = self._row(AUDIO, clip, clip.audio_crc32)
+        return torch.from_numpy(row.astype(np.float32) * np.float32(scale))
+
+    def _row(self, part: str, clip: Clip, checksum: int) -> np.ndarray:
+        """Return a copy of a clip's row in an array; check it at its first reading in this process.
+
+        Raises:
+            DamagedClipError: the file is missing, or the clip is damaged.
+        """
+        try:
+            row = np.array(_open_array(self._arrays, part, clip.array)[clip.index])
+            key = (part, clip.array, clip.index)
+            if key not in self._checked:
+                check_row(row, checksum)
+                self._checked.add(key)
+        except (OSError, IndexError, DamagedFileError) as error:
+            reason = error if isinstance(error, DamagedFileError) else "is damaged: it cannot be read"
+            name = f"{clip.genre}: {clip.source} at {clip.start_s:g} s"
+            path = self._arrays.path(part, clip.array)
+            raise DamagedClipError(f"{name} in {path} {reason}; {REPAIR}") from error
+        return row
 
     def _missing_audio_message(self, clip: Clip) -> str:
         if clip.level_db is None:
@@ -217,48 +239,7 @@ class Corpus:
         return a, b
 
 
-def read_settings(folder: Path) -> dict[str, Any] | None:
-    """Read `corpus.json`; None if the folder has none.
-
-    Raises:
-        UserError: the file is damaged or of another format version.
-    """
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        return None
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        version = settings["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); delete the folder and prepare it again") from error
-    if version != FORMAT_VERSION:
-        raise UserError(
-            f"{folder} has corpus format {version}, not {FORMAT_VERSION}; delete it and prepare it again"
-        )
-    return settings
-
-
-def read_manifest(folder: Path) -> list[dict[str, Any]]:
-    """Read all rows of the manifest, kept or dropped, as plain values by column.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = folder / MANIFEST_FILE
-    try:
-        with pq.ParquetFile(path) as file:  # pq.read_table would import pandas, which takes seconds
-            return file.read(columns=list(COLUMNS)).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}); run prepare again") from error
-
-
 @lru_cache(maxsize=256)
-def _load_array(path: Path) -> np.ndarray:
-    """Memory-map an array. Its name follows from its content, so that a cached mapping is never stale."""
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}); run prepare again") from error
+def _open_array(arrays: StoredArrays, part: str, array: str) -> np.ndarray:
+    """Memory-map an array; each opened corpus maps its own, as `prepare` may have replaced a damaged file."""
+    return arrays.open(part, array)

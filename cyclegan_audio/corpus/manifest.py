@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cyclegan_audio.corpus.corpus import COLUMNS, SPLITS
+from cyclegan_audio.corpus.manifest_file import COLUMNS, SPLITS
 from cyclegan_audio.corpus.splits import SplitGroup, SplitSettings, assign_splits, hash_rank
 from cyclegan_audio.corpus.track_files import TrackRecord, clip_id
 

@@ -101,7 +101,10 @@ def row_correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def estimate_tempo_bpm(strength: Tensor, frame_s: float) -> Tensor:
-    """Estimate the tempo (N,) at which the onset strength (N, F) repeats best (Ellis 2007, eq. 7)."""
+    """Estimate the tempo (N,) at which the onset strength (N, F) repeats best (Ellis 2007, eq. 7).
+
+    Clips too short for two beats of the fastest tempo get the preferred tempo.
+    """
     n_frames = strength.shape[1]
     centred = (strength - strength.mean(1, keepdim=True)).double()
     power = torch.fft.rfft(centred, 2 * n_frames).abs().square()
@@ -109,6 +112,8 @@ def estimate_tempo_bpm(strength: Tensor, frame_s: float) -> Tensor:
         max(math.floor(60 / BPM_RANGE[1] / frame_s), 1), math.ceil(60 / BPM_RANGE[0] / frame_s) + 1
     )
     lags = lags[lags < n_frames // 2]
+    if not len(lags):
+        return torch.full((len(strength),), PREFERRED_BPM, dtype=torch.float64)
     autocorrelation = torch.fft.irfft(power, 2 * n_frames)[:, lags]
     octaves = torch.log2(60 / (lags * frame_s) / PREFERRED_BPM)
     weighted = autocorrelation.clamp_min(0) * torch.exp(-0.5 * (octaves / BPM_SPREAD_OCTAVES).square())

@@ -5,6 +5,7 @@ The operating system releases a lock when its process ends, so a killed process 
 
 import fcntl
 import itertools
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,26 +17,43 @@ class LockedError(Exception):
 
 
 @contextmanager
-def process_lock(path: Path) -> Iterator[None]:
+def process_lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
     """Hold a lock of this process within the block; delete its file at the end.
 
     Forked processes do not hold it. A second lock of the same process on the same file always succeeds.
 
     Args:
         path: the lock file, in a folder that exists.
+        shared: whether other processes may hold it too if theirs is shared; its file then stays.
+        wait: whether to wait until no other process holds it.
 
     Raises:
         LockedError: another process holds the lock.
     """
-    with path.open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise LockedError(str(path)) from error
+    operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    with ExitStack() as stack:
+        while True:
+            file = stack.enter_context(path.open("a+"))
+            try:
+                fcntl.lockf(file, operation)
+            except (BlockingIOError, PermissionError) as error:
+                raise LockedError(str(path)) from error
+            if _is_at(file.fileno(), path):
+                break
+            stack.close()  # its last holder deleted the file after it was opened here
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if not shared:
+                path.unlink(missing_ok=True)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Tests of opening and reading a corpus."""
 
-import json
 import os
 import shutil
 
 import pytest
 import torch
 
-from cyclegan_audio.corpus.corpus import COLUMNS, Corpus, read_manifest
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.manifest_file import COLUMNS, read_manifest
+from cyclegan_audio.utils.checked_json import read_checked_json, write_checked_json
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -72,14 +73,18 @@ def damage_settings(folder):
 
 
 def other_version(folder):
-    values = json.loads((folder / "corpus.json").read_text())
-    (folder / "corpus.json").write_text(json.dumps(values | {"format_version": 99}))
+    values = read_checked_json(folder / "corpus.json")
+    write_checked_json(folder / "corpus.json", values | {"format_version": 99})
+
+
+def older_version(folder):
+    (folder / "corpus.json").write_text('{"format_version": 3}')
 
 
 def other_mel(folder):
-    values = json.loads((folder / "corpus.json").read_text())
+    values = read_checked_json(folder / "corpus.json")
     values["mel"]["n_fft"] = 1024
-    (folder / "corpus.json").write_text(json.dumps(values))
+    write_checked_json(folder / "corpus.json", values)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,8 @@ def other_mel(folder):
             "manifest.parquet cannot be read",
         ),
         (damage_settings, "corpus.json cannot be read"),
-        (other_version, "has corpus format 99"),
+        (other_version, "has corpus format 99, not 4; delete it and prepare it again"),
+        (older_version, "has corpus format 3, not 4; delete it and prepare it again"),
         (other_mel, "do not match their hash"),
     ],
 )
@@ -114,5 +120,5 @@ def test_missing_and_truncated_arrays_are_refused(corpus, tmp_path):
     path = folder / "mels" / f"{clip.array}.npy"
     for size in (path.stat().st_size // 2, 0):
         os.truncate(path, size)
-        with pytest.raises(UserError, match="missing or damaged"):
+        with pytest.raises(UserError, match="is damaged: it has another size"):
             Corpus.open(folder)

@@ -1,5 +1,6 @@
 """Tests of the corpus of the demo songs."""
 
+import json
 import sys
 
 import pytest
@@ -9,6 +10,8 @@ from cyclegan_audio import demo, prepare
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
+from cyclegan_audio.utils.errors import UserError
+from tests.corpus.folder_state import folder_hashes
 from tests.corpus.noise_songs import write_genres, write_noise
 
 
@@ -41,6 +44,29 @@ def test_the_corpus_is_prepared_once_with_a_message(songs, capsys):
     assert songs == [settings | {"songs_per_genre": 3, "genres": list(demo.GENRES)}]
     assert ensure_demo_corpus(songs_per_genre=3) == folder
     assert len(songs) == 1
+
+
+def test_an_older_format_is_made_again_but_only_of_the_demo_songs(songs):
+    folder = ensure_demo_corpus(songs_per_genre=3)
+    before = folder_hashes(folder)
+    path = folder / "corpus.json"
+    values = json.loads(path.read_text()) | {"format_version": 3}
+    del values["crc32"]
+    path.write_text(json.dumps(values))
+    assert ensure_demo_corpus(songs_per_genre=3) == folder
+    assert folder_hashes(folder) == before
+    path.write_text(json.dumps(values | {"source": {"kind": "folders"}}))
+    with pytest.raises(UserError, match="has corpus format 3, not 4; delete it and prepare it again"):
+        ensure_demo_corpus(songs_per_genre=3)
+    assert len(folder_hashes(folder)) == len(before)
+
+
+def test_damaged_settings_are_written_again(songs):
+    folder = ensure_demo_corpus(songs_per_genre=3)
+    before = folder_hashes(folder)
+    (folder / "corpus.json").write_text("{")
+    ensure_demo_corpus(songs_per_genre=3)
+    assert folder_hashes(folder) == before
 
 
 def test_prepare_source_demo_writes_the_same_corpus(songs, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Locks between processes."""
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -49,6 +50,43 @@ def test_another_process_is_refused_until_the_holder_is_killed(tmp_path):
         holder.wait()
     assert path.exists()
     with process_lock(path):
+        pass
+    assert not path.exists()
+
+
+def test_a_lock_of_a_deleted_file_does_not_count(tmp_path, monkeypatch):
+    """The last holder may delete the file after the next one has opened it, and a third may make it again."""
+    path = tmp_path / "lock"
+    path.touch()
+    lock, opened = locks.fcntl.lockf, []
+
+    def delete_first(file, operation):
+        lock(file, operation)
+        if not opened:
+            path.unlink()
+        opened.append(os.fstat(file.fileno()).st_ino)
+
+    monkeypatch.setattr(locks.fcntl, "lockf", delete_first)
+    with process_lock(path):
+        assert len(opened) == 2
+        assert path.stat().st_ino == opened[1]
+
+
+def test_shared_locks_are_held_together_and_exclude_others(tmp_path):
+    path = tmp_path / "lock"
+    script = HOLD_LOCK.replace(
+        "process_lock(Path(sys.argv[1]))", "process_lock(Path(sys.argv[1]), shared=True)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    with process_lock(path, shared=True):
+        pass
+    with pytest.raises(LockedError), process_lock(path):
+        pass
+    holder.communicate("", timeout=60)
+    with process_lock(path, wait=True):
         pass
     assert not path.exists()
 

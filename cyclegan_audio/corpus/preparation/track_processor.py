@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import logging
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,15 +16,27 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import slug
-from cyclegan_audio.corpus.corpus import FORMAT_VERSION, INT16_SCALE
+from cyclegan_audio.corpus.corpus import INT16_SCALE
 from cyclegan_audio.corpus.preparation.clip_stream import AudioInfo, ClipSettings, ClipStream, RawClip
 from cyclegan_audio.corpus.screening import Features, ScreeningRules
+from cyclegan_audio.corpus.settings_file import FORMAT_VERSION
 from cyclegan_audio.corpus.sources import MelRecording, SourceFile
-from cyclegan_audio.corpus.track_files import NpyAppender, TrackRecord, arrays_complete, read_record
-from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.corpus.track_files import (
+    AUDIO,
+    MELS,
+    TRACKS,
+    NpyAppender,
+    StoredArrays,
+    TrackRecord,
+    are_levels,
+    read_record,
+)
 from cyclegan_audio.utils.errors import UserError
 
 TOO_SHORT = "shorter than a clip"
+NO_LEVELS = "non-finite levels"
+
+log = logging.getLogger(__name__)
 
 
 class HashedFile(NamedTuple):
@@ -51,22 +65,37 @@ class TrackProcessor:
         except UserError as error:
             return HashedFile(file, "", _short_reason(error, file))
 
+    @property
+    def arrays(self) -> StoredArrays:
+        """Return the arrays of the corpus."""
+        return StoredArrays(self.folder, self.mel, self.clip.seconds)
+
     def load_cached(self, hashed: HashedFile, with_audio: bool) -> TrackRecord | None:
-        """Return the record of a file that is complete already, or that cannot be read; else None."""
+        """Return the record of a file that is complete and undamaged, or that cannot be read; else None.
+
+        All of its arrays are read and compared with their checksums. A damaged file gives a line.
+        """
         file, content, reason = hashed
         if reason:
             return self._record_without_clips(file, content, reason)
-        record = read_record(self.folder / "tracks" / f"{self._array_name(file, content)}.json")
-        return record if record and arrays_complete(self.folder, record, with_audio) else None
+        path = self.folder / TRACKS / f"{self._array_name(file, content)}.json"
+        record = read_record(path)
+        if record is None or not _is_record_of(record, hashed):
+            damaged = [path]
+        elif not (damaged := self.arrays.damaged_files(record, with_audio)):
+            return record
+        if existing := [path for path in damaged if path.exists()]:
+            log.warning(
+                "warning: %s: %s is prepared again, as %s is damaged", file.genre, file.source, existing[0]
+            )
+        return None
 
     def process(self, hashed: HashedFile, with_audio: bool) -> TrackRecord:
-        """Process a file, or read its record if it is complete already.
+        """Process a file, and write its arrays and record.
 
         Raises:
             OSError: the corpus cannot be written.
         """
-        if (cached := self.load_cached(hashed, with_audio)) is not None:
-            return cached
         file, content, _ = hashed
         torch.set_num_threads(1)  # files run in parallel; one thread each also keeps results bit-identical
         try:
@@ -80,8 +109,7 @@ class TrackProcessor:
         return self._write_record(self._record_without_clips(hashed.file, hashed.content, reason))
 
     def _write_record(self, record: TrackRecord) -> TrackRecord:
-        path = self.folder / "tracks" / f"{record.array}.json"
-        atomic_write_text(path, json.dumps(dataclasses.asdict(record), indent=0))
+        record.write(self.folder)
         return record
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
@@ -100,8 +128,8 @@ class TrackProcessor:
             settings = self.clip.unaligned if file.score else self.clip
             stream = ClipStream(file.path, settings, self.mel)
         with ExitStack() as stack:
-            mels = stack.enter_context(NpyAppender(self.folder / "mels" / f"{array}.npy"))
-            audio = stack.enter_context(NpyAppender(self.folder / "audio" / f"{array}.npy"))
+            mels = stack.enter_context(NpyAppender(self.arrays.path(MELS, array)))
+            audio = stack.enter_context(NpyAppender(self.arrays.path(AUDIO, array)))
             clips = self._screen(stream, mels, audio if with_audio else None)
             mels.commit()
             audio.commit()
@@ -125,18 +153,22 @@ class TrackProcessor:
                 features.append({})
                 continue
             reason, clip_features = self.rules.check_clip(raw)
+            mel_db = raw.mel_db.numpy()
+            reason = reason or ("" if are_levels(mel_db) else NO_LEVELS)
             entry = {"start_s": raw.start_s, "duration_s": raw.duration_s, "reason": reason, "index": -1}
             recorded = self.rules.recorded_features
             entry |= {key: clip_features[key] for key in recorded if key in clip_features}
             if not reason:
+                samples = None if raw.mono is None else _to_int16(raw.mono)
                 entry |= {
                     "index": mels.rows,
-                    "min_db": float(raw.mel_db.min()),
-                    "max_db": float(raw.mel_db.max()),
+                    "min_db": float(mel_db.min()),
+                    "max_db": float(mel_db.max()),
+                    "mel_crc32": mels.append(mel_db),
+                    "audio_crc32": None if samples is None else zlib.crc32(samples.data),
                 }
-                mels.append(raw.mel_db.numpy())
-                if audio is not None and raw.mono is not None:
-                    audio.append(_to_int16(raw.mono))
+                if audio is not None and samples is not None:
+                    audio.append(samples)
             clips.append(entry)
             features.append(clip_features)
         track_reasons = self.rules.check_track([clip["start_s"] for clip in clips], features)
@@ -184,6 +216,12 @@ class TrackProcessor:
         identity = json.dumps([file.genre, file.source, file.score, content, settings])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return f"{slug(file.genre)[:20]}-{slug(Path(file.source).stem)[:40]}-{digest}"
+
+
+def _is_record_of(record: TrackRecord, hashed: HashedFile) -> bool:
+    file, content, _ = hashed
+    stored = (record.genre, record.source, record.score, record.content)
+    return stored == (file.genre, file.source, file.score, content)
 
 
 def _short_reason(error: UserError, file: SourceFile) -> str:

@@ -16,14 +16,6 @@ from omegaconf import DictConfig
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.config import build
-from cyclegan_audio.corpus.corpus import (
-    COLUMNS,
-    FORMAT_VERSION,
-    MANIFEST_FILE,
-    SETTINGS_FILE,
-    read_manifest,
-    read_settings,
-)
 from cyclegan_audio.corpus.manifest import (
     MIN_TRACKS,
     Row,
@@ -31,21 +23,30 @@ from cyclegan_audio.corpus.manifest import (
     genres_with_few_tracks,
     split_units,
 )
+from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE, read_manifest, write_manifest
 from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
 from cyclegan_audio.corpus.preparation.shards import SHARDS_FOLDER as SHARDS
 from cyclegan_audio.corpus.preparation.shards import Shard
 from cyclegan_audio.corpus.preparation.track_processor import TrackProcessor
 from cyclegan_audio.corpus.preparation.worker_pool import hash_files, process_tracks
 from cyclegan_audio.corpus.screening import ScreeningRules
+from cyclegan_audio.corpus.settings_file import (
+    FORMAT_VERSION,
+    SETTINGS_FILE,
+    DamagedSettingsError,
+    read_settings,
+    write_settings,
+)
 from cyclegan_audio.corpus.sources import MelRecording, Source, SourceFile
 from cyclegan_audio.corpus.splits import SplitSettings
-from cyclegan_audio.corpus.track_files import TrackRecord
-from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
+from cyclegan_audio.corpus.track_files import AUDIO, MELS, TRACKS, TrackRecord
 from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.locks import LockedError, process_lock
 
 log = logging.getLogger(__name__)
 
 AUDIO_CHOICES = ("all", "heldout", "none")
+LOCK = ".prepare.lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,17 +94,18 @@ def build_settings(cfg: DictConfig) -> CorpusSettings:
 def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings) -> list[Row]:
     """Write a corpus, or update it from its source; return the rows of the manifest.
 
-    Complete files are only hashed; files that left the source leave the corpus. An interrupted run continues.
-    Files that cannot be read become rows with a reason, and log a warning.
+    Complete files are only hashed, and their arrays compared with their checksums; damaged ones are processed
+    again. Files that left the source leave the corpus. An interrupted run continues. Files that cannot be
+    read become rows with a reason, and log a warning.
 
     Raises:
         UserError: a folder is invalid, the corpus has other settings or more genres, a genre has no clips
-            left, or the folder is not writable.
+            left, another process prepares the corpus, or the folder is not writable.
     """
     folder = Path(folder)
-    is_new = read_settings(folder) is None
     source_files = _list_files(source)
-    with _report_write_errors(folder):
+    with _writing(folder):
+        is_new = _is_empty(folder)
         _start_corpus(folder, source, settings, {file.genre for file in source_files})
         processor = _track_processor(folder, settings)
         hashed = hash_files(processor, source_files, settings.workers)
@@ -120,10 +122,13 @@ def prepare_corpus(source: Source, folder: str | Path, settings: CorpusSettings)
 
 
 def prepare_shard(source: Source, folder: str | Path, settings: CorpusSettings, shard: Shard) -> int:
-    """Process one shard of the files, without a manifest; return their number. See `prepare_corpus`."""
+    """Process one shard of the files, without a manifest; return their number. See `prepare_corpus`.
+
+    Several shards may be processed at once, also in one folder.
+    """
     folder = Path(folder)
     source_files = _list_files(source)
-    with _report_write_errors(folder):
+    with _writing(folder, shared=True):
         _start_corpus(folder, source, settings, {file.genre for file in source_files})
         processor = _track_processor(folder, settings)
         hashed = hash_files(processor, shard.select_files(source_files), settings.workers)
@@ -139,10 +144,11 @@ def merge_shards(source: Source, folder: str | Path, settings: CorpusSettings, c
         UserError: a shard is missing, damaged or of other settings; and as `prepare_corpus`.
     """
     folder = Path(folder)
-    if read_settings(folder) is None:
+    if not (folder / SETTINGS_FILE).exists():
         raise UserError(f"{folder} holds no shards; run prepare shard=N num_shards={count} first")
-    with _report_write_errors(folder):
-        records = Shard.merge(folder, count, settings.arrays_hash, settings.audio != "none")
+    with _writing(folder):
+        arrays = _track_processor(folder, settings).arrays
+        records = Shard.merge(arrays, count, settings.arrays_hash, settings.audio != "none")
         _check_folder(folder, settings.mel, settings.clip.seconds, {record.genre for record in records})
         rows = _build_rows(records, settings, source.split_by)
         _finish_corpus(folder, source, settings, records, rows)
@@ -162,38 +168,85 @@ def _list_files(source: Source) -> list[SourceFile]:
 
 
 @contextmanager
-def _report_write_errors(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep other processes from writing a corpus within the block; an empty new folder is removed again.
+
+    Raises:
+        UserError: the folder is a file, cannot be written, or another process writes the corpus.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"corpus={folder} is a file; choose another folder")
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        with process_lock(folder / LOCK, shared=shared):
+            yield
+    except LockedError as error:
+        raise UserError(
+            f"another process prepares the corpus {folder}; wait until it ends, or stop it, then try again"
+        ) from error
     except OSError as error:
         raise UserError(
             f"cannot write the corpus {folder} ({error.strerror or error}); "
             "free disk space, or choose another folder"
         ) from error
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # fails unless it is empty
 
 
 def _check_folder(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[str]) -> None:
     """Check that a folder can hold a corpus with these settings.
 
     Raises:
-        UserError: it is a file, has other content, or a corpus with another mel, clip length or more genres.
+        UserError: it has other content, or a corpus with another mel, clip length or more genres.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"corpus={folder} is a file; choose another folder")
-    existing = read_settings(folder)
-    if existing is None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(
-                f"the folder {folder} is not empty and not a corpus; choose another folder for the corpus"
-            )
-        return
+    for part in (MELS, AUDIO, TRACKS):  # stale files in them are deleted
+        if (folder / part).is_symlink():
+            raise UserError(f"{folder / part} is a link; replace it by a folder, or link the whole corpus")
+    try:
+        existing = read_settings(folder)
+    except DamagedSettingsError:
+        existing = None
+    if existing is not None:
+        _check_settings(folder, existing, mel, clip_s)
+        if (folder / MANIFEST_FILE).is_file():
+            _check_genres(folder, set(existing["genres"]), genres)
+    elif _looks_like_corpus(folder):
+        log.warning("warning: %s is written again, as it is damaged", folder / SETTINGS_FILE)
+        _check_genres(folder, _manifest_genres(folder), genres)
+    elif not _is_empty(folder):
+        raise UserError(
+            f"the folder {folder} is not empty and not a corpus; choose another folder for the corpus"
+        )
+
+
+def _looks_like_corpus(folder: Path) -> bool:
+    """Return whether a folder without valid settings is a corpus nevertheless."""
+    has_file = any((folder / name).exists() for name in (SETTINGS_FILE, MANIFEST_FILE))
+    return has_file and all((folder / part).is_dir() for part in (MELS, AUDIO, TRACKS))
+
+
+def _is_empty(folder: Path) -> bool:
+    return all(path.name == LOCK for path in folder.iterdir())
+
+
+def _check_settings(folder: Path, existing: dict[str, Any], mel: MelSpectrogram, clip_s: float) -> None:
     mel.check_compatible(MelSpectrogram.from_dict(existing["mel"]), "this command", f"the corpus {folder}")
     if existing["clip"]["seconds"] != clip_s:
         raise UserError(
             f"this command has clip.seconds {clip_s}, the corpus {folder} has "
             f"{existing['clip']['seconds']}; use the same, or choose another corpus folder"
         )
-    if (folder / MANIFEST_FILE).is_file() and (missing_genres := set(existing["genres"]) - genres):
+
+
+def _manifest_genres(folder: Path) -> set[str]:
+    with suppress(UserError):
+        return {row["genre"] for row in read_manifest(folder)}
+    return set()
+
+
+def _check_genres(folder: Path, existing: set[str], genres: set[str]) -> None:
+    if missing_genres := existing - genres:
         raise UserError(
             f"the corpus {folder} also has {', '.join(sorted(missing_genres))}; name all its genres again, "
             "or choose another corpus folder"
@@ -202,20 +255,18 @@ def _check_folder(folder: Path, mel: MelSpectrogram, clip_s: float, genres: set[
 
 def _start_corpus(folder: Path, source: Source, settings: CorpusSettings, genres: set[str]) -> None:
     _check_folder(folder, settings.mel, settings.clip.seconds, genres)
-    for part in ("mels", "audio", "tracks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    for part in (MELS, AUDIO, TRACKS):
+        (folder / part).mkdir(exist_ok=True)
     if not (folder / SETTINGS_FILE).is_file():  # an older one stays until the new corpus is complete
-        _write_json(folder / SETTINGS_FILE, _corpus_settings(source, genres, settings))
+        write_settings(folder, _corpus_settings(source, genres, settings))
 
 
 def _finish_corpus(
     folder: Path, source: Source, settings: CorpusSettings, records: list[TrackRecord], rows: list[Row]
 ) -> None:
     """Write settings and manifest, which make the folder a corpus, and remove stale files."""
-    _write_json(
-        folder / SETTINGS_FILE, _corpus_settings(source, {record.genre for record in records}, settings)
-    )
-    _write_manifest(folder, rows)
+    write_settings(folder, _corpus_settings(source, {record.genre for record in records}, settings))
+    write_manifest(folder, rows)
     _remove_stale(folder, rows, records, settings)
     _log_warnings(records, settings.split, source.split_by)
 
@@ -277,7 +328,6 @@ def _log_warnings(records: list[TrackRecord], split: SplitSettings, split_by: st
 
 def _corpus_settings(source: Source, genres: set[str], settings: CorpusSettings) -> dict[str, Any]:
     return {
-        "format_version": FORMAT_VERSION,
         "mel": settings.mel.to_dict(),
         "clip": dataclasses.asdict(settings.clip),
         "screening": dataclasses.asdict(settings.screening),
@@ -288,33 +338,13 @@ def _corpus_settings(source: Source, genres: set[str], settings: CorpusSettings)
     }
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=2) + "\n"
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        atomic_write_text(path, text)
-
-
-def _write_manifest(folder: Path, rows: list[Row]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = folder / MANIFEST_FILE
-    with suppress(UserError):  # rewrite a damaged manifest
-        if path.is_file() and read_manifest(folder) == rows:
-            return
-    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
-    table = pa.Table.from_pylist(rows, schema=schema)
-    with atomic_path(path) as part:
-        pq.write_table(table, part)
-
-
 def _remove_stale(
     folder: Path, rows: list[Row], records: list[TrackRecord], settings: CorpusSettings
 ) -> None:
     """Remove arrays and records that the manifest does not name, and files of interrupted runs."""
     kept = {row["array"] for row in rows if row["kept"]}
     audio = {"all": kept, "heldout": _held_out_arrays(rows), "none": set()}[settings.audio]
-    wanted = {"mels": kept, "audio": audio, "tracks": {record.array for record in records}}
+    wanted = {MELS: kept, AUDIO: audio, TRACKS: {record.array for record in records}}
     for part, names in wanted.items():
         for path in (folder / part).iterdir():
             if path.stem not in names and path.suffix in (".npy", ".json"):

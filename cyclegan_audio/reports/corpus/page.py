@@ -12,8 +12,9 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
-from cyclegan_audio.corpus.corpus import SPLITS, Clip, Corpus
+from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
+from cyclegan_audio.corpus.manifest_file import SPLITS
 from cyclegan_audio.corpus.sources import Source
 from cyclegan_audio.corpus.splits import hash_rank
 from cyclegan_audio.reports import html

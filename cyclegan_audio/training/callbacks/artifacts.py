@@ -6,7 +6,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from cyclegan_audio.config import slug
-from cyclegan_audio.corpus.corpus import MANIFEST_FILE, SETTINGS_FILE, SPLITS
+from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE, SPLITS
+from cyclegan_audio.corpus.settings_file import SETTINGS_FILE
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.training.loggers import WandbMediaLogger
 

@@ -165,7 +165,7 @@ def test_a_shard_that_lost_an_array_is_refused(tmp_path, settings):
     for number in range(2):
         prepare_shard(source, tmp_path / "out", settings(), Shard(number, 2))
     next((tmp_path / "out" / "mels").iterdir()).unlink()
-    with pytest.raises(UserError, match=r"lacks files of .*, which shard \d made"):
+    with pytest.raises(UserError, match=r"files of .*, which shard \d made, are missing"):
         merge_shards(source, tmp_path / "out", settings(), 2)
     for numbers in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(UserError, match="must be an integer"):

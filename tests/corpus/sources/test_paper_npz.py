@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.manifest_file import read_manifest
 from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.corpus.sources.paper_npz import PaperNpzSource

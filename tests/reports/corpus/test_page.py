@@ -16,7 +16,8 @@ import torch
 from cyclegan_audio import prepare
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.bias import genre_stats
-from cyclegan_audio.corpus.corpus import Corpus, read_manifest
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.manifest_file import read_manifest
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, MelRecording, SourceFile
 from cyclegan_audio.reports.corpus import PAGE, dropped_clips, write_corpus_page
