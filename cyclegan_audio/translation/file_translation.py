@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.file_tags import copy_tags, tags_at_creation
 from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
+from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
 
@@ -83,7 +84,7 @@ def translate_file(
     rate, channels = _audio_format(source)
 
     def blocks() -> Iterator[Tensor]:
-        return (block.samples for block in stream_blocks(source))
+        return check_samples((block.samples for block in stream_blocks(source)), rate, str(source))
 
     check_writable(target)
     check_format(target, rate, channels)

@@ -25,9 +25,9 @@ from cyclegan_audio.translation.analysis_pass import (
     ChannelAnalysis,
     MidAnalysis,
     PieceStatistics,
-    check_finite,
 )
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
+from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
@@ -62,6 +62,10 @@ class Translator:
 
     Rate: the mel's sample rate limits the bandwidth to half of it. The result has the rate and the length of
     the input.
+
+    Levels: a piece whose peak exceeds 4 (12 dB above full scale) is corrected first (`input_levels`): a peak
+    20 dB above the typical one is a click, and is limited; a piece that is so loud throughout is scaled to
+    full scale. Samples above 1e6 are refused.
 
     Loudness: the result gets the loudness (BS.1770) of the input, by at most +20 dB. Peaks above 0.99 are
     then limited in all channels, and make-up gain replaces the loudness that this takes.
@@ -182,12 +186,13 @@ class Translator:
 
         Raises:
             UserError: unknown genre, amount out of range, wrong shape, no sample rate, a file that cannot be
-                read, or samples that are integers or not finite.
+                read, or samples that are integers, not finite or above 1e6.
         """
         if not to:
             raise UserError(f"no genre is given; give to=, one of {', '.join(self.targets)}")
         if isinstance(waveform, str | Path):
             decoded, rate = decode(waveform)
+            (decoded,) = check_samples([decoded], rate, str(waveform))
             return self(decoded.numpy(), rate, to, on_progress, amount=amount), rate
         if sample_rate is None:
             raise UserError("the sample rate of the waveform is unknown; give sample_rate in Hz")
@@ -223,7 +228,8 @@ class Translator:
 
         Raises:
             UserError: unknown genre, the source cannot be read, the target exists or cannot be written, its
-                format does not support the rate or channels, or samples or the model's output are not finite.
+                format does not support the rate or channels, samples are not finite or above 1e6, or the
+                model's output is not finite.
         """
         return translate_file(
             self.translate, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
@@ -260,6 +266,9 @@ class Translator:
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
+            if correction := statistics.correction:
+                source, blocks = blocks, lambda: correction.apply(source())
+                statistics = self.analyse(blocks, sample_rate, to, workers)
             if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
                 stream = self.stream(blocks(), sample_rate, to, statistics, amount=amount, workers=workers)
@@ -275,10 +284,10 @@ class Translator:
         """Measure the statistics of a whole piece, in one pass, or two if a channel is inverted.
 
         Raises:
-            UserError: samples that are not finite, or no samples.
+            UserError: samples that are not finite or above 1e6, or no samples.
         """
         channels, mid = ChannelAnalysis(sample_rate), self._mid_analysis(sample_rate)
-        for block in check_finite(blocks(), sample_rate):
+        for block in check_samples(blocks(), sample_rate):
             channels.push(block)
             mid.push(block.mean(0))
         statistics = channels.finish()
@@ -333,7 +342,7 @@ class Translator:
         to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
         from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
         n_in = n_out = 0
-        for block in check_finite(blocks, sample_rate):
+        for block in check_samples(blocks, sample_rate):
             n_in += block.shape[1]
             resampled = to_mel_rate.push(mid_and_sides(block * statistics.signs))
             out = from_mel_rate.push(pipeline.push(resampled))

@@ -10,7 +10,6 @@ from cyclegan_audio.translation.analysis_pass import (
     MidAnalysis,
     PieceStatistics,
     WindowSampler,
-    check_finite,
 )
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
@@ -165,15 +164,6 @@ def test_channel_analysis_does_not_depend_on_the_blocks():
     assert not late.finish().is_silent
     with pytest.raises(UserError, match="has no samples"):
         ChannelAnalysis(44100).finish()
-
-
-@pytest.mark.parametrize(("bad", "at"), [((1, 37), "1.137"), ((0, 99), "1.199"), ((0, 0), "1.100")])
-def test_check_finite_names_the_position(bad, at):
-    blocks = [torch.zeros(2, 1000), torch.zeros(2, 100), torch.zeros(2, 100)]
-    assert all(torch.equal(one, other) for one, other in zip(check_finite(blocks, 1000), blocks, strict=True))
-    blocks[2][bad] = torch.nan
-    with pytest.raises(UserError, match=f"first at {at} s"):
-        list(check_finite(blocks, 1000))
 
 
 @pytest.mark.parametrize(("n_windows", "is_single_window"), [(12, True), (12.0003, False), (12.1, False)])
