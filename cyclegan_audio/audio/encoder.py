@@ -1,6 +1,6 @@
 """Encode samples to a file: in this process, or in one that may crash without ending this one.
 
-Lossy encoders (LAME, Vorbis, AAC) run in a process of their own, as a failed assertion or a fault in them ends
+Lossy encoders (LAME, Vorbis, AAC) run in a process of their own: a failed assertion or a fault in them ends
 the process. This module must start fast: neither it nor what it imports may import torch.
 """
 

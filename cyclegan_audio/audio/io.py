@@ -28,7 +28,7 @@ from cyclegan_audio.audio.encoder import (
     open_encoder,
 )
 from cyclegan_audio.audio.resampling import resample
-from cyclegan_audio.utils.atomic import atomic_path, temporary_path
+from cyclegan_audio.utils.atomic import atomic_path, delete_stale, temporary_path
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
@@ -312,7 +312,8 @@ def open_writer(
 ) -> Iterator[Writer]:
     """Open a file to write block by block, in the format of its suffix (.wav and .flac: 16 bit).
 
-    Creates the folder. The file appears when the `with` block ends without an error.
+    Creates the folder, and deletes what killed processes left there. The file appears when the `with` block
+    ends without an error.
 
     Args:
         path: the file; its suffix is one of `OUTPUT_SUFFIXES`.
@@ -332,6 +333,7 @@ def open_writer(
     check_writable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        delete_stale(path.parent, OUTPUT_SUFFIXES)
         with atomic_path(path) as temporary, closing(Writer(temporary, path)) as writer:
             writer.open(rate, channels, n_samples, tags or {})
             yield writer
