@@ -15,7 +15,7 @@ from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
 from cyclegan_audio.translation.input_levels import LevelCorrection, PeakMeter
 from cyclegan_audio.translation.mid_side import polarity
-from cyclegan_audio.translation.stages import MelStream, is_audible, to_whole_frames
+from cyclegan_audio.translation.stages import MelStream, is_audible, n_edge_frames, to_whole_frames
 from cyclegan_audio.utils.errors import UserError
 
 Blocks = Callable[[], Iterable[Tensor]]  # returns the same blocks (C, n) at each call
@@ -119,11 +119,12 @@ class MidAnalysis:
         if self.mel.scaling == "clip" and self.sampler.low_db < math.inf:
             range_db = self.mel.range_db(torch.tensor([self.sampler.low_db, self.sampler.high_db]))
         lufs = self._meter.integrated_lufs()
+        n_frames = self.sampler.n_frames + 2 * n_edge_frames(self.mel) + 1  # with the continuations
         return replace(
             statistics,
             range_db=range_db,
             mid_lufs=lufs if math.isfinite(lufs) else None,
-            is_single_window=self.sampler.n_frames <= MAX_WINDOWS * self.sampler.window,
+            is_single_window=n_frames <= MAX_WINDOWS * self.sampler.window,
         )
 
     def _add_frames(self, mel_db: Tensor) -> None:

@@ -26,12 +26,13 @@ from cyclegan_audio.translation.analysis_pass import (
     MidAnalysis,
     PieceStatistics,
 )
+from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
 from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
-from cyclegan_audio.translation.stages import group_blocks
+from cyclegan_audio.translation.stages import group_blocks, n_edge_frames
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
 from cyclegan_audio.utils.errors import UserError, check_number
@@ -53,6 +54,9 @@ class Translator:
     Time: the mel is split into overlapping windows and the generator's changes are cross-faded, so a
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
     and samples further than an STFT window from any sound stay 0.
+
+    Ends: a piece is continued by linear prediction before the first and after the last sample, so that its
+    first and last frames are whole; the continuations are cut off again.
 
     Channels: the vocoder synthesises the translated mean of all channels (mid). The difference of each
     channel from the mid (its side) is filtered by the gain target mel / source mel on its own STFT, by at
@@ -334,6 +338,8 @@ class Translator:
             resample_block_s: seconds resampled at once; see `Resampler`.
             workers: threads for windows and for chunks.
         """
+        n_continued = self.n_continued(sample_rate)
+        blocks = continue_blocks(check_samples(blocks, sample_rate), n_continued)
         generator = self.windowed_generator(to, statistics, amount)
         pipeline = Pipeline(generator, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
@@ -341,18 +347,34 @@ class Translator:
             blocks = group_blocks(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
         to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
         from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
+        translated = self._translate_blocks(blocks, statistics.signs, pipeline, to_mel_rate, from_mel_rate)
+        return cut_continuations(translated, n_continued)
+
+    def n_continued(self, sample_rate: int) -> int:
+        """Return by how many samples a piece is continued at each end."""
+        return -(-n_edge_frames(self.mel) * self.mel.hop_length * sample_rate // self.mel.sample_rate)
+
+    @torch.no_grad()
+    def _translate_blocks(
+        self,
+        blocks: Iterable[Tensor],
+        signs: Tensor,
+        pipeline: Pipeline,
+        to_mel_rate: Resampler,
+        from_mel_rate: Resampler,
+    ) -> Iterator[Tensor]:
         n_in = n_out = 0
-        for block in check_samples(blocks, sample_rate):
+        for block in blocks:
             n_in += block.shape[1]
-            resampled = to_mel_rate.push(mid_and_sides(block * statistics.signs))
+            resampled = to_mel_rate.push(mid_and_sides(block * signs))
             out = from_mel_rate.push(pipeline.push(resampled))
             n_out += out.shape[1]
-            yield from_mid_and_sides(out) * statistics.signs
-        out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(statistics.signs)))
+            yield from_mid_and_sides(out) * signs
+        out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(signs)))
         rest = [out, *([] if (last := from_mel_rate.finish()) is None else [last])]
         out = torch.cat(rest, 1)[:, : n_in - n_out]
         missing = n_in - n_out - out.shape[1]  # the resampler may replace rates by the nearest ratio
-        yield from_mid_and_sides(F.pad(out, (0, missing))) * statistics.signs
+        yield from_mid_and_sides(F.pad(out, (0, missing))) * signs
 
     def windowed_generator(
         self, to: str, statistics: PieceStatistics, amount: float = 1.0

@@ -7,7 +7,7 @@ import torch
 
 from cyclegan_audio import translate
 from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, save
-from cyclegan_audio.translation.file_translation import LOSSY_MAX_PEAK, Spool, translate_file
+from cyclegan_audio.translation.file_translation import Spool, translate_file
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
 
@@ -71,7 +71,7 @@ def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix, s
     save(tmp_path / "a.wav", wave, 44100)
     options = ["--to", "trap", "--vocoder", "mask"]
     translate.main([str(run), str(tmp_path / "a.wav"), str(tmp_path / f"b{suffix}"), *options])
-    assert LOSSY_MAX_PEAK < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
+    assert 0.8 < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
