@@ -137,7 +137,7 @@ def _rewrite_while_clipping(
     """
     gain = 1.0
     for number in range(2 * LOSSY_MAX_REWRITES):
-        decoded_peak = max(peak_of(block.samples) for block in stream_blocks(writer.path))
+        decoded_peak = _decoded_peak(writer)
         if decoded_peak <= 1:
             return
         if number < LOSSY_MAX_REWRITES:
@@ -146,6 +146,15 @@ def _rewrite_while_clipping(
             gain *= LOSSY_HEADROOM / decoded_peak
         writer.open(*writer_arguments)
         _write(writer, (block * gain for block in render(peak)))
+
+
+def _decoded_peak(writer: Writer) -> float:
+    try:
+        return max(peak_of(block.samples) for block in stream_blocks(writer.path))
+    except UserError as error:  # FFmpeg leaves out the first block of Vorbis
+        raise UserError(
+            f"cannot write {writer.target}: {writer.path.suffix} cannot hold so short a sound; use .wav"
+        ) from error
 
 
 def _audio_format(source: Path) -> tuple[int, int]:

@@ -85,3 +85,22 @@ def test_a_result_that_limiting_cannot_keep_from_clipping_becomes_quieter(tmp_pa
         lambda *args, amount: lambda peak: iter([square]), tmp_path / "a.wav", target, "", overwrite=True
     )
     assert 0.8 < decode(target)[0].abs().max() <= 1
+
+
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+def test_sounds_of_few_samples_are_written_or_refused_by_name(tmp_path, suffix):
+    for n_samples in (1, 2, 3, 100):
+        save(tmp_path / "a.wav", torch.full((2, n_samples), 0.5), 44_100)
+        target = tmp_path / f"b{suffix}"
+        message = ""
+        try:
+            translate_file(lambda *args, amount, n=n_samples: lambda peak: iter([torch.full((2, n), 0.5)]),
+                           tmp_path / "a.wav", target, "", overwrite=True)  # fmt: skip
+        except UserError as error:
+            message = str(error)
+        if message:
+            assert message == f"cannot write {target}: .ogg cannot hold so short a sound; use .wav"
+            assert not target.exists()
+        else:
+            assert len(decode(target)[0]) == 2
+            target.unlink()
