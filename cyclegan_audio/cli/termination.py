@@ -17,10 +17,11 @@ def exit_on_termination() -> Iterator[None]:
     it does nothing, as Python handles signals in the main thread only.
     """
     numbers = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
-    previous = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in previous.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, _exit)
+    previous = {
+        number: signal.signal(number, _exit)
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:

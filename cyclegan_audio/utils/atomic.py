@@ -96,7 +96,7 @@ def delete_stale(folder: Path, suffixes: Collection[str]) -> None:
     with suppress(OSError):
         names = [entry.name for entry in os.scandir(folder) if _UNIQUE_NAME.fullmatch(entry.name)]
         for path in (folder / name for name in names):
-            if path.suffix in suffixes and path.is_file():
+            if path.suffix.lower() in suffixes and path.is_file():
                 _delete_if_stale(path)
 
 

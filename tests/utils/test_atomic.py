@@ -163,7 +163,7 @@ def test_other_names_and_new_files_are_not_stale(tmp_path):
     for name in kept:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
-    new = temporary_path(tmp_path / "a.wav")
+    new = temporary_path(tmp_path / "a.WAV")
     new.touch()
     folder = temporary_path(tmp_path / "b.wav")
     folder.mkdir()
