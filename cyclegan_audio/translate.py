@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, number
+from cyclegan_audio.cli.termination import exit_on_termination
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
 from cyclegan_audio.utils.progress import ProgressBar, progress_bar
@@ -64,6 +65,7 @@ def parser() -> VerbParser:
 
 
 @handle_user_errors()
+@exit_on_termination()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = parser().parse_args(arguments)

@@ -6,19 +6,29 @@ Waveforms are float32 on the CPU, (C, T), full scale at 1.
 import gc
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from io import BytesIO, FileIO, IOBase
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.containers import AacFile, UnsupportedFormat, open_input
+from cyclegan_audio.audio.containers import UnsupportedFormat, open_input
+from cyclegan_audio.audio.encoder import (
+    AAC,
+    LOSSY_SUFFIXES,
+    SUBTYPES,
+    AudioFormat,
+    Encoder,
+    EncoderError,
+    error_text,
+    make_encoder,
+    open_encoder,
+)
 from cyclegan_audio.audio.resampling import resample
-from cyclegan_audio.utils.atomic import atomic_path, temporary_path
+from cyclegan_audio.utils.atomic import atomic_path, delete_stale, temporary_path
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
 
@@ -37,12 +47,8 @@ _MAX_BAD_PACKETS = 0.02  # a file with a larger share of damaged packets is refu
 _READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RuntimeError)
 READ_BLOCK = 1 << 16  # samples
 MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz; other rates mean a damaged header
-_SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
-_COMPRESSION = {".mp3": 0.0, ".ogg": 0.3}  # libsndfile's levels, 0 is best: 250 and 190 kbit/s for stereo
-_AAC = ".m4a"
-OUTPUT_SUFFIXES = (*_SUBTYPES, _AAC)
+OUTPUT_SUFFIXES = (*SUBTYPES, AAC)
 _MAX_WAV_BYTES = 2**32 - 2**16  # sizes in a WAV header have 32 bits
-_WRITE_BLOCK = 1 << 16  # samples; libsndfile's Vorbis encoder overflows its stack on whole songs
 
 
 def find_audio(folder: str | Path) -> list[Path]:
@@ -234,7 +240,7 @@ def check_writable(path: str | Path) -> None:
 
 def is_lossy(path: Path) -> bool:
     """Return whether the format of this suffix is lossy: decoded peaks may then be higher than written."""
-    return path.suffix.lower() in (*_COMPRESSION, _AAC)
+    return path.suffix.lower() in LOSSY_SUFFIXES
 
 
 def check_format(path: Path, rate: int, channels: int) -> None:
@@ -246,25 +252,12 @@ def check_format(path: Path, rate: int, channels: int) -> None:
     import soundfile
 
     try:
-        _open_encoder(BytesIO(), path.suffix.lower(), rate, channels).close()
+        open_encoder(BytesIO(), path.suffix.lower(), rate, channels).close()
     except (soundfile.LibsndfileError, UnsupportedFormat) as error:
         raise UserError(
             f"cannot write {path}: {path.suffix} does not support {channels} channels at {rate} Hz "
-            f"({_error_text(error).strip()}); use .wav or .flac"
+            f"({error_text(error).strip()}); use .wav or .flac"
         ) from error
-
-
-def _open_encoder(file: IOBase, suffix: str, rate: int, channels: int, container: str | None = None) -> Any:
-    """Open a `soundfile.SoundFile` for writing, or an `AacFile`."""
-    import soundfile
-
-    if suffix == _AAC:
-        return AacFile(file, rate, channels)  # type: ignore[arg-type]
-    container = container or suffix[1:].upper()
-    level = _COMPRESSION.get(suffix)
-    return soundfile.SoundFile(
-        file, "w", rate, channels, _SUBTYPES[suffix], format=container, compression_level=level
-    )
 
 
 class Writer:
@@ -272,72 +265,45 @@ class Writer:
 
     Attributes:
         path: the temporary file, in the folder of the target, with its suffix.
+        target: the file that it becomes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._suffix = path.suffix.lower()
-        self._raw: Any = None
-        self._encoder: Any = None
+    def __init__(self, path: Path, target: Path) -> None:
+        self.path, self.target = path, target
+        self._encoder: Encoder | None = None
 
     def open(self, rate: int, channels: int, n_samples: int, tags: Mapping[str, str]) -> None:
         """Create the file; the arguments are those of `open_writer`."""
-        self._raw = _RawFile(self.path, "w+b")
-        is_long = self._suffix == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
-        with self._raw.raise_write_error():
-            self._encoder = _open_encoder(
-                self._raw, self._suffix, rate, channels, "RF64" if is_long else None
-            )
-            for name, value in tags.items():
-                setattr(self._encoder, name, value)
+        is_long = self.path.suffix.lower() == ".wav" and 2 * n_samples * channels > _MAX_WAV_BYTES
+        container = "RF64" if is_long else None
+        self._encoder = make_encoder(AudioFormat(str(self.path), rate, channels, container, dict(tags)))
 
     def write(self, waveform: Tensor) -> None:
-        """Encode the next samples (C, n); values beyond full scale are clipped."""
-        for block in waveform.detach().cpu().clamp(-1, 1).T.split(_WRITE_BLOCK):
-            with self._raw.raise_write_error():
-                self._encoder.write(block.numpy())
+        """Encode the next samples (C, n); values beyond full scale are clipped.
+
+        Raises:
+            UserError: samples are not finite.
+        """
+        samples = waveform.detach().cpu()
+        if not torch.isfinite(samples).all():
+            raise UserError(
+                f"cannot write {self.target}: the sound to write has samples that are not finite numbers; "
+                "check what made it"
+            )
+        if self._encoder is None:
+            raise ValueError("the file is not open")
+        self._encoder.write(samples.clamp(-1, 1).T.numpy())
 
     def finish(self) -> None:
         """Write what the encoder still holds; the file at `path` is then complete."""
-        with self._raw.raise_write_error():
-            self._encoder.close()
-        self._raw.close()
+        if self._encoder is not None:
+            self._encoder.finish()
+            self._encoder = None
 
     def close(self) -> None:
         """Close the file, complete or not."""
-        for file in (self._encoder, self._raw):
-            with suppress(OSError, RuntimeError, ValueError):
-                if file is not None:
-                    file.close()
-
-
-class _RawFile(FileIO):
-    """A file that keeps its first write error, which libsndfile and FFmpeg do not report."""
-
-    error: OSError | None = None
-
-    def write(self, data) -> int:  # type: ignore[no-untyped-def]
-        try:
-            n_written = super().write(data)
-            if n_written != len(data):
-                n_written += super().write(
-                    memoryview(data)[n_written:]
-                )  # raises the reason of the short write
-            return n_written
-        except OSError as error:
-            self.error = self.error or error
-            return 0
-
-    @contextmanager
-    def raise_write_error(self) -> Iterator[None]:
-        """Raise the kept write error, if any, in place of the encoder's error within the block."""
-        try:
-            yield
-        except (RuntimeError, AssertionError):  # by soundfile; AssertionError after a short write
-            if self.error is None:
-                raise
-        if self.error is not None:
-            raise self.error
+        if self._encoder is not None:
+            self._encoder.close()
 
 
 @contextmanager
@@ -346,7 +312,8 @@ def open_writer(
 ) -> Iterator[Writer]:
     """Open a file to write block by block, in the format of its suffix (.wav and .flac: 16 bit).
 
-    Creates the folder. The file appears when the `with` block ends without an error.
+    Creates the folder, and deletes what killed processes left there. The file appears when the `with` block
+    ends without an error.
 
     Args:
         path: the file; its suffix is one of `OUTPUT_SUFFIXES`.
@@ -366,18 +333,15 @@ def open_writer(
     check_writable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, closing(Writer(temporary)) as writer:
+        delete_stale(path.parent, OUTPUT_SUFFIXES)
+        with atomic_path(path) as temporary, closing(Writer(temporary, path)) as writer:
             writer.open(rate, channels, n_samples, tags or {})
             yield writer
             writer.finish()
-    except (OSError, soundfile.LibsndfileError, UnsupportedFormat, av.FFmpegError) as error:
+    except (OSError, EncoderError, soundfile.LibsndfileError, UnsupportedFormat, av.FFmpegError) as error:
         raise UserError(
-            f"cannot write {path} ({_error_text(error)}); choose another folder or format"
+            f"cannot write {path} ({error_text(error)}); choose another folder or format"
         ) from error
-
-
-def _error_text(error: Exception) -> str:
-    return getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
 
 
 def save(path: str | Path, waveform: Tensor, rate: int) -> None:

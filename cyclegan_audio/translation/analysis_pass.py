@@ -1,7 +1,7 @@
 """Analyse a whole piece before its translation: length, loudness, polarity, levels, norm statistics."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,8 +13,9 @@ from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
+from cyclegan_audio.translation.input_levels import LevelCorrection, PeakMeter
 from cyclegan_audio.translation.mid_side import polarity
-from cyclegan_audio.translation.stages import MelStream, is_audible, to_whole_frames
+from cyclegan_audio.translation.stages import MelStream, is_audible, n_edge_frames, to_whole_frames
 from cyclegan_audio.utils.errors import UserError
 
 Blocks = Callable[[], Iterable[Tensor]]  # returns the same blocks (C, n) at each call
@@ -35,6 +36,7 @@ class PieceStatistics:
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
         norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
             own.
+        correction: the correction of its levels that the piece needs first; None for nearly all pieces.
     """
 
     n_samples: int
@@ -45,13 +47,14 @@ class PieceStatistics:
     mid_lufs: float | None = None
     is_single_window: bool = False
     norm_statistics: Statistics | None = field(default=None, repr=False)
+    correction: LevelCorrection | None = None
 
 
 class ChannelAnalysis:
     """Measure length, loudness and polarity of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._meter = LoudnessMeter(sample_rate)
+        self._meter, self._peaks = LoudnessMeter(sample_rate), PeakMeter(sample_rate)
         self._covariance: Tensor | None = None
         self._n_samples, self._is_silent = 0, True
 
@@ -59,6 +62,7 @@ class ChannelAnalysis:
         """Add the next samples (C, n)."""
         self._n_samples += block.shape[1]
         self._meter.push(block)
+        self._peaks.push(block)
         covariance = (block @ block.T).double()
         self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
@@ -72,7 +76,8 @@ class ChannelAnalysis:
         if self._covariance is None:
             raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
-        return PieceStatistics(self._n_samples, self._meter.lufs_or_ungated(), self._is_silent, signs)
+        lufs, correction = self._meter.lufs_or_ungated(), self._peaks.correction()
+        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, correction=correction)
 
 
 class MidAnalysis:
@@ -114,35 +119,17 @@ class MidAnalysis:
         if self.mel.scaling == "clip" and self.sampler.low_db < math.inf:
             range_db = self.mel.range_db(torch.tensor([self.sampler.low_db, self.sampler.high_db]))
         lufs = self._meter.integrated_lufs()
+        n_frames = self.sampler.n_frames + 2 * n_edge_frames(self.mel) + 1  # with the continuations
         return replace(
             statistics,
             range_db=range_db,
             mid_lufs=lufs if math.isfinite(lufs) else None,
-            is_single_window=self.sampler.n_frames <= MAX_WINDOWS * self.sampler.window,
+            is_single_window=n_frames <= MAX_WINDOWS * self.sampler.window,
         )
 
     def _add_frames(self, mel_db: Tensor) -> None:
         if mel_db.numel():
             self.sampler.push(self.normalisation.apply(mel_db, self.mel))
-
-
-def check_finite(blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Tensor]:
-    """Pass blocks (C, n) on and check that every sample is finite.
-
-    Raises:
-        UserError: a sample is not finite; the message says where.
-    """
-    start = 0
-    for block in blocks:
-        if not torch.isfinite(block.sum()):
-            bad = torch.nonzero(~torch.isfinite(block).all(0))
-            at_s = (start + (int(bad[0]) if len(bad) else 0)) / sample_rate
-            raise UserError(
-                f"the audio has samples that are not finite numbers, first at {at_s:.3f} s; "
-                "repair or decode it again"
-            )
-        start += block.shape[1]
-        yield block
 
 
 class WindowSampler:

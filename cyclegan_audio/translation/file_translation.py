@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.file_tags import copy_tags, tags_at_creation
 from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
+from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
 
@@ -18,7 +19,8 @@ Progress = Callable[[float], None]  # called with the share of the work that is 
 Renderer = Callable[[float], Iterator[Tensor]]  # from the highest peak allowed to the result's blocks (C, n)
 
 LOSSY_MAX_PEAK = 0.891  # -1 dB, as decoded MP3, Vorbis and AAC have higher peaks
-LOSSY_MAX_REWRITES, LOSSY_HEADROOM = 3, 0.98  # a clipping file is written again, lower by its excess and this
+# A clipping file is written again, lower by its excess and the headroom: so often limited, as often quieter.
+LOSSY_MAX_REWRITES, LOSSY_HEADROOM = 3, 0.98
 
 
 class Spool:
@@ -83,7 +85,7 @@ def translate_file(
     rate, channels = _audio_format(source)
 
     def blocks() -> Iterator[Tensor]:
-        return (block.samples for block in stream_blocks(source))
+        return check_samples((block.samples for block in stream_blocks(source)), rate, str(source))
 
     check_writable(target)
     check_format(target, rate, channels)
@@ -91,9 +93,9 @@ def translate_file(
         render = translate(blocks, rate, to, spool, on_progress, amount=amount)
         writer_arguments = rate, channels, spool.n_samples, tags_at_creation(source, target)
         with open_writer(target, *writer_arguments) as writer:
-            n_samples = _write(writer, render(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
+            n_samples, peak = _write(writer, render(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))
             if is_lossy(target):
-                _rewrite_while_clipping(writer, render, writer_arguments)
+                _rewrite_while_clipping(writer, peak, render, writer_arguments)
             copy_tags(source, writer.path)
     return n_samples / rate
 
@@ -111,28 +113,48 @@ def _created_folder(target: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _write(writer: Writer, blocks: Iterable[Tensor]) -> int:
-    """Write a whole file; return its samples per channel."""
-    n_samples = 0
+def _write(writer: Writer, blocks: Iterable[Tensor]) -> tuple[int, float]:
+    """Write a whole file; return its samples per channel and its peak."""
+    n_samples, peak = 0, 0.0
     for block in blocks:
         writer.write(block)
         n_samples += block.shape[1]
+        peak = max(peak, peak_of(block)) if block.numel() else peak
     writer.finish()
-    return n_samples
+    return n_samples, peak
 
 
 def _rewrite_while_clipping(
-    writer: Writer, render: Renderer, writer_arguments: tuple[int, int, int, dict[str, str]]
+    writer: Writer, peak: float, render: Renderer, writer_arguments: tuple[int, int, int, dict[str, str]]
 ) -> None:
-    """Write a lossy file again, at a lower peak, while its decoded samples exceed full scale."""
-    max_peak = LOSSY_MAX_PEAK
-    for _ in range(LOSSY_MAX_REWRITES):
-        peak = max(peak_of(block.samples) for block in stream_blocks(writer.path))
-        if peak <= 1:
+    """Write a lossy file again while its decoded samples exceed full scale: with lower peaks, then quieter.
+
+    Args:
+        writer: writes the file.
+        peak: the peak of the samples in the file.
+        render: renders the result with peaks up to a limit.
+        writer_arguments: those of `Writer.open`.
+    """
+    gain = 1.0
+    for number in range(2 * LOSSY_MAX_REWRITES):
+        decoded_peak = _decoded_peak(writer)
+        if decoded_peak <= 1:
             return
-        max_peak *= LOSSY_HEADROOM / peak
+        if number < LOSSY_MAX_REWRITES:
+            peak *= LOSSY_HEADROOM / decoded_peak
+        else:
+            gain *= LOSSY_HEADROOM / decoded_peak
         writer.open(*writer_arguments)
-        _write(writer, render(max_peak))
+        _write(writer, (block * gain for block in render(peak)))
+
+
+def _decoded_peak(writer: Writer) -> float:
+    try:
+        return max(peak_of(block.samples) for block in stream_blocks(writer.path))
+    except UserError as error:  # FFmpeg leaves out the first block of Vorbis
+        raise UserError(
+            f"cannot write {writer.target}: {writer.path.suffix} cannot hold so short a sound; use .wav"
+        ) from error
 
 
 def _audio_format(source: Path) -> tuple[int, int]:

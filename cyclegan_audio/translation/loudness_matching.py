@@ -10,6 +10,7 @@ from torch import Tensor
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
 from cyclegan_audio.translation.mid_side import BLOCK
+from cyclegan_audio.utils.errors import UserError
 
 MAX_PEAK = 0.99
 MAX_GAIN_DB = 20.0
@@ -42,12 +43,18 @@ class LoudnessMatcher:
         self._meter, self._peak = LoudnessMeter(sample_rate), 0.0
 
     def append(self, block: Tensor) -> None:
-        """Store the next block (C, n)."""
+        """Store the next block (C, n).
+
+        Raises:
+            UserError: it is not finite.
+        """
+        peak = peak_of(block) if block.numel() else 0.0
+        if not math.isfinite(peak):
+            raise UserError("the model's output is not finite; use another checkpoint or vocoder")
         self._meter.push(block)
         self.store.append(block)
         self.n_samples += block.shape[1]
-        if block.numel():
-            self._peak = max(self._peak, peak_of(block))
+        self._peak = max(self._peak, peak)
 
     def normalised_to(self, lufs: float, max_peak: float = MAX_PEAK) -> Iterator[Tensor]:
         """Render the result at a loudness, with limited peaks and make-up gain for what the limiter takes.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.translation.mid_side import activity_mask
-from cyclegan_audio.translation.stages import MelStream, WaveformStream, to_whole_frames
+from cyclegan_audio.translation.stages import EdgeStream, MelStream, WaveformStream, to_whole_frames
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.vocoders import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.mask import mask_gain
@@ -33,7 +33,7 @@ class Pipeline:
         workers: int = 1,
     ) -> None:
         self.generator, self.vocoder, self.mel, self.device = generator, vocoder, generator.mel, device
-        self._mel_stream = MelStream(self.mel)
+        self._mel_stream, self._edge_stream = MelStream(self.mel), EdgeStream(self.mel)
         self._change_stream = generator.stream(device.type == "cuda", workers)
         self._waveform_stream = WaveformStream(self._synthesise, self.mel, chunk_frames, workers)
         self._pending_db: list[Tensor] = []  # source frames whose change is not known yet
@@ -52,7 +52,7 @@ class Pipeline:
     def _push(self, block: Tensor, last: bool) -> Tensor:
         block = block.to(self.device)
         source_db = self._mel_stream.push(block[0], last)
-        change_db = self._change_stream.push(source_db, last)
+        change_db = self._change_stream.push(self._edge_stream.push(source_db, last), last)
         self._pending_db.append(source_db)
         pending_db = torch.cat(self._pending_db, 1)
         n_ready = change_db.shape[1]

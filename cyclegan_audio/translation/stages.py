@@ -75,6 +75,41 @@ class MelStream:
         return mel_db
 
 
+def n_edge_frames(mel: MelSpectrogram) -> int:
+    """Return how many frames at each end of a stream have an STFT window that may reach beyond it."""
+    return math.ceil(mel.n_fft / mel.hop_length)
+
+
+class EdgeStream:
+    """The stage that replaces the frames at both ends of a stream by reflections of the next whole ones.
+
+    A stream of too few frames stays as it is.
+
+    Attributes:
+        n_pending: frames by which the output lags behind.
+    """
+
+    def __init__(self, mel: MelSpectrogram) -> None:
+        self._n_edge = n_edge_frames(mel)
+        self.n_pending = 2 * self._n_edge + 1
+        self._pending: Tensor | None = None
+        self._has_started = False
+
+    def push(self, frames: Tensor, last: bool = False) -> Tensor:
+        """Add frames (M, n); return the frames (M, m) that are now final."""
+        frames = frames if self._pending is None else torch.cat([self._pending, frames], 1)
+        n_edge, n_needed = self._n_edge, self.n_pending
+        is_long = frames.shape[1] >= n_needed
+        if is_long and not self._has_started:
+            self._has_started = True
+            frames = torch.cat([frames[:, n_edge + 1 : n_needed].flip(1), frames[:, n_edge:]], 1)
+        if last and is_long:
+            return torch.cat([frames[:, :-n_edge], frames[:, -n_needed : -n_edge - 1].flip(1)], 1)
+        n_ready = frames.shape[1] if last else max(frames.shape[1] - n_needed, 0)
+        self._pending = frames[:, n_ready:]
+        return frames[:, :n_ready]
+
+
 class WindowStream:
     """The stage that applies a function to overlapping windows of frames and cross-fades the results.
 

@@ -12,7 +12,7 @@ from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
 from cyclegan_audio.translation.loudness_matching import limit_peaks, loudness_gain
-from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES
+from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES, EdgeStream
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 
@@ -26,10 +26,11 @@ UNKNOWN_LENGTH = 0xFFFFFFFF  # in WAV headers of streams
 def latency_s(translator: Translator, rate: int) -> float:
     """Return the output's delay in seconds, without computing time: window, chunk, blocks, resampling."""
     mel = translator.mel
-    frames = translator.window + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
+    frames = translator.window + EdgeStream(mel).n_pending + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
     conversions = (rate, mel.sample_rate), (mel.sample_rate, rate)
     resampling_s = sum(Resampler(*rates, LIVE_RESAMPLE_BLOCK_S).latency_s for rates in conversions)
-    return frames * mel.frame_s + 2 * READ_SAMPLES / rate + resampling_s
+    n_samples = 2 * READ_SAMPLES + translator.n_continued(rate)
+    return frames * mel.frame_s + n_samples / rate + resampling_s
 
 
 def translate_live(

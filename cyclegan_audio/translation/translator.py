@@ -25,13 +25,14 @@ from cyclegan_audio.translation.analysis_pass import (
     ChannelAnalysis,
     MidAnalysis,
     PieceStatistics,
-    check_finite,
 )
+from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
+from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
-from cyclegan_audio.translation.stages import group_blocks
+from cyclegan_audio.translation.stages import group_blocks, n_edge_frames
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
 from cyclegan_audio.utils.errors import UserError, check_number
@@ -54,6 +55,9 @@ class Translator:
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
     and samples further than an STFT window from any sound stay 0.
 
+    Ends: a piece is continued by linear prediction before the first and after the last sample, so that its
+    first and last frames are whole; the continuations are cut off again.
+
     Channels: the vocoder synthesises the translated mean of all channels (mid). The difference of each
     channel from the mid (its side) is filtered by the gain target mel / source mel on its own STFT, by at
     most +12 dB, and added. Instruments keep their position, new sounds are in the centre, and the mean of the
@@ -62,6 +66,10 @@ class Translator:
 
     Rate: the mel's sample rate limits the bandwidth to half of it. The result has the rate and the length of
     the input.
+
+    Levels: a piece whose peak exceeds 4 (12 dB above full scale) is corrected first (`input_levels`): a peak
+    20 dB above the typical one is a click, and is limited; a piece that is so loud throughout is scaled to
+    full scale. Samples above 1e6 are refused.
 
     Loudness: the result gets the loudness (BS.1770) of the input, by at most +20 dB. Peaks above 0.99 are
     then limited in all channels, and make-up gain replaces the loudness that this takes.
@@ -183,12 +191,13 @@ class Translator:
 
         Raises:
             UserError: unknown genre, amount out of range, wrong shape, no sample rate, a file that cannot be
-                read, or samples that are integers or not finite.
+                read, or samples that are integers, not finite or above 1e6.
         """
         if not to:
             raise UserError(f"no genre is given; give to=, one of {', '.join(self.targets)}")
         if isinstance(waveform, str | Path):
             decoded, rate = decode(waveform)
+            (decoded,) = check_samples([decoded], rate, str(waveform))
             return self(decoded.numpy(), rate, to, on_progress, amount=amount), rate
         if sample_rate is None:
             raise UserError("the sample rate of the waveform is unknown; give sample_rate in Hz")
@@ -224,7 +233,8 @@ class Translator:
 
         Raises:
             UserError: unknown genre, the source cannot be read, the target exists or cannot be written, its
-                format does not support the rate or channels, or samples or the model's output are not finite.
+                format does not support the rate or channels, samples are not finite or above 1e6, or the
+                model's output is not finite.
         """
         return translate_file(
             self.translate, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
@@ -261,6 +271,9 @@ class Translator:
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
+            if correction := statistics.correction:
+                source, blocks = blocks, lambda: correction.apply(source())
+                statistics = self.analyse(blocks, sample_rate, to, workers)
             if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
                 stream = self.stream(blocks(), sample_rate, to, statistics, amount=amount, workers=workers)
@@ -276,10 +289,10 @@ class Translator:
         """Measure the statistics of a whole piece, in one pass, or two if a channel is inverted.
 
         Raises:
-            UserError: samples that are not finite, or no samples.
+            UserError: samples that are not finite or above 1e6, or no samples.
         """
         channels, mid = ChannelAnalysis(sample_rate), self._mid_analysis(sample_rate)
-        for block in check_finite(blocks(), sample_rate):
+        for block in check_samples(blocks(), sample_rate):
             channels.push(block)
             mid.push(block.mean(0))
         statistics = channels.finish()
@@ -326,6 +339,8 @@ class Translator:
             resample_block_s: seconds resampled at once; see `Resampler`.
             workers: threads for windows and for chunks.
         """
+        n_continued = self.n_continued(sample_rate)
+        blocks = continue_blocks(check_samples(blocks, sample_rate), n_continued)
         generator = self.windowed_generator(to, statistics, amount)
         pipeline = Pipeline(generator, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
@@ -333,18 +348,34 @@ class Translator:
             blocks = group_blocks(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
         to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
         from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
+        translated = self._translate_blocks(blocks, statistics.signs, pipeline, to_mel_rate, from_mel_rate)
+        return cut_continuations(translated, n_continued)
+
+    def n_continued(self, sample_rate: int) -> int:
+        """Return by how many samples a piece is continued at each end."""
+        return -(-n_edge_frames(self.mel) * self.mel.hop_length * sample_rate // self.mel.sample_rate)
+
+    @torch.no_grad()
+    def _translate_blocks(
+        self,
+        blocks: Iterable[Tensor],
+        signs: Tensor,
+        pipeline: Pipeline,
+        to_mel_rate: Resampler,
+        from_mel_rate: Resampler,
+    ) -> Iterator[Tensor]:
         n_in = n_out = 0
-        for block in check_finite(blocks, sample_rate):
+        for block in blocks:
             n_in += block.shape[1]
-            resampled = to_mel_rate.push(mid_and_sides(block * statistics.signs))
+            resampled = to_mel_rate.push(mid_and_sides(block * signs))
             out = from_mel_rate.push(pipeline.push(resampled))
             n_out += out.shape[1]
-            yield from_mid_and_sides(out) * statistics.signs
-        out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(statistics.signs)))
+            yield from_mid_and_sides(out) * signs
+        out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(signs)))
         rest = [out, *([] if (last := from_mel_rate.finish()) is None else [last])]
         out = torch.cat(rest, 1)[:, : n_in - n_out]
         missing = n_in - n_out - out.shape[1]  # the resampler may replace rates by the nearest ratio
-        yield from_mid_and_sides(F.pad(out, (0, missing))) * statistics.signs
+        yield from_mid_and_sides(F.pad(out, (0, missing))) * signs
 
     def windowed_generator(
         self, to: str, statistics: PieceStatistics, amount: float = 1.0

@@ -1,11 +1,18 @@
 """Atomic writes: files and folders appear under their name complete or not at all."""
 
+import fcntl
 import os
+import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+
+_UNIQUE_NAME = re.compile(r"\.[0-9a-f]{32}\.part\.\w+")
+# A temporary file has no lock for an instant: as it is created, and as another file takes its name.
+MIN_STALE_S = 10.0
 
 
 def temporary_path(target: Path, *, single_writer: bool = False) -> Path:
@@ -60,13 +67,45 @@ def atomic_path(target: Path, *, single_writer: bool = False, fsync: bool = Fals
     """
     file = AtomicFile(target, single_writer=single_writer)
     try:
-        yield file.temporary
-        if fsync:
-            with file.temporary.open("rb+") as handle:
-                os.fsync(handle.fileno())
-        file.commit()
+        with nullcontext() if single_writer else _locked(file.temporary):
+            yield file.temporary
+            if fsync:
+                with file.temporary.open("rb+") as handle:
+                    os.fsync(handle.fileno())
+            file.commit()
     finally:
         file.discard()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Create a file and hold a lock on it, which tells `delete_stale` that its process lives."""
+    with path.open("ab") as file:
+        with suppress(OSError):  # a file system without locks: then no file is ever taken for stale
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def delete_stale(folder: Path, suffixes: Collection[str]) -> None:
+    """Delete the temporary files that killed processes left in a folder, not those of living ones.
+
+    Args:
+        folder: the folder, without its subfolders.
+        suffixes: suffixes of files that are written by `atomic_path` only, which locks them.
+    """
+    with suppress(OSError):
+        names = [entry.name for entry in os.scandir(folder) if _UNIQUE_NAME.fullmatch(entry.name)]
+        for path in (folder / name for name in names):
+            if path.suffix.lower() in suffixes and path.is_file():
+                _delete_if_stale(path)
+
+
+def _delete_if_stale(path: Path) -> None:
+    with suppress(OSError):  # another process holds its lock, or has just deleted it
+        if time.time() - path.stat().st_mtime >= MIN_STALE_S:
+            with path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def atomic_write_bytes(target: Path, content: bytes) -> None:

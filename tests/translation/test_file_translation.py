@@ -7,7 +7,7 @@ import torch
 
 from cyclegan_audio import translate
 from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, save
-from cyclegan_audio.translation.file_translation import LOSSY_MAX_PEAK, Spool
+from cyclegan_audio.translation.file_translation import Spool, translate_file
 from cyclegan_audio.utils.errors import UserError
 from tests.translation.refusals import refused
 
@@ -71,4 +71,36 @@ def test_peaks_stay_below_full_scale_after_lossy_coding(run, tmp_path, suffix, s
     save(tmp_path / "a.wav", wave, 44100)
     options = ["--to", "trap", "--vocoder", "mask"]
     translate.main([str(run), str(tmp_path / "a.wav"), str(tmp_path / f"b{suffix}"), *options])
-    assert LOSSY_MAX_PEAK < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
+    assert 0.8 < decode(tmp_path / f"b{suffix}")[0].abs().max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".m4a"])
+def test_a_result_that_limiting_cannot_keep_from_clipping_becomes_quieter(tmp_path, suffix):
+    square = torch.sign(torch.sin(torch.arange(30_000) * 0.05))[None] * 0.9
+    save(tmp_path / "a.wav", square, 44_100)
+    target = tmp_path / f"b{suffix}"
+    save(target, square, 44_100)
+    assert decode(target)[0].abs().max() > 1.03
+    translate_file(
+        lambda *args, amount: lambda peak: iter([square]), tmp_path / "a.wav", target, "", overwrite=True
+    )
+    assert 0.8 < decode(target)[0].abs().max() <= 1
+
+
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+def test_sounds_of_few_samples_are_written_or_refused_by_name(tmp_path, suffix):
+    for n_samples in (1, 2, 3, 100):
+        save(tmp_path / "a.wav", torch.full((2, n_samples), 0.5), 44_100)
+        target = tmp_path / f"b{suffix}"
+        message = ""
+        try:
+            translate_file(lambda *args, amount, n=n_samples: lambda peak: iter([torch.full((2, n), 0.5)]),
+                           tmp_path / "a.wav", target, "", overwrite=True)  # fmt: skip
+        except UserError as error:
+            message = str(error)
+        if message:
+            assert message == f"cannot write {target}: .ogg cannot hold so short a sound; use .wav"
+            assert not target.exists()
+        else:
+            assert len(decode(target)[0]) == 2
+            target.unlink()

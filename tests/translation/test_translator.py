@@ -91,9 +91,10 @@ def test_amount_interpolates_between_source_and_translation():
 
 
 def test_model_with_non_finite_output_is_refused():
-    translator = Translator(pair("hifi", lambda x: x * math.nan))
-    with pytest.raises(UserError, match="the model's output is not finite"):
-        translator(music(0.3, 44100), 44100, to="other")
+    for value, vocoder in ((math.nan, "hybrid"), (1e30, "griffin_lim")):  # levels that no sound can have
+        translator = Translator(pair("hifi", lambda x, value=value: x * 0 + value), vocoder)
+        with pytest.raises(UserError, match="the model's output is not finite"):
+            translator(music(0.3, 44100), 44100, to="other")
 
 
 def test_unknown_genre_message_lists_the_known_ones():

@@ -1,16 +1,22 @@
 """Files appear whole or not at all."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from cyclegan_audio.utils.atomic import (
+    MIN_STALE_S,
     AtomicFile,
     atomic_folder,
     atomic_path,
     atomic_write_bytes,
     atomic_write_files,
     atomic_write_text,
+    delete_stale,
     temporary_path,
 )
 
@@ -112,3 +118,57 @@ def test_a_committed_file_survives_a_discard(tmp_path):
     file.commit()
     file.discard()
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def unfinished_by(code: str, folder: Path) -> subprocess.Popen:
+    """Start a process that writes `folder/a.wav` and waits in the middle; return when it waits."""
+    begin = "import sys, time; from pathlib import Path; from cyclegan_audio.utils.atomic import *\n"
+    command = [sys.executable, "-c", begin + code, str(folder / "a.wav")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waits\n"
+    return process
+
+
+WRITES = """
+with atomic_path(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    print("waits", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_only_files_of_dead_processes_are_stale(tmp_path):
+    processes = [unfinished_by(WRITES, tmp_path) for _ in range(2)]
+    temporary = sorted(tmp_path.iterdir())
+    assert len(temporary) == 2
+    for path in temporary:
+        os.utime(path, (0, 0))
+    delete_stale(tmp_path, [".wav"])
+    assert sorted(tmp_path.iterdir()) == temporary
+    processes[0].kill()
+    processes[0].communicate()
+    delete_stale(tmp_path, [".mp3"])
+    assert sorted(tmp_path.iterdir()) == temporary
+    delete_stale(tmp_path, [".wav"])
+    assert len(list(tmp_path.iterdir())) == 1
+    processes[1].kill()
+    processes[1].communicate()
+    delete_stale(tmp_path, [".wav"])
+    assert list(tmp_path.iterdir()) == []
+    delete_stale(tmp_path / "none", [".wav"])
+
+
+def test_other_names_and_new_files_are_not_stale(tmp_path):
+    kept = [".a.part.wav", f".{'g' * 32}.part.wav", f"{'0' * 32}.part.wav", f".{'0' * 32}.wav", "song.wav"]
+    for name in kept:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    new = temporary_path(tmp_path / "a.WAV")
+    new.touch()
+    folder = temporary_path(tmp_path / "b.wav")
+    folder.mkdir()
+    delete_stale(tmp_path, [".wav"])
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, new.name, folder.name}
+    os.utime(new, (time.time() - MIN_STALE_S - 1,) * 2)
+    delete_stale(tmp_path, [".wav"])
+    assert not new.exists()

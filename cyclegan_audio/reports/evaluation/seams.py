@@ -14,7 +14,8 @@ from cyclegan_audio.reports.evaluation.translations import DirectionResult, Eval
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS
-from cyclegan_audio.translation.stages import to_whole_frames
+from cyclegan_audio.translation.continuation import continue_blocks
+from cyclegan_audio.translation.stages import EdgeStream, to_whole_frames
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.devices import n_workers, single_threaded
 from cyclegan_audio.utils.errors import UserError
@@ -66,19 +67,22 @@ def translated_change(translator: Translator, waveform: Tensor, to: str) -> tupl
     """Compute the change that `translate` makes to the mel of a waveform (T,) at the mel's sample rate.
 
     Returns:
-        The change (M, F) in dB, and the frames where the overlaps of windows begin and end.
+        The change (M, F) in dB, with the frames of the continuations, and the frames where the overlaps of
+        windows begin and end.
     """
     mel, device = translator.mel, translator.device
     workers = n_workers(device)
-    padded = to_whole_frames(waveform[None], 0, mel).to(device)
+    continued = torch.cat(list(continue_blocks([waveform[None]], translator.n_continued(mel.sample_rate))), 1)
+    padded = to_whole_frames(continued, 0, mel).to(device)
     mel_db = mel.mel_db(padded)[0]
+    heard_db = EdgeStream(mel).push(mel_db, last=True)
     with torch.no_grad(), single_threaded():
         statistics = translator.analyse(lambda: [waveform[None]], mel.sample_rate, to, workers)
         if statistics.is_silent:
             return torch.zeros_like(mel_db).cpu(), []
         generator = translator.windowed_generator(to, statistics)
         stream = generator.stream(device.type == "cuda", workers)
-        target_db = generator.add_change(mel_db, stream.push(mel_db, last=True))
+        target_db = generator.add_change(mel_db, stream.push(heard_db, last=True))
     hop, n_frames = stream.window - stream.overlap, mel_db.shape[1]
     starts = [number * hop for number in range(1, n_windows(n_frames, stream.window, stream.overlap))]
     borders = [edge for start in starts for edge in (start, start + stream.overlap)]
