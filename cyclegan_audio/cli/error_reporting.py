@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE, UserError
+from cyclegan_audio.utils.printing import echo
 
 GroupHint = Callable[[Sequence[str]], str]  # from the overrides to an addition to a message about a group
 DEBUG_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's name; the option `--debug` sets it
@@ -20,13 +21,14 @@ def is_debug() -> bool:
 
 def print_error(message: str) -> None:
     """Print a user's error as one line on standard error."""
-    print(f"error: {message}", file=sys.stderr)
+    echo(f"error: {message}", file=sys.stderr)
 
 
 def report_error(error: BaseException, message: str, with_trace: bool) -> None:
     """Print a user's error as one line, after its stack trace if `with_trace`."""
     if with_trace:
-        traceback.print_exception(error)
+        trace = "".join(traceback.format_exception(error))
+        echo(*trace.rstrip("\n").split("\n"), file=sys.stderr)
     print_error(message)
 
 

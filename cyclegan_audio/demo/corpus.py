@@ -11,6 +11,7 @@ from cyclegan_audio.corpus.corpus import MANIFEST_FILE, read_settings
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import progress_bar
 
 
@@ -77,7 +78,7 @@ def ensure_demo_corpus(
     cfg.source = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
     cfg.source.update(settings, folder=str(Path(folder) / "songs"))
     corpus = Path(folder) / ("corpus" if cfg.mel.name == default_mel.name else f"corpus_{slug(cfg.mel.name)}")
-    print(f"no corpus given: using the demo songs (corpus={corpus})", flush=True)
+    echo(f"no corpus given: using the demo songs (corpus={corpus})", flush=True)
     source = instantiate(cfg.source)
     existing = read_settings(corpus)
     is_done = existing is not None and (corpus / MANIFEST_FILE).is_file()

@@ -27,6 +27,7 @@ from cyclegan_audio.utils.atomic import atomic_write_text
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import NO_HINTS, command_line
 from cyclegan_audio.utils.locks import any_lock
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import format_duration
 
 RECORD_FILE = "job.json"
@@ -52,7 +53,7 @@ def run_job(train: TrainFunction, cfg: DictConfig, folder: Path, overrides: Sequ
         return None
     if missing := sorted(set(cfg.optimized_metric) - set(metrics)):
         measured = ", ".join(metrics) or "none"
-        print(
+        echo(
             f"warning: optimized_metric={missing[0]} was not measured; measured: {measured}", file=sys.stderr
         )
         return None
@@ -157,7 +158,7 @@ class SweepSummary(Callback):
         n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
         if 0 < n_ended < self.n_jobs:
             left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
-            print(
+            echo(
                 f"{n_ended} of {self.n_jobs} jobs have ended, about {format_duration(left_s)} left",
                 flush=True,
             )
@@ -167,11 +168,11 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         jobs = list_jobs(folder)
         failures = [line for job in jobs if (line := failure_reason(job))]
-        print(f"{len(jobs) - len(failures)} of {len(jobs)} jobs done, in {folder}")
+        echo(f"{len(jobs) - len(failures)} of {len(jobs)} jobs done, in {folder}")
         for line in failures:
-            print(line)
+            echo(line)
         if config.get("evaluate_jobs"):
-            print(f"next: {command_line('compare', folder)}")
+            echo(f"next: {command_line('compare', folder)}")
         if failures:
             sys.exit(1)
 

@@ -17,6 +17,7 @@ from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, re
 from cyclegan_audio.reports.evaluation.scoring import SCORE
 from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
 TRUTH = "truth"
@@ -110,7 +111,7 @@ def _load_or_evaluate(run: str | Path, corpus: str | Path | None) -> EvaluatedRu
     if path.suffix == ".ckpt":  # the run's report may be of another checkpoint
         folder = folder.with_name(f"{folder.name}_{path.stem}")
     if not (folder / JSON_FILE).is_file():
-        print(f"{run} has no report yet; evaluating it first", flush=True)
+        echo(f"{run} has no report yet; evaluating it first", flush=True)
         evaluate_run(Path(run), "--out", str(folder), *(["--corpus", str(corpus)] if corpus else []))
     return _load(folder)
 
