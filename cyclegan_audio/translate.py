@@ -71,11 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_live = STREAM in (*options.inputs, options.output)
     if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
         raise UserError("a stream needs - as its only input and as output; for files name both")
+    from cyclegan_audio.inference.checkpoints import resolve_run
+
+    load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
+    resolve_run(options.run, load_options.get("checkpoint"))  # a missing run is named before a missing song
     jobs = [] if is_live else plan(options.inputs, options.output, options.suffix, options.overwrite)
 
     from cyclegan_audio.translation.translator import Translator
 
-    load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
     translator = Translator.load(options.run, **load_options)
     options.to = translator.model.genre(options.to)
     translator.model.generator(options.to)  # refuses an invalid target before any work

@@ -19,12 +19,12 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from cyclegan_audio.cli.error_reporting import print_error
+from cyclegan_audio.cli.error_reporting import report_error
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.training.callbacks.checkpoints import resume_command
 from cyclegan_audio.training.resume import TrainingCompleteError
 from cyclegan_audio.utils.atomic import atomic_write_text
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, ReportedError, UserError
 from cyclegan_audio.utils.hints import NO_HINTS, command_line
 from cyclegan_audio.utils.locks import any_lock
 from cyclegan_audio.utils.printing import echo
@@ -46,7 +46,7 @@ def run_job(train: TrainFunction, cfg: DictConfig, folder: Path, overrides: Sequ
     try:
         metrics = _run_recorded(train, cfg, folder, overrides)
     except UserError as error:
-        print_error(str(error))
+        report_error(error, str(error), with_trace=False)
         return None
     except Exception:
         traceback.print_exc()
@@ -139,7 +139,7 @@ def rerun_command(folder: Path, overrides: Sequence[str]) -> str:
 class SweepSummary(Callback):
     """Print the progress of a sweep, and at its end the failed jobs with the commands to rerun them.
 
-    A sweep with failed jobs ends with exit code 1.
+    A sweep with failed jobs ends with exit code 2.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class SweepSummary(Callback):
         if config.get("evaluate_jobs"):
             echo(f"next: {command_line('compare', folder)}")
         if failures:
-            sys.exit(1)
+            sys.exit(USER_ERROR_EXIT_CODE)
 
 
 def count_jobs(config: DictConfig) -> int | None:
@@ -235,8 +235,10 @@ def evaluate_run(run: Path, *options: str) -> None:
         UserError: the evaluation failed and printed why.
     """
     command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run), *options]
-    if subprocess.run(command, check=False, env={**os.environ, NO_HINTS: "1"}).returncode:
-        raise UserError(f"the run in {run} is trained, but its evaluation failed; see above")
+    code = subprocess.run(command, check=False, env={**os.environ, NO_HINTS: "1"}).returncode
+    if code:
+        kind = ReportedError if code == USER_ERROR_EXIT_CODE else UserError
+        raise kind(f"the run in {run} is trained, but its evaluation failed; see above")
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:

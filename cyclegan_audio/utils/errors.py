@@ -1,12 +1,21 @@
-"""`UserError`, the error that a user can correct, and `check_number`, which raises it."""
+"""Exit codes, `UserError`, the error that a user can correct, and `check_number`, which raises it."""
 
 import math
 
+USER_ERROR_EXIT_CODE = 2  # an error that the user can correct; 1 is a bug, or a reader that has gone
 INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
 class UserError(Exception):
     """An error that the user can correct: its message states the problem and the remedy in one line."""
+
+
+class ReportedError(UserError):
+    """An error that another process has already printed."""
+
+
+class ReportedInterrupt(KeyboardInterrupt):
+    """The end of a run after Ctrl-C, if a message has already said so."""
 
 
 def check_number(
