@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
+from cyclegan_audio.reports.comparison.report_check import check_report
 from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, report_folder
 from cyclegan_audio.reports.evaluation.scoring import SCORE
 from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
@@ -120,11 +123,13 @@ def _load(folder: Path) -> EvaluatedRun:
     path = folder / JSON_FILE
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        checkpoint = Path(report["run"]["checkpoint"])
-        if not [numbers["clips"]["paired"] for numbers in report["metrics"].values() if "clips" in numbers]:
-            raise ValueError("no clips")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged or of another version; evaluate the run again") from error
+        check_report(report)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is damaged or of another version ({reason}); evaluate the run again"
+        ) from error
+    checkpoint = Path(report["run"]["checkpoint"])
     run = folder.parent
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
@@ -136,8 +141,24 @@ def _settings(run: Path, checkpoint: Path) -> dict[str, Any]:
     """Read the flat configuration from the run's folder, else from its checkpoint; empty without both."""
     for path in (run / CONFIG, checkpoint.parent.parent / CONFIG):
         if path.is_file():
-            return flatten(OmegaConf.to_container(OmegaConf.load(path)))
+            return _read_settings(path)
     return flatten(load_model(checkpoint).config) if checkpoint.exists() else {}
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read the flat configuration from config.yaml.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        settings = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged ({reason}); repair it, or move it away") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no settings; repair it, or move it away")
+    return flatten(settings)
 
 
 def _outdated_notes(run: EvaluatedRun) -> list[str]:
