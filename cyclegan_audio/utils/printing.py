@@ -25,6 +25,11 @@ def printable(text: str) -> str:
     return "".join(character if _is_safe(character) else _escape(character) for character in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return text for a page or a figure: each line `printable`."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _is_byte(character: str) -> bool:
     """Return whether this is how Python stores a byte of a file's name that is not UTF-8."""
     return 0xDC80 <= ord(character) <= 0xDCFF

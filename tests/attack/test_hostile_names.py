@@ -12,6 +12,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import compose
 from cyclegan_audio.reports.figures import classifier_results, distributions, relative_bars, spectrograms
 from cyclegan_audio.reports.figures.loss_curves import loss_curves
+from cyclegan_audio.reports.html import AudioGroup, Image, Section, Table, render
 
 NAMES = {
     "mathematics": r"$\foo$",
@@ -82,3 +83,17 @@ def test_legends_show_names_that_begin_with_an_underscore(name):
     assert len(shown) == 5  # histograms, probabilities, spectra, ROC curves, losses
     for texts in shown:
         assert any(name in text for text in texts), texts
+
+
+def test_pages_escape_names():
+    name = "\n".join(NAMES.values())
+    table = Table(name, [name], [[name]])
+    section = Section("s", name, [name], [table], [Image(b"", name, name)], [AudioGroup(name, [])])
+    page = render(name, name, [section])
+    page.encode("utf-8")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not [character for character in page if character < " " and character != "\n"]
+    assert "\u202e" not in page
+    for text in ("\\x1b[2J", "\\u202eevil", "\\xff", "שלום", "🎹", "a&amp;b"):
+        assert text in page

@@ -9,7 +9,8 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
-from cyclegan_audio.reports.figures.style import label, new_figure, plain
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def misclassified(
     figure.supxlabel("Time (s)", fontsize=10)
     figure.supylabel("Frequency (Hz)", fontsize=10)
     if title:
-        figure.suptitle(plain(title), fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 

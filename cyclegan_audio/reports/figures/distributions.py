@@ -8,7 +8,8 @@ import numpy as np
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks
-from cyclegan_audio.reports.figures.style import label, new_figure, plain
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +65,7 @@ def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_l
     ax.set_xlabel(label(x_label))
     ax.set_ylabel("% of clips")
     ax.set_xlim(0, 1)
-    ax.set_title(plain(title), fontsize=11)
+    ax.set_title(printable_lines(title), fontsize=11)
     ax.legend(fontsize=9)
     return figure
 
@@ -100,7 +101,7 @@ def _line_style(index: int) -> dict[str, Any]:
 
 
 def _label_axes(ax: "Axes", x_label: str, y_label: str) -> None:
-    ax.set_xlabel(plain(x_label))
-    ax.set_ylabel(plain(y_label))
+    ax.set_xlabel(printable_lines(x_label))
+    ax.set_ylabel(printable_lines(y_label))
     ax.grid(alpha=0.3)
     ax.legend(fontsize=9)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyclegan_audio.reports.figures.style import label, new_figure, plain
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def loss_curves(
     for ax in axes[len(panels) :]:
         ax.remove()
     if title:
-        figure.suptitle(plain(title), fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyclegan_audio.reports.figures.style import label, new_figure, plain
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,5 +75,5 @@ def _labelled_rows(labels: Sequence[str], row_inches: float, title: str) -> "tup
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0, labelsize=9)
     if title:
-        ax.set_title(plain(title), fontsize=11)
+        ax.set_title(printable_lines(title), fontsize=11)
     return figure, ax, positions

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.reports.figures.style import label, new_figure, plain
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def cycle_grid(
         ax.set_ylabel(f"{name}Frequency (Hz)")
     figure.colorbar(image, ax=axes, label="Level (dB)", extend="min", fraction=0.03, pad=0.01)
     if title:
-        figure.suptitle(plain(title), fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 

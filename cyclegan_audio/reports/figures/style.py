@@ -3,7 +3,7 @@
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from cyclegan_audio.utils.printing import printable
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,16 +27,11 @@ def new_figure(width: float, height: float, layout: Any = None) -> "Figure":
     return Figure(figsize=(width, height), dpi=DPI, layout=layout)
 
 
-def plain(text: str) -> str:
-    """Return text with names for a title: its lines, printable."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
 def label(name: str) -> str:
-    """Return the name of a genre, a run, a loss or a file as a label: `plain`, in lines that fit a figure."""
+    """Return the name of a genre, a run, a loss or a file as a label, printable and in short lines."""
     lines = (
         line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 1]}\N{HORIZONTAL ELLIPSIS}"
-        for line in plain(name).split("\n")
+        for line in printable_lines(name).split("\n")
     )
     text = "\n".join(lines)
     return f" {text}" if text.startswith("_") else text  # matplotlib's legends leave out labels with _
