@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import HelpExtras
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_utf8
 from cyclegan_audio.utils.hints import command_line, print_next_commands
 from cyclegan_audio.utils.printing import echo, get_logger, text_table
 
@@ -97,6 +97,7 @@ def make_source(cfg: "DictConfig") -> "Source":
                 f"{GENRE_OPTION} needs source=folders, mixes or images; change source= or leave it out"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
+        check_utf8("the genre", name)
         source.genres[name] = Path(folder)
     return source
 
@@ -118,6 +119,7 @@ def main(cfg: "DictConfig") -> None:
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("the folder of the corpus is missing; add corpus=FOLDER")
+    check_utf8("the folder of the corpus", folder)
     settings, thresholds = build_settings(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))

@@ -19,6 +19,7 @@ from cyclegan_audio.inference.run_paths import TENSORBOARD, WANDB_ID
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.csv_table import CSVTable
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 
 SCORE_METRIC = "held_out/score"  # listed with each run: its minimum in W&B, its last value in TensorBoard
 
@@ -129,7 +130,7 @@ class TensorBoardMediaLogger(TensorBoardLogger):
 
 
 def _text(cell: TableCell) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
+    return f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell)).replace("|", "\\|")
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | int | float | str]]:

@@ -35,7 +35,7 @@ from cyclegan_audio.training.recipes import Recipe
 from cyclegan_audio.training.resume import find_resume_checkpoint, resolve_config, restore_data_position
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number
+from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number, check_utf8
 from cyclegan_audio.utils.locks import LockedError, process_lock
 
 
@@ -103,9 +103,11 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
     """Set all seeds; check that the folder does not hold a run, unless it is resumed.
 
     Raises:
-        UserError: the seed is not a number, or the folder holds a run.
+        UserError: the seed is not a number, a path is not UTF-8, or the folder holds a run.
     """
     quieten_libraries()
+    check_utf8("the run folder", run_dir)
+    check_utf8("the corpus", cfg.corpus)
     check_number("seed", cfg.seed, low=0, high=2**32 - 1, integer=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)

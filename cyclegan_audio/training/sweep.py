@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -144,7 +145,7 @@ class SweepSummary(Callback):
 
     def __init__(self) -> None:
         self.n_jobs: int | None = None
-        self.start = time.time()  # not the monotonic clock: jobs may run on other machines
+        self.machine, self.start = platform.node(), time.monotonic()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Count the jobs of the sweep."""
@@ -157,11 +158,11 @@ class SweepSummary(Callback):
         jobs = list_jobs(Path(config.hydra.sweep.dir).absolute())
         n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
         if 0 < n_ended < self.n_jobs:
-            left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
-            echo(
-                f"{n_ended} of {self.n_jobs} jobs have ended, about {format_duration(left_s)} left",
-                flush=True,
-            )
+            line = f"{n_ended} of {self.n_jobs} jobs have ended"
+            if platform.node() == self.machine:  # another machine has another clock
+                left_s = (time.monotonic() - self.start) * (self.n_jobs - n_ended) / n_ended
+                line += f", about {format_duration(left_s)} left"
+            echo(line, flush=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the results of all jobs, from their records in the sweep's folder."""

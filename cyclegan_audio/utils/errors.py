@@ -18,6 +18,22 @@ class ReportedInterrupt(KeyboardInterrupt):
     """The end of a run after Ctrl-C, if a message has already said so."""
 
 
+def check_utf8(name: str, value: object) -> None:
+    """Check that a name or a path can be stored in text files.
+
+    Args:
+        name: the setting, for the message.
+        value: its value.
+
+    Raises:
+        UserError: it holds bytes that are not UTF-8.
+    """
+    try:
+        str(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name} {value} is not UTF-8 text; choose or give it another name") from error
+
+
 def check_number(
     name: str, value: object, low: float = -math.inf, high: float = math.inf, integer: bool = False
 ) -> None:
