@@ -37,12 +37,17 @@ def hang_up(*args: object) -> None:
     os.kill(os.getpid(), signal.SIGHUP)
 
 
+def terminate(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "in a step": (NonFiniteGuard, "step", die),
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (CheckpointCallback, "save", die),
     "hang up after a batch": (LossLog, "on_train_batch_end", hang_up),
+    "terminate after a batch": (LossLog, "on_train_batch_end", terminate),
     "in validation": (validation, "validation_metrics", die),
     "while the CSV is cut": (CSVLog, "start", die),
 }
@@ -171,8 +176,9 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
     assert [row["batch"] for row in rows("out/losses.csv")] == [*"368", "11", "14", "16", "19", "22", "24"]
 
 
-def test_a_closed_terminal_ends_the_run_with_a_checkpoint(run):
-    code, said = run("run_dir=out", place="hang up after a batch", calls_before=2)
+@pytest.mark.parametrize("place", ["hang up after a batch", "terminate after a batch"])
+def test_a_closed_terminal_and_sigterm_end_the_run_with_a_checkpoint(run, place):
+    code, said = run("run_dir=out", place=place, calls_before=2)
     assert code == INTERRUPTED_EXIT_CODE, said
     assert said.count("stopping after this batch") == 1
     assert said.splitlines()[-1].startswith("stopped; resume with: "), said

@@ -66,9 +66,6 @@ class CheckpointCallback(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         (self.run_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        self.handlers.enter_context(
-            signal_handlers(self._request_stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-        )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.handlers.close()
@@ -90,6 +87,10 @@ class CheckpointCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()
+        # After Lightning has set its handler of SIGTERM, which would end the fit without a checkpoint.
+        self.handlers.enter_context(
+            signal_handlers(self._request_stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        )
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         # Only here, not at a batch's end, Lightning's counters agree with the trained batches.
