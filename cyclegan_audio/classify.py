@@ -7,6 +7,7 @@ from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import HelpExtras
 from cyclegan_audio.training.arguments import genre_hint
 from cyclegan_audio.utils.hints import command_line, print_next_commands
+from cyclegan_audio.utils.printing import echo
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,8 +36,8 @@ def main(cfg: "DictConfig") -> None:
     corpus = Corpus.open(cfg.corpus or demo_corpus.ensure_demo_corpus())
     folder = Path(cfg.out)
     for line in classify(corpus, (cfg.genre_pair.a, cfg.genre_pair.b), folder, settings):
-        print(line)
-    print(f"page: {folder / HTML_FILE}")
+        echo(line)
+    echo(f"page: {folder / HTML_FILE}")
     genres = (f"genre_pair.a={cfg.genre_pair.a}", f"genre_pair.b={cfg.genre_pair.b}")
     print_next_commands(command_line("train", f"corpus={corpus.folder}", *genres))
 

@@ -8,6 +8,7 @@ from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, print_next_commands
+from cyclegan_audio.utils.printing import echo
 
 
 def parser() -> VerbParser:
@@ -51,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     to = None if to is None else model.genre(to)
     difference = export_model(model, path, to)
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - start
-    print(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; maximum difference from the model {difference:.1g})")
+    echo(f"{path}  ({size:.1f} MiB in {seconds:.0f} s; maximum difference from the model {difference:.1g})")
     if path.suffix == ".onnx":
         print_next_commands(
             command_line("translate", path, "song.mp3", "out.wav", "--to", to or model.targets[-1])
         )
     else:
-        print(f"load it with torch.export.load({str(path)!r})")
+        echo(f"load it with torch.export.load({str(path)!r})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Verb `prepare`: convert audio files to a corpus, and print counts and differences of the genres."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,18 @@ from urllib.parse import quote, unquote
 
 from cyclegan_audio.cli.hydra_cli import hydra_main
 from cyclegan_audio.cli.hydra_help import HelpExtras
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_utf8
 from cyclegan_audio.utils.hints import command_line, print_next_commands
+from cyclegan_audio.utils.printing import echo, get_logger, text_table
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from rich.table import Table
 
     from cyclegan_audio.corpus.bias import BiasThresholds, GenreStats
     from cyclegan_audio.corpus.manifest import Row
     from cyclegan_audio.corpus.sources import Source
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 GENRE_OPTION, GENRE_PREFIX = "--genre", "genre="
 HELP = HelpExtras(
@@ -98,6 +97,7 @@ def make_source(cfg: "DictConfig") -> "Source":
                 f"{GENRE_OPTION} needs source=folders, mixes or images; change source= or leave it out"
             )
         name, _, folder = unquote(value, errors="surrogateescape").partition("=")
+        check_utf8("the genre", name)
         source.genres[name] = Path(folder)
     return source
 
@@ -119,10 +119,11 @@ def main(cfg: "DictConfig") -> None:
     folder = Path(cfg.corpus) if cfg.corpus is not None else source.default_corpus
     if folder is None:
         raise UserError("the folder of the corpus is missing; add corpus=FOLDER")
+    check_utf8("the folder of the corpus", folder)
     settings, thresholds = build_settings(cfg), build("bias", cfg.bias)
     if cfg.shard is not None:
         n_files = prepare_shard(source, folder, settings, Shard(cfg.shard, cfg.num_shards))
-        print(
+        echo(
             f"shard {cfg.shard} of {cfg.num_shards} is done ({n_files} files); after the last one run "
             f"prepare with merge=true num_shards={cfg.num_shards}"
         )
@@ -145,13 +146,13 @@ def print_tables(rows: "list[Row]", stats: "list[GenreStats]", thresholds: "Bias
     from cyclegan_audio.corpus.bias import bias_warnings, genre_comparison
     from cyclegan_audio.corpus.manifest import reason_counts, split_counts
 
+    (kept_genres, kept), (split_genres, splits) = reason_counts(rows), split_counts(rows)
     Console().print(
-        text_table("Kept and dropped", "clips", *reason_counts(rows)),
-        text_table("Splits", "tracks / clips", *split_counts(rows)),
+        text_table("Kept and dropped", ["clips", *kept_genres], kept),
+        text_table("Splits", ["tracks / clips", *split_genres], splits),
         text_table(
             "Differences of the genres",
-            STATS_HEADER,
-            [genre.genre for genre in stats],
+            [STATS_HEADER, *(genre.genre for genre in stats)],
             genre_comparison(stats),
         ),
     )
@@ -167,11 +168,11 @@ def print_summary(folder: Path, rows: "list[Row]") -> None:
     from cyclegan_audio.reports.corpus import PAGE
 
     for line in most_dropped_files(rows):
-        print(line)
+        echo(line)
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
-    print(f"{minutes:.1f} minutes of music in {folder}")
+    echo(f"{minutes:.1f} minutes of music in {folder}")
     if (folder / PAGE).is_file():
-        print(f"page: {folder / PAGE}")
+        echo(f"page: {folder / PAGE}")
     training_genres = sorted({row["genre"] for row in rows if row["split"] == "train"})
     for genre in sorted({row["genre"] for row in rows}.difference(training_genres)):
         log.warning("warning: %s has no training clips; add songs", genre)
@@ -200,24 +201,6 @@ def write_page(
                 folder / PAGE,
                 message,
             )
-
-
-def text_table(title: str, header: str, genres: list[str], rows: list[list[str]]) -> "Table":
-    """Return a table of text with one column per genre.
-
-    Args:
-        title: printed above the table.
-        header: header of the first column.
-        genres: the headers of the other columns.
-        rows: the cells, row by row.
-    """
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(header, *map(escape, genres), title=title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
 
 
 if __name__ == "__main__":

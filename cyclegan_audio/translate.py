@@ -13,6 +13,7 @@ from cyclegan_audio.cli.options import VerbParser, number
 from cyclegan_audio.cli.termination import exit_on_termination
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import ProgressBar, progress_bar
 
 if TYPE_CHECKING:
@@ -72,11 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_live = STREAM in (*options.inputs, options.output)
     if is_live and [*options.inputs, options.output] != [STREAM, STREAM]:
         raise UserError("a stream needs - as its only input and as output; for files name both")
+    from cyclegan_audio.inference.checkpoints import resolve_run
+
+    load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
+    resolve_run(options.run, load_options.get("checkpoint"))  # a missing run is named before a missing song
     jobs = [] if is_live else plan(options.inputs, options.output, options.suffix, options.overwrite)
 
     from cyclegan_audio.translation.translator import Translator
 
-    load_options = {name: value for name, value in vars(options).items() if name in LOAD_OPTIONS}
     translator = Translator.load(options.run, **load_options)
     options.to = translator.model.genre(options.to)
     translator.model.generator(options.to)  # refuses an invalid target before any work
@@ -103,7 +107,7 @@ def _next_commands(run: str, checkpoint: str | None) -> list[str]:
 def _print_normalisation(translator: "Translator", is_live: bool) -> None:
     """Print how the input is normalised for the generator, as in training."""
     exception = "; a stream keeps its loudness" if is_live else ""
-    print(
+    echo(
         f"as in training, the input of the model is {translator.normalisation}{exception}",
         file=sys.stderr if is_live else sys.stdout,
         flush=True,
@@ -140,9 +144,7 @@ def plan(
         raise UserError(f"several songs cannot be written to one file ({out}); give a folder as output")
     into_folder = several or out.is_dir() or not out.suffix
     if not several and into_folder and not out.is_dir():
-        print(
-            f"{out} has no suffix such as .wav; the output goes into a folder of that name", file=sys.stderr
-        )
+        echo(f"{out} has no suffix such as .wav; the output goes into a folder of that name", file=sys.stderr)
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     jobs = [(path, (out / name).with_suffix(suffix) if into_folder else out) for path, name in files]
     claimed: dict[Path, Path] = {path.resolve(): path for path, _ in jobs}
@@ -168,7 +170,7 @@ def _unfinished(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
         raise UserError(f"all {len(jobs)} outputs exist; add --overwrite to translate the songs again")
     if len(unfinished) < len(jobs):
         n_done = len(jobs) - len(unfinished)
-        print(
+        echo(
             f"skipping {n_done} of {len(jobs)} songs, whose output exists (--overwrite translates them again)"
         )
     return unfinished
@@ -205,7 +207,7 @@ def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: 
                     raise
                 failures.append(source)
                 line = f"{source}  failed: {error}"
-            print(line, flush=True)
+            echo(line, flush=True)
             bar.update(index + 1)
     if failures:
         names = ", ".join(map(str, failures))
@@ -247,7 +249,7 @@ def _translate_stream(translator: "Translator", to: str, amount: float, raw: str
     source = sys.stdin.buffer
     rate, channels = _parse_raw_format(raw) if raw else streaming.read_wav_header(source)
     check_number("the sample rate of the stream", rate, MIN_RATE, MAX_RATE, integer=True)
-    print(f"latency: {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
+    echo(f"latency: {streaming.latency_s(translator, rate):.1f} s", file=sys.stderr, flush=True)
     _write_output(b"" if raw else streaming.wav_header(rate, channels))
     with single_threaded():
         blocks = streaming.read_pcm(source, channels)

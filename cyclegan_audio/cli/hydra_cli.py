@@ -19,7 +19,7 @@ from cyclegan_audio.cli.error_reporting import (
 from cyclegan_audio.cli.hydra_help import HelpExtras, help_text
 from cyclegan_audio.cli.options import to_overrides
 from cyclegan_audio.cli.verbs import version
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, UserError
 from cyclegan_audio.utils.paths import CONF_DIR
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def hydra_main(
     literal_keys: Collection[str] = (),
     hints: Mapping[str, GroupHint] | None = None,
 ) -> Callable[[TaskFunction], Callable[[], None]]:
-    """Decorate a task function: Hydra reads the command line, a `UserError` becomes one line and exit code 1.
+    """Decorate a task function: Hydra reads the command line, a `UserError` becomes one line and exit code 2.
 
     Hydra is imported only when the task starts, so that help is fast.
 
@@ -87,7 +87,7 @@ class _CommandRun:
         self.failed = False
 
     def run(self, arguments: Sequence[str]) -> None:
-        """Start Hydra with these arguments; exit with code 1 after a user's error."""
+        """Start Hydra with these arguments; exit with code 2 after a user's error."""
         self.debug = "--debug" in arguments or is_debug()
         try:
             self._start_hydra([argument for argument in arguments if argument != "--debug"])
@@ -95,7 +95,7 @@ class _CommandRun:
             if not self._report(error):
                 raise
         if self.failed:
-            sys.exit(1)
+            sys.exit(USER_ERROR_EXIT_CODE)
 
     def _start_hydra(self, arguments: list[str]) -> None:
         flags = [

@@ -11,7 +11,7 @@ from cyclegan_audio.cli.conf_reader import has_setting, list_choices
 from cyclegan_audio.cli.error_reporting import DEBUG_VARIABLE, print_error
 from cyclegan_audio.cli.verbs import VERBS, version, wrap_example
 from cyclegan_audio.utils.defaults import DEFAULT_VOCODER
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, UserError
 from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 
 # Hydra's own options
@@ -211,7 +211,7 @@ class VerbParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print an error in one line, and exit with code 2."""
         print_error(f"{message} ({self.prog} --help shows all options)")
-        sys.exit(2)
+        sys.exit(USER_ERROR_EXIT_CODE)
 
     def add_run(
         self, help_text: str = "a run folder, a .ckpt file, or demo (ships with the package)"

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors, print_error
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE
 from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 
 VERBS = {  # in the usual order of use
@@ -48,7 +49,7 @@ def _run(first: str = "--help", *arguments: str) -> None:
     else:
         hint = f"{suggest_name(verb, VERBS)} ({PROGRAM} --help lists them)"
         print_error(f"there is no command {first!r}{hint}")
-        sys.exit(2)
+        sys.exit(USER_ERROR_EXIT_CODE)
 
 
 def overview() -> str:

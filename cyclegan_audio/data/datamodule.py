@@ -1,6 +1,5 @@
 """Serve unpaired mels of two genres: the dataset and its LightningDataModule."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from cyclegan_audio.data.sampler import (
     warn_about_large_batch,
 )
 from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.printing import get_logger
 
 CPU = torch.device("cpu")
 Batch = dict[str, Tensor]
@@ -82,7 +82,7 @@ class UnpairedMelDataset(Dataset[Batch]):
         )
 
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 FLOAT_BYTES = 4
 

@@ -1,6 +1,5 @@
 """Sample the clips of an epoch from seed and epoch alone; serve several processes, and resume mid-epoch."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,10 +8,11 @@ import pytorch_lightning as pl
 from torch.utils.data import Sampler
 
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import get_logger
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class ClipView(NamedTuple):

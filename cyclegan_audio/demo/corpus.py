@@ -16,6 +16,7 @@ from cyclegan_audio.corpus.settings_file import DamagedSettingsError, OtherVersi
 from cyclegan_audio.corpus.sources import FolderSource, SourceFile
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.locks import LockedError, process_lock
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import progress_bar
 
 
@@ -101,7 +102,7 @@ def ensure_demo_corpus(
     cfg.source = OmegaConf.load(CONF_DIR / "source" / "demo.yaml")
     cfg.source.update(settings, folder=str(Path(folder) / "songs"))
     corpus = Path(folder) / ("corpus" if cfg.mel.name == default_mel.name else f"corpus_{slug(cfg.mel.name)}")
-    print(f"no corpus given: using the demo songs (corpus={corpus})", flush=True)
+    echo(f"no corpus given: using the demo songs (corpus={corpus})", flush=True)
     source = instantiate(cfg.source)
     if _is_complete(corpus, source):
         return corpus

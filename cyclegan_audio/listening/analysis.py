@@ -13,6 +13,7 @@ from cyclegan_audio.listening.responses import (
 )
 from cyclegan_audio.statistics.estimates import Estimate, two_way_mean
 from cyclegan_audio.statistics.significance import format_p, holm
+from cyclegan_audio.utils.printing import echo, text_table
 
 LOW, HIGH = 0.0, 100.0
 ALL = "both directions"
@@ -177,35 +178,32 @@ def analysis_numbers(responses: Sequence[ListenerResponses], notes: Sequence[str
 def print_analysis(numbers: dict[str, Any]) -> None:
     """Print the tables of `analysis_numbers`."""
     from rich.console import Console
-    from rich.table import Table
 
+    means = [
+        [mean["question"], mean["system"], mean["role"], _format_interval(mean["score"])]
+        for mean in numbers["means"]
+        if mean["direction"] == ALL
+    ]
+    differences = [
+        [row["question"], row["second"], row["first"], _format_interval(row["difference"], "+"),
+         format_p(row["p_corrected"])]
+        for row in numbers["contrasts"]
+    ]  # fmt: skip
+    abx = [
+        [" and ".join(row["systems"]), f"{row['right']} of {row['n']}",
+         f"{100 * row['right'] / row['n']:.0f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})",
+         format_p(row["p_corrected"])]
+        for row in numbers["abx"]
+    ]  # fmt: skip
+    echo(*numbers["notes"])
     console = Console()
-    for note in numbers["notes"]:
-        console.print(note, markup=False, highlight=False)
-    table = Table("question", "system", "role", "mean (95 %)", title="Scores, 0 to 100")
-    for mean in (m for m in numbers["means"] if m["direction"] == ALL):
-        table.add_row(mean["question"], mean["system"], mean["role"], _format_interval(mean["score"]))
-    console.print(table)
-    table = Table("question", "system", "against", "difference (95 %)", "p", title="Differences")
-    for row in numbers["contrasts"]:
-        table.add_row(
-            row["question"],
-            row["second"],
-            row["first"],
-            _format_interval(row["difference"], "+"),
-            format_p(row["p_corrected"]),
-        )
-    if numbers["contrasts"]:
-        console.print(table)
-    table = Table(
-        "systems", "correct", "share (95 %, exact)", "p", title="ABX: can listeners hear a difference?"
-    )
-    for row in numbers["abx"]:
-        share = f"{100 * row['right'] / row['n']:.0f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
-        correct = f"{row['right']} of {row['n']}"
-        table.add_row(" and ".join(row["systems"]), correct, share, format_p(row["p_corrected"]))
-    if numbers["abx"]:
-        console.print(table)
+    console.print(text_table("Scores, 0 to 100", ("question", "system", "role", "mean (95 %)"), means))
+    if differences:
+        header = ["question", "system", "against", "difference (95 %)", "p"]
+        console.print(text_table("Differences", header, differences))
+    if abx:
+        header = ["systems", "correct", "share (95 %, exact)", "p"]
+        console.print(text_table("ABX: can listeners hear a difference?", header, abx))
     console.print(numbers["explanation"], markup=False, highlight=False)
 
 

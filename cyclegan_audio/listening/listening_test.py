@@ -20,6 +20,7 @@ from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, print_next_commands
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import with_progress
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -69,7 +70,7 @@ def make_test(
             yield from with_progress(items, f"translating clips of {source}", clips, "clips")
 
     page = write_test(folder, all_items(), list(models), opened.mel.sample_rate, abx)
-    print(f"listening test: {page}")
+    echo(f"listening test: {page}")
     print_next_commands(command_line("listening_test", "--analyse", "FILES"))
     return page
 
@@ -134,5 +135,5 @@ def analyse(files: Sequence[str | Path], *, out: str | Path | None = None, keep_
     numbers = analysis_numbers(kept, [*notes, *excluded])
     print_analysis(numbers)
     write_files(folder, {ANALYSIS: to_json(numbers)}, "the analysis")
-    print(f"analysis: {folder / ANALYSIS}")
+    echo(f"analysis: {folder / ANALYSIS}")
     return folder / ANALYSIS

@@ -95,28 +95,41 @@ def _read(path: Path) -> ListenerResponses:
             for r in content["ratings"]
         ]
         abx = [_abx(name, trial) for trial in content["abx"]]
-        questions = {
-            key: {part: value[part] for part in ("hidden", "anchor", "baselines", "is_screened")}
-            for key, value in content["questions"].items()
-        }
+        questions = {key: _question(value) for key, value in content["questions"].items()}
         if any(rating.question not in questions for rating in ratings):
             raise ValueError("an unknown question")
         return ListenerResponses(
             name,
             str(content["test"]),
             str(content["finished"]),
-            [str(run) for run in content["runs"]],
+            _texts(content["runs"]),
             questions,
             ratings,
             abx,
         )
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; check the path{suggest_path(path)}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error)[:80]
         raise UserError(
-            f"{path} is not a file of answers of a listening test ({error!r}); ask the listener for it "
+            f"{path} is not a file of answers of a listening test ({reason!r}); ask the listener for it "
             f"again, or omit it{suggest_path(path)}"
         ) from error
+
+
+def _question(value: Any) -> dict[str, Any]:
+    return {
+        "hidden": str(value["hidden"]),
+        "anchor": str(value["anchor"]),
+        "baselines": _texts(value["baselines"]),
+        "is_screened": bool(value["is_screened"]),
+    }
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no list")
+    return [str(value) for value in values]
 
 
 def _score(value: Any) -> float:

@@ -25,6 +25,7 @@ from cyclegan_audio.models.losses.terms import (
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
+from cyclegan_audio.models.networks.window_check import check_windows
 from cyclegan_audio.utils.rng import SeededRNG
 
 Batch = Mapping[str, Tensor]
@@ -139,6 +140,11 @@ class TranslationModule(BaseModule):
     def frame_multiple(self) -> int:
         """Return the number of which the generators' frames must be a multiple."""
         return self._first_generator.frame_multiple
+
+    def check_windows(self, n_mels: int, clip_frames: int, crop_frames: int | None) -> None:
+        """Check that the networks accept the windows of a training; see `networks.window_check`."""
+        discriminator = next(iter(self.discriminators().values()))
+        check_windows(self._first_generator, discriminator, n_mels, clip_frames, crop_frames)
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:
         """Translate (B, 1, M, F) in a direction."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.utils import hints
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,7 +36,7 @@ def rank_zero_print(message: str) -> None:
     """Print on rank 0 only."""
     from pytorch_lightning.utilities import rank_zero_only
 
-    rank_zero_only(print)(message)
+    rank_zero_only(echo)(message)
 
 
 def rank_zero_print_next(*commands: str) -> None:

@@ -17,7 +17,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from cyclegan_audio.inference.run_paths import TENSORBOARD, WANDB_ID
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
+from cyclegan_audio.utils.csv_table import CSVTable
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 
 SCORE_METRIC = "held_out/score"  # listed with each run: its minimum in W&B, its last value in TensorBoard
 
@@ -128,7 +130,7 @@ class TensorBoardMediaLogger(TensorBoardLogger):
 
 
 def _text(cell: TableCell) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
+    return f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell)).replace("|", "\\|")
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
@@ -229,12 +231,17 @@ class CSVLog:
         Args:
             columns: names in order, with `batch`.
             batches: batches of the run so far.
+
+        Raises:
+            UserError: the file of the resumed run is damaged; it stays as it is.
         """
         self.columns, rows = columns, []
         if batches and self.file.is_file():
-            with self.file.open(newline="") as file:
-                reader = csv.DictReader(file)
-                rows = [row for row in reader if _is_complete(row) and int(row["batch"]) <= batches]
+            table = CSVTable(self.file, ("batch",))
+            if unknown := [name for name in table.columns if name not in columns]:
+                raise table.error(1, f"this run has no column {unknown[0]}")
+            numbers = table.numbers("batch") if table.rows else []
+            rows = [row for row, number in zip(table.rows, numbers, strict=True) if number <= batches]
         with atomic_path(self.file) as part:
             self._write(part, "w", rows)
 
@@ -248,8 +255,3 @@ class CSVLog:
             if mode == "w":
                 writer.writeheader()
             writer.writerows(rows)
-
-
-def _is_complete(row: Mapping[str, Any]) -> bool:
-    """Return whether a row has all columns; a full disk cuts rows off."""
-    return None not in row.values() and row["batch"].isdigit()

@@ -67,11 +67,12 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     networks = ("generator", "discriminator", "ema_decay", "contrast", "extra_losses")
 
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
-        """Build the model, then the data with the generators' `frame_multiple`."""
+        """Build the model, then the data with the generators' `frame_multiple`; check that they fit."""
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
         data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
         data.setup("fit")
+        model.check_windows(data.mel.n_mels, data.corpus.clip_frames, data.crop_frames)
         return model, data
 
     def training_clips(self, data: UnpairedMelDataModule) -> list[Clip]:

@@ -36,7 +36,7 @@ from cyclegan_audio.training.recipes import Recipe
 from cyclegan_audio.training.resume import find_resume_checkpoint, resolve_config, restore_data_position
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number, check_utf8
 from cyclegan_audio.utils.locks import LockedError, process_lock
 
 
@@ -105,9 +105,11 @@ def setup_run(cfg: DictConfig, run_dir: Path, command: str) -> None:
     """Set all seeds; check that the folder does not hold a run, unless it is resumed.
 
     Raises:
-        UserError: the seed is not a number, or the folder holds a run.
+        UserError: the seed is not a number, a path is not UTF-8, or the folder holds a run.
     """
     quieten_libraries()
+    check_utf8("the run folder", run_dir)
+    check_utf8("the corpus", cfg.corpus)
     check_number("seed", cfg.seed, low=0, high=2**32 - 1, integer=True)
     pl.seed_everything(cfg.seed, verbose=False)
     cfg.run_dir = str(run_dir)
@@ -153,8 +155,12 @@ def run_training(
 
 def was_stopped(trainer: pl.Trainer) -> bool:
     """Return whether a stop was requested during the last batch of the run."""
+    return any(callback.stop_requested for callback in _checkpoint_callbacks(trainer))
+
+
+def _checkpoint_callbacks(trainer: pl.Trainer) -> list[CheckpointCallback]:
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return any(isinstance(callback, CheckpointCallback) and callback.stop_requested for callback in callbacks)
+    return [callback for callback in callbacks if isinstance(callback, CheckpointCallback)]
 
 
 def build_trainer(cfg: DictConfig, model: BaseModule, config: dict[str, Any]) -> pl.Trainer:
@@ -190,7 +196,8 @@ def fit(
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         if trainer.interrupted:  # Lightning's reaction to Ctrl-C
-            raise KeyboardInterrupt from error
+            is_reported = any(callback.stop_reported for callback in _checkpoint_callbacks(trainer))
+            raise (ReportedInterrupt if is_reported else KeyboardInterrupt) from error
         raise
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if checkpoint is None or model.has_started:

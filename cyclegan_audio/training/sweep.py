@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -19,14 +20,15 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from cyclegan_audio.cli.error_reporting import print_error
+from cyclegan_audio.cli.error_reporting import report_error
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.training.callbacks.checkpoints import resume_command
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.atomic import atomic_write_text
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, ReportedError, UserError
 from cyclegan_audio.utils.hints import NO_HINTS, command_line
 from cyclegan_audio.utils.locks import any_lock
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import format_duration
 
 RECORD_FILE = "job.json"
@@ -45,14 +47,14 @@ def run_job(train: TrainFunction, cfg: DictConfig, folder: Path, overrides: Sequ
     try:
         metrics = _run_recorded(train, cfg, folder, overrides)
     except UserError as error:
-        print_error(str(error))
+        report_error(error, str(error), with_trace=False)
         return None
     except Exception:
         traceback.print_exc()
         return None
     if missing := sorted(set(cfg.optimized_metric) - set(metrics)):
         measured = ", ".join(metrics) or "none"
-        print(
+        echo(
             f"warning: optimized_metric={missing[0]} was not measured; measured: {measured}", file=sys.stderr
         )
         return None
@@ -138,12 +140,12 @@ def rerun_command(folder: Path, overrides: Sequence[str]) -> str:
 class SweepSummary(Callback):
     """Print the progress of a sweep, and at its end the failed jobs with the commands to rerun them.
 
-    A sweep with failed jobs ends with exit code 1.
+    A sweep with failed jobs ends with exit code 2.
     """
 
     def __init__(self) -> None:
         self.n_jobs: int | None = None
-        self.start = time.time()  # not the monotonic clock: jobs may run on other machines
+        self.machine, self.start = platform.node(), time.monotonic()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Count the jobs of the sweep."""
@@ -156,24 +158,24 @@ class SweepSummary(Callback):
         jobs = list_jobs(Path(config.hydra.sweep.dir).absolute())
         n_ended = sum(read_record(job)["state"] != RUNNING for job in jobs)
         if 0 < n_ended < self.n_jobs:
-            left_s = (time.time() - self.start) * (self.n_jobs - n_ended) / n_ended
-            print(
-                f"{n_ended} of {self.n_jobs} jobs have ended, about {format_duration(left_s)} left",
-                flush=True,
-            )
+            line = f"{n_ended} of {self.n_jobs} jobs have ended"
+            if platform.node() == self.machine:  # another machine has another clock
+                left_s = (time.monotonic() - self.start) * (self.n_jobs - n_ended) / n_ended
+                line += f", about {format_duration(left_s)} left"
+            echo(line, flush=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the results of all jobs, from their records in the sweep's folder."""
         folder = Path(config.hydra.sweep.dir).absolute()
         jobs = list_jobs(folder)
         failures = [line for job in jobs if (line := failure_reason(job))]
-        print(f"{len(jobs) - len(failures)} of {len(jobs)} jobs done, in {folder}")
+        echo(f"{len(jobs) - len(failures)} of {len(jobs)} jobs done, in {folder}")
         for line in failures:
-            print(line)
+            echo(line)
         if config.get("evaluate_jobs"):
-            print(f"next: {command_line('compare', folder)}")
+            echo(f"next: {command_line('compare', folder)}")
         if failures:
-            sys.exit(1)
+            sys.exit(USER_ERROR_EXIT_CODE)
 
 
 def count_jobs(config: DictConfig) -> int | None:
@@ -234,8 +236,10 @@ def evaluate_run(run: Path, *options: str) -> None:
         UserError: the evaluation failed and printed why.
     """
     command = [sys.executable, "-m", "cyclegan_audio.evaluate", str(run), *options]
-    if subprocess.run(command, check=False, env={**os.environ, NO_HINTS: "1"}).returncode:
-        raise UserError(f"the run in {run} is trained, but its evaluation failed; see above")
+    code = subprocess.run(command, check=False, env={**os.environ, NO_HINTS: "1"}).returncode
+    if code:
+        kind = ReportedError if code == USER_ERROR_EXIT_CODE else UserError
+        raise kind(f"the run in {run} is trained, but its evaluation failed; see above")
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
-"""`UserError`, the error that a user can correct, and `check_number`, which raises it."""
+"""Exit codes, `UserError`, the error that a user can correct, and `check_number`, which raises it."""
 
 import math
 import reprlib
 import sys
 
+USER_ERROR_EXIT_CODE = 2  # an error that the user can correct; 1 is a bug, or a reader that has gone
 INTERRUPTED_EXIT_CODE = 130  # the exit code that shells give to Ctrl-C
 
 
@@ -13,6 +14,30 @@ class UserError(Exception):
 
 class FileError(UserError):
     """A `UserError` about a file, whose message names it."""
+
+
+class ReportedError(UserError):
+    """An error that another process has already printed."""
+
+
+class ReportedInterrupt(KeyboardInterrupt):
+    """The end of a run after Ctrl-C, if a message has already said so."""
+
+
+def check_utf8(name: str, value: object) -> None:
+    """Check that a name or a path can be stored in text files.
+
+    Args:
+        name: the setting, for the message.
+        value: its value.
+
+    Raises:
+        UserError: it holds bytes that are not UTF-8.
+    """
+    try:
+        str(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name} {value} is not UTF-8 text; choose or give it another name") from error
 
 
 def check_number(

@@ -1,13 +1,13 @@
 """Hints in messages: the next command, and the name, setting or path that the user probably meant."""
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo, shell_quote
 
 PROGRAM = "cyclegan-audio"
 NO_HINTS = "CYCLEGAN_AUDIO_NO_HINTS"  # environment variable for a command that another command runs
@@ -15,14 +15,14 @@ NO_HINTS = "CYCLEGAN_AUDIO_NO_HINTS"  # environment variable for a command that 
 
 def command_line(verb: str, *arguments: object) -> str:
     """Return a command of this package for a shell, with quotes where arguments need them."""
-    return " ".join([PROGRAM, verb, *(shlex.quote(str(argument)) for argument in arguments)])
+    return " ".join([PROGRAM, verb, *(shell_quote(str(argument)) for argument in arguments)])
 
 
 def print_next_commands(*commands: str) -> None:
     """Print commands that the user can run next, one per line, unless `NO_HINTS` is set."""
     if NO_HINTS not in os.environ:
         for command in commands:
-            print(f"next: {command}")
+            echo(f"next: {command}")
 
 
 def suggest_path(path: str | Path) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from cyclegan_audio.utils.printing import echo, printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
@@ -83,7 +85,7 @@ class ProgressBar:
             return
         self._last_refresh = time.monotonic()
         if self._live is None:
-            print(", ".join([self.label, *self._status()]), file=sys.stderr, flush=True)
+            echo(", ".join([self.label, *self._status()]), file=sys.stderr, flush=True)
         else:
             with _defer_interrupt():
                 self._live.refresh()
@@ -129,7 +131,7 @@ class ProgressBar:
 
         assert self._live is not None
         width = min(MAX_COLUMNS, self._live.console.width - 2)
-        status, label = Text(", ".join(self._status())), Text(self.label)
+        status, label = (Text(printable(text)) for text in (", ".join(self._status()), self.label))
         status.truncate(width, overflow="ellipsis")
         label_width = width - status.cell_len - 1
         label.truncate(label_width, overflow="ellipsis")

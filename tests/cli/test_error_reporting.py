@@ -12,7 +12,7 @@ from cyclegan_audio.utils.errors import UserError
 @pytest.mark.parametrize(
     ("error", "code", "stderr"),
     [
-        (UserError("no such song; check the path"), 1, "error: no such song; check the path\n"),
+        (UserError("no such song; check the path"), 2, "error: no such song; check the path\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
     ],
 )

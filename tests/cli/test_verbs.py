@@ -161,7 +161,7 @@ def test_help_into_a_closed_pipe_prints_no_error(arguments):
 def test_an_error_in_a_hydra_command_is_one_line():
     for options in (["page=no"], ["--page=maybe"], ["--pages"], ["--cfg"]):
         completed = python("-m", "cyclegan_audio", "prepare", "source=demo", "corpus=x", *options)
-        assert completed.returncode == 1
+        assert completed.returncode == 2
         assert completed.stderr.startswith("error: ")
         assert completed.stderr.count("\n") == 1
 

@@ -134,7 +134,7 @@ def test_invalid_input_gives_one_line_and_writes_nothing(run, tmp_path, capsys, 
     with pytest.raises(SystemExit) as ended:
         run(*arguments)
     output = capsys.readouterr().err
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert message in output
     assert output.startswith("error: ")
     assert len(output.splitlines()) == 1

@@ -16,7 +16,9 @@ from cyclegan_audio import train as command
 from cyclegan_audio.models.nonfinite import NonFiniteGuard
 from cyclegan_audio.training.callbacks import checkpoints, validation
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
+from cyclegan_audio.training.callbacks.loss_logging import LossLog
 from cyclegan_audio.training.loggers import CSVLog
+from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE, USER_ERROR_EXIT_CODE
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -29,18 +31,35 @@ def half_a_file(content: object, file, *args: object) -> None:
     die()
 
 
+def hang_up(*args: object) -> None:
+    """A closed terminal: SIGHUP from the shell, and from the system."""
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def terminate(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 PLACES: dict[str, tuple[object, str, Callable[..., None]]] = {
     "in a step": (NonFiniteGuard, "step", die),
     "half way through a checkpoint": (checkpoints.torch, "save", half_a_file),
     "before a checkpoint is renamed": (os, "fsync", die),
     "between the best checkpoint and the last": (CheckpointCallback, "save", die),
+    "hang up after a batch": (LossLog, "on_train_batch_end", hang_up),
+    "terminate after a batch": (LossLog, "on_train_batch_end", terminate),
     "in validation": (validation, "validation_metrics", die),
     "while the CSV is cut": (CSVLog, "start", die),
 }
 
 
 def live(
-    arguments: list[str], place: str | None, calls_before: int, max_bytes: int | None, log: Path
+    arguments: list[str],
+    place: str | None,
+    calls_before: int,
+    max_bytes: int | None,
+    log: Path,
+    on_hangup: signal.Handlers,
 ) -> None:
     """The command in this process, which ends for good at a call of what `place` names."""
     log.parent.mkdir(exist_ok=True)
@@ -48,6 +67,7 @@ def live(
     os.dup2(descriptor, 1), os.dup2(descriptor, 2)
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1) for stream in (1, 2))
     torch.set_num_threads(1)
+    signal.signal(signal.SIGHUP, on_hangup)
     if max_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
     if place is not None:
@@ -75,13 +95,15 @@ def run(corpus, tiny, tmp_path, monkeypatch):
         "callbacks.previews.clips=1", "vocoder=mask", "callbacks.validation.every_epochs=1",
     ]  # fmt: skip
 
-    def call(*arguments: str, place=None, calls_before=0, max_bytes=None) -> tuple[int | None, str]:
+    def call(
+        *arguments: str, place=None, calls_before=0, max_bytes=None, on_hangup=signal.SIG_DFL
+    ) -> tuple[int | None, str]:
         new = not any(argument.startswith("resume=") for argument in arguments)
         everything = [*(small if new else []), *arguments]
         log = tmp_path / "logs" / "log.txt"
         log.unlink(missing_ok=True)
         process = multiprocessing.get_context("fork").Process(
-            target=live, args=(everything, place, calls_before, max_bytes, log)
+            target=live, args=(everything, place, calls_before, max_bytes, log, on_hangup)
         )
         process.start()
         process.join(300)
@@ -141,7 +163,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
     last = Path("out/checkpoints/last.ckpt")
     before = last.read_bytes()
     code, said = run("resume=out", max_bytes=len(before) // 2)
-    assert code == 1, said
+    assert code == USER_ERROR_EXIT_CODE, said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said
     assert "cannot be written" in errors[0]
@@ -152,3 +174,23 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_checkpoint_before(run):
     code, said = run("resume=out")
     assert code == 0, said
     assert [row["batch"] for row in rows("out/losses.csv")] == [*"368", "11", "14", "16", "19", "22", "24"]
+
+
+@pytest.mark.parametrize("place", ["hang up after a batch", "terminate after a batch"])
+def test_a_closed_terminal_and_sigterm_end_the_run_with_a_checkpoint(run, place):
+    code, said = run("run_dir=out", place=place, calls_before=2)
+    assert code == INTERRUPTED_EXIT_CODE, said
+    assert said.count("stopping after this batch") == 1
+    assert said.splitlines()[-1].startswith("stopped; resume with: "), said
+    assert content("out", "last.ckpt")
+    code, said = run("resume=out")
+    assert code == 0, said
+    assert rows("out/losses.csv")[-1]["batch"] == "24"
+    assert not list(Path("out").rglob("*.part*"))
+
+
+def test_a_run_that_ignores_hangups_goes_on(run):
+    arguments = ("run_dir=out", "n_epochs=1", "n_epochs_decay=0")
+    code, said = run(*arguments, place="hang up after a batch", calls_before=2, on_hangup=signal.SIG_IGN)
+    assert code == 0, said
+    assert "stop" not in said

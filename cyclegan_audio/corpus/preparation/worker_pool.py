@@ -118,7 +118,8 @@ def _pool(n_workers: int) -> ProcessPoolExecutor:
 
 
 def _init_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command stops its workers itself
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the command stops its workers itself
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler of the parent
     torch.set_num_threads(1)
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()

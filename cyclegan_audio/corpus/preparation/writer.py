@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -42,8 +41,9 @@ from cyclegan_audio.corpus.splits import SplitSettings
 from cyclegan_audio.corpus.track_files import AUDIO, MELS, TRACKS, TrackRecord
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.locks import LockedError, process_lock
+from cyclegan_audio.utils.printing import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 AUDIO_CHOICES = ("all", "heldout", "none")
 LOCK = ".prepare.lock"

@@ -9,6 +9,9 @@ from cyclegan_audio.corpus.sources.base import SourceFile, path_to_text
 from cyclegan_audio.corpus.sources.folders import FolderSource
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
+from cyclegan_audio.utils.printing import get_logger
+
+log = get_logger(__name__)
 
 ARCHIVE = "fetched.txt"
 _FILE_NAME = "%(title).80B [%(id).40B].%(ext)s"
@@ -110,7 +113,5 @@ class _FailureLogger:
 
     def error(self, message: str) -> None:
         """Log a link that is left out."""
-        import logging
-
         first_line = path_to_text(" ".join(message.split("\n")[0].split()))
-        logging.getLogger(__name__).warning("warning: %s: a link is left out: %s", self.genre, first_line)
+        log.warning("warning: %s: a link is left out: %s", self.genre, first_line)

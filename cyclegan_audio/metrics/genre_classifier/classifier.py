@@ -12,7 +12,6 @@ cores) and saves the classifier in CORPUS/classifiers.
 import dataclasses
 import hashlib
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,10 @@ from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.proportions import balanced_accuracy
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import get_logger
 from cyclegan_audio.utils.progress import progress_bar
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 VERSION = 9  # of the code below and of the saved files: other versions train again
 LOW_PASS_HZ = 6000.0

@@ -20,6 +20,7 @@ from cyclegan_audio.reports.html import ensure_writable, render, to_json, write_
 from cyclegan_audio.training.sweep import list_jobs
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
 from cyclegan_audio.utils.hints import command_line, print_next_commands
+from cyclegan_audio.utils.printing import echo
 
 HTML_FILE, JSON_FILE = "compare.html", "compare.json"
 DESCRIPTION = "the comparison"
@@ -69,7 +70,7 @@ def compare(
     texts = {JSON_FILE: to_json(plain), HTML_FILE: render(title, summary, sections)}
     write_files(folder, texts, DESCRIPTION)
     page = folder / HTML_FILE
-    print("\n".join([*notes, summary, f"comparison: {page}"]))
+    echo(*notes, *summary.split("\n"), f"comparison: {page}")
     if playable := [run.as_argument for run in evaluated[:LISTENING_RUNS] if run.as_argument.exists()]:
         print_next_commands(command_line("listening_test", *playable))
     return page

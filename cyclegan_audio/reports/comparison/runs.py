@@ -14,10 +14,12 @@ from cyclegan_audio.config.allow_list import read_yaml
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.inference.run_paths import CHECKPOINTS, CONFIG
 from cyclegan_audio.metrics.metric_spec import ARTEFACT, CONTENT, GROUPS, STYLE, MetricSpec
+from cyclegan_audio.reports.comparison.report_check import check_report
 from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, report_folder
 from cyclegan_audio.reports.evaluation.scoring import SCORE
 from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
 TRUTH = "truth"
@@ -116,7 +118,7 @@ def _load_or_evaluate(
     if path.suffix == ".ckpt":  # the run's report may be of another checkpoint
         folder = folder.with_name(f"{folder.name}_{path.stem}")
     if not (folder / JSON_FILE).is_file():
-        print(f"{run} has no report yet; evaluating it first", flush=True)
+        echo(f"{run} has no report yet; evaluating it first", flush=True)
         options = ["--corpus", str(corpus)] if corpus else []
         options += [f"--trust-package={package}" for package in trust_packages]
         evaluate_run(Path(run), "--out", str(folder), *options)
@@ -127,11 +129,13 @@ def _load(folder: Path, trust_packages: Collection[str]) -> EvaluatedRun:
     path = folder / JSON_FILE
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        checkpoint = Path(report["run"]["checkpoint"])
-        if not [numbers["clips"]["paired"] for numbers in report["metrics"].values() if "clips" in numbers]:
-            raise ValueError("no clips")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged or of another version; evaluate the run again") from error
+        check_report(report)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is damaged or of another version ({reason}); evaluate the run again"
+        ) from error
+    checkpoint = Path(report["run"]["checkpoint"])
     run = folder.parent
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
@@ -143,11 +147,23 @@ def _settings(run: Path, checkpoint: Path, trust_packages: Collection[str]) -> d
     """Read the flat configuration from the run's folder, else from its checkpoint; empty without both."""
     for path in (run / CONFIG, checkpoint.parent.parent / CONFIG):
         if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            return flatten(OmegaConf.to_container(read_yaml(text, path), resolve=False))
+            return _read_settings(path)
     return (
         flatten(load_model(checkpoint, trust_packages=trust_packages).config) if checkpoint.exists() else {}
     )
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read the flat configuration from config.yaml.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); repair it, or move it away") from error
+    return flatten(OmegaConf.to_container(read_yaml(text, path), resolve=False))
 
 
 def _outdated_notes(run: EvaluatedRun) -> list[str]:

@@ -40,6 +40,7 @@ from cyclegan_audio.reports.html import Section
 from cyclegan_audio.utils.defaults import HELD_OUT_CLIPS
 from cyclegan_audio.utils.devices import choose_device
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
@@ -131,7 +132,7 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
     page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
-    print(f"{summary}\nreport: {page}")
+    echo(*summary.split("\n"), f"report: {page}")
     return page
 
 

@@ -1,6 +1,5 @@
 """Section of provenance: run, checkpoint, corpus, settings, machine and versions behind a report."""
 
-import csv
 import os
 import platform
 from datetime import datetime
@@ -12,6 +11,11 @@ from cyclegan_audio.config import slug
 from cyclegan_audio.inference.run_paths import VALIDATION
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
+from cyclegan_audio.utils.csv_table import CSVTable
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import get_logger
+
+log = get_logger(__name__)
 
 
 def provenance_section(evaluated: EvaluationData) -> Section:
@@ -49,8 +53,13 @@ def _validation_score(evaluated: EvaluationData) -> str:
     path = evaluated.run_folder / VALIDATION if evaluated.run_folder else None
     if path is None or not path.is_file():
         return f"unknown: there is no {VALIDATION} beside this checkpoint"
-    with path.open(newline="", encoding="utf-8") as file:
-        scores = {int(row["batch"]): float(row["score"]) for row in csv.DictReader(file)}
+    try:
+        table = CSVTable(path, ("batch", "score"))
+        columns = [table.numbers(name) for name in ("batch", "score")] if table.rows else [[], []]
+    except UserError as error:
+        log.warning("warning: the report has no validation score: %s", error)
+        return f"unknown: {error}"
+    scores = dict(zip(*columns, strict=True))
     if evaluated.model.batches not in scores:
         return "not computed at this checkpoint"
     score, best = scores[evaluated.model.batches], min(scores.values())

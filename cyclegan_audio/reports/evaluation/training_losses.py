@@ -1,7 +1,5 @@
 """Section of training losses: curves, and whether each loss exploded or fell by the paper's rule."""
 
-import csv
-import math
 from pathlib import Path
 
 from cyclegan_audio.inference.run_paths import LOSSES
@@ -9,7 +7,11 @@ from cyclegan_audio.metrics.loss_trends import RULE, LossTrend, loss_trend
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.figures import loss_curves
 from cyclegan_audio.reports.html import Section, Table, encode_figure
+from cyclegan_audio.utils.csv_table import CSVTable
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import get_logger
+
+log = get_logger(__name__)
 
 NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
 GAN_NOTE = "Adversarial and discriminator losses work against each other, so they need not fall."
@@ -21,18 +23,13 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
     Raises:
         UserError: the file is damaged.
     """
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        batches = [float(row["batch"]) for row in rows]
-        names = [
-            name
-            for name in (rows[0] if rows else ())
-            if name not in NOT_LOSSES and any(r[name] for r in rows)
-        ]
-        return batches, {name: [float(row[name] or math.nan) for row in rows] for name in names}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a valid table of losses ({error}); repair or delete it") from error
+    table = CSVTable(path, ("batch",))
+    if not table.rows:
+        return [], {}
+    names = [
+        name for name in table.columns if name not in NOT_LOSSES and any(row[name] for row in table.rows)
+    ]
+    return table.numbers("batch"), {name: table.numbers(name, allow_gaps=True) for name in names}
 
 
 def losses_section(evaluated: EvaluationData) -> Section:
@@ -42,7 +39,12 @@ def losses_section(evaluated: EvaluationData) -> Section:
     if path is None or not path.is_file():
         section.paragraphs.append(f"There are no loss curves: no {LOSSES} lies beside this checkpoint.")
         return section
-    batches, losses = read_losses(path)
+    try:
+        batches, losses = read_losses(path)
+    except UserError as error:
+        log.warning("warning: the report has no loss curves: %s", error)
+        section.paragraphs.append(f"There are no loss curves: {error}.")
+        return section
     if not losses:
         section.paragraphs.append(f"{LOSSES} is empty: the run ended before it logged a row.")
         return section

@@ -9,6 +9,8 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks, draw_mel
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,42 +27,40 @@ def misclassified(
     Raises:
         ValueError: there are no clips, or the lengths differ.
     """
-    from matplotlib.figure import Figure
-
     if not mels_db or len(mels_db) != len(titles):
         raise ValueError(
             f"got {len(mels_db)} clips and {len(titles)} titles; pass one title per clip, at least one"
         )
     n_rows = -(-len(mels_db) // PANELS_PER_ROW)
-    figure = Figure(figsize=(3.1 * PANELS_PER_ROW, 2.3 * n_rows + 0.4), dpi=100, layout="constrained")
+    figure = new_figure(3.1 * PANELS_PER_ROW, 2.3 * n_rows + 0.4, "constrained")
     axes = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, values, name in zip(axes, mels_db, titles, strict=False):
         draw_mel(ax, values, mel, float(values.min()), float(values.max()))
-        ax.set_title(name, fontsize=9)
+        ax.set_title(label(name), fontsize=9)
     for ax in axes[len(mels_db) :]:
         ax.set_axis_off()
     figure.supxlabel("Time (s)", fontsize=10)
     figure.supylabel("Frequency (Hz)", fontsize=10)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: str) -> "Figure":
     """Draw ROC curves from labels (N,) of 0 and 1 and scores (N,) by name; `positive` has label 1."""
-    from matplotlib.figure import Figure
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure = Figure(figsize=(5.6, 4.8), dpi=100, layout="constrained")
+    figure = new_figure(5.6, 4.8, "constrained")
     ax = figure.subplots()
     for index, (name, (labels, scores)) in enumerate(curves.items()):
         false_positive, true_positive, _ = roc_curve(labels, scores)
         colour = LINE_COLOURS[index // 2 % len(LINE_COLOURS)]
         style = ("-", "--")[index % 2]
-        label = f"{name}: AUC {roc_auc_score(labels, scores):.3f}"
-        ax.plot(false_positive, true_positive, style, color=colour, label=label)
+        text = label(f"{name}: AUC {roc_auc_score(labels, scores):.3f}")
+        ax.plot(false_positive, true_positive, style, color=colour, label=text)
     ax.plot([0, 1], [0, 1], ":", color="grey", label="chance: AUC 0.500")
-    ax.set(xlabel=f"False positive rate of {positive}", ylabel=f"True positive rate of {positive}")
+    genre = label(positive)
+    ax.set(xlabel=f"False positive rate of {genre}", ylabel=f"True positive rate of {genre}")
     ax.set_aspect("equal")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8, loc="lower right")
@@ -69,10 +69,8 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: st
 
 def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, str]) -> "Figure":
     """Draw confusion matrices (2, 2) of counts by name: true genre by row, predicted genre by column."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.9 * len(matrices), 3.1), dpi=100, layout="constrained")
-    axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+    figure = new_figure(2.9 * len(matrices), 3.1, "constrained")
+    axes, names = figure.subplots(1, len(matrices), squeeze=False)[0], [label(genre) for genre in genres]
     for ax, (name, counts) in zip(axes, matrices.items(), strict=True):
         shares = counts / counts.sum(1, keepdims=True).clip(min=1)
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -80,10 +78,10 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, st
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = f"{count}\n{shares[row, column]:.1%}"
             ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
-        ax.set_xticks([0, 1], genres)
-        ax.set_yticks([0, 1], genres, rotation=90, va="center")
+        ax.set_xticks([0, 1], names)
+        ax.set_yticks([0, 1], names, rotation=90, va="center")
         ax.set(xlabel="Predicted genre", ylabel="True genre")
-        ax.set_title(name, fontsize=9)
+        ax.set_title(label(name), fontsize=9)
     return figure
 
 
@@ -91,9 +89,7 @@ def weight_spectrogram(
     weights: np.ndarray, mel: MelSpectrogram, seconds: float, genres: tuple[str, str]
 ) -> "Figure":
     """Draw the weights of mel points (bands, frames), low bands first; red is for the second genre."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 3.8), dpi=100, layout="constrained")
+    figure = new_figure(7.5, 3.8, "constrained")
     ax = figure.subplots()
     limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(
@@ -102,7 +98,9 @@ def weight_spectrogram(
     )  # fmt: skip
     ax.set_yticks(*band_ticks(mel))
     ax.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
-    figure.colorbar(image, label=f"Weight: {genres[0]} below 0, {genres[1]} above", extend="both")
+    figure.colorbar(
+        image, label=f"Weight: {label(genres[0])} below 0, {label(genres[1])} above", extend="both"
+    )
     return figure
 
 
@@ -110,14 +108,14 @@ def weight_table(
     weights: np.ndarray, names: Sequence[str], mel: MelSpectrogram, genres: tuple[str, str]
 ) -> "Figure":
     """Draw the weights of band statistics (statistics, bands), one row per statistic, low bands left."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.0, 0.28 * len(names) + 1.2), dpi=100, layout="constrained")
+    figure = new_figure(9.0, 0.28 * len(names) + 1.2, "constrained")
     ax = figure.subplots()
     limit = float(np.percentile(np.abs(weights), LIMIT_PERCENTILE)) or 1.0
     image = ax.imshow(weights, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
     ax.set_xticks(*band_ticks(mel))
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set_xlabel("Frequency (Hz)")
-    figure.colorbar(image, label=f"Weight: {genres[0]} below 0,\n{genres[1]} above", extend="both")
+    figure.colorbar(
+        image, label=f"Weight: {label(genres[0])} below 0,\n{label(genres[1])} above", extend="both"
+    )
     return figure

@@ -8,6 +8,8 @@ import numpy as np
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.loss_curves import LINE_COLOURS
 from cyclegan_audio.reports.figures.spectrograms import band_ticks
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,21 +30,21 @@ def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]], y_label: str
     Raises:
         ValueError: there are no panels, or a genre has no values.
     """
-    from matplotlib.figure import Figure
-
     if not panels or not all(len(values) for groups in panels.values() for values in groups.values()):
         raise ValueError("histograms needs at least one panel, and values for every genre in it")
-    figure = Figure(figsize=(6.2 * len(panels), 3.4), dpi=100)
+    figure = new_figure(6.2 * len(panels), 3.4)
     axes = figure.subplots(1, len(panels), squeeze=False, gridspec_kw=MARGINS | {"wspace": 0.15})[0]
-    for ax, (label, groups) in zip(axes, panels.items(), strict=True):
+    for ax, (x_label, groups) in zip(axes, panels.items(), strict=True):
         edges = np.histogram_bin_edges(
             np.concatenate([np.asarray(values) for values in groups.values()]), BINS
         )
         for index, (genre, values) in enumerate(groups.items()):
             counts, _ = np.histogram(values, edges)
-            ax.stairs(100 * counts / len(values), edges, label=genre, linewidth=2, **_line_style(index))
+            ax.stairs(
+                100 * counts / len(values), edges, label=label(genre), linewidth=2, **_line_style(index)
+            )
             ax.axvline(float(np.median(values)), linewidth=1, alpha=0.7, **_line_style(index))
-        _label_axes(ax, label, y_label)
+        _label_axes(ax, x_label, y_label)
     return figure
 
 
@@ -52,20 +54,18 @@ def probability_histogram(groups: Mapping[str, Sequence[float]], title: str, x_l
     Raises:
         ValueError: there are no groups, or a group has no values.
     """
-    from matplotlib.figure import Figure
-
     if not groups or not all(len(values) for values in groups.values()):
         raise ValueError("probability_histogram needs at least one group, and values in every group")
-    figure = Figure(figsize=(7.0, 3.0), dpi=100, layout="constrained")
+    figure = new_figure(7.0, 3.0, "constrained")
     ax = figure.subplots()
     edges = np.linspace(0, 1, 21)
     for (name, values), colour in zip(groups.items(), ("#52525b", "#0072b2", "#d55e00"), strict=False):
         counts, _ = np.histogram(values, edges)
-        ax.stairs(100 * counts / len(values), edges, label=name, color=colour, linewidth=2)
-    ax.set_xlabel(x_label)
+        ax.stairs(100 * counts / len(values), edges, label=label(name), color=colour, linewidth=2)
+    ax.set_xlabel(label(x_label))
     ax.set_ylabel("% of clips")
     ax.set_xlim(0, 1)
-    ax.set_title(title, fontsize=11)
+    ax.set_title(printable_lines(title), fontsize=11)
     ax.legend(fontsize=9)
     return figure
 
@@ -80,15 +80,13 @@ def mean_spectra(spectra: Mapping[str, np.ndarray], mel: MelSpectrogram) -> "Fig
     Raises:
         ValueError: there are no genres.
     """
-    from matplotlib.figure import Figure
-
     if not spectra:
         raise ValueError("mean_spectra needs at least one genre")
-    figure = Figure(figsize=(12.4, 4.0), dpi=100)
+    figure = new_figure(12.4, 4.0)
     ax = figure.subplots(gridspec_kw=MARGINS)
     bands = np.arange(mel.n_mels)
     for index, (genre, (mean, low, high)) in enumerate(spectra.items()):
-        ax.plot(bands, mean, label=genre, linewidth=2, **_line_style(index))
+        ax.plot(bands, mean, label=label(genre), linewidth=2, **_line_style(index))
         ax.fill_between(bands, low, high, color=_line_style(index)["color"], alpha=0.12, linewidth=0)
     ax.set_xticks(*band_ticks(mel))
     ax.set_xlim(0, mel.n_mels - 1)
@@ -103,8 +101,7 @@ def _line_style(index: int) -> dict[str, Any]:
 
 
 def _label_axes(ax: "Axes", x_label: str, y_label: str) -> None:
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
+    ax.set_xlabel(printable_lines(x_label))
+    ax.set_ylabel(printable_lines(y_label))
     ax.grid(alpha=0.3)
-    for text in ax.legend(fontsize=9).get_texts():
-        text.set_parse_math(False)  # genre names may contain $
+    ax.legend(fontsize=9)

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -38,8 +41,6 @@ def loss_curves(
     Raises:
         ValueError: there are no losses, or a curve and `x` differ in length.
     """
-    from matplotlib.figure import Figure
-
     if not columns:
         raise ValueError("loss_curves needs at least one loss")
     panels: dict[str, list[str]] = {}
@@ -47,12 +48,12 @@ def loss_curves(
         panels.setdefault((terms or {}).get(name, name), []).append(name)
     n_columns = min(3, len(panels))
     n_rows = -(-len(panels) // n_columns)
-    figure = Figure(figsize=(3.6 * n_columns, 2.5 * n_rows + 0.4), dpi=100, layout="constrained")
+    figure = new_figure(3.6 * n_columns, 2.5 * n_rows + 0.4, "constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax, (term, names) in zip(axes, panels.items(), strict=False):
         for name, colour in zip(names, _colours(len(names)), strict=True):
-            _draw_curve(ax, columns[name], x, colour, (labels or {}).get(name, name))
-        ax.set_title((term if len(names) > 1 else names[0]).replace("_", " "), fontsize=10)
+            _draw_curve(ax, columns[name], x, colour, label((labels or {}).get(name, name)))
+        ax.set_title(label((term if len(names) > 1 else names[0]).replace("_", " ")), fontsize=10)
         ax.set_xlabel(x_label)
         ax.set_ylabel("Loss")
         ax.set_ylim(bottom=0)
@@ -62,23 +63,23 @@ def loss_curves(
     for ax in axes[len(panels) :]:
         ax.remove()
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 
 def _draw_curve(
-    ax: "Axes", values: Sequence[float], x: Sequence[float] | None, colour: str, label: str
+    ax: "Axes", values: Sequence[float], x: Sequence[float] | None, colour: str, name: str
 ) -> None:
     positions = np.arange(1, len(values) + 1) if x is None else np.asarray(x, dtype=float)
     if len(positions) != len(values):
         raise ValueError(
-            f"{label}: got {len(values)} values and {len(positions)} x coordinates; pass one per value"
+            f"{name}: got {len(values)} values and {len(positions)} x coordinates; pass one per value"
         )
     numbers = np.asarray(values, dtype=float)
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     ax.plot(positions, numbers, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
     marker = "o" if len(numbers) == 1 else None
-    ax.plot(positions, _running_mean(numbers), color=colour, marker=marker, label=label, zorder=2)
+    ax.plot(positions, _running_mean(numbers), color=colour, marker=marker, label=name, zorder=2)
 
 
 def _colours(count: int) -> list[str]:

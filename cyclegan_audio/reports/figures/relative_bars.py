@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -65,14 +68,12 @@ def forest_plot(
 
 def _labelled_rows(labels: Sequence[str], row_inches: float, title: str) -> "tuple[Figure, Axes, np.ndarray]":
     """Return an empty figure with labelled rows, its axes, and the y positions of the rows from the top."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.0, row_inches * len(labels) + 1.0), dpi=100, layout="constrained")
+    figure = new_figure(9.0, row_inches * len(labels) + 1.0, "constrained")
     ax = figure.subplots()
     positions = np.arange(len(labels))[::-1]
-    ax.set_yticks(positions, labels)
+    ax.set_yticks(positions, [label(name) for name in labels])
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0, labelsize=9)
     if title:
-        ax.set_title(title, fontsize=11)
+        ax.set_title(printable_lines(title), fontsize=11)
     return figure, ax, positions

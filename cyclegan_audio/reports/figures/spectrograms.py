@@ -1,23 +1,20 @@
 """Draw mel-spectrograms: grids of clips before and after translation, and contact sheets of many clips."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.reports.figures.style import label, new_figure
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
 COLOR_RANGE_DB = 80.0
@@ -51,7 +48,6 @@ def cycle_grid(
     Raises:
         ValueError: there are no rows, or their columns differ.
     """
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = list(rows[0]) if rows else []
@@ -59,22 +55,22 @@ def cycle_grid(
         raise ValueError("cycle_grid needs at least one row and the same columns in every row")
     width, height = PANEL_INCHES
     size = (width * len(columns) + 1.6, height * len(rows) + (0.9 if title else 0.6))
-    figure = Figure(figsize=size, dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
+    figure = new_figure(*size, ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
     axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     low_db, high_db = color_limits_db([values for row in rows for values in row.values()])
     for row_axes, row in zip(axes, rows, strict=True):
         for ax, values in zip(row_axes, row.values(), strict=True):
             image = draw_mel(ax, values, mel, low_db, high_db)
     for ax, name in zip(axes[0], columns, strict=True):
-        ax.set_title(name, fontsize=10)
+        ax.set_title(label(name), fontsize=10)
     for ax in axes[-1]:
         ax.set_xlabel("Time (s)")
     for index, ax in enumerate(axes[:, 0]):
-        label = f"{row_labels[index]}\n" if row_labels else ""
-        ax.set_ylabel(f"{label}Frequency (Hz)")
+        name = f"{label(row_labels[index])}\n" if row_labels else ""
+        ax.set_ylabel(f"{name}Frequency (Hz)")
     figure.colorbar(image, ax=axes, label="Level (dB)", extend="min", fraction=0.03, pad=0.01)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(printable_lines(title), fontsize=12)
     return figure
 
 
@@ -139,13 +135,11 @@ def contact_sheet(rows: Sequence[ClipRow], mel: MelSpectrogram) -> "Figure":
     Raises:
         ValueError: there are no clips, or a clip has no label.
     """
-    from matplotlib.figure import Figure
-
     mels = [mel_db for row in rows for mel_db in row.mels_db]
     if not mels or any(len(row.mels_db) != len(row.labels) for row in rows):
         raise ValueError("contact_sheet needs at least one clip and one label per clip")
     height = MARGIN_TOP + len(rows) * (ROW_HEIGHT + LABEL_HEIGHT)
-    figure = Figure(figsize=(SHEET_WIDTH, height), dpi=100)
+    figure = new_figure(SHEET_WIDTH, height)
     low_db, high_db = color_limits_db(mels)
     n_clips, n_frames = max(len(row.mels_db) for row in rows), mels[0].shape[1]
     step = n_frames + round(CLIP_GAP * n_frames)
@@ -163,11 +157,11 @@ def contact_sheet(rows: Sequence[ClipRow], mel: MelSpectrogram) -> "Figure":
             vmin=low_db, vmax=high_db, interpolation="nearest",
         )  # fmt: skip
         centres = np.arange(len(row.labels)) * step + n_frames / 2
-        ax.set_xticks(centres, row.labels, fontsize=9, parse_math=False)
+        ax.set_xticks(centres, [label(text) for text in row.labels], fontsize=9)
         ax.set_yticks(*band_ticks(mel), fontsize=7)
         ax.tick_params(axis="x", length=0)
         ax.spines[:].set_visible(False)
-        ax.set_ylabel(row.name, fontsize=11, parse_math=False)
+        ax.set_ylabel(label(row.name), fontsize=11)
     bar = figure.add_axes(
         (
             1 - 0.8 * MARGIN_RIGHT / SHEET_WIDTH,

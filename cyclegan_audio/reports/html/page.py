@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cyclegan_audio.utils.atomic import atomic_write_files, temporary_path
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -114,11 +115,17 @@ def template_environment(package: str = PACKAGE) -> "Environment":
         loader=ChoiceLoader([PackageLoader(name, ".") for name in (package, PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
     return environment
+
+
+def _printable(value: Any) -> Any:
+    """Escape control characters, bidi controls and lone surrogates in texts, but not in markup."""
+    return printable_lines(value) if type(value) is str else value
 
 
 def data_uri(content: bytes, media_type: str) -> str:

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line
+from cyclegan_audio.utils.signals import signal_handlers
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
@@ -40,10 +42,12 @@ class CheckpointCallback(pl.Callback):
     optimizers) of the epoch with the best score of `ValidationCallback`. Nothing is written after a skipped
     batch.
 
-    Ctrl-C (or SIGTERM) ends the current batch, writes `last.ckpt` and stops; a second one stops at once.
+    Ctrl-C (or SIGTERM, or SIGHUP from a closed terminal) ends the current batch, writes `last.ckpt` and
+    stops; a second Ctrl-C stops at once.
 
     Attributes:
         stop_requested: whether to end the run and its sweep.
+        stop_reported: whether a message has said that the run was stopped, and how to resume it.
 
     Raises:
         UserError: the folder cannot be written; the previous checkpoint stays.
@@ -57,30 +61,25 @@ class CheckpointCallback(pl.Callback):
         self.every_epochs = every_epochs
         self.every_minutes = every_minutes
         self.saved_at = 0.0
-        self.stop_requested = False
-        self.handlers: dict[signal.Signals, Any] = {}
+        self.stop_requested = self.stop_reported = False
+        self.handlers = ExitStack()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         (self.run_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[number] = signal.signal(number, self._request_stop)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._restore_handlers()
+        self.handlers.close()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-        self.handlers = {}
+        self.handlers.close()
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         if self.stop_requested:
-            signal.default_int_handler(number, frame)
+            if number != signal.SIGHUP:  # a shell and the system may both send it
+                signal.default_int_handler(number, frame)
+            return
         self.stop_requested = True
         rank_zero_print(
             "stopping after this batch; press Ctrl-C again to stop now (may lose up to one epoch)"
@@ -88,6 +87,10 @@ class CheckpointCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.saved_at = time.monotonic()
+        # After Lightning has set its handler of SIGTERM, which would end the fit without a checkpoint.
+        self.handlers.enter_context(
+            signal_handlers(self._request_stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        )
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         # Only here, not at a batch's end, Lightning's counters agree with the trained batches.
@@ -96,6 +99,7 @@ class CheckpointCallback(pl.Callback):
         if self.stop_requested:
             self.save(trainer, pl_module, LAST)
             rank_zero_print(f"stopped; resume with: {resume_command(self.run_dir, pl_module.command)}")
+            self.stop_reported = True
             raise KeyboardInterrupt
         if self.every_minutes is not None:
             due = time.monotonic() - self.saved_at >= 60 * self.every_minutes

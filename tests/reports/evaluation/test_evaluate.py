@@ -218,7 +218,7 @@ def test_error_is_one_line(
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: no run")
     assert len(error.strip().splitlines()) == 1

@@ -79,7 +79,7 @@ def test_a_generator_from_outside_trains_resumes_and_translates_a_clip(run, smal
 
 def test_a_generator_without_features_is_refused_by_cut(run, small):
     code, shown = run(*small, *SHORT, *GENERATOR, "model=cut_small")
-    assert code == 1
+    assert code == 2
     assert "Scale is not a FeatureGenerator (it lacks feature_widths)" in shown
 
 
@@ -119,6 +119,6 @@ def test_a_loss_term_from_outside_trains_and_is_logged(run, small, model):
 )
 def test_invalid_loss_terms_are_refused(run, small, entry, message):
     code, shown = run(*small, *SHORT, f"+model.extra_losses.{entry}".replace("MODULE", __name__))
-    assert code == 1
+    assert code == 2
     assert message in shown
     assert not Path("out").exists()

@@ -18,6 +18,8 @@ from cyclegan_audio.utils.errors import UserError
         (["precision=8"], "precision must be one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
+        (["data.crop_frames=4"], "data.crop_frames=4 is too short for the networks; choose"),
+        (["discriminator=multi_scale", "data.crop_frames=8"], "is too short for the networks; choose 48 to"),
         (["data.val_pairs=0"], "data.val_pairs must be an integer >= 1"),
         (["data.num_workers=-1"], "data.num_workers must be an integer >= 0"),
         (["generator=images"], "must be used together"),
@@ -39,7 +41,7 @@ from cyclegan_audio.utils.errors import UserError
 )
 def test_invalid_input_gives_one_line(run, small, arguments, message):
     code, shown = run(*small, "logger=none", *arguments)
-    assert code == 1
+    assert code == 2
     line = shown.strip().splitlines()[-1]
     assert line.startswith("error: ")
     assert message in line
@@ -50,7 +52,7 @@ def test_invalid_input_gives_one_line(run, small, arguments, message):
 def test_folder_that_cannot_be_written(run, small):
     Path("file").write_text("in the way")
     code, shown = run(*small, "logger=none", "run_dir=file/run")
-    assert code == 1
+    assert code == 2
     assert "Traceback" not in shown
 
 
@@ -59,12 +61,12 @@ def test_a_run_is_not_overwritten(run, small):
     assert run(*once)[0] == 0
     before = Path("out/checkpoints/last.ckpt").read_bytes()
     code, shown = run(*once)
-    assert code == 1
+    assert code == 2
     assert "already holds a run" in shown
     assert Path("out/checkpoints/last.ckpt").read_bytes() == before
     Path("out/checkpoints/last.ckpt").rename("copied.ckpt")
     code, shown = run("resume=copied.ckpt")
-    assert code == 1
+    assert code == 2
     assert "is not in a run folder" in shown
 
 
@@ -73,7 +75,7 @@ def test_a_run_without_a_checkpoint_is_reported_and_starts_again(run, small):
     Path("out").mkdir()
     Path("out/config.yaml").write_text("seed: 0\n")
     code, shown = run("resume=out")
-    assert code == 1
+    assert code == 2
     assert shown.startswith("error: out has no checkpoint")
     assert "run_dir=out" in shown
     with pytest.raises(UserError, match="ended before the first one"):
@@ -94,7 +96,7 @@ def test_a_complete_run_is_not_changed(run, small, limit, change, message):
     assert run(*small, "logger=none", "n_epochs_decay=0", limit, "run_dir=out")[0] == 0
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")}
     code, shown = run("resume=out", change)
-    assert code == 1
+    assert code == 2
     assert message in shown.strip().splitlines()[-1]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")} == before
     batches = load_model("out").batches

@@ -105,5 +105,19 @@ def test_resume_with_more_epochs(run, small):
 def test_resume_refuses_other_networks(run, small, change):
     assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
     code, shown = run("resume=out", change)
-    assert code == 1
+    assert code == 2
     assert shown.strip().splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("crop", "message"), [("5000", "longer than clips"), ("4", "too short for the networks")]
+)
+def test_resume_with_a_crop_that_does_not_fit_is_one_line(run, small, crop, message):
+    assert run(*small, "logger=none", "n_epochs=1", "n_epochs_decay=0", "run_dir=out")[0] == 0
+    before = {path: path.read_bytes() for path in Path("out").rglob("*.*")}
+    code, shown = run("resume=out", "n_epochs=2", f"data.crop_frames={crop}")
+    assert code == 2
+    (line,) = shown.strip().splitlines()
+    assert line.startswith("error: data.crop_frames=")
+    assert message in line
+    assert {path: path.read_bytes() for path in Path("out").rglob("*.*")} == before
