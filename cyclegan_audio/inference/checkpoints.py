@@ -137,7 +137,6 @@ def load_model(
     run: str | Path,
     device: str | torch.device = "cpu",
     checkpoint: str | Path | None = None,
-    *,
     trust_packages: Collection[str] = (),
 ) -> TranslationModel:
     """Load the model of a RUN (see `resolve_run`) or of an exported ONNX file.

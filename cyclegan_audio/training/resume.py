@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config.allow_list import check_from_file, read_yaml
@@ -15,6 +16,7 @@ from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
 from cyclegan_audio.inference.metadata import Count, StoredIntervals, naming
 from cyclegan_audio.inference.run_paths import CONFIG, LAST
+from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.distributed import parent_run_dir, rank_zero_print
 from cyclegan_audio.utils.errors import UserError
@@ -89,10 +91,11 @@ def resumed_config(
             raise UserError(
                 f"resume= cannot change the networks; leave out model.{part}.*, or train a new model"
             )
-    if not Path(str(saved.get("corpus"))).is_dir():
+    corpus = str(saved.get("corpus"))
+    if not Path(corpus).is_dir():
         raise UserError(
-            f"the corpus {saved.corpus} of this run does not exist; give its folder with corpus=FOLDER"
-            f"{suggest_path(saved.corpus)}"
+            f"the corpus {corpus} of this run does not exist; give its folder with corpus=FOLDER"
+            f"{suggest_path(corpus)}"
         )
     OmegaConf.set_struct(saved, False)
     saved.update(resume=run, trust_package=list(trust_packages))
@@ -125,28 +128,25 @@ def _read_configuration(run: str) -> DictConfig:
     return saved
 
 
-def restore_data_position(
-    checkpoint: Path, data: "ResumableData", metadata: Mapping[str, Any], schedule: LinearDecay
-) -> Intervals:
+def restore_data_position(checkpoint: Path, data: "ResumableData", model: BaseModule) -> Intervals:
     """Set the data to the epoch and the batch at which the checkpoint was written.
 
     Args:
         checkpoint: checkpoint of the run.
         data: set up.
-        metadata: metadata of the resumed run.
-        schedule: schedule of the resumed run.
+        model: the resumed run's, with its metadata.
 
     Returns:
         The times of all training clips, before and after the resume.
 
     Raises:
-        UserError: other genres or another mel, or nothing is left to train.
+        UserError: other genres, another mel or other networks, or nothing is left to train.
     """
     content = read_checkpoint(checkpoint)
     with naming(checkpoint):
         _check_position(content)
-    check_training_left(content, schedule)
-    before = content["cyclegan_audio"]
+    check_training_left(content, model.schedule)
+    before, metadata = content["cyclegan_audio"], model.metadata
     if before.get("genres") != metadata.get("genres"):
         raise UserError(
             f"{checkpoint} was trained on {before.get('genres')}, not on {metadata.get('genres')}; "
@@ -154,6 +154,14 @@ def restore_data_position(
         )
     mel_before, mel = (MelSpectrogram.from_dict(described.get("mel", {})) for described in (before, metadata))
     mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
+    shapes, expected = (
+        {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
+        for state in (content["state_dict"], model.state_dict())
+    )
+    if shapes != expected:
+        raise UserError(
+            f"the weights in {checkpoint} are not of these networks; use another checkpoint of the run"
+        )
     set_data_position(content, data)
     if metadata["training_intervals"] != before["training_intervals"]:
         rank_zero_print("warning: the training clips of the corpus have changed since this run began")

@@ -52,7 +52,7 @@ def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str,
     """
     setup_run(cfg, run_dir, recipe.command)
     cfg.corpus = str(Path(cfg.corpus or demo_corpus.ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
-    with configuration_errors(cfg.resume):
+    with resume_errors(cfg.resume):
         model, data = recipe.assemble(cfg)
         model.configure_optimizers()  # refuse invalid settings before there is a run folder
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
@@ -61,9 +61,8 @@ def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str,
     checkpoint = None
     if cfg.resume is not None:
         checkpoint = find_resume_checkpoint(cfg.resume)
-        model.metadata["training_intervals"] = restore_data_position(
-            checkpoint, data, model.metadata, model.schedule
-        )
+        with resume_errors(cfg.resume):
+            model.metadata["training_intervals"] = restore_data_position(checkpoint, data, model)
     return run_training(cfg, model, data, checkpoint, config, recipe.title(cfg, data))
 
 
@@ -139,7 +138,7 @@ def run_training(
     """
     run_dir = Path(cfg.run_dir)
     with folder_errors(run_dir):
-        with configuration_errors(cfg.resume):
+        with resume_errors(cfg.resume):
             trainer = build_trainer(cfg, model, config)
         with run_lock(run_dir, trainer.is_global_zero), rank_environment(run_dir):
             write_config(cfg, run_dir)
@@ -220,8 +219,8 @@ def quieten_libraries() -> None:
 
 
 @contextmanager
-def configuration_errors(resume: str | None) -> Iterator[None]:
-    """Turn errors within the block, which builds what a resumed run needs, into one line about the run."""
+def resume_errors(resume: str | None) -> Iterator[None]:
+    """Turn errors within the block, which builds or restores a resumed run, into one line about the run."""
     try:
         yield
     except (UserError, OSError, MemoryError):
@@ -231,8 +230,7 @@ def configuration_errors(resume: str | None) -> Iterator[None]:
             raise
         reason = ascii(" ".join(str(error).split())[:120])
         raise UserError(
-            f"the configuration in {resume} cannot be used ({type(error).__name__}: {reason}); "
-            "use another checkpoint of the run"
+            f"{resume} cannot be resumed ({type(error).__name__}: {reason}); use another checkpoint"
         ) from error
 
 

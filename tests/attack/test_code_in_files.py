@@ -29,6 +29,7 @@ from tests.attack.hostile_nodes import CANARY, MARKER, hostile_nodes, inject, pr
 from tests.conftest import write_music
 
 ROOT = Path(__file__).parents[2]
+REFUSED = r"not (read|built) from a file"
 SLOW = pytest.mark.slow
 SECRET = "a-secret-of-the-environment"
 RECIPES: dict[str, Recipe[Any, Any]] = {"run": TranslationRecipe(), "vocoder": VocoderRecipe()}
@@ -113,7 +114,9 @@ def attack(trained, monkeypatch, capfd) -> Iterator[Callable[..., str]]:
     monkeypatch.setenv("ATTACK_SECRET", SECRET)
     monkeypatch.setenv("WANDB_MODE", "offline")
 
-    def run(label: str, action: Callable[..., int | str | None], *arguments: str) -> str:
+    def run(
+        label: str, action: Callable[..., int | str | None], *arguments: str, match: str = REFUSED
+    ) -> str:
         before = trained.state()
         code = action(*arguments)
         out, err = capfd.readouterr()
@@ -121,7 +124,7 @@ def attack(trained, monkeypatch, capfd) -> Iterator[Callable[..., str]]:
         assert code == 1, f"{label}: exit code {code}\n{out}\n{err}"
         assert all(line.startswith("error: ") and line.isprintable() for line in lines), f"{label}:\n{err}"
         assert len(lines) == 1 + ("compare" in label), f"{label}:\n{err}"  # it evaluates in another process
-        assert re.search(r"not (read|built) from a file", lines[0]), f"{label}:\n{err}"
+        assert re.search(match, lines[0]), f"{label}:\n{err}"
         assert SECRET not in out + err, label
         assert CANARY not in sys.modules, label
         assert trained.state() == before, f"{label}: {set(trained.state()) ^ set(before)}"
@@ -157,7 +160,7 @@ def attack_run(
 
 
 @pytest.mark.parametrize("run", RECIPES)
-@pytest.mark.parametrize(("seeds", "share"), [(range(1), 4), pytest.param(range(1, 21), 1, marks=SLOW)])
+@pytest.mark.parametrize(("seeds", "share"), [(range(1), 4), pytest.param(range(1, 11), 1, marks=SLOW)])
 def test_configurations_of_runs_are_refused(attack, trained, run, seeds, share):
     """Each hostile node at a random node of the real configuration."""
     for seed in seeds:
@@ -194,7 +197,7 @@ def load_directly(run: str) -> int:
     return 0
 
 
-@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 21), marks=SLOW)])
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 11), marks=SLOW)])
 def test_models_are_refused(attack, trained, seeds):
     """Each hostile node in the generator of a checkpoint."""
     for seed in seeds:
@@ -268,6 +271,35 @@ def test_what_the_user_gives_is_not_checked(attack, trained):
         resumed_config("run", ["n_epochs=2"], networks)
     with pytest.raises(UserError, match="n_epochs is"):
         resumed_config("run", ["logger=none"], networks)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "match"),
+    [
+        ("model._target_", "cyclegan_audio.vocoders.mask.MaskVocoder", REFUSED),
+        ("data._target_", "cyclegan_audio.corpus.screening.Silence", REFUSED),
+        ("data", {"_target_": "torch.optim.Adam", "lr": 0.1}, "invalid `data` settings"),
+        ("callbacks.extra", {"_target_": "pytorch_lightning.Trainer"}, "extra is not a Lightning callback"),
+        (
+            "callbacks.extra",
+            {"_target_": "cyclegan_audio.audio.mel.MelSpectrogram"},
+            "invalid `callbacks.extra`",
+        ),
+        ("model.generator", {"_target_": "torch.optim.SGD", "_partial_": True}, "invalid `model` settings"),
+        ("model.schedule._target_", "torch.optim.SGD", "run cannot be resumed|invalid `model` settings"),
+        ("trainer.accelerator", "text", "text"),
+        ("trainer.strategy", "text", "run cannot be resumed|invalid `trainer` settings"),
+        ("model.generator.n_filters", 5, "weights in .* are not of these networks"),
+        ("model", "text", "configuration in run lacks model"),
+        ("data", None, "configuration in run lacks data"),
+        ("corpus", 3, "corpus 3 of this run does not exist"),
+    ],
+)
+def test_allowed_classes_in_the_wrong_place_give_a_line(attack, trained, where, value, match):
+    changed = OmegaConf.create(trained.composed("run"))
+    OmegaConf.update(changed, where, value, merge=False)
+    trained.rewrite("run", composed=OmegaConf.to_yaml(changed))
+    attack(where, call, "train", "resume=run", "n_epochs=2", match=match)
 
 
 @pytest.fixture

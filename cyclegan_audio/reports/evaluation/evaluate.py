@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from cyclegan_audio.corpus.corpus import Corpus
@@ -92,11 +91,9 @@ def evaluate(
             more shifts than the generators' frame multiple.
     """
     path = resolve_run(run, checkpoint)
-    load = partial(load_model, device=choose_device(device), trust_packages=trust_packages)
-    model = with_cycle_spinning(load(run, checkpoint=checkpoint), shifts)
+    model = with_cycle_spinning(load_model(run, choose_device(device), checkpoint, trust_packages), shifts)
     opened = open_corpus(model, corpus, path)
-    second = _second_model(without_identity, model, opened, load) if without_identity is not None else None
-    models = [model, with_cycle_spinning(second, shifts)] if second else [model]
+    models = [model, *_second_model(without_identity, model, opened, device, shifts, trust_packages)]
     opened, n_excluded = _exclude_training_clips(opened, models)
     folder = Path(out) if out is not None else report_folder(path)
     ensure_writable(folder)
@@ -111,8 +108,8 @@ def evaluate(
         corpus=opened,
         directions=directions,
         vocoder=vocoder,
-        second_run=str(without_identity) if second else None,
-        without_identity=second_directions[0] if second else [],
+        second_run=str(without_identity) if second_directions else None,
+        without_identity=next(iter(second_directions), []),
         shifts=shifts,
         seconds=time.perf_counter() - start,
         n_excluded=n_excluded,
@@ -137,9 +134,17 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
 
 
 def _second_model(
-    run: str | Path, first: TranslationModel, corpus: Corpus, load: Callable[..., TranslationModel]
-) -> TranslationModel:
-    second = load(run)
+    run: str | Path | None,
+    first: TranslationModel,
+    corpus: Corpus,
+    device: str,
+    shifts: int,
+    trust_packages: Collection[str],
+) -> list[TranslationModel]:
+    """Load the model without identity loss; none if `run` is None."""
+    if run is None:
+        return []
+    second = load_model(run, choose_device(device), trust_packages=trust_packages)
     second.mel.check_compatible(corpus.mel, f"the model {run}", f"the corpus {corpus.folder}")
     if second.normalisation != first.normalisation:
         raise UserError(
@@ -161,7 +166,7 @@ def _second_model(
             f"{run} was trained with identity weight {weight}; choose a run with "
             "model.loss_weights.identity=0"
         )
-    return second
+    return [with_cycle_spinning(second, shifts)]
 
 
 def _exclude_training_clips(corpus: Corpus, models: Sequence[TranslationModel]) -> tuple[Corpus, int]:
