@@ -229,11 +229,11 @@ def _build_model(
     """
     mel = MelSpectrogram.from_dict(metadata.mel)
     config = metadata.part_of_config("model", "generator")
+    generator_type, arguments = _generator_class(config)
+    network = build_on_meta("config.model.generator", generator_type, arguments)
+    check_generator(network, mel.n_mels, metadata.window_frames)
     generators: dict[str, nn.Module] = {}
     for direction in metadata.directions:
-        generator_type, arguments = _generator_class(config)
-        network = build_on_meta("config.model.generator", generator_type, arguments)
-        check_generator(network, mel.n_mels, metadata.window_frames)
         weights = read(direction, network)
         check_weights(weights, network)
         generator = generator_type(**arguments)
