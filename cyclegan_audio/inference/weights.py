@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
 from cyclegan_audio.inference.translation_model import METADATA_FILE
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.utils.errors import UserError, check_number, shortened
 from cyclegan_audio.utils.fields import check_value
 
 MAX_FILE_BYTES = 16 << 30  # the largest model of this package, with optimizers, has under 2 GB
 MAX_ARGUMENT = 2048  # of a network's constructor: channels, blocks, sizes
+MODELS = "cyclegan_audio.models."
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -93,7 +95,8 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """
     for key, value in arguments.items():
         if isinstance(value, float | int) and not isinstance(value, bool):
-            check_number(f"{name}.{key}", value, 0, MAX_ARGUMENT)
+            low = 0 if isinstance(value, int) else -MAX_ARGUMENT
+            check_number(f"{name}.{key}", value, low, MAX_ARGUMENT)
         elif isinstance(value, list | tuple):
             check_arguments(f"{name}.{key}", dict(enumerate(value)))  # type: ignore[arg-type]
         elif not isinstance(value, str | bool | None):
@@ -128,7 +131,9 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
 
 
 def check_generator(network: nn.Module, n_mels: int, window_frames: int) -> None:
-    """Check that a generator on `meta` returns mels of the shape that it gets.
+    """Check that a generator on `meta` returns mels (or images) of the shape that it gets.
+
+    A class from outside the package, which the user trusts, may be unable to run there and is not run.
 
     Raises:
         UserError: it does not.
@@ -136,17 +141,24 @@ def check_generator(network: nn.Module, n_mels: int, window_frames: int) -> None
     multiple: Any = getattr(network, "frame_multiple", None)
     check_number("the generator's frame_multiple", multiple, 1, MAX_FRAME_MULTIPLE, integer=True)
     frames = -(-window_frames // multiple) * multiple
-    mels = torch.empty(1, 1, n_mels, frames, device="meta")
+    if not type(network).__module__.startswith(MODELS):
+        return
+    shape = (1, n_mels, frames)
+    if isinstance(network, ImageGenerator):
+        shape = (3, network.size, network.size)
+    mels = torch.empty(1, *shape, device="meta")
     try:
         with torch.no_grad():
-            shape = network(mels).shape
+            out = network(mels)
     except Exception as error:  # whatever wrong sizes lead to
         raise UserError(
             f"its generator takes no mels of mel.n_mels {n_mels} and window_frames {window_frames} "
             f"({shortened(str(error))})"
         ) from error
-    if shape != mels.shape:
-        raise UserError(f"its generator changes the shape of mels from {tuple(mels.shape)} to {tuple(shape)}")
+    if out.shape != mels.shape:
+        raise UserError(
+            f"its generator changes the shape of mels from {tuple(mels.shape)} to {tuple(out.shape)}"
+        )
 
 
 def n_bytes(network: nn.Module) -> int:

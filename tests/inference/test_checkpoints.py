@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, resolve_run, save_pretrained
 from cyclegan_audio.inference.translation_model import make_metadata
+from cyclegan_audio.models.networks.generators import ResnetGenerator, UNetGenerator
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.training.resume import find_resume_checkpoint
 from cyclegan_audio.utils.errors import UserError
 
@@ -78,6 +80,39 @@ def test_pretrained_model_is_small_and_equal_to_16_bits(checkpoint, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
     assert loaded.mel.hash == load_model(path).mel.hash
+
+
+NETWORKS = "cyclegan_audio.models.networks"
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings"),
+    [
+        (ImageGenerator, {"_target_": f"{NETWORKS}.images.ImageGenerator", "size": 64}),
+        (UNetGenerator, {"_target_": f"{NETWORKS}.generators.UNetGenerator", "n_levels": 3}),
+        (ResnetGenerator, {"_target_": f"{NETWORKS}.generators.ResnetGenerator", "upsampling": "nearest"}),
+    ],
+)
+def test_every_kind_of_generator_loads_from_a_checkpoint(checkpoint, generator, settings):
+    path, _ = checkpoint
+    arguments = {key: value for key, value in settings.items() if key != "_target_"} | {"n_filters": 4}
+    networks = {direction: generator(**arguments) for direction in ("ab", "ba")}
+    content = torch.load(path, weights_only=True)
+    content["cyclegan_audio"]["config"]["model"]["generator"] = {
+        **settings,
+        "n_filters": 4,
+        "_partial_": True,
+    }
+    content["state_dict"] = {
+        f"gen_{direction}.{key}": value
+        for direction, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    torch.save(content, path)
+    loaded = load_model(path)
+    assert type(loaded.generators["ab"]) is generator
+    for direction, network in networks.items():
+        torch.testing.assert_close(loaded.generators[direction].state_dict(), network.state_dict())
 
 
 def test_unknown_genre_is_refused(checkpoint):
