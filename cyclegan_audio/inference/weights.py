@@ -3,12 +3,13 @@
 import inspect
 import stat
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
 from cyclegan_audio.inference.translation_model import METADATA_FILE
@@ -18,7 +19,9 @@ from cyclegan_audio.utils.fields import check_value
 
 MAX_FILE_BYTES = 16 << 30  # the largest model of this package, with optimizers, has under 2 GB
 MAX_ARGUMENT = 2048  # of a network's constructor: channels, blocks, sizes
-MODELS = "cyclegan_audio.models."
+MIN_FRAMES = 16  # that every generator takes
+INITIALISERS = {name for name in dir(nn.init) if name.endswith("_") and not name.endswith("__")}
+INITIALISERS |= {"fill_", "zero_"}
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -122,7 +125,7 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
         if parameters[key].annotation in (int, str, bool):
             check_value(f"{name}.{key}", value, parameters[key].annotation)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutInitialisation():
             return build(**arguments).eval()
     except UserError:
         raise
@@ -130,35 +133,40 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
         raise UserError(f"{name} has invalid arguments ({shortened(str(error))})") from error
 
 
-def check_generator(network: nn.Module, n_mels: int, window_frames: int) -> None:
-    """Check that a generator on `meta` returns mels (or images) of the shape that it gets.
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leave out the random numbers of new weights, which on `meta` would import torch's compiler (1 s)."""
 
-    A class from outside the package, which the user trusts, may be unable to run there and is not run.
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        values = [*args, *(kwargs or {}).values()]  # the tensor first, by position or by name
+        if getattr(func, "__name__", "") in INITIALISERS:
+            return values[0]
+        return func(*args, **(kwargs or {}))
+
+
+def check_generator(generator: nn.Module, n_mels: int, window_frames: int) -> None:
+    """Check that a generator returns mels of the shape that it gets, by a few frames.
 
     Raises:
         UserError: it does not.
     """
-    multiple: Any = getattr(network, "frame_multiple", None)
+    multiple: Any = getattr(generator, "frame_multiple", None)
     check_number("the generator's frame_multiple", multiple, 1, MAX_FRAME_MULTIPLE, integer=True)
-    frames = -(-window_frames // multiple) * multiple
-    if not type(network).__module__.startswith(MODELS):
+    if isinstance(generator, ImageGenerator):  # it takes mels of any shape, and long
         return
-    shape = (1, n_mels, frames)
-    if isinstance(network, ImageGenerator):
-        shape = (3, network.size, network.size)
-    mels = torch.empty(1, *shape, device="meta")
+    frames = -(-min(window_frames, MIN_FRAMES) // multiple) * multiple
+    mels = torch.zeros(1, 1, n_mels, frames)
     try:
         with torch.no_grad():
-            out = network(mels)
+            shape = generator(mels).shape
     except Exception as error:  # whatever wrong sizes lead to
         raise UserError(
             f"its generator takes no mels of mel.n_mels {n_mels} and window_frames {window_frames} "
             f"({shortened(str(error))})"
         ) from error
-    if out.shape != mels.shape:
-        raise UserError(
-            f"its generator changes the shape of mels from {tuple(mels.shape)} to {tuple(out.shape)}"
-        )
+    if shape != mels.shape:
+        raise UserError(f"its generator changes the shape of mels from {tuple(mels.shape)} to {tuple(shape)}")
 
 
 def n_bytes(network: nn.Module) -> int:

@@ -1,5 +1,8 @@
 """Finding and reading checkpoints and pretrained models, and refusing damaged ones."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -209,3 +212,19 @@ def test_metadata_without_directions_has_both(checkpoint):
     assert load_model(path).targets == ["rnb", "lofi"]
     assert "directions" not in (PRETRAINED / "demo" / "model.json").read_text()
     assert len(load_model("demo").generators) == 2
+
+
+def test_loading_does_not_import_the_compiler_of_torch():
+    """Its import takes a second; building on the device `meta` would cause it."""
+    code = (
+        "import sys; from cyclegan_audio.inference.checkpoints import load_model; load_model('demo'); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("size", "message"), [(30, "multiple of 4, got 30"), (0, "integer >= 16")])
+def test_the_size_of_images_is_checked(size, message):
+    with pytest.raises(UserError, match=message):
+        ImageGenerator(size, 4, 1)
