@@ -247,15 +247,16 @@ def _build_model(
     """
     mel = MelSpectrogram.from_dict(metadata.mel)
     config = metadata.part_of_config("model", "generator")
+    generator_type, arguments = _generator_class(config, path, trust_packages)
+    network = build_on_meta("config.model.generator", generator_type, arguments)
     generators: dict[str, nn.Module] = {}
     for direction in metadata.directions:
-        generator_type, arguments = _generator_class(config, path, trust_packages)
-        network = build_on_meta("config.model.generator", generator_type, arguments)
-        check_generator(network, mel.n_mels, metadata.window_frames)
         weights = read(direction, network)
         check_weights(weights, network)
         generator = generator_type(**arguments)
         generator.load_state_dict({key: value.float() for key, value in weights.items()})
+        if not generators:
+            check_generator(generator.eval(), mel.n_mels, metadata.window_frames)
         generators[direction] = generator.eval().to(device)
     return metadata.build_model(generators, mel)
 

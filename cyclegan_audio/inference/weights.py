@@ -3,20 +3,25 @@
 import inspect
 import stat
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
 from cyclegan_audio.inference.translation_model import METADATA_FILE
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.utils.errors import UserError, check_number, shortened
 from cyclegan_audio.utils.fields import check_value
 
 MAX_FILE_BYTES = 16 << 30  # the largest model of this package, with optimizers, has under 2 GB
 MAX_ARGUMENT = 2048  # of a network's constructor: channels, blocks, sizes
+MIN_FRAMES = 16  # that every generator takes
+INITIALISERS = {name for name in dir(nn.init) if name.endswith("_") and not name.endswith("__")}
+INITIALISERS |= {"fill_", "zero_"}
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -93,7 +98,8 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """
     for key, value in arguments.items():
         if isinstance(value, float | int) and not isinstance(value, bool):
-            check_number(f"{name}.{key}", value, 0, MAX_ARGUMENT)
+            low = 0 if isinstance(value, int) else -MAX_ARGUMENT
+            check_number(f"{name}.{key}", value, low, MAX_ARGUMENT)
         elif isinstance(value, list | tuple):
             check_arguments(f"{name}.{key}", dict(enumerate(value)))  # type: ignore[arg-type]
         elif not isinstance(value, str | bool | None):
@@ -119,7 +125,7 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
         if parameters[key].annotation in (int, str, bool):
             check_value(f"{name}.{key}", value, parameters[key].annotation)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutInitialisation():
             return build(**arguments).eval()
     except UserError:
         raise
@@ -127,19 +133,33 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
         raise UserError(f"{name} has invalid arguments ({shortened(str(error))})") from error
 
 
-def check_generator(network: nn.Module, n_mels: int, window_frames: int) -> None:
-    """Check that a generator on `meta` returns mels of the shape that it gets.
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leave out the random numbers of new weights, which on `meta` would import torch's compiler (1 s)."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        values = [*args, *(kwargs or {}).values()]  # the tensor first, by position or by name
+        if getattr(func, "__name__", "") in INITIALISERS:
+            return values[0]
+        return func(*args, **(kwargs or {}))
+
+
+def check_generator(generator: nn.Module, n_mels: int, window_frames: int) -> None:
+    """Check that a generator returns mels of the shape that it gets, by a few frames.
 
     Raises:
         UserError: it does not.
     """
-    multiple: Any = getattr(network, "frame_multiple", None)
+    multiple: Any = getattr(generator, "frame_multiple", None)
     check_number("the generator's frame_multiple", multiple, 1, MAX_FRAME_MULTIPLE, integer=True)
-    frames = -(-window_frames // multiple) * multiple
-    mels = torch.empty(1, 1, n_mels, frames, device="meta")
+    if isinstance(generator, ImageGenerator):  # it takes mels of any shape, and long
+        return
+    frames = -(-min(window_frames, MIN_FRAMES) // multiple) * multiple
+    mels = torch.zeros(1, 1, n_mels, frames)
     try:
         with torch.no_grad():
-            shape = network(mels).shape
+            shape = generator(mels).shape
     except Exception as error:  # whatever wrong sizes lead to
         raise UserError(
             f"its generator takes no mels of mel.n_mels {n_mels} and window_frames {window_frames} "

@@ -39,6 +39,11 @@ from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number, check_utf8
 from cyclegan_audio.utils.locks import LockedError, process_lock
 
+RESTORE_ERRORS = (  # that hostile states of networks, optimizers and callbacks lead to
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(MemoryError, RuntimeError, TypeError, ValueError),
+)
+
 
 def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str, float]:
     """Train with the configuration `cfg`; all results are in `run_dir`.
@@ -198,7 +203,7 @@ def fit(
             is_reported = any(callback.stop_reported for callback in _checkpoint_callbacks(trainer))
             raise (ReportedInterrupt if is_reported else KeyboardInterrupt) from error
         raise
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except RESTORE_ERRORS as error:
         if checkpoint is None or model.has_started:
             raise
         reason = " ".join(str(error).split())[:120]

@@ -54,7 +54,7 @@ def write_base_models(folder: Path) -> None:
     metadata |= {"batches": 7, "normalisation": model.normalisation, "loss_terms": model.loss_terms}
     state = {f"gen_{d}.{k}": v for d, network in generators.items() for k, v in network.state_dict().items()}
     torch.save({"state_dict": state, "cyclegan_audio": metadata}, folder / CHECKPOINT)
-    export_model(model, folder / ONNX)
+    export_model(model, folder / ONNX, "rnb")  # one direction is quicker
 
 
 WRONG_VALUES: dict[str, Any] = {

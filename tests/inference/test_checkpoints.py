@@ -1,6 +1,8 @@
 """Finding and reading checkpoints and pretrained models, and refusing damaged ones."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, resolve_run, save_pretrained
 from cyclegan_audio.inference.translation_model import make_metadata
+from cyclegan_audio.models.networks.generators import ResnetGenerator, UNetGenerator
+from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.training.resume import find_resume_checkpoint
 from cyclegan_audio.utils.errors import UserError
 
@@ -80,6 +84,39 @@ def test_pretrained_model_is_small_and_equal_to_16_bits(checkpoint, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
     assert loaded.mel.hash == load_model(path).mel.hash
+
+
+NETWORKS = "cyclegan_audio.models.networks"
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings"),
+    [
+        (ImageGenerator, {"_target_": f"{NETWORKS}.images.ImageGenerator", "size": 64}),
+        (UNetGenerator, {"_target_": f"{NETWORKS}.generators.UNetGenerator", "n_levels": 3}),
+        (ResnetGenerator, {"_target_": f"{NETWORKS}.generators.ResnetGenerator", "upsampling": "nearest"}),
+    ],
+)
+def test_every_kind_of_generator_loads_from_a_checkpoint(checkpoint, generator, settings):
+    path, _ = checkpoint
+    arguments = {key: value for key, value in settings.items() if key != "_target_"} | {"n_filters": 4}
+    networks = {direction: generator(**arguments) for direction in ("ab", "ba")}
+    content = torch.load(path, weights_only=True)
+    content["cyclegan_audio"]["config"]["model"]["generator"] = {
+        **settings,
+        "n_filters": 4,
+        "_partial_": True,
+    }
+    content["state_dict"] = {
+        f"gen_{direction}.{key}": value
+        for direction, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    torch.save(content, path)
+    loaded = load_model(path)
+    assert type(loaded.generators["ab"]) is generator
+    for direction, network in networks.items():
+        torch.testing.assert_close(loaded.generators[direction].state_dict(), network.state_dict())
 
 
 def test_unknown_genre_is_refused(checkpoint):
@@ -179,3 +216,19 @@ def test_metadata_without_directions_has_both(checkpoint):
     assert load_model(path).targets == ["rnb", "lofi"]
     assert "directions" not in (PRETRAINED / "demo" / "model.json").read_text()
     assert len(load_model("demo").generators) == 2
+
+
+def test_loading_does_not_import_the_compiler_of_torch():
+    """Its import takes a second; building on the device `meta` would cause it."""
+    code = (
+        "import sys; from cyclegan_audio.inference.checkpoints import load_model; load_model('demo'); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("size", "message"), [(30, "multiple of 4, got 30"), (0, "integer >= 16")])
+def test_the_size_of_images_is_checked(size, message):
+    with pytest.raises(UserError, match=message):
+        ImageGenerator(size, 4, 1)

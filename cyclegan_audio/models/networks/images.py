@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.paper_rendering import GREY_LEVELS, SIZE, colormap, enlargement
 from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
-from cyclegan_audio.models.networks.generators import ResnetGenerator
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.models.networks.generators import FRAME_MULTIPLE, ResnetGenerator
+from cyclegan_audio.utils.errors import UserError, check_number
 
 
 class ImageGenerator(ResnetGenerator):
@@ -28,6 +28,9 @@ class ImageGenerator(ResnetGenerator):
         n_filters: channels of the first layer.
         n_blocks: residual blocks.
         upsampling: as in `ResnetGenerator`.
+
+    Raises:
+        UserError: the size is no multiple of 4.
     """
 
     frame_multiple = 1
@@ -35,6 +38,9 @@ class ImageGenerator(ResnetGenerator):
     def __init__(
         self, size: int = 256, n_filters: int = 64, n_blocks: int = 9, upsampling: str = "transposed"
     ) -> None:
+        check_number("generator.size", size, low=16, high=4096, integer=True)
+        if size % FRAME_MULTIPLE:
+            raise UserError(f"generator.size must be a multiple of {FRAME_MULTIPLE}, got {size}")
         super().__init__(n_filters, n_blocks, n_channels=3, upsampling=upsampling)
         self.size = size
 
