@@ -1,14 +1,10 @@
 """Damage a corpus in many ways: reading ends in one line or with the true data, and `prepare` mends it."""
 
-import copy
-import dataclasses
 import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,184 +13,34 @@ import torch
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.manifest_file import COLUMNS, SPLITS, read_manifest, write_manifest
-from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
-from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
-from cyclegan_audio.corpus.screening import NearDuplicates, ScreeningRules
-from cyclegan_audio.corpus.sources import FolderSource
+from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.utils.checked_json import read_checked_json, write_checked_json
 from cyclegan_audio.utils.errors import UserError
-from tests.corpus.folder_state import folder_hashes
-from tests.corpus.noise_songs import load_mel, write_genres
-
-Rng = np.random.Generator
-GENRES = ("lofi", "trap")
-SETTINGS = CorpusSettings(
-    dataclasses.replace(
-        load_mel("hifi"), sample_rate=8000, f_max_hz=4000.0, n_mels=16, n_fft=512, hop_length=128
-    ),
-    ClipSettings(0.5),
-    ScreeningRules(near_duplicates=NearDuplicates(enabled=False)),
-    workers=1,
+from tests.attack.corpus_damages import (
+    GENRES,
+    SETTINGS,
+    Original,
+    damage_by_seed,
+    flip,
+    make_original,
+    outcome,
+    read_all,
+    truncate,
 )
-WRONG = (None, True, -1, 0, 1e9, float("nan"), "", "../x", "x" * 300, [], [None], {}, {"a": None})
-
-
-@dataclasses.dataclass(frozen=True)
-class Original:
-    """A whole corpus: its source, its folder, the hashes of its files, and its data by clip_id."""
-
-    source: FolderSource
-    folder: Path
-    hashes: dict[str, str]
-    data: dict[str, bytes]
-
-    def prepare(self, folder: Path) -> None:
-        """Prepare the corpus in `folder` again, and check that it equals this one byte for byte."""
-        prepare_corpus(self.source, folder, SETTINGS)
-        assert folder_hashes(folder) == self.hashes
+from tests.corpus.folder_state import folder_hashes
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Original:
-    """Two genres of three songs with two clips each."""
-    folder = tmp_path_factory.mktemp("original")
-    source = FolderSource(write_genres(folder, GENRES, tracks=3, seconds=1.1))
-    prepare_corpus(source, folder / "corpus", SETTINGS)
-    data = read_all(folder / "corpus")
-    assert len(data) == 12
-    return Original(source, folder / "corpus", folder_hashes(folder / "corpus"), data)
+    return make_original(tmp_path_factory.mktemp("original"))
 
 
 @pytest.fixture
 def damaged(original, tmp_path) -> Path:
     """Return a copy of the corpus, to be damaged."""
     return shutil.copytree(original.folder, tmp_path / "corpus")
-
-
-def read_all(folder: Path) -> dict[str, bytes]:
-    """Return what a training gets of each clip: all of its row, its mel and its audio."""
-    corpus = Corpus.open(folder)
-    return {
-        clip.clip_id: repr((clip, corpus.mel.hash, corpus.clip_s)).encode()
-        + corpus.mel_db(clip).numpy().tobytes()
-        + corpus.audio(clip).numpy().tobytes()
-        for genre in GENRES
-        for split in SPLITS
-        for clip in corpus.clips(genre, split)
-    }
-
-
-def outcome(action: Callable[[], Any]) -> tuple[Any, str]:
-    """Return an action's result and "", or None and the message of its `UserError`, which is one line."""
-    result, message = None, ""
-    try:
-        result = action()
-    except UserError as error:
-        message = str(error) or "no message\n"
-    assert "\n" not in message
-    return result, message
-
-
-def files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def flip(path: Path, rng: Rng, count: int, first: int = 0) -> None:
-    """Flip `count` different bits of a file, from byte `first` on."""
-    content = bytearray(path.read_bytes())
-    for bit in rng.choice(8 * (len(content) - first), count, replace=False):
-        content[first + bit // 8] ^= 1 << bit % 8
-    path.write_bytes(content)
-
-
-def flip_bits(path: Path, rng: Rng) -> None:
-    flip(path, rng, int(rng.integers(1, 50)))
-
-
-def flip_one_bit(path: Path, rng: Rng) -> None:
-    flip(path, rng, 1)
-
-
-def flip_in_header(path: Path, rng: Rng) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[:128])
-    flip(path, rng, 1)
-    path.write_bytes(path.read_bytes() + content[128:])
-
-
-def flip_in_footer(path: Path, rng: Rng) -> None:
-    flip(path, rng, 1, first=path.stat().st_size * 3 // 4)
-
-
-def truncate(path: Path, rng: Rng) -> None:
-    os.truncate(path, rng.integers(0, path.stat().st_size))
-
-
-def lengthen(path: Path, rng: Rng) -> None:
-    path.write_bytes(path.read_bytes() + rng.bytes(rng.integers(1, 9999)))
-
-
-def overwrite(path: Path, rng: Rng) -> None:
-    content, start = path.read_bytes(), int(rng.integers(0, path.stat().st_size))
-    noise = rng.bytes(rng.integers(1, 5000))
-    path.write_bytes((content[:start] + noise + content[start + len(noise) :])[: len(content)])
-
-
-def delete(path: Path, rng: Rng) -> None:
-    path.unlink()
-
-
-def swap(path: Path, rng: Rng) -> None:
-    """Exchange the file with another one of its folder."""
-    others = [other for other in files_of(path.parent) if other != path and other.suffix == path.suffix]
-    other = others[rng.integers(len(others))] if others else path
-    content = path.read_bytes()
-    path.write_bytes(other.read_bytes())
-    other.write_bytes(content)
-
-
-def copy_from_other(path: Path, rng: Rng) -> None:
-    others = [other for other in files_of(path.parent) if other != path]
-    path.write_bytes(others[rng.integers(len(others))].read_bytes() if others else b"")
-
-
-def make_pipe(path: Path, rng: Rng) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def link_outside(path: Path, rng: Rng) -> None:
-    """Replace the file by a link to a copy of it outside of the corpus, with one other byte."""
-    outside = path.parents[2] / f"outside{path.suffix}"
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 255
-    outside.write_bytes(content)
-    path.unlink()
-    path.symlink_to(outside)
-
-
-DAMAGES = (
-    flip_bits, flip_one_bit, flip_in_header, flip_in_footer, truncate, lengthen, overwrite, delete, swap,
-    copy_from_other, make_pipe, link_outside,
-)  # fmt: skip
-
-
-def damage_by_seed(folder: Path, seed: int) -> str:
-    """Damage one to three files; describe how."""
-    rng = np.random.default_rng([20, seed])
-    described = []
-    for _ in range(rng.integers(1, 4) if seed % 4 == 0 else 1):
-        kinds = ("corpus.json", "manifest.parquet", "mels/*", "audio/*", "tracks/*")
-        matching = sorted(folder.glob(kinds[rng.integers(len(kinds))]))
-        paths = [path for path in matching if path.is_file() and path.stat().st_size > 200]
-        if not paths:
-            continue  # an earlier damage took the only one
-        path, damage = paths[rng.integers(len(paths))], DAMAGES[rng.integers(len(DAMAGES))]
-        damage(path, rng)
-        described.append(f"{damage.__name__} {path.relative_to(folder)}")
-    return f"seed {seed}: {', '.join(described)}"
 
 
 @pytest.mark.filterwarnings("error")
@@ -297,105 +143,6 @@ def change_row(folder: Path, value: float) -> None:
     record = read_checked_json(folder / "tracks" / f"{path.stem}.json")
     record["clips"][0]["mel_crc32"] = checksum
     write_checked_json(folder / "tracks" / f"{path.stem}.json", record)
-
-
-def places(values: Any, path: tuple = ()) -> Iterator[tuple]:
-    """Yield the path of keys of each value in nested dicts, and in the first two items of lists."""
-    items = values.items() if isinstance(values, dict) else enumerate(values[:2])
-    for key, value in items:
-        yield (*path, key)
-        if isinstance(value, dict | list):
-            yield from places(value, (*path, key))
-
-
-def with_changes(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield copies of nested values, each with one value replaced by a wrong one or left out."""
-    for place in places(values):
-        for wrong in (*WRONG, "left out"):
-            changed = copy.deepcopy(values)
-            parent = changed
-            for key in place[:-1]:
-                parent = parent[key]
-            if wrong == "left out":
-                del parent[place[-1]]
-            else:
-                parent[place[-1]] = copy.deepcopy(wrong)
-            yield f"{place} = {wrong!r}", changed
-
-
-def sampled(items: list, count: int | None) -> list:
-    """Return `count` of the items, spread over all; None: all."""
-    return items if count is None else items[:: max(1, len(items) // count)]
-
-
-@pytest.mark.parametrize("count", [25, pytest.param(None, marks=pytest.mark.slow)])
-def test_wrong_values_in_the_settings(original, damaged, count):
-    path = damaged / "corpus.json"
-    for change, values in sampled(list(with_changes(read_checked_json(path))), count):
-        write_checked_json(path, values)
-        data, message = outcome(lambda: read_all(damaged))
-        assert message or data == original.data, change
-        _, message = outcome(lambda: original.prepare(damaged))
-        assert not message or "differ: " in message or "format" in message or "also has" in message, change
-        if message:
-            shutil.copy(original.folder / "corpus.json", path)
-
-
-@pytest.mark.parametrize("seconds", [None, -1, 0, 1e9, float("nan"), float("inf"), "4", True, [4], 2**70])
-def test_impossible_clip_lengths(damaged, seconds):
-    path = damaged / "corpus.json"
-    values = read_checked_json(path)
-    values["clip"]["seconds"] = seconds
-    write_checked_json(path, values)
-    with pytest.raises(UserError, match=r"corpus.json cannot be read \(clip.seconds is"):
-        Corpus.open(damaged)
-
-
-@pytest.mark.parametrize("key", ["mel", "clip", "screening", "split", "source", "audio", "genres"])
-def test_missing_settings(original, damaged, key, caplog):
-    path = damaged / "corpus.json"
-    write_checked_json(path, read_checked_json(path) | {key: None})
-    with pytest.raises(UserError, match=rf"corpus.json cannot be read \({key} is 'None'\)"):
-        Corpus.open(damaged)
-    original.prepare(damaged)
-    assert "corpus.json is written again, as it is damaged" in caplog.text
-
-
-@pytest.mark.parametrize("count", [25, pytest.param(None, marks=pytest.mark.slow)])
-def test_wrong_values_in_a_record_are_mended(original, damaged, count):
-    path = min((damaged / "tracks").iterdir())
-    for change, values in sampled(list(with_changes(read_checked_json(path))), count):
-        write_checked_json(path, values)
-        try:
-            prepare_corpus(original.source, damaged, SETTINGS)
-            assert len(read_all(damaged)) in (11, 12)  # a stranger's valid record may drop its clip
-        except BaseException as error:
-            error.add_note(change)
-            raise
-        shutil.copy(original.folder / "tracks" / path.name, path)
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        *[("array", name) for name in ("", "../x", "/etc/passwd", "a/b", ".", "a.b", None)],
-        *[("index", number) for number in (-1, 2**31 - 1, None)],
-        *[("start_s", time) for time in (-1.0, float("nan"), float("inf"), None)],
-        *[("duration_s", time) for time in (-1.0, float("nan"), None)],
-        *[("min_db", level) for level in (float("nan"), 1e30, None)],
-        *[("loudness_lufs", level) for level in (float("nan"), float("inf"), 1e30)],
-        *[("genre", name) for name in ("", None)],
-        *[("split", name) for name in ("", "training", None)],
-        ("mel_crc32", None), ("mel_crc32", 7), ("clip_id", None), ("kept", None), ("source", None),
-    ],
-)  # fmt: skip
-def test_wrong_values_in_the_manifest(original, damaged, column, value):
-    rows = read_manifest(damaged)
-    rows[0][column] = value
-    write_manifest(damaged, rows)
-    _, message = outcome(lambda: read_all(damaged))
-    assert "manifest.parquet has" in message or ".npy is damaged" in message or ".npy" in message
-    original.prepare(damaged)
 
 
 def test_every_column_is_covered_by_the_checksum_of_the_rows(damaged):

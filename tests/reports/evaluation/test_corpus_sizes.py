@@ -62,7 +62,7 @@ def test_any_number_of_held_out_clips_ends_well_without_warnings(
         page = evaluate(make_run(), corpus=corpus.folder, clips=clips, vocoder="mask")
     numbers = json.loads((page.parent / "report.json").read_text())
     for direction in ("dull to bright", "bright to dull"):
-        scores = numbers["metrics"][direction]["genre_probability"]["model"]
+        scores = numbers["metrics"][direction]["metrics"]["genre_probability"]["model"]
         assert scores["n"] == clips
         assert 0 <= scores["mean"] <= 1
 
