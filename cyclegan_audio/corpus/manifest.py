@@ -87,6 +87,21 @@ def most_dropped_files(rows: Iterable[Row], count: int = 3) -> list[str]:
     ]
 
 
+def dc_offset_line(rows: Iterable[Row], count: int = 3) -> str:
+    """Describe from how many files a DC offset was subtracted, and the `count` largest; "" for none."""
+    offsets: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if (offset := row.get("dc_offset")) is not None:
+            name = row["genre"], row["source"]
+            offsets[name] = max(offsets.get(name, 0.0), offset, key=abs)
+    if not offsets:
+        return ""
+    ordered = sorted(offsets.items(), key=lambda item: (-abs(item[1]), item[0]))
+    largest = ", ".join(f"{genre}: {source} ({offset:+.3f})" for (genre, source), offset in ordered[:count])
+    files = "one file:" if len(offsets) == 1 else f"{len(offsets)} files, the largest from"
+    return f"DC offset subtracted from {files} {largest}"
+
+
 def split_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
     """Count splits: the genres with kept clips, and per split a row with its tracks / clips by genre."""
     kept = [row for row in rows if row["kept"]]

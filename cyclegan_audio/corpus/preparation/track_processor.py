@@ -25,6 +25,10 @@ from cyclegan_audio.utils.errors import UserError
 TOO_SHORT = "shorter than a clip"
 
 
+class _DCOffsetFound(Exception):
+    """The file must be processed again, without its DC offset."""
+
+
 class HashedFile(NamedTuple):
     """A source file with the SHA-256 of its bytes, or the reason why it cannot be read."""
 
@@ -85,10 +89,23 @@ class TrackProcessor:
         return record
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
-        """Stream the file through screening into its arrays.
+        """Stream the file through screening into its arrays; begin again if a DC offset must be subtracted.
 
         Raises:
             UserError: the file cannot be read.
+        """
+        try:
+            return self._process_stream(file, content, with_audio, subtract_dc=False)
+        except _DCOffsetFound:
+            return self._process_stream(file, content, with_audio, subtract_dc=True)
+
+    def _process_stream(
+        self, file: SourceFile, content: str, with_audio: bool, subtract_dc: bool
+    ) -> TrackRecord:
+        """See `_process`.
+
+        Raises:
+            _DCOffsetFound: at the first clip with an offset that was not subtracted.
         """
         array = self._array_name(file, content)
         info = AudioInfo()
@@ -98,7 +115,7 @@ class TrackProcessor:
         else:
             # Paired clips must start at the same times in all genres.
             settings = self.clip.unaligned if file.score else self.clip
-            stream = ClipStream(file.path, settings, self.mel)
+            stream = ClipStream(file.path, settings, self.mel, subtract_dc)
         with ExitStack() as stack:
             mels = stack.enter_context(NpyAppender(self.folder / "mels" / f"{array}.npy"))
             audio = stack.enter_context(NpyAppender(self.folder / "audio" / f"{array}.npy"))
@@ -124,6 +141,8 @@ class TrackProcessor:
                 clips.append({"start_s": start_s, "reason": reason, "index": -1})
                 features.append({})
                 continue
+            if self.rules.dc_offset.must_be_subtracted(raw.channels, raw.decoded):
+                raise _DCOffsetFound
             reason, clip_features = self.rules.check_clip(raw)
             entry = {"start_s": raw.start_s, "duration_s": raw.duration_s, "reason": reason, "index": -1}
             recorded = self.rules.recorded_features

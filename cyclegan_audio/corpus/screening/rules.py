@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import channel_offsets
 from cyclegan_audio.corpus.preparation.clip_stream import RawClip
 from cyclegan_audio.corpus.screening import level_rules
 from cyclegan_audio.corpus.screening.features import ClipFeatures
@@ -51,7 +52,7 @@ class ScreeningRules:
     near_duplicates: NearDuplicates = dataclasses.field(default_factory=NearDuplicates)
     bandwidth_range_db: float = 70.0
 
-    recorded_features = ("level_db", "loudness_lufs", "bandwidth_hz", "fingerprint")
+    recorded_features = ("level_db", "loudness_lufs", "bandwidth_hz", "dc_offset", "fingerprint")
 
     def __post_init__(self) -> None:
         for rule, values in dataclasses.asdict(self).items():
@@ -75,7 +76,10 @@ class ScreeningRules:
         if not math.isfinite(level):
             return NOT_FINITE, {"level_db": None}
         features: Features = {"level_db": level}
-        if reason := self._level_reason(clip.channels, clip.rate, clip.mono):
+        if clip.decoded is not None:
+            features["dc_offset"] = max(channel_offsets(clip.decoded).tolist(), key=abs)
+        decoded = clip.channels if clip.decoded is None else clip.decoded
+        if reason := self._level_reason(clip.channels, decoded, clip.rate, clip.mono):
             return reason, features
         clip_features = ClipFeatures(clip.mono, clip.mono_rate)
         features |= fingerprint_features | {
@@ -88,7 +92,7 @@ class ScreeningRules:
             return self.voice.reason, features
         return "", features
 
-    def _level_reason(self, channels: Tensor, rate: int, mono: Tensor) -> str:
+    def _level_reason(self, channels: Tensor, decoded: Tensor, rate: int, mono: Tensor) -> str:
         """Return the reason of the first level rule that rejects (C, T), or ""."""
         levels_db = level_rules.frame_levels_db(channels.mean(0), rate)
         checks: Iterator[tuple[Any, bool]] = (
@@ -97,7 +101,7 @@ class ScreeningRules:
                 (self.phase_cancellation, (channels,)),
                 (self.silence, (mono, levels_db)),
                 (self.gap, (levels_db,)),
-                (self.clipping, (channels,)),
+                (self.clipping, (decoded,)),  # subtracting the offset tilts flat tops
                 (self.dc_offset, (channels,)),
                 (self.dead_channel, (channels,)),
                 (self.dual_mono, (channels,)),
