@@ -120,13 +120,21 @@ class ScreeningRules:
             reasons[number] = self.song_change.reason if is_rejected else ""
         return reasons
 
-    def check_corpus(self, records: Sequence[TrackRecord]) -> Mapping[str, str]:
-        """Return reasons by clip_id, from a comparison of all kept clips of all files."""
+    def check_corpus(self, records: Sequence[TrackRecord], splits: Mapping[str, str]) -> Mapping[str, str]:
+        """Return reasons by clip_id, from a comparison of all clips of all files.
+
+        Args:
+            records: records of the files.
+            splits: the split of each kept clip by its clip_id; other clips are left out.
+        """
         if not self.near_duplicates.enabled:
             return {}
         clips = [
             FingerprintedClip(
-                record.clip_id(clip),
+                clip_id,
+                record.genre,
+                splits[clip_id],
+                record.array,
                 record.content,
                 clip["start_s"],
                 clip["duration_s"],
@@ -135,6 +143,6 @@ class ScreeningRules:
             )
             for record in records
             for clip in record.clips
-            if not clip["reason"] and clip.get("fingerprint")
+            if (clip_id := record.clip_id(clip)) in splits and clip.get("fingerprint")
         ]
         return dict.fromkeys(self.near_duplicates.find(clips), self.near_duplicates.reason)
