@@ -1,11 +1,14 @@
 """Subtract the DC offset of a stream by a high-pass (a DC blocker), constant or drifting."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 CUTOFF_HZ = 5.0  # second-order Butterworth: 0.02 dB at 20 Hz
 MAX_AMPLITUDE = 2.0  # larger samples are damaged; they must not ring in the filter
+MAX_OFFSET = 0.01  # of full scale; smaller ones do no harm
 
 
 class DCBlocker:
@@ -30,6 +33,13 @@ class DCBlocker:
             self._state = sosfilt_zi(self._sections)[:, None] * plausible.mean(1, keepdims=True)
         high, self._state = sosfilt(self._sections, plausible, zi=self._state)
         return block - torch.from_numpy(plausible - high).float()
+
+
+def block_dc(blocks: Iterable[Tensor], rate: int) -> Iterator[Tensor]:
+    """Yield the blocks (C, n) of a piece without their offset."""
+    blocker = DCBlocker(rate)
+    for block in blocks:
+        yield blocker.push(block)
 
 
 def channel_offsets(channels: Tensor) -> Tensor:

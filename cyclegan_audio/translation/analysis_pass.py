@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, bound_amplitude
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
@@ -35,6 +36,7 @@ class PieceStatistics:
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
         norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
             own.
+        has_dc_offset: whether a channel has an offset that must be subtracted first.
     """
 
     n_samples: int
@@ -45,20 +47,22 @@ class PieceStatistics:
     mid_lufs: float | None = None
     is_single_window: bool = False
     norm_statistics: Statistics | None = field(default=None, repr=False)
+    has_dc_offset: bool = False
 
 
 class ChannelAnalysis:
-    """Measure length, loudness and polarity of a piece from its samples."""
+    """Measure length, loudness, DC offset and polarity of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
         self._meter = LoudnessMeter(sample_rate)
         self._covariance: Tensor | None = None
-        self._n_samples, self._is_silent = 0, True
+        self._n_samples, self._is_silent, self._sums = 0, True, torch.zeros(1)
 
     def push(self, block: Tensor) -> None:
         """Add the next samples (C, n)."""
         self._n_samples += block.shape[1]
         self._meter.push(block)
+        self._sums = self._sums + bound_amplitude(block).double().sum(1)
         covariance = (block @ block.T).double()
         self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
@@ -72,7 +76,9 @@ class ChannelAnalysis:
         if self._covariance is None:
             raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
-        return PieceStatistics(self._n_samples, self._meter.lufs_or_ungated(), self._is_silent, signs)
+        has_dc_offset = bool((self._sums.abs() > MAX_OFFSET * self._n_samples).any())
+        lufs = self._meter.lufs_or_ungated()
+        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, has_dc_offset=has_dc_offset)
 
 
 class MidAnalysis:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import block_dc
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
@@ -59,6 +60,8 @@ class Translator:
     most +12 dB, and added. Instruments keep their position, new sounds are in the centre, and the mean of the
     result is the new mid. A channel that would cancel the loudest one in the mid is inverted before and
     after.
+
+    DC: if the mean of a channel is more than 0.01 of full scale, a high-pass at 5 Hz subtracts it first.
 
     Rate: the mel's sample rate limits the bandwidth to half of it. The result has the rate and the length of
     the input.
@@ -260,6 +263,9 @@ class Translator:
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
+            if statistics.has_dc_offset:
+                decoded, blocks = blocks, lambda: block_dc(decoded(), sample_rate)
+                statistics = self.analyse(blocks, sample_rate, to, workers)
             if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
                 stream = self.stream(blocks(), sample_rate, to, statistics, amount=amount, workers=workers)

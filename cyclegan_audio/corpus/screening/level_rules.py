@@ -10,7 +10,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from cyclegan_audio.audio.dc_blocker import channel_offsets
+from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, channel_offsets
 
 SILENCE_DB = -120.0  # level of digital silence, instead of minus infinity
 FRAME_S = 0.05
@@ -121,7 +121,7 @@ class DCOffset:
 
     reason = "dc offset"
     enabled: bool = True
-    offset: float = 0.01
+    offset: float = MAX_OFFSET
 
     def must_be_subtracted(self, channels: Tensor | None, decoded: Tensor | None) -> bool:
         """Return whether (C, T) has an offset, damaged samples apart, that was not subtracted.
