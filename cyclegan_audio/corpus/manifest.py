@@ -108,7 +108,7 @@ def most_dropped_files(rows: Iterable[Row], count: int = 3) -> list[str]:
     ordered = sorted(reasons_by_file.items(), key=lambda item: (-item[1].total(), item[0]))
     return [
         f"{genre}: {source} lost {reasons.total()} of {len(files[genre, source])} clips: "
-        + ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+        + ", ".join(f"{number} x {reason}" for reason, number in reasons.most_common())
         for (genre, source), reasons in ordered[:count]
     ]
 

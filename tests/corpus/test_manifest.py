@@ -46,11 +46,11 @@ def test_files_with_most_dropped_clips_are_described():
         *rows("lofi", "e.mp3", ""),
     ]
     assert most_dropped_files(dropped_rows) == [
-        "lofi: d.mp3 lost 5 of 5 clips: 4 voice, 1 silence",
-        "trap: a.mp3 lost 3 of 4 clips: 2 silence, 1 voice",
-        "lofi: a.mp3 lost 1 of 2 clips: 1 silence",
+        "lofi: d.mp3 lost 5 of 5 clips: 4 x voice, 1 x silence",
+        "trap: a.mp3 lost 3 of 4 clips: 2 x silence, 1 x voice",
+        "lofi: a.mp3 lost 1 of 2 clips: 1 x silence",
     ]
-    assert most_dropped_files(dropped_rows, 1) == ["lofi: d.mp3 lost 5 of 5 clips: 4 voice, 1 silence"]
+    assert most_dropped_files(dropped_rows, 1) == ["lofi: d.mp3 lost 5 of 5 clips: 4 x voice, 1 x silence"]
     assert most_dropped_files(rows("lofi", "e.mp3", "")) == []
 
 
