@@ -163,12 +163,15 @@ def print_tables(rows: "list[Row]", stats: "list[GenreStats]", thresholds: "Bias
 
 
 def print_summary(folder: Path, rows: "list[Row]") -> None:
-    """Print the songs that lost most clips, the size of the corpus, its warnings and the next command."""
-    from cyclegan_audio.corpus.manifest import most_dropped_files
+    """Print what screening took and mended, the size of the corpus, its warnings and the next command."""
+    from cyclegan_audio.corpus.manifest import dc_offset_line, most_dropped_files
+    from cyclegan_audio.corpus.screening import NearDuplicates
     from cyclegan_audio.reports.corpus import PAGE
 
-    for line in most_dropped_files(rows):
+    for line in filter(None, [*most_dropped_files(rows), dc_offset_line(rows)]):
         echo(line)
+    if any(row["reason"] == NearDuplicates.reason for row in rows):
+        echo("near-duplicates repeat other clips; screening.near_duplicates.max_alike=N keeps N in training")
     minutes = sum(row["duration_s"] for row in rows if row["kept"]) / 60
     echo(f"{minutes:.1f} minutes of music in {folder}")
     if (folder / PAGE).is_file():

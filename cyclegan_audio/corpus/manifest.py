@@ -1,12 +1,12 @@
-"""Build the rows of the manifest from track records: splits, guard intervals, subsampling."""
+"""Build the rows of the manifest from track records: splits, guard intervals, repeats, subsampling."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from cyclegan_audio.corpus.manifest_file import COLUMNS, SPLITS
 from cyclegan_audio.corpus.splits import SplitGroup, SplitSettings, assign_splits, hash_rank
-from cyclegan_audio.corpus.track_files import TrackRecord, clip_id
+from cyclegan_audio.corpus.track_files import TrackRecord
 
 MIN_TRACKS = 3  # one each for training, validation and test
 MIN_BLOCKS = 10
@@ -17,6 +17,7 @@ NOT_SCREENED = ("", GUARD_REASON, NOT_SAMPLED)
 _SPLIT_RANK = {"train": 0, "val": 1, "test": 2}  # next to each other, the lower one loses clips
 
 Row = dict[str, Any]
+CorpusCheck = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 def build_manifest(
@@ -24,7 +25,7 @@ def build_manifest(
     clip_s: float,
     split: SplitSettings,
     source_split_by: str = "track",
-    dropped: Mapping[str, str] | None = None,
+    check_corpus: CorpusCheck | None = None,
 ) -> list[Row]:
     """Build the rows of the manifest: a row per clip, or one for a file without clips.
 
@@ -33,10 +34,11 @@ def build_manifest(
         clip_s: length of a clip.
         split: how to split and subsample.
         source_split_by: what `split.by=auto` means for this source: `track` or `block`.
-        dropped: reasons by clip_id for clips dropped because of other files.
+        check_corpus: returns reasons by clip_id for clips dropped because of others, from the split of each
+            kept clip by its clip_id.
     """
     rows = [
-        _row(record, clip, clip_s, dropped or {})
+        _row(record, clip, clip_s)
         for record in records
         for clip in record.clips or [{"start_s": 0.0, "reason": record.reason}]
     ]
@@ -44,16 +46,40 @@ def build_manifest(
     for genre, by in split_units(records, split, source_split_by).items():
         unpaired = [row for row in kept if row["genre"] == genre and not row["score"]]
         _set_track_names(unpaired, by, _block_length_s(unpaired, clip_s, split))
-    splits = assign_splits(_split_groups(kept), split)
+    splits = assign_splits(_split_groups(kept, _repeats(kept, split, check_corpus)), split)
     for row in kept:
         row["split"] = splits[row["track"]]
     for genre, by in split_units(records, split, source_split_by).items():
-        unpaired = [row for row in kept if row["genre"] == genre and row["split"] in _SPLIT_RANK]
         if by == "block":
+            unpaired = _in_splits(kept, genre)
             block_s = _block_length_s(unpaired, clip_s, split)
             _drop_in_guard_intervals(unpaired, min(split.guard_s, MAX_GUARD_SHARE * block_s))
-        _subsample_clips([row for row in unpaired if row["kept"]], split)
+    _drop_repeats(kept, check_corpus)
+    for genre in {row["genre"] for row in kept}:
+        _subsample_clips(_in_splits(kept, genre), split)
     return rows
+
+
+def _repeats(kept: list[Row], split: SplitSettings, check_corpus: CorpusCheck | None) -> Container[str]:
+    """Return the clip_ids that do not count towards `test_clips`, as they repeat others."""
+    if split.test_clips is None or check_corpus is None:
+        return ()
+    return check_corpus({row["clip_id"]: "test" for row in kept})
+
+
+def _drop_repeats(kept: list[Row], check_corpus: CorpusCheck | None) -> None:
+    """Drop clips because of others, now that the splits are known."""
+    if check_corpus is None:
+        return
+    reasons = check_corpus({row["clip_id"]: row["split"] for row in kept if row["kept"]})
+    for row in kept:
+        if reason := reasons.get(row["clip_id"]):
+            _drop(row, reason)
+
+
+def _in_splits(rows: list[Row], genre: str) -> list[Row]:
+    """Return the rows of a genre that are still kept, without its paired set."""
+    return [row for row in rows if row["kept"] and row["genre"] == genre and row["split"] in _SPLIT_RANK]
 
 
 def reason_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
@@ -70,7 +96,7 @@ def reason_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def most_dropped_files(rows: Iterable[Row], count: int = 3) -> list[str]:
-    """Describe the `count` files with most clips dropped by screening, a line each with the main reason."""
+    """Describe the `count` files with most clips dropped by screening, a line each with all reasons."""
     files: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         files[row["genre"], row["source"]].append(row)
@@ -81,10 +107,25 @@ def most_dropped_files(rows: Iterable[Row], count: int = 3) -> list[str]:
     }
     ordered = sorted(reasons_by_file.items(), key=lambda item: (-item[1].total(), item[0]))
     return [
-        f"{genre}: {source} lost {reasons.total()} of {len(files[genre, source])} clips, "
-        f"mostly: {reasons.most_common(1)[0][0]}"
+        f"{genre}: {source} lost {reasons.total()} of {len(files[genre, source])} clips: "
+        + ", ".join(f"{number} x {reason}" for reason, number in reasons.most_common())
         for (genre, source), reasons in ordered[:count]
     ]
+
+
+def dc_offset_line(rows: Iterable[Row], count: int = 3) -> str:
+    """Describe from how many files a DC offset was subtracted, and the `count` largest; "" for none."""
+    offsets: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if (offset := row.get("dc_offset")) is not None:
+            name = row["genre"], row["source"]
+            offsets[name] = max(offsets.get(name, 0.0), offset, key=abs)
+    if not offsets:
+        return ""
+    ordered = sorted(offsets.items(), key=lambda item: (-abs(item[1]), item[0]))
+    largest = ", ".join(f"{genre}: {source} ({offset:+.3f})" for (genre, source), offset in ordered[:count])
+    files = "one file:" if len(offsets) == 1 else f"{len(offsets)} files, the largest from"
+    return f"DC offset subtracted from {files} {largest}"
 
 
 def split_counts(rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
@@ -117,18 +158,17 @@ def genres_with_few_tracks(records: list[TrackRecord]) -> set[str]:
     return {genre for genre, hashes in contents.items() if len(hashes) < MIN_TRACKS}
 
 
-def _row(record: TrackRecord, clip: Row, clip_s: float, dropped: Mapping[str, str]) -> Row:
+def _row(record: TrackRecord, clip: Row, clip_s: float) -> Row:
     columns = {key: clip.get(key, record.info.get(key)) for key in COLUMNS}
     values = {key: getattr(record, key) for key in ("genre", "source", "score", "array", "content")}
-    identifier = clip_id(record.array, clip["start_s"])
     identity = {
-        "clip_id": identifier,
+        "clip_id": record.clip_id(clip),
         "duration_s": clip.get("duration_s", clip_s) if record.clips else record.duration_s,
         "track": record.array,
     }
     row = columns | values | identity | {"index": clip.get("index", -1), "kept": True, "split": ""}
-    if reason := clip["reason"] or dropped.get(identifier, ""):
-        _drop(row, reason)
+    if clip["reason"]:
+        _drop(row, clip["reason"])
     else:
         row["reason"] = ""
     return row
@@ -147,11 +187,11 @@ def _set_track_names(rows: list[Row], by: str, block_s: float) -> None:
             row["track"] = row["clip_id"]
 
 
-def _split_groups(rows: list[Row]) -> Iterable[SplitGroup]:
-    """Yield the units of the splits; equal files have equal groups."""
+def _split_groups(rows: list[Row], repeats: Container[str]) -> Iterable[SplitGroup]:
+    """Yield the units of the splits, with their clips but `repeats`; equal files have equal groups."""
     sizes: dict[str, int] = defaultdict(int)
     for row in rows:
-        sizes[row["track"]] += 1
+        sizes[row["track"]] += row["clip_id"] not in repeats
     first = {row["track"]: row for row in rows}
     for track, row in first.items():
         part = track.removeprefix(row["array"])

@@ -35,6 +35,7 @@ COLUMNS = {
     "level_db": "float64",
     "loudness_lufs": "float64",  # of the mono mix; null without audio
     "bandwidth_hz": "float64",  # highest frequency with content
+    "dc_offset": "float64",  # of the channel with the largest, before it was subtracted; null: nothing was
     "codec": "string",  # of the source file
     "sample_rate": "int32",
     "min_db": "float64",  # of the mel; null without a mel

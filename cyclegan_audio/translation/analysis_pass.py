@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, bound_amplitude
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
@@ -37,6 +38,7 @@ class PieceStatistics:
         norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
             own.
         correction: the correction of its levels that the piece needs first; None for nearly all pieces.
+        has_dc_offset: whether a channel has an offset that must be subtracted first.
     """
 
     n_samples: int
@@ -48,21 +50,23 @@ class PieceStatistics:
     is_single_window: bool = False
     norm_statistics: Statistics | None = field(default=None, repr=False)
     correction: LevelCorrection | None = None
+    has_dc_offset: bool = False
 
 
 class ChannelAnalysis:
-    """Measure length, loudness and polarity of a piece from its samples."""
+    """Measure length, loudness, DC offset and polarity of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
         self._meter, self._peaks = LoudnessMeter(sample_rate), PeakMeter(sample_rate)
         self._covariance: Tensor | None = None
-        self._n_samples, self._is_silent = 0, True
+        self._n_samples, self._is_silent, self._sums = 0, True, torch.zeros(1)
 
     def push(self, block: Tensor) -> None:
         """Add the next samples (C, n)."""
         self._n_samples += block.shape[1]
         self._meter.push(block)
         self._peaks.push(block)
+        self._sums = self._sums + bound_amplitude(block).double().sum(1)
         covariance = (block @ block.T).double()
         self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
@@ -77,7 +81,15 @@ class ChannelAnalysis:
             raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
         lufs, correction = self._meter.lufs_or_ungated(), self._peaks.correction()
-        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, correction=correction)
+        has_dc_offset = bool((self._sums.abs() > MAX_OFFSET * self._n_samples).any())
+        return PieceStatistics(
+            self._n_samples,
+            lufs,
+            self._is_silent,
+            signs,
+            correction=correction,
+            has_dc_offset=has_dc_offset,
+        )
 
 
 class MidAnalysis:

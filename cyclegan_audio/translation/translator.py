@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import block_dc
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
@@ -63,6 +64,8 @@ class Translator:
     most +12 dB, and added. Instruments keep their position, new sounds are in the centre, and the mean of the
     result is the new mid. A channel that would cancel the loudest one in the mid is inverted before and
     after.
+
+    DC: if the mean of a channel is more than 0.01 of full scale, a high-pass at 5 Hz subtracts it first.
 
     Rate: the mel's sample rate limits the bandwidth to half of it. The result has the rate and the length of
     the input.
@@ -271,8 +274,8 @@ class Translator:
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
-            if correction := statistics.correction:
-                source, blocks = blocks, lambda: correction.apply(source())
+            if statistics.correction or statistics.has_dc_offset:
+                blocks = partial(_corrected, blocks, sample_rate, statistics)
                 statistics = self.analyse(blocks, sample_rate, to, workers)
             if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
@@ -384,3 +387,11 @@ class Translator:
         return WindowedGenerator(
             self.model.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
         )
+
+
+def _corrected(blocks: Blocks, sample_rate: int, statistics: PieceStatistics) -> Iterator[Tensor]:
+    """Yield blocks (C, n) of a piece with its levels corrected and without its DC offset."""
+    corrected = blocks()
+    if statistics.correction:
+        corrected = statistics.correction.apply(corrected)
+    return iter(block_dc(corrected, sample_rate) if statistics.has_dc_offset else corrected)

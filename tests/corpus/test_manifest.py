@@ -1,5 +1,7 @@
 """Tests of building the manifest: tracks or blocks, splits, guard intervals and subsampling, by hand."""
 
+from collections import Counter
+
 import pytest
 
 from cyclegan_audio.corpus.manifest import (
@@ -44,11 +46,11 @@ def test_files_with_most_dropped_clips_are_described():
         *rows("lofi", "e.mp3", ""),
     ]
     assert most_dropped_files(dropped_rows) == [
-        "lofi: d.mp3 lost 5 of 5 clips, mostly: voice",
-        "trap: a.mp3 lost 3 of 4 clips, mostly: silence",
-        "lofi: a.mp3 lost 1 of 2 clips, mostly: silence",
+        "lofi: d.mp3 lost 5 of 5 clips: 4 x voice, 1 x silence",
+        "trap: a.mp3 lost 3 of 4 clips: 2 x silence, 1 x voice",
+        "lofi: a.mp3 lost 1 of 2 clips: 1 x silence",
     ]
-    assert most_dropped_files(dropped_rows, 1) == ["lofi: d.mp3 lost 5 of 5 clips, mostly: voice"]
+    assert most_dropped_files(dropped_rows, 1) == ["lofi: d.mp3 lost 5 of 5 clips: 4 x voice, 1 x silence"]
     assert most_dropped_files(rows("lofi", "e.mp3", "")) == []
 
 
@@ -65,7 +67,7 @@ def test_a_row_has_all_data_of_its_clip():
         ],
         2.0,
         SplitSettings(by="track"),
-        dropped={"lofi-c-000006000": "near-duplicate"},
+        check_corpus=lambda splits: {"lofi-c-000006000": "near-duplicate"},
     )
     keys = ("clip_id", "start_s", "duration_s", "index", "kept", "reason", "split", "track")
     assert [tuple(row[key] for key in keys) for row in actual] == [
@@ -180,3 +182,38 @@ def test_genres_are_subsampled_separately_and_the_paired_set_stays():
     together = build_manifest([*lofi, *trap, record("paired", score="one")], 1.0, split)
     assert together[:-4] == alone
     assert [(row["split"], row["kept"]) for row in together[-4:]] == [("paired", True)] * 4
+
+
+def test_repeats_are_looked_for_after_the_guard_intervals_and_before_sampling():
+    seen = []
+
+    def check_corpus(splits):
+        seen.append(dict(splits))
+        return {name: "near-duplicate" for name, split in splits.items() if split == "val"}
+
+    split = SplitSettings(by="block", seed=19, max_clips=20)
+    actual = build_manifest([record(n_clips=150)], 1.0, split, check_corpus=check_corpus)
+    (splits,) = seen
+    assert len(splits) == 150 - 6  # without the guard intervals
+    assert Counter(splits.values()) == {"train": 116, "val": 13, "test": 15}
+    assert len(dropped_at(actual, "near-duplicate")) == 13
+    assert Counter(row["split"] for row in actual if row["kept"]) == {"train": 5, "test": 15}
+
+
+def test_test_tracks_are_chosen_by_their_clips_without_repeats():
+    """All songs have four clips; the one that the hash would choose first repeats itself in three of them."""
+    songs = [record(f"song {number}") for number in range(10)]
+    first = min(songs, key=lambda song: hash_rank(song.content, 0))
+    split = SplitSettings(by="track", test_clips=4)
+
+    def check_corpus(splits):
+        repeats = {first.clip_id(clip) for clip in first.clips[1:]}
+        return dict.fromkeys(repeats & set(splits), "near-duplicate")
+
+    assert Counter(row["split"] for row in build_manifest(songs, 1.0, split))["test"] == 4
+    actual = build_manifest(songs, 1.0, split, check_corpus=check_corpus)
+    in_test = [row for row in actual if row["split"] == "test"]
+    assert len(in_test) == 4
+    assert (
+        len({row["source"] for row in actual if row["split"] == "test" or row["reason"] == NOT_SAMPLED}) == 2
+    )

@@ -4,7 +4,9 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from cyclegan_audio import prepare
 from cyclegan_audio.config import compose
@@ -186,3 +188,20 @@ def test_a_genre_without_training_clips_is_warned_of_and_not_suggested(tmp_path,
     assert error.endswith("genre_pair.a=jazz genre_pair.b=trap\n")
     prepare.print_summary(tmp_path, rows[:2])
     assert "next:" not in capsys.readouterr().out
+
+
+def test_songs_that_lost_most_and_subtracted_offsets_are_told(run, tmp_path, capsys):
+    write_genres(tmp_path, tracks=3, seconds=3.2)
+    for name in ("loop", "offset"):
+        samples, rate = soundfile.read(tmp_path / "trap" / "song 0.wav")
+        changed = np.tile(samples[:rate], 5) if name == "loop" else samples[::-1] + 0.05
+        soundfile.write(tmp_path / "trap" / f"{name}.wav", changed, rate)
+    run(*BOTH, "clip.seconds=1", "workers=1", "page=false")
+    output = capsys.readouterr().out
+    assert re.search(r"^trap: loop\.wav lost [345] of 5 clips: [345] x near-duplicate$", output, re.M)
+    assert "DC offset subtracted from one file: trap: offset.wav (+0.05" in output
+    assert "max_alike=N keeps N in training\n" in output
+    for name in ("loop", "offset"):
+        (tmp_path / "trap" / f"{name}.wav").unlink()
+    run(*BOTH, "clip.seconds=1", "workers=1", "page=false")
+    assert not re.search("lost|DC offset|max_alike", capsys.readouterr().out)

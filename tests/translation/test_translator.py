@@ -282,3 +282,32 @@ def test_every_pretrained_model_loads():
     assert "demo" in list_pretrained()
     for name in list_pretrained():
         assert len(Translator.load(name, vocoder="mask", device="cpu").targets) >= 1
+
+
+@pytest.mark.parametrize("offsets", [(0.02, 0.02), (0.2, -0.2), (0.0, 0.6), (-0.011, 0.0)])
+def test_a_dc_offset_of_the_song_is_not_in_its_translation(offsets):
+    wave = music(3.0, 44100, 2)
+    translator = Translator(pair("hifi", quieter), "mask")
+    clean = translator(wave, 44100, "other")
+    got = translator(wave + torch.tensor(offsets)[:, None], 44100, "other")
+    assert got.mean(1).abs().max() < 1e-3
+    assert lufs(got) == pytest.approx(lufs(clean), abs=0.1)
+    spectra = [torch.fft.rfft(x).abs().square() for x in (got, clean)]
+    for low_hz, high_hz in ((20, 60), (60, 1000), (1000, 16000)):
+        got_band, clean_band = (power[:, 3 * low_hz : 3 * high_hz].sum() for power in spectra)
+        assert 10 * math.log10(got_band / clean_band) == pytest.approx(0, abs=0.3), (low_hz, high_hz)
+    assert got[:, : 44100 // 4].abs().max() < 1.5 * clean[:, : 44100 // 4].abs().max()  # no thump
+
+
+def test_songs_without_an_offset_are_not_filtered():
+    wave = music(2.0, 44100, 2)
+    translator = Translator(pair("hifi", quieter), "mask")
+    statistics = translator.analyse(lambda: [wave], 44100, "other")
+    assert not statistics.has_dc_offset
+    below, above = (wave - wave.mean(1, keepdim=True) + offset for offset in (0.0098, 0.0102))
+    assert not translator.analyse(lambda: [below], 44100, "other").has_dc_offset
+    assert translator.analyse(lambda: [above], 44100, "other").has_dc_offset
+    above[:, 1000] = 1e6
+    assert translator.analyse(lambda: [above], 44100, "other").has_dc_offset
+    below[:, 1000] = 1e6  # damage is no offset
+    assert not translator.analyse(lambda: [below], 44100, "other").has_dc_offset

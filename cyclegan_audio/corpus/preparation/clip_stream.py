@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from cyclegan_audio.audio import io
+from cyclegan_audio.audio.dc_blocker import DCBlocker
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.rolling_buffer import RollingBuffer
@@ -30,6 +31,7 @@ class RawClip:
             corpus; None without audio.
         mono_rate: sample rate of the mel.
         mel_db: (M, F) mel in dB.
+        decoded: (C, T_file) as decoded, if a DC offset was subtracted from `channels` and `mono`; else None.
     """
 
     start_s: float
@@ -39,6 +41,7 @@ class RawClip:
     mono: Tensor | None
     mono_rate: int
     mel_db: Tensor
+    decoded: Tensor | None = None
 
 
 ALIGN_CHOICES = ("none", "beats")
@@ -115,23 +118,35 @@ class ClipStream:
 
     Yields `RawClip`, or start_s and reason of a clip that is dropped before it is cut.
 
+    Args:
+        path: the file.
+        clip: how it is cut.
+        mel: the mel of its clips.
+        subtract_dc: whether to subtract its DC offset.
+
     Raises:
         UserError: while iterating, if the file cannot be read or is damaged.
     """
 
-    def __init__(self, path: Path, clip: ClipSettings, mel: MelSpectrogram) -> None:
-        self.path, self.clip, self.mel = path, clip, mel
+    def __init__(
+        self, path: Path, clip: ClipSettings, mel: MelSpectrogram, subtract_dc: bool = False
+    ) -> None:
+        self.path, self.clip, self.mel, self.subtract_dc = path, clip, mel, subtract_dc
         self.info = AudioInfo()
-        self._native, self._mono = RollingBuffer(), RollingBuffer()
+        self._native, self._decoded, self._mono = RollingBuffer(), RollingBuffer(), RollingBuffer()
 
     def __iter__(self) -> Iterator[RawClip | tuple[float, str]]:
         intervals = iter(self.clip.intervals(self.path))
         interval = next(intervals, None)
-        resampler = None
+        resampler = blocker = None
         for block in io.stream_blocks(self.path):
-            resampler = resampler or self._start(block)
-            self._native.append(block.samples)
-            self._mono.append(resampler.push(block.samples.mean(0)))
+            resampler, samples = resampler or self._start(block), block.samples
+            if self.subtract_dc:
+                blocker = blocker or DCBlocker(block.rate)
+                self._decoded.append(samples)
+                samples = blocker.push(samples)
+            self._native.append(samples)
+            self._mono.append(resampler.push(samples.mean(0)))
             while interval and self._is_buffered(interval):
                 yield self._cut_clip(interval)
                 interval = next(intervals, None)
@@ -163,13 +178,20 @@ class ClipStream:
         n_samples = round(self.clip.seconds * self.mel.sample_rate)
         mono = wsola(self._mono.read(*self._sample_range(interval)), n_samples)
         native_start = round(interval.start_s * rate)
-        channels = self._native.read(native_start, native_start + round(interval.length_s * rate))
-        mel_db = self.mel.mel_db(mono[None])[0]
+        span = native_start, native_start + round(interval.length_s * rate)
         return RawClip(
-            interval.start_s, interval.length_s, channels, rate, mono, self.mel.sample_rate, mel_db
+            interval.start_s,
+            interval.length_s,
+            self._native.read(*span),
+            rate,
+            mono,
+            self.mel.sample_rate,
+            self.mel.mel_db(mono[None])[0],
+            self._decoded.read(*span) if self.subtract_dc else None,
         )
 
     def _discard_before(self, interval: ClipInterval | None) -> None:
         start_s = interval.start_s if interval else float("inf")
-        self._native.discard_before(int(min(start_s * self.info.sample_rate, self._native.stop)))
+        for buffer in (self._native, self._decoded):
+            buffer.discard_before(int(min(start_s * self.info.sample_rate, buffer.stop)))
         self._mono.discard_before(int(min(start_s * self.mel.sample_rate, self._mono.stop)))

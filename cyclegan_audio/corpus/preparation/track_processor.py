@@ -39,6 +39,10 @@ NO_LEVELS = "non-finite levels"
 log = logging.getLogger(__name__)
 
 
+class _DCOffsetFound(Exception):
+    """The file must be processed again, without its DC offset."""
+
+
 class HashedFile(NamedTuple):
     """A source file with the SHA-256 of its bytes, or the reason why it cannot be read."""
 
@@ -113,10 +117,23 @@ class TrackProcessor:
         return record
 
     def _process(self, file: SourceFile, content: str, with_audio: bool) -> TrackRecord:
-        """Stream the file through screening into its arrays.
+        """Stream the file through screening into its arrays; begin again if a DC offset must be subtracted.
 
         Raises:
             UserError: the file cannot be read.
+        """
+        try:
+            return self._process_stream(file, content, with_audio, subtract_dc=False)
+        except _DCOffsetFound:
+            return self._process_stream(file, content, with_audio, subtract_dc=True)
+
+    def _process_stream(
+        self, file: SourceFile, content: str, with_audio: bool, subtract_dc: bool
+    ) -> TrackRecord:
+        """See `_process`.
+
+        Raises:
+            _DCOffsetFound: at the first clip with an offset that was not subtracted.
         """
         array = self._array_name(file, content)
         info = AudioInfo()
@@ -126,7 +143,7 @@ class TrackProcessor:
         else:
             # Paired clips must start at the same times in all genres.
             settings = self.clip.unaligned if file.score else self.clip
-            stream = ClipStream(file.path, settings, self.mel)
+            stream = ClipStream(file.path, settings, self.mel, subtract_dc)
         with ExitStack() as stack:
             mels = stack.enter_context(NpyAppender(self.arrays.path(MELS, array)))
             audio = stack.enter_context(NpyAppender(self.arrays.path(AUDIO, array)))
@@ -152,6 +169,8 @@ class TrackProcessor:
                 clips.append({"start_s": start_s, "reason": reason, "index": -1})
                 features.append({})
                 continue
+            if self.rules.dc_offset.must_be_subtracted(raw.channels, raw.decoded):
+                raise _DCOffsetFound
             reason, clip_features = self.rules.check_clip(raw)
             mel_db = raw.mel_db.numpy()
             reason = reason or ("" if are_levels(mel_db) else NO_LEVELS)

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,8 +284,8 @@ def _build_rows(records: list[TrackRecord], settings: CorpusSettings, split_by: 
     """
     if empty := _empty_genre_message(records):
         raise UserError(empty)
-    dropped = settings.screening.check_corpus(records)
-    return build_manifest(records, settings.clip.seconds, settings.split, split_by, dropped)
+    check_corpus = partial(settings.screening.check_corpus, records)
+    return build_manifest(records, settings.clip.seconds, settings.split, split_by, check_corpus)
 
 
 def _held_out_arrays(rows: list[Row]) -> set[str]:

@@ -10,6 +10,8 @@ import math
 import numpy as np
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, channel_offsets
+
 SILENCE_DB = -120.0  # level of digital silence, instead of minus infinity
 FRAME_S = 0.05
 
@@ -111,7 +113,7 @@ class Clipping:
 
 @dataclasses.dataclass(frozen=True)
 class DCOffset:
-    """Rejects clips with a DC offset.
+    """Finds files whose DC offset must be subtracted, and rejects clips that have one even so.
 
     Attributes:
         offset: largest allowed mean of a channel, relative to full scale.
@@ -119,7 +121,18 @@ class DCOffset:
 
     reason = "dc offset"
     enabled: bool = True
-    offset: float = 0.01
+    offset: float = MAX_OFFSET
+
+    def must_be_subtracted(self, channels: Tensor | None, decoded: Tensor | None) -> bool:
+        """Return whether (C, T) has an offset, damaged samples apart, that was not subtracted.
+
+        Args:
+            channels: a clip; None without audio.
+            decoded: the clip as decoded if its offset was subtracted, else None.
+        """
+        if not self.enabled or channels is None or decoded is not None:
+            return False
+        return bool((channel_offsets(channels).abs() > self.offset).any())
 
     def rejects(self, channels: Tensor) -> bool:
         """Return whether any channel of (C, T) has an offset."""

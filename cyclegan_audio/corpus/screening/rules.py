@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import channel_offsets
 from cyclegan_audio.corpus.preparation.clip_stream import RawClip
 from cyclegan_audio.corpus.screening import level_rules
 from cyclegan_audio.corpus.screening.features import ClipFeatures
@@ -51,7 +52,7 @@ class ScreeningRules:
     near_duplicates: NearDuplicates = dataclasses.field(default_factory=NearDuplicates)
     bandwidth_range_db: float = 70.0
 
-    recorded_features = ("level_db", "loudness_lufs", "bandwidth_hz", "fingerprint")
+    recorded_features = ("level_db", "loudness_lufs", "bandwidth_hz", "dc_offset", "fingerprint")
 
     def __post_init__(self) -> None:
         for rule, values in dataclasses.asdict(self).items():
@@ -75,7 +76,10 @@ class ScreeningRules:
         if not math.isfinite(level):
             return NOT_FINITE, {"level_db": None}
         features: Features = {"level_db": level}
-        if reason := self._level_reason(clip.channels, clip.rate, clip.mono):
+        if clip.decoded is not None:
+            features["dc_offset"] = max(channel_offsets(clip.decoded).tolist(), key=abs)
+        decoded = clip.channels if clip.decoded is None else clip.decoded
+        if reason := self._level_reason(clip.channels, decoded, clip.rate, clip.mono):
             return reason, features
         clip_features = ClipFeatures(clip.mono, clip.mono_rate)
         features |= fingerprint_features | {
@@ -88,7 +92,7 @@ class ScreeningRules:
             return self.voice.reason, features
         return "", features
 
-    def _level_reason(self, channels: Tensor, rate: int, mono: Tensor) -> str:
+    def _level_reason(self, channels: Tensor, decoded: Tensor, rate: int, mono: Tensor) -> str:
         """Return the reason of the first level rule that rejects (C, T), or ""."""
         levels_db = level_rules.frame_levels_db(channels.mean(0), rate)
         checks: Iterator[tuple[Any, bool]] = (
@@ -97,7 +101,7 @@ class ScreeningRules:
                 (self.phase_cancellation, (channels,)),
                 (self.silence, (mono, levels_db)),
                 (self.gap, (levels_db,)),
-                (self.clipping, (channels,)),
+                (self.clipping, (decoded,)),  # subtracting the offset tilts flat tops
                 (self.dc_offset, (channels,)),
                 (self.dead_channel, (channels,)),
                 (self.dual_mono, (channels,)),
@@ -116,13 +120,21 @@ class ScreeningRules:
             reasons[number] = self.song_change.reason if is_rejected else ""
         return reasons
 
-    def check_corpus(self, records: Sequence[TrackRecord]) -> Mapping[str, str]:
-        """Return reasons by clip_id, from a comparison of all kept clips of all files."""
+    def check_corpus(self, records: Sequence[TrackRecord], splits: Mapping[str, str]) -> Mapping[str, str]:
+        """Return reasons by clip_id, from a comparison of all clips of all files.
+
+        Args:
+            records: records of the files.
+            splits: the split of each kept clip by its clip_id; other clips are left out.
+        """
         if not self.near_duplicates.enabled:
             return {}
         clips = [
             FingerprintedClip(
-                record.clip_id(clip),
+                clip_id,
+                record.genre,
+                splits[clip_id],
+                record.array,
                 record.content,
                 clip["start_s"],
                 clip["duration_s"],
@@ -131,6 +143,6 @@ class ScreeningRules:
             )
             for record in records
             for clip in record.clips
-            if not clip["reason"] and clip.get("fingerprint")
+            if (clip_id := record.clip_id(clip)) in splits and clip.get("fingerprint")
         ]
         return dict.fromkeys(self.near_duplicates.find(clips), self.near_duplicates.reason)

@@ -87,7 +87,9 @@ def _cut_again(
             settings = SelectedSpans(
                 clip_s, selected=tuple(ClipInterval(row["start_s"], row["duration_s"]) for row in rows)
             )
-            for row, piece in zip(rows, ClipStream(file.path, settings, mel), strict=False):
+            subtract_dc = any(row.get("dc_offset") is not None for row in rows)
+            stream = ClipStream(file.path, settings, mel, subtract_dc)
+            for row, piece in zip(rows, stream, strict=False):
                 if isinstance(piece, RawClip):
                     clips.append(DroppedClip(row, piece.mel_db, piece.mono))
     return clips

@@ -13,7 +13,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.corpus.manifest import Row, reason_counts, split_counts
+from cyclegan_audio.corpus.manifest import Row, dc_offset_line, reason_counts, split_counts
 from cyclegan_audio.corpus.manifest_file import SPLITS
 from cyclegan_audio.corpus.sources import Source
 from cyclegan_audio.corpus.splits import hash_rank
@@ -80,6 +80,8 @@ def _summary(rows: Sequence[Row], warnings: Sequence[str]) -> str:
 def counts_section(rows: Sequence[Row]) -> Section:
     """Return the numbers of kept and dropped clips, and of the splits."""
     section = Section("counts", "Kept and dropped")
+    if line := dc_offset_line(rows):
+        section.paragraphs.append(f"{line}.")
     genres, lines = reason_counts(rows)
     section.tables.append(Table("Clips by reason; a file without clips counts as one", ["", *genres], lines))
     genres, lines = split_counts(rows)

@@ -55,19 +55,41 @@ def test_resampling_does_not_depend_on_block_sizes(from_rate, to_rate):
     assert torch.equal(torch.cat(blocks, -1), resample(noise, from_rate, to_rate))
 
 
-@pytest.mark.parametrize(("clip_s", "is_resampled"), [(1.0, True), (0.9, True), (0.9, False)])
-def test_memory_does_not_grow_with_the_file(song, tmp_path, hifi, monkeypatch, clip_s, is_resampled):
+@pytest.mark.parametrize(
+    ("clip_s", "is_resampled", "subtract_dc"),
+    [(1.0, True, False), (0.9, True, False), (0.9, False, False), (0.9, True, True)],
+)
+def test_memory_does_not_grow_with_the_file(
+    song, tmp_path, hifi, monkeypatch, clip_s, is_resampled, subtract_dc
+):
     monkeypatch.setattr(resampling, "BLOCK_S", 5)
     path, buffered_s = song, []
     if not is_resampled:
         path = tmp_path / "song.wav"
         soundfile.write(path, io.decode(song, sample_rate=hifi.sample_rate)[0].T.numpy(), hifi.sample_rate)
-    stream = ClipStream(path, ClipSettings(clip_s), hifi)
+    stream = ClipStream(path, ClipSettings(clip_s), hifi, subtract_dc)
     for clip in stream:
-        for buffer, rate in ((stream._mono, hifi.sample_rate), (stream._native, clip.rate)):
+        rates = {stream._mono: hifi.sample_rate, stream._native: clip.rate, stream._decoded: clip.rate}
+        for buffer, rate in rates.items():
             buffered_s.append(sum(block.shape[-1] for block in buffer._blocks) / rate)
-    assert len(buffered_s) == 2 * int(45 / clip_s)
+    assert len(buffered_s) == 3 * int(45 / clip_s)
     assert max(buffered_s) < clip_s + 2 * (5 + io.READ_BLOCK / RATE)  # two blocks of resampler and file
+
+
+def test_the_offset_is_subtracted_from_the_whole_stream(song, tmp_path, hifi):
+    channels, _ = io.decode(song)
+    offset = tmp_path / "offset.wav"
+    soundfile.write(offset, (channels + torch.tensor([[0.1], [-0.3]])).T.numpy(), RATE, subtype="FLOAT")
+    settings = ClipSettings(4.0, overlap=0.25, skip_start_s=1.5)
+    clips = list(ClipStream(offset, settings, hifi, subtract_dc=True))
+    expected = list(ClipStream(song, settings, hifi, subtract_dc=True))
+    plain = list(ClipStream(song, settings, hifi))
+    assert len(clips) == len(plain) == 14
+    for clip, other, unchanged in zip(clips, expected, plain, strict=True):
+        torch.testing.assert_close(clip.channels, other.channels, atol=1e-6, rtol=0)
+        torch.testing.assert_close(clip.mono, other.mono, atol=1e-6, rtol=0)
+        assert torch.equal(other.decoded, unchanged.channels)
+        assert unchanged.decoded is None
 
 
 @dataclasses.dataclass(frozen=True)

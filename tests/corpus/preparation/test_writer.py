@@ -1,7 +1,9 @@
 """Tests of preparing and updating a corpus: caching, errors, warnings, stored audio, blocks."""
 
 import shutil
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import soundfile
 
 from cyclegan_audio.audio import io
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.preparation.writer import prepare_corpus
-from cyclegan_audio.corpus.screening import NearDuplicates
+from cyclegan_audio.corpus.preparation.shards import Shard
+from cyclegan_audio.corpus.preparation.writer import merge_shards, prepare_corpus, prepare_shard
+from cyclegan_audio.corpus.screening import NearDuplicates, ScreeningRules
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.utils.errors import UserError
 from tests.corpus.folder_state import folder_hashes, folder_state
@@ -228,10 +231,67 @@ def test_a_damaged_manifest_is_rewritten(tmp_path, settings):
 
 
 def test_copies_of_a_song_are_in_the_same_split(tmp_path, settings):
+    """Training keeps both, validation and test one of them."""
     genres = write_genres(tmp_path, tracks=6)
     for path in list(genres["lofi"].iterdir()):
         shutil.copy(path, path.with_name(f"copy of {path.name}"))
     rows = prepare_corpus(FolderSource(genres), tmp_path / "out", settings())
-    split = {row["source"]: row["split"] for row in rows if row["genre"] == "lofi"}
-    assert all(split[f"copy of song {n}.wav"] == split[f"song {n}.wav"] for n in range(6))
-    assert set(split.values()) == {"train", "val", "test"}
+    lofi = [row for row in rows if row["genre"] == "lofi"]
+    splits = {n: {row["split"] for row in lofi if f"song {n}" in row["source"]} for n in range(6)}
+    assert sorted(map(sorted, splits.values())) == [["", "test"], ["", "val"], *[["train"]] * 4]
+    assert {row["reason"] for row in lofi} == {"", "near-duplicate"}
+
+
+class LoopSongs(NamedTuple):
+    """Folders of songs by genre, and which loop plays at genre, source and start."""
+
+    genres: dict[str, Path]
+    loops: dict[tuple[str, str, float], int]
+
+
+@pytest.fixture
+def songs(tmp_path) -> LoopSongs:
+    """Two genres of ten songs of three of 16 loops, at other levels, and a second of other music."""
+    rng = np.random.default_rng(0)
+    loops, uses = rng.normal(0, 0.1, (16, 8000)), {}
+    for genre in ("lofi", "trap"):
+        (tmp_path / genre).mkdir()
+        for number in range(10):
+            chosen = rng.choice(16, 3, replace=False)
+            uses |= {(genre, f"{number}.wav", float(start)): int(loop) for start, loop in enumerate(chosen)}
+            parts = [*(loops[chosen] * rng.uniform(0.3, 1, (3, 1))), rng.normal(0, 0.1, 8000)]
+            soundfile.write(tmp_path / genre / f"{number}.wav", np.concatenate(parts).clip(-1, 1), 8000)
+    return LoopSongs({genre: tmp_path / genre for genre in ("lofi", "trap")}, uses)
+
+
+@pytest.mark.parametrize("max_alike", [1, 2, 3])
+def test_loops_are_in_one_split_and_a_few_times_in_training(tmp_path, settings, songs, max_alike):
+    rules = ScreeningRules(near_duplicates=NearDuplicates(max_alike=max_alike))
+    rows = prepare_corpus(FolderSource(songs.genres), tmp_path / "out", settings(screening=rules))
+    uses: dict[int, Counter] = defaultdict(Counter)
+    for row in rows:
+        loop = songs.loops.get((row["genre"], row["source"], row["start_s"]))
+        if loop is not None and row["kept"]:
+            uses[loop][row["split"], row["genre"]] += 1
+        assert row["reason"] == ("" if row["kept"] else "near-duplicate")
+        assert row["kept"] or loop is not None
+    assert set(uses) == set(range(16))
+    for counts in uses.values():
+        assert len({split for split, _ in counts}) == 1
+        assert counts.total() == 1 or {split for split, _ in counts} == {"train"}
+    in_training = [n for counts in uses.values() for (split, _), n in counts.items() if split == "train"]
+    assert max(in_training) == max_alike
+
+
+def test_repeats_do_not_depend_on_how_a_corpus_was_prepared(tmp_path, settings, songs):
+    source = FolderSource(songs.genres)
+    path = songs.genres["lofi"] / "3.wav"
+    path.rename(tmp_path / "3.wav")
+    prepare_corpus(source, tmp_path / "out", settings())
+    (tmp_path / "3.wav").rename(path)
+    rows = prepare_corpus(source, tmp_path / "out", settings())
+    assert prepare_corpus(source, tmp_path / "fresh", settings()) == rows
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "fresh")
+    for number in range(2):
+        prepare_shard(source, tmp_path / "sharded", settings(), Shard(number, 2))
+    assert merge_shards(source, tmp_path / "sharded", settings(), 2) == rows

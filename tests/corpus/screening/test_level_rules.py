@@ -76,6 +76,20 @@ def test_dc_offset_is_rejected():
     assert DCOffset().rejects(noise() + torch.tensor([[0.0], [-0.02]]))
 
 
+@pytest.mark.parametrize(
+    ("offset", "is_needed"), [(0.0099, False), (0.0101, True), (-0.0101, True), (0.0, False)]
+)
+def test_an_offset_of_any_channel_must_be_subtracted(offset, is_needed):
+    wave = torch.tensor([1.0, -1.0]).repeat(5000) * 0.5
+    channels = torch.stack([wave, wave + offset])
+    assert DCOffset().must_be_subtracted(channels, None) is is_needed
+    assert not DCOffset().must_be_subtracted(channels, channels)  # that is done
+    assert not DCOffset().must_be_subtracted(None, None)
+    assert not DCOffset(enabled=False).must_be_subtracted(channels, None)
+    channels[0, 5:8] = torch.tensor([1e20, torch.nan, torch.inf])  # damage is no offset
+    assert DCOffset().must_be_subtracted(channels, None) is is_needed
+
+
 def test_dead_channel_is_rejected():
     music = noise()
     assert not DeadChannel().rejects(music)

@@ -1,5 +1,7 @@
 """Tests of near-duplicates: copies with other gain, codec, rate and shift are found; other music is not."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from cyclegan_audio.corpus.screening.near_duplicates import (
     encode_fingerprint,
     fingerprint,
 )
+from cyclegan_audio.utils.errors import UserError
 from tests.corpus.noise_songs import load_mel
 
 RATE = 44_100
@@ -38,12 +41,25 @@ def words(clip: torch.Tensor) -> np.ndarray:
     return fingerprint(MEL.mel_db(clip[None])[0], len(clip) / RATE)
 
 
-def fingerprinted(
-    name: str, clip: torch.Tensor, content: str, start_s: float = 0.0, **more: bool
+def clip_of(
+    name: str,
+    content: str,
+    start_s: float,
+    duration_s: float,
+    fingerprint: str,
+    split: str = "test",
+    genre: str = "lofi",
+    **more,
 ) -> FingerprintedClip:
     return FingerprintedClip(
-        name, content, start_s, len(clip) / RATE, encode_fingerprint(words(clip)), **more
+        name, genre, split, more.pop("array", content), content, start_s, duration_s, fingerprint, **more
     )
+
+
+def fingerprinted(
+    name: str, clip: torch.Tensor, content: str, start_s: float = 0.0, **more
+) -> FingerprintedClip:
+    return clip_of(name, content, start_s, len(clip) / RATE, encode_fingerprint(words(clip)), **more)
 
 
 def cut_clip(whole: torch.Tensor, start_s: float) -> torch.Tensor:
@@ -114,8 +130,8 @@ def pair_of(
     one: np.ndarray, other: np.ndarray, contents: str = "xy", start_s: float = 4.0
 ) -> list[FingerprintedClip]:
     return [
-        FingerprintedClip("a", contents[0], 0.0, 4.0, encode_fingerprint(one)),
-        FingerprintedClip("b", contents[1], start_s, 4.0, encode_fingerprint(other)),
+        clip_of("a", contents[0], 0.0, 4.0, encode_fingerprint(one)),
+        clip_of("b", contents[1], start_s, 4.0, encode_fingerprint(other)),
     ]
 
 
@@ -132,25 +148,25 @@ def test_at_most_a_fifth_of_the_bits_may_differ(n_bits, repeats):
 def test_three_equal_words_make_a_candidate(n_equal, repeats):
     one = random_words(1)
     other = one.copy()
-    other[n_equal:] ^= 1
+    other[n_equal:] ^= 0b11  # two bits; words with one other bit vote too
     assert bool(NearDuplicates().find(pair_of(one, other))) is repeats
 
 
 @pytest.mark.parametrize(("n_others", "repeats"), [(7, True), (8, False)])
 def test_only_eight_candidates_are_compared(n_others, repeats):
-    """Others have four words of the last clip, and its copy, with a bit more or less a word, has three."""
+    """Others have four words of the last clip, and its copy, with two other bits in each word, has three."""
     last = random_words(5)
     copy = last.copy()
-    copy[3:] ^= 1
+    copy[3:] ^= 0b11
     clips = [
-        FingerprintedClip("copy", "0", 0.0, 4.0, encode_fingerprint(copy)),
-        FingerprintedClip("last", "9", 0.0, 4.0, encode_fingerprint(last)),
+        clip_of("copy", "0", 0.0, 4.0, encode_fingerprint(copy)),
+        clip_of("last", "9", 0.0, 4.0, encode_fingerprint(last)),
     ]
     for number in range(n_others):
         other = random_words(100 + number)
         place = 10 + 4 * number
         other[place : place + 4] = last[place : place + 4]
-        clips.append(FingerprintedClip(f"{number}", f"1 {number}", 0.0, 4.0, encode_fingerprint(other)))
+        clips.append(clip_of(f"{number}", f"1 {number}", 0.0, 4.0, encode_fingerprint(other)))
     assert NearDuplicates().find(clips) == ({"last"} if repeats else set())
 
 
@@ -177,7 +193,7 @@ def test_overlap_thresholds(contents, shift, start_s, repeats):
 )
 def test_cuts_overlap_by_the_distance_of_their_starts(starts_s, repeats):
     words = encode_fingerprint(random_words(2))
-    clips = [FingerprintedClip(f"{start_s}", "x", start_s, 4.0, words) for start_s in starts_s]
+    clips = [clip_of(f"{start_s}", "x", start_s, 4.0, words) for start_s in starts_s]
     assert bool(NearDuplicates().find(clips)) is repeats
 
 
@@ -207,3 +223,146 @@ def test_fingerprint_bits_by_hand():
     assert fingerprint(mel_db[:, :8], 0.368).shape == (0,)
     assert fingerprint(mel_db[:, :10], 0.46).shape == (2,)
     assert len(fingerprint(mel_db.repeat(1, 3), 4.0)) == 87 - 8  # three frames a word
+
+
+def copies(splits: dict[str, int], genres: tuple[str, ...] = ("lofi",), **more) -> list[FingerprintedClip]:
+    """Return clips with equal fingerprints, so many in each split of each genre, each of another file."""
+    fingerprint = encode_fingerprint(random_words(9))
+    return [
+        clip_of(f"{genre} {split} {n}", f"{genre} {split} {n}", 0.0, 4.0, fingerprint, split, genre, **more)
+        for genre in genres
+        for split, count in splits.items()
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("max_alike", [1, 2, 3, 9])
+def test_training_keeps_some_of_alike_clips(max_alike):
+    clips = copies({"train": 5})
+    expected = {f"lofi train {n}" for n in range(max_alike, 5)}
+    assert NearDuplicates(max_alike=max_alike).find(clips) == expected
+    assert NearDuplicates(max_alike=max_alike).find(clips[::-1]) == expected
+    others = [
+        clip_of(f"{n}", f"{n}", 0.0, 4.0, encode_fingerprint(random_words(n)), "train") for n in range(9)
+    ]
+    assert NearDuplicates(max_alike=max_alike).find(others[:-1] + clips) == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "kept"),
+    [
+        ({"train": 3, "val": 2, "test": 2}, {"test 0"}),
+        ({"train": 3, "val": 2}, {"val 0"}),
+        ({"val": 2, "test": 2}, {"test 0"}),
+        ({"train": 3, "val": 1, "test": 1, "paired": 1}, {"paired 0"}),
+        ({"test": 3}, {"test 0"}),
+        ({"val": 3}, {"val 0"}),
+    ],
+)
+def test_alike_clips_are_in_one_split_only(splits, kept):
+    clips = copies(splits)
+    assert {clip.clip_id for clip in clips} - NearDuplicates().find(clips) == {
+        f"lofi {name}" for name in kept
+    }
+
+
+def test_scores_of_the_paired_set_all_stay():
+    clips = copies({"train": 2, "test": 1}) + copies({"paired": 3}, ("trap",), protected=True)
+    assert NearDuplicates().find(clips) == {"lofi train 0", "lofi train 1", "lofi test 0"}
+
+
+def test_each_genre_keeps_its_own_training_clips():
+    in_training = copies({"train": 3}, ("lofi", "trap"))
+    assert NearDuplicates().find(in_training) == {"lofi train 2", "trap train 2"}
+    held_out = copies({"test": 2}, ("lofi", "trap"))
+    assert NearDuplicates().find(held_out) == {"lofi test 1", "trap test 0", "trap test 1"}
+    across = copies({"test": 1}) + copies({"train": 2}, ("trap",))
+    assert NearDuplicates().find(across) == {"trap train 0", "trap train 1"}
+
+
+@pytest.mark.parametrize(("split", "dropped"), [("train", {"2"}), ("test", {"1", "2"})])
+def test_copies_of_a_file_are_alike(split, dropped):
+    words = encode_fingerprint(random_words(3))
+    clips = [clip_of(f"{n}", "x", 0.0, 4.0, words, split, array=f"copy {n}") for n in range(3)]
+    assert NearDuplicates().find(clips) == dropped
+    assert NearDuplicates().find([clip_of(f"{n}", "x", 0.0, 4.0, words, split) for n in range(3)]) == set()
+
+
+@pytest.mark.parametrize("n_words", [2, 5, 20])
+def test_short_loops_fill_no_more_than_their_share(n_words):
+    """All clips are one loop, so their words are soon as often in the index as it allows."""
+    words = np.tile(random_words(7)[:n_words], 80 // n_words)
+    clips = [
+        clip_of(f"{n:02d}", f"{n:02d}", 0.0, 4.0, encode_fingerprint(np.roll(words, n)), "train")
+        for n in range(12)
+    ]
+    assert NearDuplicates().find(clips) == {f"{n:02d}" for n in range(2, 12)}
+    held_out = [clip_of("t", "t", 0.0, 4.0, encode_fingerprint(np.roll(words, 1)), "test"), *clips]
+    assert NearDuplicates().find(held_out) == {clip.clip_id for clip in clips}
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5, 0.05])
+@pytest.mark.parametrize("shift_s", [0.0, 0.37, 1.3])
+def test_loops_at_another_level_and_time_are_alike(gain, shift_s):
+    looped = song(8, 4.0).repeat(3)
+    clips = [fingerprinted("a", cut_clip(looped, 0), "a", split="test")]
+    clips += [fingerprinted(name, gain * cut_clip(looped, shift_s), name, split="train") for name in "bc"]
+    assert NearDuplicates().find(clips) == {"b", "c"}
+    assert NearDuplicates(max_alike=1).find(clips[1:]) == {"c"}
+    assert NearDuplicates(max_alike=2).find(clips[1:]) == set()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_two_splits_share_a_clip(seed):
+    """Versions of 10 recordings, with up to a fifth of their bits wrong, in 3 splits among 20 other clips."""
+    rng = np.random.default_rng(seed)
+    clips, all_words = [], {}
+    for number in range(100):
+        words = random_words(int(rng.integers(10)) if number < 80 else 1000 * seed + number)
+        flips = rng.random((80, 16)) < rng.uniform(0, 0.2)
+        words = np.roll(words ^ (flips << np.arange(16)).sum(1).astype(np.uint16), int(rng.integers(-9, 9)))
+        split = str(rng.choice(["train", "val", "test"], p=[0.6, 0.2, 0.2]))
+        all_words[f"{number}"] = words
+        clips.append(clip_of(f"{number}", f"{number}", 0.0, 4.0, encode_fingerprint(words), split))
+    dropped = NearDuplicates().find(clips)
+    split_of = {clip.clip_id: clip.split for clip in clips if clip.clip_id not in dropped}
+    for one, other in itertools.combinations(split_of, 2):
+        if split_of[one] == split_of[other] == "train":
+            continue
+        offsets = ((all_words[one], all_words[other], offset) for offset in range(-44, 45))
+        assert min(compare_fingerprints(*pair)[0] for pair in offsets) > 0.2, f"seed {seed}: {one}, {other}"
+    assert len(dropped) > 40
+    assert not {f"{number}" for number in range(80, 100)} & dropped
+
+
+def test_the_number_of_alike_clips_is_checked():
+    assert NearDuplicates(max_alike=1).max_alike == 1
+    for value in (0, -1, 1.5, "two"):
+        with pytest.raises(UserError, match=r"screening\.near_duplicates\.max_alike must be an integer >= 1"):
+            NearDuplicates(max_alike=value)
+
+
+@pytest.mark.parametrize(
+    ("n_words", "shift", "repeats"),
+    [
+        (13, 0, True),  # all words of a clip of a second
+        (13, 1, False),
+        (35, 19, True),  # 16 words
+        (35, 20, False),
+        (80, 44, True),  # half of the clip
+        (80, 45, False),
+    ],
+)
+def test_at_least_16_words_are_compared(n_words, shift, repeats):
+    """Single clips next to each other: near offsets cannot help, as their words differ."""
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(0, 2**16, n_words, dtype=np.uint16) for _ in range(2))
+    other[: n_words - shift] = one[shift:]
+    assert bool(NearDuplicates().find(pair_of(one, other))) is repeats
+
+
+def test_short_clips_of_other_music_stay():
+    """Eight words of unrelated music are often equal to a fifth of their bits."""
+    music = song(30, 60.0)
+    clips = [fingerprinted(f"{n}", music[n * RATE : (n + 1) * RATE], f"{n}", split="test") for n in range(60)]
+    assert NearDuplicates().find(clips) == set()

@@ -82,20 +82,27 @@ def test_a_track_is_checked_with_all_its_clips(monkeypatch):
     assert calls == [([0.0, 8.0], [4.0, 2.0], clips)]
 
 
-def test_one_of_several_copies_stays():
+def test_the_clips_of_all_files_are_compared():
     fingerprint = ScreeningRules().check_clip(raw_clip(noise()))[1]["fingerprint"]
     clip = {"start_s": 0.0, "duration_s": 2.0, "reason": "", "fingerprint": fingerprint}
 
-    def file(content: str, score: str | None = None, **changes) -> SimpleNamespace:
-        return SimpleNamespace(
-            content=content, score=score, clips=[clip | changes], clip_id=lambda clip: f"{content} 0"
-        )
+    def file(array: str, score: str | None = None, **changes) -> SimpleNamespace:
+        values = {"array": array, "content": array, "genre": "lofi", "score": score}
+        return SimpleNamespace(**values, clips=[clip | changes], clip_id=lambda clip: f"{array} 0")
 
-    files = [file("a"), file("b"), file("c", reason="silence"), file("d", fingerprint="")]
-    assert ScreeningRules().check_corpus(files) == {"b 0": "near-duplicate"}
-    assert ScreeningRules().check_corpus([file("a"), file("b", score="s")]) == {"a 0": "near-duplicate"}
+    files = [file("a"), file("b"), file("c"), file("d", fingerprint="")]
+    in_training = dict.fromkeys(["a 0", "b 0", "c 0", "d 0"], "train")
+    assert ScreeningRules().check_corpus(files, in_training) == {"c 0": "near-duplicate"}
+    assert ScreeningRules().check_corpus(files, {"b 0": "train", "c 0": "train"}) == {}
+    assert ScreeningRules().check_corpus(files, in_training | {"c 0": "val"}) == {
+        "a 0": "near-duplicate",
+        "b 0": "near-duplicate",
+    }
+    scores = [file("a"), file("b", score="s"), file("c", score="s")]
+    paired = {"a 0": "test", "b 0": "paired", "c 0": "paired"}
+    assert ScreeningRules().check_corpus(scores, paired) == {"a 0": "near-duplicate"}
     off = dataclasses.replace(ScreeningRules().near_duplicates, enabled=False)
-    assert ScreeningRules(near_duplicates=off).check_corpus(files) == {}
+    assert ScreeningRules(near_duplicates=off).check_corpus(files, in_training) == {}
 
 
 def test_invalid_settings_are_refused():
