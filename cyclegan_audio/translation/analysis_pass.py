@@ -13,6 +13,7 @@ from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
+from cyclegan_audio.translation.levelling import LevelCourse, LevelHistogram
 from cyclegan_audio.translation.mid_side import polarity
 from cyclegan_audio.translation.stages import MelStream, is_audible, to_whole_frames
 from cyclegan_audio.utils.errors import UserError
@@ -30,6 +31,8 @@ class PieceStatistics:
         lufs: loudness, ungated if everything is below the gates; minus infinity for silence.
         is_silent: whether every sample is 0.
         signs: (C, 1), -1 for a channel that is inverted for the mid, as it would cancel the others, else 1.
+        reference_db: the level to which quiet passages are lifted before the generator, minus infinity if
+            there are none; None if it is measured during the translation.
         range_db: the levels that become -1 and 1; None if they are measured during the translation.
         mid_lufs: gated loudness of the mean of the channels; None if unknown.
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
@@ -41,6 +44,7 @@ class PieceStatistics:
     lufs: float
     is_silent: bool
     signs: Tensor
+    reference_db: float | None = None
     range_db: tuple[float, float] | None = None
     mid_lufs: float | None = None
     is_single_window: bool = False
@@ -48,10 +52,11 @@ class PieceStatistics:
 
 
 class ChannelAnalysis:
-    """Measure length, loudness and polarity of a piece from its samples."""
+    """Measure length, loudness, polarity and levels of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
         self._meter = LoudnessMeter(sample_rate)
+        self._course, self._levels = LevelCourse(sample_rate), LevelHistogram()
         self._covariance: Tensor | None = None
         self._n_samples, self._is_silent = 0, True
 
@@ -59,6 +64,7 @@ class ChannelAnalysis:
         """Add the next samples (C, n)."""
         self._n_samples += block.shape[1]
         self._meter.push(block)
+        self._levels.add(self._course.push(block))
         covariance = (block @ block.T).double()
         self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
@@ -72,7 +78,11 @@ class ChannelAnalysis:
         if self._covariance is None:
             raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
-        return PieceStatistics(self._n_samples, self._meter.lufs_or_ungated(), self._is_silent, signs)
+        self._levels.add(self._course.push(torch.zeros(len(signs), 0), last=True))
+        lufs, reference_db = self._meter.lufs_or_ungated(), self._levels.reference_db()
+        if not self._levels.has_quiet_passages():
+            reference_db = -math.inf
+        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, reference_db)
 
 
 class MidAnalysis:

@@ -28,6 +28,7 @@ from cyclegan_audio.translation.analysis_pass import (
     check_finite,
 )
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
+from cyclegan_audio.translation.levelling import Leveller
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
@@ -284,9 +285,9 @@ class Translator:
         statistics = channels.finish()
         if statistics.is_silent:
             return statistics
-        if (statistics.signs < 0).any():
+        if (statistics.signs < 0).any() or statistics.reference_db != -math.inf:
             mid = self._mid_analysis(sample_rate)
-            for block in blocks():
+            for block in Leveller(sample_rate, statistics.reference_db).lift(blocks()):
                 mid.push((block * statistics.signs).mean(0))
         statistics = mid.finish(statistics)
         if statistics.is_single_window or not mid.sampler.windows:
@@ -332,18 +333,19 @@ class Translator:
             blocks = group_blocks(blocks, round(GROUP_WINDOWS * workers * window_s * sample_rate))
         to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
         from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
+        leveller = Leveller(sample_rate, statistics.reference_db)
         n_in = n_out = 0
-        for block in check_finite(blocks, sample_rate):
+        for block in leveller.lift(check_finite(blocks, sample_rate)):
             n_in += block.shape[1]
             resampled = to_mel_rate.push(mid_and_sides(block * statistics.signs))
             out = from_mel_rate.push(pipeline.push(resampled))
             n_out += out.shape[1]
-            yield from_mid_and_sides(out) * statistics.signs
+            yield leveller.restore(from_mid_and_sides(out) * statistics.signs)
         out = from_mel_rate.push(pipeline.finish(to_mel_rate.finish(), len(statistics.signs)))
         rest = [out, *([] if (last := from_mel_rate.finish()) is None else [last])]
         out = torch.cat(rest, 1)[:, : n_in - n_out]
         missing = n_in - n_out - out.shape[1]  # the resampler may replace rates by the nearest ratio
-        yield from_mid_and_sides(F.pad(out, (0, missing))) * statistics.signs
+        yield leveller.restore(from_mid_and_sides(F.pad(out, (0, missing))) * statistics.signs)
 
     def windowed_generator(
         self, to: str, statistics: PieceStatistics, amount: float = 1.0
