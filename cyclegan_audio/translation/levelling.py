@@ -23,6 +23,7 @@ GATE_DB = -70.0  # levels below it do not count for the reference, as in BS.1770
 TOP_SHARE, TOP_S = 0.05, 3.0  # the loudest twentieth, at most 3 s, may be an outlier
 TOP_RANGE_DB = 10.0
 BIN_DB, MIN_DB, MAX_DB = 0.1, -130.0, 100.0
+LIVE_DELAY_S = (WINDOW_BLOCKS + 2 * EDGE_BLOCKS + 1) * BLOCK_S  # for levels, edges and their interpolation
 UPDATE_BLOCKS = 1000  # a stream's reference is computed again after so many
 
 
@@ -37,18 +38,18 @@ class SlidingFilter:
 
     def __init__(self, function: Callable[[Array], Array], before: int, after: int) -> None:
         self.function, self.before, self.after = function, before, after
-        self._values, self._next = RollingBuffer(), 0
+        self._values: Array | None = None  # from `before` numbers before the next result on
+        self._n_before = 0
 
     def push(self, values: Array, last: bool = False) -> Array:
         """Add numbers (..., n); return the results (m,) that are now final."""
-        self._values.append(torch.from_numpy(values))
-        stop = self._values.stop - (0 if last else self.after)
-        if stop <= self._next:
+        self._values = values if self._values is None else np.concatenate([self._values, values], -1)
+        stop = self._values.shape[-1] - (0 if last else self.after)
+        if stop <= self._n_before:
             return np.empty(0)
-        start = max(self._next - self.before, 0)
-        results = self.function(self._values.read(start, self._values.stop).numpy())
-        results, self._next = results[self._next - start : stop - start], stop
-        self._values.discard_before(stop - self.before)
+        results = self.function(self._values)[self._n_before : stop]
+        first = max(stop - self.before, 0)
+        self._values, self._n_before = self._values[..., first:], stop - first
         return results
 
 
@@ -181,6 +182,8 @@ class Leveller:
             return
         start = 0
         for block in blocks:
+            if not block.shape[1]:
+                continue
             self._samples.append(block)
             self._push(self._course.push(block))
             stop = max((self._lift_db.stop - 1) * self._course.block, start)

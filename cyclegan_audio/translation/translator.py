@@ -49,7 +49,12 @@ class Translator:
 
     Passes: the first measures loudness, polarity, levels and the instance-norm statistics of the whole piece,
     so that all windows are normalised alike (a short piece is one window); the second translates; the last
-    matches the loudness of the input.
+    matches the loudness of the input. A piece with an inverted channel or a quiet passage is analysed twice.
+
+    Dynamics: a passage that is at least 12 dB below the level of the piece for 3 s or longer is lifted to that
+    level before the mel, and the result is divided by the same gain (`levelling`). The generator thus hears
+    no music more quiet than in training, and the course of levels stays that of the source. Smaller falls
+    are lifted less, those up to 6 dB not at all.
 
     Time: the mel is split into overlapping windows and the generator's changes are cross-faded, so a
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
@@ -273,7 +278,7 @@ class Translator:
 
     @torch.no_grad()
     def analyse(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> PieceStatistics:
-        """Measure the statistics of a whole piece, in one pass, or two if a channel is inverted.
+        """Measure the statistics of a piece in one pass, or two with an inverted channel or quiet passages.
 
         Raises:
             UserError: samples that are not finite, or no samples.
