@@ -5,8 +5,8 @@ python experiments/012_attack/dynamics.py demo SONGS ... --to rnb --out experime
 Each song is cut to 32 s, and its level follows each course of `COURSES`. Columns of the table, in dB, without
 the 50 ms on either side of a step:
 
-`raised` and `raised LU`: how much more the quiet passage rose than the rest, by RMS and by loudness (ungated
-below -70 LUFS), minus the same number of the song without a fall;
+`raised` and `raised LU`: how much more the quiet passage rose than the rest, by RMS and by loudness (without
+the absolute gate), minus the same number of the song without a fall;
 `as is`: the RMS number without that subtraction;
 `worst 3 s`, `mean 3 s` and `mean 0.4 s`: deviation of the course of levels from the source's over windows
 without a step, beside that of the song without a fall, relative to the loud part;
@@ -72,9 +72,11 @@ def rms_db(waveform: Tensor) -> float:
 
 
 def lufs(waveform: Tensor) -> float:
+    """Return the loudness without the absolute gate: that of the passage at -20 dB, shifted back."""
+    shift_db = rms_db(waveform) + 20
     meter = LoudnessMeter(RATE)
-    meter.push(waveform)
-    return meter.lufs_or_ungated()
+    meter.push(waveform * 10 ** (-shift_db / 20))
+    return meter.integrated_lufs() + shift_db
 
 
 @dataclass

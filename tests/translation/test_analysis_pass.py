@@ -1,5 +1,7 @@
 """Test the analysis of a piece, and the generator's input that follows from it."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -106,6 +108,23 @@ def test_piece_is_read_once_more_only_if_a_channel_is_inverted(signs, n_reads):
     )
     assert torch.cat(list(render(1.0)), 1).shape == wave.shape
     assert len(reads) == n_reads
+
+
+@pytest.mark.parametrize(("fall", "n_reads"), [(0.6, 1), (0.1, 2)])
+def test_piece_is_read_once_more_only_if_it_has_quiet_passages(fall, n_reads):
+    """The second reading is of the lifted piece."""
+    wave = music(9.0, 44100)
+    wave[:, 200_000:] *= fall
+    wave[:, 100_000] = 1e4  # a click does not set the level of the piece
+    reads = []
+    translator = Translator(pair("paper", quieter), "mask")
+    statistics = translator.analyse(lambda: reads.append(wave) or wave.split(9000, 1), 44100, "other")
+    assert len(reads) == n_reads
+    assert statistics.reference_db is not None
+    if n_reads == 1:
+        assert statistics.reference_db == -math.inf
+    else:
+        assert statistics.reference_db == pytest.approx(10 * math.log10(0.05**2 + 0.1**2 / 2), abs=4)
 
 
 def test_sampled_windows_are_spread_evenly():
