@@ -24,7 +24,7 @@ MAX_WINDOWS = 12  # windows that give the norm statistics of a long piece; fewer
 
 @dataclass(frozen=True)
 class PieceStatistics:
-    """Properties of a whole piece that its translation needs; those of the mel are of the lifted piece.
+    """Properties of a whole piece that its translation needs; those of the mel are of its lifted sound.
 
     Attributes:
         n_samples: samples of each channel.

@@ -18,6 +18,7 @@ WINDOW_BLOCKS = 5  # blocks of which a level is measured
 GAP_S = 3.0  # shorter falls belong to the rhythm and are not lifted
 EDGE_BLOCKS = 2  # blocks over which a lift rises and falls
 KEPT_DB, LIFTED_DB = 6.0, 12.0  # falls up to the first are left alone, from the second lifted whole
+OMITTED_DB = 45.0  # passages that are lifted by more may be hiss, and are no part of a piece's statistics
 SILENCE_DB = -120.0
 GATE_DB = -70.0  # levels below it do not count for the reference, as in BS.1770
 TOP_SHARE, TOP_S = 0.05, 3.0  # the loudest twentieth, at most 3 s, may be an outlier
@@ -175,8 +176,8 @@ class Leveller:
         self._samples, self._lift_db = RollingBuffer(), RollingBuffer()
         self._n_restored = 0
 
-    def lift(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Lift blocks (C, n); the results, joined, have the length of the blocks."""
+    def lift(self, blocks: Iterable[Tensor], omit_db: float = math.inf) -> Iterator[Tensor]:
+        """Lift blocks (C, n), or silence what needs more than `omit_db`; the joined results are as long."""
         if self.reference_db == -math.inf:
             yield from blocks
             return
@@ -187,12 +188,12 @@ class Leveller:
             self._samples.append(block)
             self._push(self._course.push(block))
             stop = max((self._lift_db.stop - 1) * self._course.block, start)
-            yield self._multiplied(self._samples.read(start, stop), start, 1)
+            yield self._multiplied(self._samples.read(start, stop), start, 1, omit_db)
             self._samples.discard_before(stop)
             start = stop
         if self._samples.stop:
             self._push(self._course.push(self._samples.read(start, start), last=True), last=True)
-            yield self._multiplied(self._samples.read(start, self._samples.stop), start, 1)
+            yield self._multiplied(self._samples.read(start, self._samples.stop), start, 1, omit_db)
 
     def restore(self, samples: Tensor) -> Tensor:
         """Undo the lift of the next samples (C, n)."""
@@ -223,7 +224,7 @@ class Leveller:
         self._histogram.add(levels_db)
         return lift_db(levels_db, self._level_so_far_db)
 
-    def _multiplied(self, samples: Tensor, start: int, sign: int) -> Tensor:
+    def _multiplied(self, samples: Tensor, start: int, sign: int, omit_db: float = math.inf) -> Tensor:
         """Multiply samples (C, n) from position `start` by the gain (`sign` 1), or divide (-1)."""
         stop, block = start + samples.shape[1], self._course.block
         first = max(start // block - 1, self._lift_db.start)
@@ -232,7 +233,8 @@ class Leveller:
             return samples
         centres = (np.arange(first, first + len(lift)) + 0.5) * block
         gain_db = np.interp(np.arange(start, stop) + 0.5, centres, lift)
-        return samples * torch.from_numpy(10 ** (sign * gain_db / 20)).float()
+        gain = np.where(gain_db > omit_db, 0.0, 10 ** (sign * gain_db / 20))
+        return samples * torch.from_numpy(gain).float()
 
 
 def _smoothed(lift: Array) -> Array:

@@ -28,7 +28,7 @@ from cyclegan_audio.translation.analysis_pass import (
     check_finite,
 )
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
-from cyclegan_audio.translation.levelling import Leveller
+from cyclegan_audio.translation.levelling import OMITTED_DB, Leveller
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
@@ -51,10 +51,11 @@ class Translator:
     so that all windows are normalised alike (a short piece is one window); the second translates; the last
     matches the loudness of the input. A piece with an inverted channel or a quiet passage is analysed twice.
 
-    Dynamics: a passage that is at least 12 dB below the level of the piece for 3 s or longer is lifted to that
-    level before the mel, and the result is divided by the same gain (`levelling`). The generator thus hears
-    no music more quiet than in training, and the course of levels stays that of the source. Smaller falls
-    are lifted less, those up to 6 dB not at all.
+    Dynamics: a passage of 3 s or longer that is at least 12 dB below the level of the piece is lifted to that
+    level before the mel, and the result is divided by the same gain (`levelling`). The generator hears no
+    music quieter than in training, and the course of levels stays that of the source. Smaller falls are
+    lifted less, those up to 6 dB not at all. What is lifted by more than 45 dB may be hiss, and is no part of
+    the statistics.
 
     Time: the mel is split into overlapping windows and the generator's changes are cross-faded, so a
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
@@ -292,7 +293,7 @@ class Translator:
             return statistics
         if (statistics.signs < 0).any() or statistics.reference_db != -math.inf:
             mid = self._mid_analysis(sample_rate)
-            for block in Leveller(sample_rate, statistics.reference_db).lift(blocks()):
+            for block in Leveller(sample_rate, statistics.reference_db).lift(blocks(), OMITTED_DB):
                 mid.push((block * statistics.signs).mean(0))
         statistics = mid.finish(statistics)
         if statistics.is_single_window or not mid.sampler.windows:

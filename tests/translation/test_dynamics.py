@@ -129,3 +129,13 @@ def test_live_stream_keeps_the_level_three_seconds_after_a_fall():
     assert abs(level_db(result[:, late]) - level_db(wave[:, late]) - gain) < 2
     early = slice(step + RATE, step + 2 * RATE)
     assert level_db(result[:, early]) - level_db(wave[:, early]) - gain > 5
+
+
+def test_hiss_after_the_music_does_not_change_its_translation():
+    music_only = music(8.0, RATE, 2)
+    hiss = torch.randn(2, 6 * RATE, generator=torch.Generator().manual_seed(0)) * 1e-4
+    translator = compressing("hifi", 32)
+    clean, followed = (translator(x, RATE, "other") for x in (music_only, torch.cat([music_only, hiss], 1)))
+    part = slice(RATE, 7 * RATE)
+    mels = [translator.mel.mel_db(x[:1, part])[0] for x in (clean, followed)]
+    assert (mels[0] - mels[1]).abs().mean() < 0.5

@@ -129,6 +129,15 @@ def test_quiet_passage_is_lifted_to_the_level_of_the_rest_and_restored(depth_db)
     torch.testing.assert_close(back, samples, rtol=1e-5, atol=0)
 
 
+def test_passages_that_need_more_than_a_limit_are_silenced():
+    samples = alternating((5, 0.5), (5, 0.005), (5, 0.5), (5, 5e-4))
+    leveller = Leveller(RATE, level_db(0.5))
+    up = torch.cat(list(leveller.lift(samples.split(700, 1), omit_db=45.0)), 1)
+    assert up[:, 15_010:].eq(0).all()
+    assert up[:, :14_990].abs().min() > 4e-3
+    assert up[:, 5010:9990].abs().min() > 0.49
+
+
 def test_fade_out_is_followed():
     fade = 0.5 * 10 ** (-6 * torch.arange(10_000) / 20_000)  # 6 dB a second
     samples = torch.cat([alternating((10, 0.5)), alternating((10, 1.0)) * fade], 1)
