@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, bound_amplitude
+from cyclegan_audio.audio.dc_blocker import MAX_OFFSET, block_dc, bound_amplitude
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import Resampler
@@ -15,6 +15,7 @@ from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.models.networks.norm import Statistics
 from cyclegan_audio.translation.input_levels import LevelCorrection, PeakMeter
+from cyclegan_audio.translation.levelling import LevelCourse, LevelHistogram
 from cyclegan_audio.translation.mid_side import polarity
 from cyclegan_audio.translation.stages import MelStream, is_audible, n_edge_frames, to_whole_frames
 from cyclegan_audio.utils.errors import UserError
@@ -25,13 +26,15 @@ MAX_WINDOWS = 12  # windows that give the norm statistics of a long piece; fewer
 
 @dataclass(frozen=True)
 class PieceStatistics:
-    """Properties of a whole piece that its translation needs.
+    """Properties of a whole piece that its translation needs; those of the mel are of its lifted sound.
 
     Attributes:
         n_samples: samples of each channel.
         lufs: loudness, ungated if everything is below the gates; minus infinity for silence.
         is_silent: whether every sample is 0.
         signs: (C, 1), -1 for a channel that is inverted for the mid, as it would cancel the others, else 1.
+        reference_db: the level to which quiet passages are lifted before the generator, minus infinity if
+            there are none; None if it is measured during the translation.
         range_db: the levels that become -1 and 1; None if they are measured during the translation.
         mid_lufs: gated loudness of the mean of the channels; None if unknown.
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
@@ -45,6 +48,7 @@ class PieceStatistics:
     lufs: float
     is_silent: bool
     signs: Tensor
+    reference_db: float | None = None
     range_db: tuple[float, float] | None = None
     mid_lufs: float | None = None
     is_single_window: bool = False
@@ -52,12 +56,18 @@ class PieceStatistics:
     correction: LevelCorrection | None = None
     has_dc_offset: bool = False
 
+    def corrected(self, blocks: Blocks, sample_rate: int) -> Iterable[Tensor]:
+        """Return the blocks of the piece with its levels corrected and without its DC offset."""
+        corrected = self.correction.apply(blocks()) if self.correction else blocks()
+        return block_dc(corrected, sample_rate) if self.has_dc_offset else corrected
+
 
 class ChannelAnalysis:
-    """Measure length, loudness, DC offset and polarity of a piece from its samples."""
+    """Measure length, loudness, DC offset, polarity and levels of a piece from its samples."""
 
     def __init__(self, sample_rate: int) -> None:
         self._meter, self._peaks = LoudnessMeter(sample_rate), PeakMeter(sample_rate)
+        self._course, self._levels = LevelCourse(sample_rate), LevelHistogram()
         self._covariance: Tensor | None = None
         self._n_samples, self._is_silent, self._sums = 0, True, torch.zeros(1)
 
@@ -67,6 +77,7 @@ class ChannelAnalysis:
         self._meter.push(block)
         self._peaks.push(block)
         self._sums = self._sums + bound_amplitude(block).double().sum(1)
+        self._levels.add(self._course.push(block))
         covariance = (block @ block.T).double()
         self._covariance = covariance if self._covariance is None else self._covariance + covariance
         self._is_silent = self._is_silent and not block.any()
@@ -80,15 +91,15 @@ class ChannelAnalysis:
         if self._covariance is None:
             raise UserError("the audio has no samples; give a piece of music")
         signs = polarity(self._covariance)
-        lufs, correction = self._meter.lufs_or_ungated(), self._peaks.correction()
-        has_dc_offset = bool((self._sums.abs() > MAX_OFFSET * self._n_samples).any())
+        self._levels.add(self._course.push(torch.zeros(len(signs), 0), last=True))
         return PieceStatistics(
             self._n_samples,
-            lufs,
+            self._meter.lufs_or_ungated(),
             self._is_silent,
             signs,
-            correction=correction,
-            has_dc_offset=has_dc_offset,
+            self._levels.reference_db() if self._levels.has_quiet_passages() else -math.inf,
+            correction=self._peaks.correction(),
+            has_dc_offset=bool((self._sums.abs() > MAX_OFFSET * self._n_samples).any()),
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.levelling import LIVE_DELAY_S
 from cyclegan_audio.translation.loudness_matching import limit_peaks, loudness_gain
 from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES, EdgeStream
 from cyclegan_audio.translation.translator import Translator
@@ -24,13 +25,13 @@ UNKNOWN_LENGTH = 0xFFFFFFFF  # in WAV headers of streams
 
 
 def latency_s(translator: Translator, rate: int) -> float:
-    """Return the output's delay in seconds, without computing time: window, chunk, blocks, resampling."""
+    """Return the output's delay in seconds without computing time: window, chunk, blocks, rates, levels."""
     mel = translator.mel
     frames = translator.window + EdgeStream(mel).n_pending + MARGIN_FRAMES + LIVE_CHUNK_FRAMES
     conversions = (rate, mel.sample_rate), (mel.sample_rate, rate)
     resampling_s = sum(Resampler(*rates, LIVE_RESAMPLE_BLOCK_S).latency_s for rates in conversions)
     n_samples = 2 * READ_SAMPLES + translator.n_continued(rate)
-    return frames * mel.frame_s + n_samples / rate + resampling_s
+    return frames * mel.frame_s + n_samples / rate + resampling_s + LIVE_DELAY_S
 
 
 def translate_live(
@@ -39,7 +40,8 @@ def translate_live(
     """Translate blocks (C, n) of a stream; the result has the same length and a delay of `latency_s`.
 
     There is no analysis pass: each window is normalised by its own statistics, a mel with `scaling: clip`
-    uses the range so far, and the output follows the loudness of the input so far.
+    uses the range so far, and the output follows the loudness of the input so far. A quiet passage is
+    lifted to the level so far (`levelling`) once it has lasted 3 s.
 
     Args:
         translator: translates the blocks.

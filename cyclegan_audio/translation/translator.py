@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.dc_blocker import block_dc
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
@@ -30,6 +29,7 @@ from cyclegan_audio.translation.analysis_pass import (
 from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
 from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
 from cyclegan_audio.translation.input_levels import check_samples
+from cyclegan_audio.translation.levelling import OMITTED_DB, Leveller
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
 from cyclegan_audio.translation.mid_side import as_channels, from_mid_and_sides, mid_and_sides
 from cyclegan_audio.translation.pipeline import Pipeline
@@ -50,7 +50,13 @@ class Translator:
 
     Passes: the first measures loudness, polarity, levels and the instance-norm statistics of the whole piece,
     so that all windows are normalised alike (a short piece is one window); the second translates; the last
-    matches the loudness of the input.
+    matches the loudness of the input. A piece with an inverted channel or a quiet passage is analysed twice.
+
+    Dynamics: a passage of 3 s or longer that is at least 12 dB below the level of the piece is lifted to that
+    level before the mel, and the result is divided by the same gain (`levelling`). The generator hears no
+    music quieter than in training, and the course of levels stays that of the source. Smaller falls are
+    lifted less, those up to 6 dB not at all. What is lifted by more than 45 dB may be hiss, and is no part of
+    the statistics.
 
     Time: the mel is split into overlapping windows and the generator's changes are cross-faded, so a
     generator that changes nothing leaves the mel exactly as it was. Frames of digital silence do not change,
@@ -275,7 +281,7 @@ class Translator:
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
             if statistics.correction or statistics.has_dc_offset:
-                blocks = partial(_corrected, blocks, sample_rate, statistics)
+                blocks = partial(statistics.corrected, blocks, sample_rate)
                 statistics = self.analyse(blocks, sample_rate, to, workers)
             if not statistics.is_silent:
                 result = LoudnessMatcher(store, sample_rate)
@@ -289,7 +295,7 @@ class Translator:
 
     @torch.no_grad()
     def analyse(self, blocks: Blocks, sample_rate: int, to: str, workers: int = 1) -> PieceStatistics:
-        """Measure the statistics of a whole piece, in one pass, or two if a channel is inverted.
+        """Measure the statistics of a piece in one pass, or two with an inverted channel or quiet passages.
 
         Raises:
             UserError: samples that are not finite or above 1e6, or no samples.
@@ -301,9 +307,9 @@ class Translator:
         statistics = channels.finish()
         if statistics.is_silent:
             return statistics
-        if (statistics.signs < 0).any():
+        if (statistics.signs < 0).any() or statistics.reference_db != -math.inf:
             mid = self._mid_analysis(sample_rate)
-            for block in blocks():
+            for block in Leveller(sample_rate, statistics.reference_db).lift(blocks(), OMITTED_DB):
                 mid.push((block * statistics.signs).mean(0))
         statistics = mid.finish(statistics)
         if statistics.is_single_window or not mid.sampler.windows:
@@ -343,7 +349,8 @@ class Translator:
             workers: threads for windows and for chunks.
         """
         n_continued = self.n_continued(sample_rate)
-        blocks = continue_blocks(check_samples(blocks, sample_rate), n_continued)
+        leveller = Leveller(sample_rate, statistics.reference_db)
+        blocks = continue_blocks(leveller.lift(check_samples(blocks, sample_rate)), n_continued)
         generator = self.windowed_generator(to, statistics, amount)
         pipeline = Pipeline(generator, self.vocoder, chunk_frames, self.device, workers)
         if workers > 1:
@@ -352,7 +359,7 @@ class Translator:
         to_mel_rate = Resampler(sample_rate, self.mel.sample_rate, resample_block_s)
         from_mel_rate = Resampler(self.mel.sample_rate, sample_rate, resample_block_s)
         translated = self._translate_blocks(blocks, statistics.signs, pipeline, to_mel_rate, from_mel_rate)
-        return cut_continuations(translated, n_continued)
+        return map(leveller.restore, cut_continuations(translated, n_continued))
 
     def n_continued(self, sample_rate: int) -> int:
         """Return by how many samples a piece is continued at each end."""
@@ -387,11 +394,3 @@ class Translator:
         return WindowedGenerator(
             self.model.generator(to), self.mel, self.window, statistics, amount, self.bf16, self.normalisation
         )
-
-
-def _corrected(blocks: Blocks, sample_rate: int, statistics: PieceStatistics) -> Iterator[Tensor]:
-    """Yield blocks (C, n) of a piece with its levels corrected and without its DC offset."""
-    corrected = blocks()
-    if statistics.correction:
-        corrected = statistics.correction.apply(corrected)
-    return iter(block_dc(corrected, sample_rate) if statistics.has_dc_offset else corrected)

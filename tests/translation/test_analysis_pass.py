@@ -1,5 +1,7 @@
 """Test the analysis of a piece, and the generator's input that follows from it."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -46,7 +48,7 @@ def test_clip_range_is_that_of_the_whole_piece_without_silence():
     translator = Translator(pair("paper", lambda x: extremes.append((float(x.min()), float(x.max()))) or x))
     wave = music(60.0, 48000)[:, : 2800 * 1024]
     wave[:, 300_000:600_000] = 0
-    wave[:, 2_000_000:] *= 0.1
+    wave[:, 2_000_000:] *= 0.6
     mel_db = translator.mel.mel_db(wave)[0]
     audible = mel_db[:, (mel_db > -99.9).any(0)]
     statistics = translator.analyse(lambda: wave.split(50_000, 1), 48000, "other")
@@ -107,6 +109,23 @@ def test_piece_is_read_once_more_only_if_a_channel_is_inverted(signs, n_reads):
     )
     assert torch.cat(list(render(1.0)), 1).shape == wave.shape
     assert len(reads) == n_reads
+
+
+@pytest.mark.parametrize(("fall", "n_reads"), [(0.6, 1), (0.1, 2)])
+def test_piece_is_read_once_more_only_if_it_has_quiet_passages(fall, n_reads):
+    """The second reading is of the lifted piece."""
+    wave = music(9.0, 44100)
+    wave[:, 200_000:] *= fall
+    wave[:, 100_000] = 1e4  # a click does not set the level of the piece
+    reads = []
+    translator = Translator(pair("paper", quieter), "mask")
+    statistics = translator.analyse(lambda: reads.append(wave) or wave.split(9000, 1), 44100, "other")
+    assert len(reads) == n_reads
+    assert statistics.reference_db is not None
+    if n_reads == 1:
+        assert statistics.reference_db == -math.inf
+    else:
+        assert statistics.reference_db == pytest.approx(10 * math.log10(0.05**2 + 0.1**2 / 2), abs=4)
 
 
 def test_sampled_windows_are_spread_evenly():
