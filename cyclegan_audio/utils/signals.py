@@ -6,7 +6,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], None]
@@ -33,22 +33,16 @@ def signal_handlers(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
     """Handle signals within the block, except an ignored SIGHUP; only the main thread can.
 
     Args:
-        handler: called with the number and the frame; for SIGHUP after `silence_terminal`.
+        handler: called with the number and the frame; for SIGHUP it calls `silence_terminal`.
         numbers: the signals.
     """
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            silence_terminal()
-        handler(number, frame)
-
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in numbers if not is_ignored_hangup(number)}
     try:
         for number in before:
-            signal.signal(number, handle)
+            signal.signal(number, handler)
         yield
     finally:
         for number, earlier in before.items():
@@ -56,7 +50,12 @@ def signal_handlers(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a shell and the system may both send SIGHUP
+    with suppress(OSError):
+        print("stopped", file=sys.stderr, flush=True)
+    if number == signal.SIGHUP:
+        silence_terminal()
+    # A shell and the system may both send SIGHUP; a second SIGTERM ends at once.
+    signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
     sys.exit(128 + number)
 
 

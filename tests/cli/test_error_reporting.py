@@ -6,7 +6,7 @@ import pytest
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import ReportedError, ReportedInterrupt, UserError
 
 
 @pytest.mark.parametrize(
@@ -14,9 +14,12 @@ from cyclegan_audio.utils.errors import UserError
     [
         (UserError("no such song; check the path"), 2, "error: no such song; check the path\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
+        (ReportedError("another process has printed it"), 2, ""),
+        (ReportedInterrupt(), 130, ""),
+        (UserError("no such song \x1b[2J\n"), 2, "error: no such song \\x1b[2J\\n\n"),
     ],
 )
-def test_an_early_end_prints_one_line(error, code, stderr, capsys, monkeypatch):
+def test_an_early_end_prints_at_most_one_line(error, code, stderr, capsys, monkeypatch):
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     @handle_user_errors()

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +16,9 @@ from omegaconf import OmegaConf
 from cyclegan_audio.config import compose
 from cyclegan_audio.training import sweep
 from cyclegan_audio.training.resume import TrainingCompleteError
+from cyclegan_audio.training.sweep import evaluate_run
 from cyclegan_audio.utils import locks
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import ReportedError, UserError
 
 
 def config(**more):
@@ -248,3 +250,11 @@ def test_optuna_searches_by_the_held_out_error(run_sweep, tmp_path):
     }
     assert len(rates) == 3
     assert results["best_params"]["model.optimizer.lr"] in rates
+
+
+@pytest.mark.parametrize(("code", "kind"), [(2, ReportedError), (1, UserError), (-9, UserError)])
+def test_an_evaluation_that_explained_its_failure_is_not_explained_again(monkeypatch, code, kind):
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: SimpleNamespace(returncode=code))
+    with pytest.raises(UserError, match="its evaluation failed") as failed:
+        evaluate_run(Path("run"))
+    assert type(failed.value) is kind

@@ -31,7 +31,7 @@ def test_a_signal_ends_a_command_without_temporary_files(number, tmp_path):
     command = [sys.executable, "-c", COMMAND, str(int(number))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "stopped\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -66,3 +66,19 @@ def test_printing_to_a_terminal_that_has_gone_does_not_fail(tmp_path):
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
     assert (tmp_path / "ended").is_file()
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", -signal.SIGTERM), ("SIGHUP", 128 + signal.SIGHUP)])
+def test_a_second_sigterm_ends_at_once_but_a_second_sighup_does_not(number, code):
+    script = (
+        "import os, signal, sys\n"
+        "from cyclegan_audio.utils.signals import orderly_end\n"
+        "with orderly_end():\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), signal.{number})\n"
+        "    finally:\n"
+        f"        os.kill(os.getpid(), signal.{number})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    assert ended.returncode == code

@@ -18,7 +18,7 @@ from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line
-from cyclegan_audio.utils.signals import signal_handlers
+from cyclegan_audio.utils.signals import signal_handlers, silence_terminal
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
@@ -76,6 +76,8 @@ class CheckpointCallback(pl.Callback):
         self.handlers.close()
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            silence_terminal()
         if self.stop_requested:
             if number != signal.SIGHUP:  # a shell and the system may both send it
                 signal.default_int_handler(number, frame)
