@@ -21,6 +21,7 @@ from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.callbacks.checkpoints import (
     AtomicCheckpointIO,
     CheckpointCallback,
+    restart_advice,
     resume_command,
 )
 from cyclegan_audio.training.distributed import (
@@ -37,6 +38,7 @@ from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.locks import LockedError, process_lock
+from cyclegan_audio.utils.shortages import Shortage, find_shortage
 
 
 def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str, float]:
@@ -134,7 +136,7 @@ def run_training(
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     run_dir = Path(cfg.run_dir)
-    with folder_errors(run_dir):
+    with folder_errors(run_dir, model.command):
         trainer = build_trainer(cfg, model, config)
         with run_lock(run_dir, trainer.is_global_zero), rank_environment(run_dir):
             write_config(cfg, run_dir)
@@ -191,15 +193,17 @@ def quieten_libraries() -> None:
 
 
 @contextmanager
-def folder_errors(run_dir: Path) -> Iterator[None]:
-    """Turn file system errors within the block into one line about the run folder."""
+def folder_errors(run_dir: Path, command: str) -> Iterator[None]:
+    """Turn file system errors within the block into one line about the run folder of `command`."""
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"the run folder {run_dir} cannot be written ({error}); "
-            "free disk space, or choose another with run_dir="
-        ) from error
+        shortage = find_shortage(error)
+        if shortage not in (None, Shortage.DISK):
+            raise
+        again = f"free disk space, then {restart_advice(run_dir, command)}"
+        remedy = again if shortage else "choose another with run_dir="
+        raise UserError(f"the run folder {run_dir} cannot be written ({error}); {remedy}") from error
 
 
 @contextmanager
