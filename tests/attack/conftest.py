@@ -20,18 +20,20 @@ PREPARE = (
     "clip.seconds=1.0", "screening.voice.enabled=false", "workers=1", "--genre", "low=music/low", "--genre",
     "high=music/high", "corpus=prepared",
 )  # fmt: skip
+HERE = ("--corpus", "corpus")  # a run keeps the absolute path of its corpus
 COMMANDS = {  # what each writes has a name of its own
     "prepare": ("prepare", *PREPARE),
     "train": ("train", *TRAIN, "run_dir=trained"),
-    "evaluate": ("evaluate", "run", "--clips", "2"),
+    "evaluate": ("evaluate", "run", "--clips", "2", *HERE),
     "export onnx": ("export", "run", "model.onnx"),
     "export pt2": ("export", "run", "model.pt2"),
     "translate wav": ("translate", "run", "music/low/low_0.wav", "out.wav", "--to", "high"),
     "translate flac": ("translate", "run", "music/low", "translated", "--suffix", "flac", "--to", "high"),
-    "compare": ("compare", "run", "run2"),
-    "listening_test": ("listening_test", "run", "--clips", "1", "--abx", "1", "--out", "listening"),
+    "compare": ("compare", "run", "run2", *HERE),
+    "listening_test": ("listening_test", "run", "--clips", "1", "--abx", "1", "--out", "listening", *HERE),
     "classify": ("classify", "corpus=corpus", "genre_pair.a=low", "genre_pair.b=high", "out=classified"),
 }
+GROWING = ("train", "prepare")  # they write files again and again: tables, corpus.json
 
 
 @pytest.fixture(scope="session")
