@@ -15,6 +15,7 @@ import pytest
 from tests.attack.conftest import COMMANDS, GROWING, PREPARE, TRAIN
 from tests.attack.processes import Ended, contents, leftovers, run_command
 
+SHORT = (*TRAIN, "run_dir=trained", "n_epochs_decay=0")
 SONG = "music/low/low_0.wav"
 FULL = os.strerror(errno.EFBIG)  # the system's words for a file beyond the limit
 
@@ -26,7 +27,7 @@ def run_on_full_disk(folder: Path, max_bytes: int, verb: str, *arguments: str) -
 
 def test_a_full_disk_at_the_first_checkpoint_advises_to_start_again(quick_workplace, tmp_path):
     place = shutil.copytree(quick_workplace, tmp_path / "place")
-    ended = run_on_full_disk(place, 100_000, "train", *TRAIN, "run_dir=trained")
+    ended = run_on_full_disk(place, 100_000, "train", *SHORT)
     ended.assert_one_line("first checkpoint")
     run = place / "trained"
     assert ended.errors == [
@@ -34,14 +35,14 @@ def test_a_full_disk_at_the_first_checkpoint_advises_to_start_again(quick_workpl
         f"then start it again with the same command and run_dir={run} (no checkpoint yet)"
     ]
     assert not list((run / "checkpoints").iterdir())
-    ended = run_command("train", *TRAIN, "run_dir=trained", folder=place)
+    ended = run_command("train", *SHORT, folder=place)
     assert ended.code == 0, ended.output
     assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_a_run_folder_that_cannot_be_written_at_all_advises_to_start_again(quick_workplace, tmp_path):
     place = shutil.copytree(quick_workplace, tmp_path / "place")
-    ended = run_on_full_disk(place, 10, "train", *TRAIN, "run_dir=trained")
+    ended = run_on_full_disk(place, 10, "train", *SHORT)
     ended.assert_one_line("config.yaml")
     assert "free disk space, then start it again with the same command" in ended.errors[0]
     assert contents(place) == contents(quick_workplace)
