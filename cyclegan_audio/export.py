@@ -27,7 +27,7 @@ def parser() -> VerbParser:
     return verb_parser
 
 
-@handle_user_errors()
+@handle_user_errors("export")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = parser().parse_args(arguments)

@@ -42,7 +42,7 @@ def parser() -> VerbParser:
     return verb_parser
 
 
-@handle_user_errors()
+@handle_user_errors("listening_test")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = vars(parser().parse_args(arguments))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser, number
-from cyclegan_audio.cli.termination import exit_on_termination
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
 from cyclegan_audio.utils.printing import echo
@@ -65,8 +64,7 @@ def parser() -> VerbParser:
     return verb_parser
 
 
-@handle_user_errors()
-@exit_on_termination()
+@handle_user_errors("translate")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the options of `parser`; `arguments` are those of the command line by default."""
     options = parser().parse_args(arguments)

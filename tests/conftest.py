@@ -15,6 +15,7 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.genre_classifier import classifier
+from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 from cyclegan_audio.models.cyclegan import CycleGAN
 
 
@@ -51,17 +52,21 @@ def tiny_model() -> Callable[..., CycleGAN]:
     return build
 
 
-@pytest.fixture(scope="module")
-def quick_classifiers() -> Iterator[None]:
-    """Train genre classifiers for eight small batches only."""
+def quick_classifier_settings() -> GenreNetSettings:
+    """Return settings that train genre classifiers for eight small batches only."""
     default = classifier.SETTINGS
     recipes = {
         name: dataclasses.replace(getattr(default, name), min_batches=8, max_batches=8, batch_size=8)
         for name in ("statistics", "convolutions")
     }
-    settings = dataclasses.replace(default, **recipes)
+    return dataclasses.replace(default, **recipes)
+
+
+@pytest.fixture(scope="module")
+def quick_classifiers() -> Iterator[None]:
+    """Train genre classifiers by `quick_classifier_settings`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "SETTINGS", settings)
+        patch.setattr(classifier, "SETTINGS", quick_classifier_settings())
         yield
 
 

@@ -15,6 +15,7 @@ from cyclegan_audio.cli.error_reporting import (
     handle_user_errors,
     is_debug,
     report_error,
+    user_message,
 )
 from cyclegan_audio.cli.hydra_help import HelpExtras, help_text
 from cyclegan_audio.cli.options import to_overrides
@@ -36,7 +37,7 @@ def hydra_main(
     literal_keys: Collection[str] = (),
     hints: Mapping[str, GroupHint] | None = None,
 ) -> Callable[[TaskFunction], Callable[[], None]]:
-    """Decorate a task function: Hydra reads the command line, a `UserError` becomes one line and exit code 2.
+    """Decorate a task: Hydra reads the command line; a user's error becomes one line and exit code 2.
 
     Hydra is imported only when the task starts, so that help is fast.
 
@@ -52,7 +53,7 @@ def hydra_main(
         @wraps(task)
         def command() -> None:
             arguments = sys.argv[1:]
-            with handle_user_errors():
+            with handle_user_errors(verb):
                 if any(argument in ("-h", "--help") for argument in arguments):
                     print(help_text(verb, extras))
                 elif "--version" in arguments:
@@ -142,24 +143,21 @@ class _CommandRun:
         return True
 
     def _message(self, error: Exception) -> str | None:
-        """Return the message of a `UserError` that caused `error`, or of an error in the command line."""
-        chain: list[BaseException] = [error]
-        while (cause := chain[-1].__cause__) is not None:
-            chain.append(cause)
-        for link in chain:
-            if isinstance(link, UserError):
-                return str(link)
-        message = self._override_error(chain)
+        """Return the `user_message` of `error`, or that of an error in the command line."""
+        message = user_message(error, self.verb) or self._override_error(error)
         if message is None and isinstance(error, OSError) and not self.started:
             message = f"cannot create the run folder ({error}); choose another"
         return message
 
-    def _override_error(self, chain: Sequence[BaseException]) -> str | None:
+    def _override_error(self, error: Exception) -> str | None:
         from hydra.errors import CompactHydraException
         from omegaconf.errors import OmegaConfBaseException
 
         from cyclegan_audio.cli.override_errors import check_overrides, clean_message
 
+        chain: list[BaseException] = [error]
+        while (cause := chain[-1].__cause__) is not None:
+            chain.append(cause)
         errors = [link for link in chain if isinstance(link, CompactHydraException | OmegaConfBaseException)]
         if not errors or len(chain) > 2:
             return None

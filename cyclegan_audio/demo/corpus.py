@@ -74,7 +74,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
             try:
                 stack.enter_context(process_lock(lock))
             except LockedError:
-                print(f"another process writes {folder}; waiting for it", flush=True)
+                echo(f"another process writes {folder}; waiting for it", flush=True)
                 stack.enter_context(process_lock(lock, wait=True))
             yield
     except OSError as error:

@@ -1,6 +1,7 @@
 """Export a model to ONNX or torch.export with a check of its results, and load ONNX files as models."""
 
 import copy
+import io
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -226,7 +227,9 @@ def _trace(graph: ExportGraph, model: TranslationModel) -> torch.export.Exported
 def _write_torch_export(
     program: torch.export.ExportedProgram, path: Path, metadata: Mapping[str, Any]
 ) -> ExportedFunction:
-    torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
+    content = io.BytesIO()  # torch's own writer of files ends the process on a full disk
+    torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(metadata)})
+    path.write_bytes(content.getbuffer())
     function: ExportedFunction = torch.export.load(path).module()
     return function
 

@@ -22,6 +22,7 @@ from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.callbacks.checkpoints import (
     AtomicCheckpointIO,
     CheckpointCallback,
+    restart_advice,
     resume_command,
 )
 from cyclegan_audio.training.distributed import (
@@ -38,6 +39,7 @@ from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number, check_utf8
 from cyclegan_audio.utils.locks import LockedError, process_lock
+from cyclegan_audio.utils.shortages import Shortage, find_shortage
 
 RESTORE_ERRORS = (  # that hostile states of networks, optimizers and callbacks lead to
     *(ArithmeticError, AssertionError, AttributeError, LookupError),
@@ -142,7 +144,7 @@ def run_training(
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     run_dir = Path(cfg.run_dir)
-    with folder_errors(run_dir):
+    with folder_errors(run_dir, model.command):
         with resume_errors(cfg.resume):
             trainer = build_trainer(cfg, model, config)
         with run_lock(run_dir, trainer.is_global_zero), rank_environment(run_dir):
@@ -240,15 +242,17 @@ def resume_errors(resume: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def folder_errors(run_dir: Path) -> Iterator[None]:
-    """Turn file system errors within the block into one line about the run folder."""
+def folder_errors(run_dir: Path, command: str) -> Iterator[None]:
+    """Turn file system errors within the block into one line about the run folder of `command`."""
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"the run folder {run_dir} cannot be written ({error}); "
-            "free disk space, or choose another with run_dir="
-        ) from error
+        shortage = find_shortage(error)
+        if shortage not in (None, Shortage.DISK):
+            raise
+        again = f"free disk space, then {restart_advice(run_dir, command)}"
+        remedy = again if shortage else "choose another with run_dir="
+        raise UserError(f"the run folder {run_dir} cannot be written ({error}); {remedy}") from error
 
 
 @contextmanager

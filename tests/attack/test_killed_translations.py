@@ -88,9 +88,9 @@ def test_the_next_start_deletes_what_a_killed_one_left_but_not_what_is_being_wri
 
 def test_a_second_signal_ends_at_once_and_ignored_signals_stay_ignored():
     code = (
-        "import os, signal, sys; from cyclegan_audio.cli.termination import exit_on_termination\n"
+        "import os, signal, sys; from cyclegan_audio.utils.signals import orderly_end\n"
         "number = signal.Signals[sys.argv[1]]\n"
-        "with exit_on_termination():\n"
+        "with orderly_end():\n"
         "    try: os.kill(os.getpid(), number)\n"
         "    finally: print('cleans', flush=True); os.kill(os.getpid(), number)\n"
         "print('goes on')"

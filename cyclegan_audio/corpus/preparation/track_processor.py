@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -32,11 +31,13 @@ from cyclegan_audio.corpus.track_files import (
     read_record,
 )
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import get_logger
+from cyclegan_audio.utils.shortages import find_shortage
 
 TOO_SHORT = "shorter than a clip"
 NO_LEVELS = "non-finite levels"
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class _DCOffsetFound(Exception):
@@ -105,12 +106,15 @@ class TrackProcessor:
         try:
             record = self._process(file, content, with_audio)
         except UserError as error:
+            if shortage := find_shortage(error):  # no record: the next `prepare` tries the file again
+                return self._record_without_clips(file, content, shortage.value)
             record = self._record_without_clips(file, content, _short_reason(error, file))
         return self._write_record(record)
 
-    def mark_failed(self, hashed: HashedFile, reason: str) -> TrackRecord:
-        """Write the record of a file whose processing crashed."""
-        return self._write_record(self._record_without_clips(hashed.file, hashed.content, reason))
+    def mark_failed(self, hashed: HashedFile, reason: str, try_again: bool) -> TrackRecord:
+        """Return the record of a file whose processing crashed; write it unless to `try_again` next time."""
+        record = self._record_without_clips(hashed.file, hashed.content, reason)
+        return record if try_again else self._write_record(record)
 
     def _write_record(self, record: TrackRecord) -> TrackRecord:
         record.write(self.folder)

@@ -18,6 +18,7 @@ from cyclegan_audio.corpus.track_files import TrackRecord
 from cyclegan_audio.utils.progress import with_progress
 
 CRASHED = "decoder crashed"
+KILLED = "process killed, probably for lack of memory"
 _PARENT_POLL_S = 1.0
 
 
@@ -98,8 +99,12 @@ class _ProcessPool:
 
     def _process_alone(self, file: HashedFile) -> TrackRecord:
         with _pool(1) as pool:
-            record = _result(pool.submit(self.maker.process, file, self.with_audio))
-        return record or self.maker.mark_failed(file, CRASHED)
+            future = pool.submit(self.maker.process, file, self.with_audio)
+            (worker,) = pool._processes.values()
+            if (record := _result(future)) is not None:
+                return record
+        was_killed = worker.exitcode == -signal.SIGKILL
+        return self.maker.mark_failed(file, KILLED if was_killed else CRASHED, try_again=was_killed)
 
 
 def _result(future: "Future[TrackRecord]") -> TrackRecord | None:

@@ -1,5 +1,6 @@
 """Callback that writes checkpoints atomically (last, best, every k epochs) and stops cleanly on Ctrl-C."""
 
+import shlex
 import signal
 import time
 from contextlib import ExitStack
@@ -18,12 +19,20 @@ from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line
+from cyclegan_audio.utils.shortages import disk_reason
 from cyclegan_audio.utils.signals import signal_handlers, silence_terminal
 
 
 def resume_command(run_dir: str | Path, command: str = "train") -> str:
     """Return the shell command that resumes a run of `command`."""
     return command_line(command, f"resume={run_dir}")
+
+
+def restart_advice(run_dir: Path, command: str) -> str:
+    """Return how a run of `command` goes on after a failure: from its checkpoint, else from its start."""
+    if (run_dir / CHECKPOINTS / LAST).is_file():
+        return f"resume with: {resume_command(run_dir, command)}"
+    return f"start it again with the same command and {shlex.quote(f'run_dir={run_dir}')} (no checkpoint yet)"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -129,8 +138,7 @@ class CheckpointCallback(pl.Callback):
         try:
             trainer.save_checkpoint(target, weights_only=name == BEST)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"the checkpoint {target} cannot be written ({reason}); free disk space, then resume with: "
-                f"{resume_command(self.run_dir, module.command)}"
+                f"the checkpoint {target} cannot be written ({disk_reason(error)}); free disk space, then "
+                f"{restart_advice(self.run_dir, module.command)}"
             ) from error

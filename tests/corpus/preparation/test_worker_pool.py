@@ -13,6 +13,8 @@ import pytest
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.preparation.shards import Shard
+from cyclegan_audio.corpus.preparation.track_processor import TrackProcessor
+from cyclegan_audio.corpus.preparation.worker_pool import KILLED
 from cyclegan_audio.corpus.preparation.writer import (
     build_settings,
     merge_shards,
@@ -32,10 +34,11 @@ class CrashingRecording(MelRecording):
     """A file that crashes its decoder, as damaged files may crash FFmpeg."""
 
     parent: int = 0
+    by: signal.Signals = signal.SIGSEGV
 
     def mels(self, mel, n_frames):
         assert os.getpid() != self.parent
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), self.by)
         yield 0.0, None, ""
 
 
@@ -58,11 +61,14 @@ class LoggingSource(FolderSource):
 
 
 class CrashingSource(FolderSource):
+    by = signal.SIGSEGV
+
     def files(self):
-        files = super().files()
         return [
-            CrashingRecording(f.genre, f.path, f.source, parent=os.getpid()) if "1" in f.source else f
-            for f in files
+            CrashingRecording(f.genre, f.path, f.source, parent=os.getpid(), by=self.by)
+            if "1" in f.source
+            else f
+            for f in super().files()
         ]
 
 
@@ -104,6 +110,32 @@ def test_a_crash_costs_only_its_file(tmp_path, settings, sigterm_ignored):
     crashed = {key for key, reason in reasons.items() if reason == "decoder crashed"}
     assert crashed == {("lofi", "song 1.wav"), ("trap", "song 1.wav")}
     assert set(reasons.values()) == {"", "decoder crashed"}
+
+
+def test_a_worker_killed_for_lack_of_memory_costs_its_file_until_the_next_run(tmp_path, settings):
+    genres = write_genres(tmp_path)
+    prepare_corpus(FolderSource(genres), tmp_path / "undisturbed", settings(workers=2))
+    source = CrashingSource(genres)
+    source.by = signal.SIGKILL  # as the kernel does
+    rows = prepare_corpus(source, tmp_path / "out", settings(workers=2))
+    assert {row["reason"] for row in rows if row["source"] == "song 1.wav"} == {KILLED}
+    prepare_corpus(FolderSource(genres), tmp_path / "out", settings(workers=2))
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "undisturbed")
+
+
+def test_a_file_that_does_not_fit_into_memory_is_tried_again(tmp_path, settings, monkeypatch):
+    genres = write_genres(tmp_path)
+    prepare_corpus(FolderSource(genres), tmp_path / "undisturbed", settings())
+
+    def no_memory(self, file, content, with_audio):
+        raise UserError(f"{file.path} cannot be read as audio; give another file") from MemoryError()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrackProcessor, "_process", no_memory)
+        with pytest.raises(UserError, match="4 x not enough memory"):
+            prepare_corpus(FolderSource(genres), tmp_path / "out", settings(workers=1))
+    prepare_corpus(FolderSource(genres), tmp_path / "out", settings())
+    assert folder_hashes(tmp_path / "out") == folder_hashes(tmp_path / "undisturbed")
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
