@@ -1,0 +1,1 @@
+"""Attacks on the program: hostile files, damaged inputs, kills, full disks."""
