@@ -31,9 +31,9 @@ class PieceStatistics:
         lufs: loudness, ungated if everything is below the gates; minus infinity for silence.
         is_silent: whether every sample is 0.
         signs: (C, 1), -1 for a channel that is inverted for the mid, as it would cancel the others, else 1.
+        range_db: the levels that become -1 and 1; None if they are measured during the translation.
         reference_db: the level to which quiet passages are lifted before the generator, minus infinity if
             there are none; None if it is measured during the translation.
-        range_db: the levels that become -1 and 1; None if they are measured during the translation.
         mid_lufs: gated loudness of the mean of the channels; None if unknown.
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
         norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
@@ -44,8 +44,8 @@ class PieceStatistics:
     lufs: float
     is_silent: bool
     signs: Tensor
-    reference_db: float | None = None
     range_db: tuple[float, float] | None = None
+    reference_db: float | None = None
     mid_lufs: float | None = None
     is_single_window: bool = False
     norm_statistics: Statistics | None = field(default=None, repr=False)
@@ -82,7 +82,7 @@ class ChannelAnalysis:
         lufs, reference_db = self._meter.lufs_or_ungated(), self._levels.reference_db()
         if not self._levels.has_quiet_passages():
             reference_db = -math.inf
-        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, reference_db)
+        return PieceStatistics(self._n_samples, lufs, self._is_silent, signs, reference_db=reference_db)
 
 
 class MidAnalysis:
