@@ -33,9 +33,9 @@ class PieceStatistics:
         lufs: loudness, ungated if everything is below the gates; minus infinity for silence.
         is_silent: whether every sample is 0.
         signs: (C, 1), -1 for a channel that is inverted for the mid, as it would cancel the others, else 1.
+        range_db: the levels that become -1 and 1; None if they are measured during the translation.
         reference_db: the level to which quiet passages are lifted before the generator, minus infinity if
             there are none; None if it is measured during the translation.
-        range_db: the levels that become -1 and 1; None if they are measured during the translation.
         mid_lufs: gated loudness of the mean of the channels; None if unknown.
         is_single_window: whether the piece goes through the generator as one window, with its own statistics.
         norm_statistics: the generator's instance-norm statistics over the piece; None if each window has its
@@ -48,8 +48,8 @@ class PieceStatistics:
     lufs: float
     is_silent: bool
     signs: Tensor
-    reference_db: float | None = None
     range_db: tuple[float, float] | None = None
+    reference_db: float | None = None
     mid_lufs: float | None = None
     is_single_window: bool = False
     norm_statistics: Statistics | None = field(default=None, repr=False)
@@ -97,7 +97,7 @@ class ChannelAnalysis:
             self._meter.lufs_or_ungated(),
             self._is_silent,
             signs,
-            self._levels.reference_db() if self._levels.has_quiet_passages() else -math.inf,
+            reference_db=self._levels.reference_db() if self._levels.has_quiet_passages() else -math.inf,
             correction=self._peaks.correction(),
             has_dc_offset=bool((self._sums.abs() > MAX_OFFSET * self._n_samples).any()),
         )
