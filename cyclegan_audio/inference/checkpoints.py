@@ -122,8 +122,9 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, UnpicklingError):
             reason = "it holds more than weights and plain values"
+        reason = "".join(letter for letter in reason[:80] if letter.isprintable())  # no escapes from the file
         raise FileError(
-            f"{path} cannot be read as a checkpoint ({reason[:80]}); it is damaged or another kind of file, "
+            f"{path} cannot be read as a checkpoint ({reason}); it is damaged or another kind of file, "
             "use another checkpoint of the run"
         ) from error
     if file_format != METADATA_FORMAT:

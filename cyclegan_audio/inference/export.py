@@ -31,7 +31,7 @@ from cyclegan_audio.models.networks.norm import (
     with_statistics,
 )
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -297,7 +297,7 @@ def open_session(content: bytes, path: Path) -> "onnxruntime.InferenceSession":
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base class
-        reason = " ".join(str(error).split())[:80]
+        reason = shortened(" ".join(str(error).split()))
         raise UserError(f"{path} cannot be read as ONNX ({reason}); export it again") from error
 
 
@@ -321,7 +321,7 @@ class OnnxGenerator(NormWithStatistics):
         try:
             outputs = self.session.run(names, feed, _skip_other_outputs())
         except Exception as error:  # onnxruntime's errors have no common base class
-            reason = " ".join(str(error).split())[:80]
+            reason = shortened(" ".join(str(error).split()))
             raise UserError(f"the ONNX model cannot be run ({reason}); export it again") from error
         fake, *statistics = (torch.from_numpy(out).to(mel) for out in outputs)
         if fake.shape != mel.shape:
@@ -390,5 +390,5 @@ def _checked_metadata(content: bytes) -> str:
         raise UserError("its weights are in other files; export the run again")
     operators = {f"{node.domain}{node.op_type}" for node in proto.graph.node}
     if unknown := operators - OPERATORS:
-        raise UserError(f"it has operators that no generator has ({', '.join(sorted(unknown))[:100]})")
+        raise UserError(f"it has operators that no generator has ({shortened(min(unknown))})")
     return next((prop.value for prop in proto.metadata_props if prop.key == METADATA_FILE), "")

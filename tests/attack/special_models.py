@@ -44,6 +44,14 @@ def overlap_checkpoint(folder: Path) -> None:
         archive.writestr("model/.x", b"x")
 
 
+def name_part_by_escapes(folder: Path) -> None:
+    """Add a damaged part whose name holds an escape of the terminal."""
+    with zipfile.ZipFile(folder / CHECKPOINT, "a") as archive:
+        archive.writestr("model/\x1b[31m", b"to be damaged")
+    content = (folder / CHECKPOINT).read_bytes()
+    (folder / CHECKPOINT).write_bytes(content.replace(b"to be damaged", b"is damaged..."))
+
+
 def pickle_checkpoint(content: bytes) -> Mutation:
     """Return the mutation that puts a pickle into the checkpoint."""
 
@@ -184,6 +192,7 @@ SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that
     "code": (set_generator(CHECKPOINT, _target_="os.mkdir", name=CANARY), "names the generator os.mkdir"),
     "compressed": (compress_checkpoint, "a part is compressed"),
     "overlapping": (overlap_checkpoint, "its parts are larger than the file"),
+    "escapes": (name_part_by_escapes, "does not match its checksum"),
     "huge bytes": (pickle_checkpoint(b"cbuiltins\nbytearray\n(I1000000000000\ntR."), "cannot be read"),
     "huge tensor": (pickle_checkpoint(b"ctorch\nTensor\n(I1000000000000\ntR."), "cannot be read"),
     "code in a pickle": (pickle_checkpoint(b"cos\nmkdir\n(Vcanary\ntR."), "cannot be read"),
@@ -204,10 +213,10 @@ SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that
     "not finite": (rewrite_weights(lambda key, x: x * math.nan), "are not finite"),
     "too large for float32": (rewrite_weights(lambda key, x: x.double() + 1e300), "are not finite"),
     "external data": (change_graph(to_external_data), "in other files"),
-    "a loop": (change_graph(lambda proto: proto.graph.node.add(op_type="Loop")), "no generator has (Loop)"),
+    "a loop": (change_graph(lambda proto: proto.graph.node.add(op_type="Loop")), "no generator has ('Loop')"),
     "code of others": (
         change_graph(lambda proto: proto.graph.node.add(op_type="Add", domain="x")),
-        "no generator has (xAdd)",
+        "no generator has ('xAdd')",
     ),
     "flipped onnx": (damage_file(ONNX, "flip", 0), ONNX),
     "flipped weights": (damage_file(WEIGHTS, "flip", 0), "does not match its checksum"),
