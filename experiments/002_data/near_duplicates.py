@@ -43,7 +43,8 @@ def alike(rows: list[Row], words: np.ndarray, one: int, rule: NearDuplicates) ->
             distance_s = abs(rows[one]["start_s"] - rows[number]["start_s"])
             if in_one_file and distance_s < rows[one]["duration_s"] - 1e-6:
                 continue
-            if overlap >= (rule.same_file_overlap if in_one_file else rule.other_file_overlap):
+            is_near = in_one_file and rows[one]["split"] == rows[number]["split"]
+            if overlap >= (rule.same_file_overlap if is_near else rule.other_file_overlap):
                 found.add(int(number))
     return found
 

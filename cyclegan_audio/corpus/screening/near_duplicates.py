@@ -143,9 +143,9 @@ class NearDuplicates:
 
     Attributes:
         bit_errors: largest share of differing bits between fingerprints of one recording.
-        same_file_overlap: share of a clip that must repeat in the same file; a loop that returns at another
-            position of a clip is kept.
-        other_file_overlap: share of a clip that must repeat in another file.
+        same_file_overlap: share of a clip that must repeat in the same file and split; a loop that returns at
+            another position of a clip is kept.
+        other_file_overlap: share of a clip that must repeat in another file or split.
         max_alike: alike clips that are kept in the training split of a genre.
     """
 
@@ -200,7 +200,8 @@ class NearDuplicates:
             other, other_words, _ = originals[number]
             if number in repeated or _are_overlapping_cuts(clip, other):
                 continue
-            min_overlap = self.same_file_overlap if clip.array == other.array else self.other_file_overlap
+            is_near = clip.array == other.array and clip.split == other.split
+            min_overlap = self.same_file_overlap if is_near else self.other_file_overlap
             min_overlap = max(min_overlap, _reliable_overlap(min(len(words), len(other_words))))
             near = (compare_fingerprints(other_words, words, offset + step) for step in (-1, 0, 1))
             errors = [errors for errors, overlap in near if overlap >= min_overlap]

@@ -366,3 +366,22 @@ def test_short_clips_of_other_music_stay():
     music = song(30, 60.0)
     clips = [fingerprinted(f"{n}", music[n * RATE : (n + 1) * RATE], f"{n}", split="test") for n in range(60)]
     assert NearDuplicates().find(clips) == set()
+
+
+@pytest.mark.parametrize(
+    ("splits", "shift", "dropped"),
+    [
+        (("test", "train"), 20, {"b"}),  # a loop that returns elsewhere in a clip of another split
+        (("test", "train"), 45, set()),
+        (("train", "train"), 20, set()),
+        (("val", "val"), 20, set()),
+    ],
+)
+def test_a_passage_of_a_file_is_in_one_split(splits, shift, dropped):
+    one, other = random_words(2), random_words(3)
+    other[: 80 - shift] = one[shift:]
+    clips = [
+        clip_of(name, "x", 4.0 * n, 4.0, encode_fingerprint(words), splits[n])
+        for n, (name, words) in enumerate((("a", one), ("b", other)))
+    ]
+    assert NearDuplicates(max_alike=1).find(clips) == dropped
