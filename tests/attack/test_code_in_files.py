@@ -242,6 +242,7 @@ def test_corpora_build_nothing(trained, corpus, tmp_path, monkeypatch, count):
         assert trained.state() == before, f"seed {seed}, {where}"
 
 
+@SLOW
 def test_a_process_of_its_own_imports_nothing(attack, trained):
     """The canary can be imported there, and writes a file if it is."""
     changed = trained.composed("run")
@@ -299,7 +300,7 @@ def test_allowed_classes_in_the_wrong_place_give_a_line(attack, trained, where, 
     changed = OmegaConf.create(trained.composed("run"))
     OmegaConf.update(changed, where, value, merge=False)
     trained.rewrite("run", composed=OmegaConf.to_yaml(changed))
-    attack(where, call, "train", "resume=run", "n_epochs=2", match=match)
+    attack(where, call, "train", "resume=run", "n_epochs=2", "logger=none", match=match)
 
 
 @pytest.fixture
