@@ -66,7 +66,7 @@ class TrackRecord:
     def row_checksums(self, part: str) -> list[int | None]:
         """Return the CRC-32 of each row of its array in `mels` or `audio`."""
         key = f"{part.removesuffix('s')}_crc32"
-        rows = {clip["index"]: clip[key] for clip in self.clips if clip["index"] >= 0}
+        rows = {clip["index"]: clip.get(key) for clip in self.clips if clip["index"] >= 0}
         return [rows.get(index) for index in range(self.rows)]
 
     def write(self, folder: Path) -> None:
@@ -141,15 +141,14 @@ def _is_clip(clip: object) -> bool:
         and _is_text(clip.get("reason"))
         and type(clip.get("index")) is int
         and clip["index"] >= -1
+        and all(clip.get(key) is None or is_level(clip[key]) for key in ("level_db", "loudness_lufs"))
+        and (clip.get("bandwidth_hz") is None or is_finite(clip["bandwidth_hz"], low=0))
     )
     if not is_valid or clip["index"] < 0:
         return is_valid and bool(clip["reason"])
-    measured_db = [clip[key] for key in ("level_db", "loudness_lufs") if clip.get(key) is not None]
     audio = clip.get("audio_crc32")
     return (
         all(is_level(clip.get(key)) for key in ("min_db", "max_db"))
-        and all(map(is_level, measured_db))
-        and is_finite(clip.get("bandwidth_hz") or 0, low=0)
         and is_checksum(clip.get("mel_crc32"))
         and (audio is None or is_checksum(audio))
         and _is_fingerprint(clip.get("fingerprint"))
