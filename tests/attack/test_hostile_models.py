@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE
 from tests.attack.hostile_models import (
     CANARY,
     Mutation,
@@ -104,7 +105,7 @@ def test_every_command_prints_the_line(base, tmp_path, capsys, monkeypatch, verb
     with pytest.raises(SystemExit) as caught:
         import_module(f"cyclegan_audio.{verb}").main([str(run), *arguments.get(verb, [])])
     errors = capsys.readouterr().err.splitlines()
-    assert caught.value.code == 1
+    assert caught.value.code == USER_ERROR_EXIT_CODE
     assert errors[-1].startswith(f"error: {run}/model.json: ")
     assert words in errors[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "song.wav"]
