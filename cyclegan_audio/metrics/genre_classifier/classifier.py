@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.inference.weights import check_archive, check_tensors, check_weights
+from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.linear import LinearNet, train_linear
 from cyclegan_audio.metrics.genre_classifier.network import GenreNet, GenreNetSettings
