@@ -175,7 +175,7 @@ SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that
     "huge integer": (replace_file(MODEL_JSON, lambda path: path.write_text("9" * 10_000)), "not valid JSON"),
     "text for a mapping": (
         replace_file(MODEL_JSON, lambda path: path.write_text('"x"')),
-        "must be a mapping",
+        "is not a JSON object",
     ),
     "mel.n_fft": (
         change_metadata(MODEL_JSON, set_field(("mel", "n_fft"), "x")),
@@ -188,7 +188,7 @@ SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that
     "many blocks": (set_generator(CHECKPOINT, n_blocks=10**6), "n_blocks must be a number >= 0 and <= 2048"),
     "more filters": (set_generator(CHECKPOINT, n_filters=2000), "do not fit the configuration"),
     "a text for a number": (set_generator(MODEL_JSON, n_blocks="x"), "n_blocks must be an integer, got 'x'"),
-    "unknown argument": (set_generator(MODEL_JSON, x=1), "config.model.generator has no argument 'x'"),
+    "unknown argument": (set_generator(MODEL_JSON, x=1), "model.generator.x is 1, which is not read"),
     "code": (set_generator(CHECKPOINT, _target_="os.mkdir", name=CANARY), "names the generator os.mkdir"),
     "compressed": (compress_checkpoint, "a part is compressed"),
     "overlapping": (overlap_checkpoint, "its parts are larger than the file"),

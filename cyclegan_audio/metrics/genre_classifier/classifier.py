@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.inference.weights import check_archive, check_tensors, check_weights
 from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.linear import LinearNet, train_linear
@@ -30,9 +31,10 @@ from cyclegan_audio.metrics.genre_classifier.training import train_net
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.proportions import balanced_accuracy
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_number, error_reason
 from cyclegan_audio.utils.printing import get_logger
 from cyclegan_audio.utils.progress import progress_bar
+from cyclegan_audio.utils.regular_files import check_file
 
 log = get_logger(__name__)
 
@@ -41,6 +43,7 @@ LOW_PASS_HZ = 6000.0
 NOISE_BELOW_DB = 60.0  # the loudest point of each clip: as loud as tape hiss
 DECISION_THRESHOLD = 0.5  # probability above which a clip is classified as a genre
 BLOCK = 64
+MAX_BYTES = 1 << 28  # of a saved classifier
 FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
@@ -145,20 +148,29 @@ def _load_classifier(
     if not path.is_file():
         return None
     try:
-        saved = torch.load(path, weights_only=True)
+        check_file(path, MAX_BYTES)
+        check_archive(path)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         net: ClassifierNetwork
         if kind == NETWORK:
             net = GenreNet(corpus.mel.n_mels, corpus.mel.frame_s, SETTINGS)
         else:
             net = LinearNet(corpus.mel.n_mels, corpus.mel.frame_s)
+        check_tensors(saved["net"], path.stat().st_size)
+        check_weights(saved["net"], net)
         net.load_state_dict(saved["net"])
+        check_number("temperature", saved["temperature"], low=1e-6)
         accuracies = {name: Estimate(**saved[name]) for name in ACCURACIES}
         calibration = Reliability(**saved["reliability"])
         return GenreClassifier(
             genres, net.eval(), saved["temperature"], reliability=calibration, **accuracies
         )
     except Exception as error:
-        log.warning("warning: the genre classifier %s cannot be read (%s); it is trained again", path, error)
+        log.warning(
+            "warning: the genre classifier %s cannot be read (%s); it is trained again",
+            path,
+            error_reason(error),
+        )
         return None
 
 
