@@ -140,7 +140,8 @@ def test_a_late_offset_leaves_no_other_traces(tmp_path, settings):
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [(1e20, "dc offset"), (np.nan, "non-finite samples"), (3e5, "dc offset")]
+    ("value", "reason"),
+    [(1e20, "samples above 1,000,000"), (np.nan, "non-finite samples"), (3e5, "dc offset")],
 )
 def test_a_damaged_sample_drops_its_clip_only(tmp_path, settings, value, reason):
     damaged = noise(7)
