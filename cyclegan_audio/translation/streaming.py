@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import LIVE_CUTOFF_HZ, block_dc
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
@@ -41,7 +42,8 @@ def translate_live(
 
     There is no analysis pass: each window is normalised by its own statistics, a mel with `scaling: clip`
     uses the range so far, and the output follows the loudness of the input so far. A quiet passage is
-    lifted to the level so far (`levelling`) once it has lasted 3 s.
+    lifted to the level so far (`levelling`) once it has lasted 3 s. A DC
+    offset is subtracted by a high-pass at 1 Hz.
 
     Args:
         translator: translates the blocks.
@@ -55,7 +57,7 @@ def translate_live(
     statistics = PieceStatistics(0, 0.0, False, torch.ones(channels, 1))
 
     def metered_input() -> Iterator[Tensor]:
-        for block in blocks:
+        for block in block_dc(blocks, rate, LIVE_CUTOFF_HZ):
             input_meter.push(block)
             yield block
 
