@@ -46,9 +46,15 @@ def find_user_error(error: BaseException) -> UserError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that were handled when it was raised, from the last to the first."""
+    """Yield an error and all that were handled when it was raised, from the last to the first.
+
+    An inner error that is raised again from None makes the chain a circle.
+    """
+    chain: list[BaseException] = []
     link: BaseException | None = error
-    while link is not None and not isinstance(link, LockedError):  # caused by EAGAIN, but lacks nothing
+    while link not in (None, *chain) and not isinstance(link, LockedError):  # caused by EAGAIN, lacks nothing
+        assert link is not None
+        chain.append(link)
         yield link
         link = link.__cause__ if link.__cause__ is not None else link.__context__
 
