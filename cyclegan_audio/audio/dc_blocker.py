@@ -16,7 +16,7 @@ class DCBlocker:
     """A high-pass for a stream of blocks.
 
     It starts at the mean of the first block, so that a constant offset leaves no transient; the sizes of the
-    other blocks do not matter. Non-finite samples, and those beyond `MAX_AMPLITUDE`, stay damaged alone.
+    other blocks do not matter. Samples that are not finite or beyond `MAX_AMPLITUDE` do not affect others.
     """
 
     def __init__(self, rate: int, cutoff_hz: float = CUTOFF_HZ) -> None:
