@@ -87,3 +87,35 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
 def damaged(original: Original, tmp_path: Path) -> Path:
     """Return a copy of the corpus, to be damaged."""
     return shutil.copytree(original.folder, tmp_path / "corpus")
+
+
+def assert_whole_and_completed(
+    name: str, place: Path, before: dict[str, Any], wanted: dict[str, Any], where: str
+) -> None:
+    """Check what a disturbed command left: each file is old or whole; another call completes the rest.
+
+    Args:
+        name: the command, of `COMMANDS`.
+        place: its folder.
+        before: contents of the folder before the command.
+        wanted: contents after an undisturbed command.
+        where: the seed and the disturbance, for messages.
+    """
+    left = contents(place)  # reads each file as a whole
+    assert before.keys() <= left.keys(), where
+    for file, content in left.items():
+        is_old = content == before.get(file)
+        assert is_old or name in GROWING or content == wanted.get(file), f"{where}: {file}"
+    if left != wanted:
+        ended = run_command(*again(name, place), folder=place)
+        assert ended.code == 0, f"{where}\n{ended.output}"
+    assert contents(place) == wanted, where
+
+
+def again(name: str, place: Path) -> tuple[str, ...]:
+    """Return the command that completes another one: the same, unless a run has a checkpoint."""
+    if name == "train" and (place / "trained" / "checkpoints" / "last.ckpt").is_file():
+        return "train", "resume=trained"
+    if name.startswith("export"):
+        return *COMMANDS[name], "--overwrite"
+    return COMMANDS[name]

@@ -85,9 +85,9 @@ class Workplace:
 
     def state(self) -> dict[str, tuple[int, int]]:
         """Return size and time of each file and folder here."""
-        found = {str(path): path.lstat() for path in self.folder.rglob("*")}
+        states = {str(path): path.lstat() for path in self.folder.rglob("*")}
         return {
-            path: (stat.st_size * (not os.path.isdir(path)), stat.st_mtime_ns) for path, stat in found.items()
+            path: (one.st_size * (not os.path.isdir(path)), one.st_mtime_ns) for path, one in states.items()
         }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.conftest import COMMANDS, GROWING, PREPARE, TRAIN
+from tests.attack.conftest import COMMANDS, PREPARE, TRAIN, assert_whole_and_completed
 from tests.attack.processes import Ended, contents, leftovers, run_command
 
 SHORT = (*TRAIN, "run_dir=trained", "n_epochs_decay=0")
@@ -85,20 +85,4 @@ def test_a_disk_that_fills_at_a_random_write(name, seed, workplace, undisturbed,
     if ended.code:
         ended.assert_one_line(where)
     assert not leftovers(place), where
-    before, found = contents(workplace), contents(place)  # reads each file as a whole
-    for file, content in found.items():
-        is_old = content == before.get(file)
-        assert is_old or name in GROWING or content == wanted.get(file), f"{where}: {file}"
-    if found != wanted:
-        ended = run_command(*again(name, place), folder=place)
-        assert ended.code == 0, f"{where}\n{ended.output}"
-    assert contents(place) == wanted, where
-
-
-def again(name: str, place: Path) -> tuple[str, ...]:
-    """Return the command that completes another one: the same, unless a run has a checkpoint."""
-    if name == "train" and (place / "trained" / "checkpoints" / "last.ckpt").is_file():
-        return "train", "resume=trained"
-    if name.startswith("export"):
-        return *COMMANDS[name], "--overwrite"
-    return COMMANDS[name]
+    assert_whole_and_completed(name, place, contents(workplace), wanted, where)

@@ -7,9 +7,8 @@ import signal
 import pytest
 
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
-from tests.attack.conftest import COMMANDS, GROWING
+from tests.attack.conftest import COMMANDS, assert_whole_and_completed
 from tests.attack.processes import contents, leftovers, run_command
-from tests.attack.test_full_disks import again
 
 TRANSLATE = (
     "translate", "demo", "music/paired", "out", "--to", "rnb", "--vocoder", "mask", "--device", "cpu",
@@ -48,12 +47,4 @@ def test_an_end_at_a_random_moment(name, number, seed, workplace, undisturbed, t
         stopped = INTERRUPTED_EXIT_CODE if name == "train" else 128 + number
         assert ended.code in (0, stopped, 128 + number), f"{where}: {ended.code}\n{ended.output}"
         assert not leftovers(place), where
-    found = contents(place)  # reads each file as a whole
-    assert before.keys() <= found.keys(), where
-    for file, content in found.items():
-        is_old = content == before.get(file)
-        assert is_old or name in GROWING or content == wanted.get(file), f"{where}: {file}"
-    if found != wanted:
-        ended = run_command(*again(name, place), folder=place)
-        assert ended.code == 0, f"{where}\n{ended.output}"
-    assert contents(place) == wanted, where
+    assert_whole_and_completed(name, place, before, wanted, where)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.conftest import COMMANDS, GROWING, TRAIN
+from tests.attack.conftest import COMMANDS, TRAIN, assert_whole_and_completed
 from tests.attack.processes import Ended, contents, leftovers, run_command
-from tests.attack.test_full_disks import again
 
 NATIVE_ENDS = (  # native code ends the process itself: no line of this program is possible
     "terminate called after throwing an instance of 'std::",
@@ -64,11 +63,4 @@ def test_a_random_limit_of_memory(name, seed, workplace, undisturbed, tmp_path):
     place = shutil.copytree(workplace, tmp_path / "place")
     ended = run_in_little_memory(place, mib, *COMMANDS[name])
     assert_explained(ended, where)
-    before, found = contents(workplace), contents(place)  # reads each file as a whole
-    for file, content in found.items():
-        is_old = content == before.get(file)
-        assert is_old or name in GROWING or content == wanted.get(file), f"{where}: {file}"
-    if found != wanted:
-        ended = run_command(*again(name, place), folder=place)
-        assert ended.code == 0, f"{where}\n{ended.output}"
-    assert contents(place) == wanted, where
+    assert_whole_and_completed(name, place, contents(workplace), wanted, where)
