@@ -98,7 +98,7 @@ def resumed_config(
             f"{suggest_path(corpus)}"
         )
     OmegaConf.set_struct(saved, False)
-    saved.update(resume=run, trust_package=list(trust_packages))
+    saved.update(resume=run, trust_package=list(trust_packages) or None)
     OmegaConf.set_struct(saved, True)
     return saved
 
