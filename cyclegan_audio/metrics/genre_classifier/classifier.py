@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.inference.weights import check_archive, check_file, check_tensors, check_weights
 from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.linear import LinearNet, train_linear
@@ -44,6 +45,8 @@ BLOCK = 64
 FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
+MEASURED = (*ACCURACIES, "reliability")
+MAX_BYTES = 1 << 28  # of a saved classifier, which has under 2 MB
 SETTINGS = GenreNetSettings()
 
 ClassifierNetwork = GenreNet | LinearNet
@@ -145,12 +148,17 @@ def _load_classifier(
     if not path.is_file():
         return None
     try:
+        check_file(path, MAX_BYTES)
+        check_archive(path)
         saved = torch.load(path, weights_only=True)
+        check_tensors(saved["net"], path.stat().st_size)
+        _check_numbers([saved["temperature"], *(list(saved[name].values()) for name in MEASURED)])
         net: ClassifierNetwork
         if kind == NETWORK:
             net = GenreNet(corpus.mel.n_mels, corpus.mel.frame_s, SETTINGS)
         else:
             net = LinearNet(corpus.mel.n_mels, corpus.mel.frame_s)
+        check_weights(saved["net"], net)
         net.load_state_dict(saved["net"])
         accuracies = {name: Estimate(**saved[name]) for name in ACCURACIES}
         calibration = Reliability(**saved["reliability"])
@@ -162,13 +170,26 @@ def _load_classifier(
         return None
 
 
+def _check_numbers(values: Any) -> None:
+    """Check that nested lists of a file hold only numbers.
+
+    Raises:
+        TypeError: they hold something else.
+    """
+    for value in values:
+        if isinstance(value, list | tuple):
+            _check_numbers(value)
+        elif type(value) not in (int, float):
+            raise TypeError("it holds more than weights and numbers")
+
+
 def _train_and_save(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
     with progress_bar(f"training the {kind} classifier of {genres[0]} and {genres[1]}") as bar:
         classifier = train_genre_classifier(corpus, genres, kind, bar.update)
     state: dict[str, Any] = {
         "net": classifier.net.state_dict(),
         "temperature": classifier.temperature,
-        **{name: dataclasses.asdict(getattr(classifier, name)) for name in (*ACCURACIES, "reliability")},
+        **{name: dataclasses.asdict(getattr(classifier, name)) for name in MEASURED},
     }
     try:
         path.parent.mkdir(exist_ok=True)

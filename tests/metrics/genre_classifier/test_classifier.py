@@ -1,5 +1,9 @@
 """Test classifiers on a synthetic corpus whose genres differ in rhythm only: accuracy, robustness, files."""
 
+import math
+import os
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +108,34 @@ def test_damaged_or_outdated_classifiers_are_trained_again(corpus, monkeypatch) 
     monkeypatch.setattr(classifier_module, "VERSION", classifier_module.VERSION + 1)
     linear_classifier_for(corpus, ("fast", "slow"))
     assert len(list((corpus.folder / "classifiers").glob("linear_fast_slow_*"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["bomb", "text", "not finite", "pipe"])
+def test_hostile_classifiers_are_trained_again(corpus, kind) -> None:
+    """A corpus of a stranger may hold one that takes all memory, or breaks or lies in the report."""
+    for path in (corpus.folder / "classifiers").glob("linear_fast_slow_*"):
+        path.unlink()  # those of other tests
+    linear_classifier_for(corpus, ("fast", "slow"))
+    (path,) = (corpus.folder / "classifiers").glob("linear_fast_slow_*")
+    saved = torch.load(path, weights_only=True)
+    if kind == "text":
+        saved["accuracy"]["mean"] = "<script>"
+    if kind == "not finite":
+        next(iter(saved["net"].values())).fill_(math.nan)
+    torch.save(saved, path)
+    if kind == "bomb":
+        with zipfile.ZipFile(path) as whole:
+            parts = {name: whole.read(name) for name in whole.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in parts.items():
+                archive.writestr(name, content)
+    if kind == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    before = path.stat().st_ino
+    assert linear_classifier_for(corpus, ("fast", "slow")).accuracy.mean >= 0.9
+    assert path.stat().st_ino != before
+    assert torch.load(path, weights_only=True)["accuracy"]["mean"] >= 0.9
 
 
 def test_classifier_of_a_read_only_corpus_is_not_saved(corpus, tmp_path, caplog) -> None:
