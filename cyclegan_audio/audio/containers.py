@@ -1,6 +1,8 @@
 """Open any audio container with FFmpeg (PyAV), clean its tags, and write AAC as .m4a."""
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,19 +12,38 @@ import numpy as np
 _BITS_PER_S = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo"}  # layouts of more channels have one that carries low frequencies only
 _LENIENT_VERSION = 19  # from this version on, PyAV opens files whose tags are not valid UTF-8
+# Formats of FFmpeg that open further files, devices or the network, or synthesise hours from a line of text.
+_PLAYLISTS = {
+    "avisynth", "concat", "dash", "dvdvideo", "hls", "image2", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap",
+    "sbg", "sdp", "vapoursynth", "vobsub",
+}  # fmt: skip
 
 
 class UnsupportedFormat(ValueError):
     """Raised where a format does not support a sample rate or number of channels."""
 
 
-def open_input(path: object) -> Any:
-    """Open a file for reading, even if its tags are not valid UTF-8."""
+def open_input(path: str | Path) -> Any:
+    """Open a file for reading, even if its tags are not valid UTF-8; no playlists, which open other files.
+
+    The path is absolute, as FFmpeg takes a relative one such as `http:host` for an address.
+    """
     import av
 
     is_lenient = int(av.__version__.split(".")[0]) >= _LENIENT_VERSION
     arguments: dict[str, Any] = {} if is_lenient else {"metadata_errors": "ignore"}
-    return av.open(str(path), **arguments)
+    return av.open(str(Path(path).absolute()), options=_input_options(), **arguments)
+
+
+@cache
+def _input_options() -> dict[str, str]:
+    """Return the options of FFmpeg that allow files only, in formats that open nothing else."""
+    import av
+
+    return {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(sorted(av.formats_available - _PLAYLISTS)),
+    }
 
 
 def clean_tags(metadata: Mapping[str, str]) -> dict[str, str]:

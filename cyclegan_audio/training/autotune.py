@@ -12,9 +12,10 @@ from torch import nn
 
 from cyclegan_audio.models.acceleration import FP16_MIXED
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_number
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", FP16_MIXED)
+MAX_THREADS = 1024  # with far more the OpenMP library aborts the process
 PROBE_FRAMES = 64
 PROBE_ROUNDS = 3
 MAX_TIME_RATIO = 0.9  # several threads are used if they take at most this share of one thread's time
@@ -56,11 +57,12 @@ def choose_threads(requested: str | int, generator: GeneratorFactory) -> int:
     other work, threads that wait for each other took six times as long as one. OMP_NUM_THREADS has priority.
 
     Raises:
-        UserError: `requested` is neither `auto` nor an integer >= 1.
+        UserError: `requested` is neither `auto` nor an integer from 1 to `MAX_THREADS`.
     """
     if requested != "auto":
         if not str(requested).isdigit() or int(requested) < 1:
             raise UserError(f"threads must be an integer >= 1 or auto, got {requested}")
+        check_number("threads", int(requested), 1, MAX_THREADS, integer=True)
         return int(requested)
     n_threads = torch.get_num_threads()
     if n_threads == 1 or "OMP_NUM_THREADS" in os.environ:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -18,10 +19,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from cyclegan_audio.inference.run_paths import TENSORBOARD, WANDB_ID
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.csv_table import CSVTable
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.printing import printable
 
 SCORE_METRIC = "held_out/score"  # listed with each run: its minimum in W&B, its last value in TensorBoard
+
+_PROJECT = re.compile(r"[\w .-]{1,128}")
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes part of a folder's name
 
 TableCell = (
     str | int | float | Path | np.ndarray
@@ -174,7 +178,12 @@ def wandb_logger(
 
     WANDB_MODE (`online`, `offline`, `disabled`) has priority. A resumed run continues under its id, which is
     stored in the run's folder.
+
+    Raises:
+        UserError: the project or the stored id is no name that W&B takes.
     """
+    if not _PROJECT.fullmatch(str(project)):
+        raise UserError(f"logger.project={shortened(project)} must be letters, digits, spaces or _ - .")
     os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE")
     offline = mode == "offline" or (mode is None and not _is_logged_in())
@@ -195,12 +204,19 @@ def wandb_logger(
 
 
 def _run_id(run_dir: Path) -> str:
-    """Return the id of the run in `run_dir`; create it on first use."""
+    """Return the id of the run in `run_dir`; create it on first use.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     file = run_dir / WANDB_ID
     if not file.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
         atomic_write_text(file, secrets.token_hex(4))
-    return file.read_text().strip()
+    text = file.read_text(errors="replace").strip()
+    if not _RUN_ID.fullmatch(text):
+        raise UserError(f"{file} holds no id of a W&B run; delete it")
+    return text
 
 
 def _is_logged_in() -> bool:

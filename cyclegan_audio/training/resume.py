@@ -1,5 +1,6 @@
 """Resume a run: find its checkpoint, its configuration with changes, and its position in the data."""
 
+import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -45,6 +46,23 @@ def find_resume_checkpoint(run: str) -> Path:
     if path.is_dir():
         raise UserError(f"{run} is a pretrained model, which cannot be resumed; train a new model")
     return path
+
+
+def check_links(run_dir: Path) -> None:
+    """Check that no file in the folder of a run to resume is a link to a file elsewhere.
+
+    Training would write there: what a stranger chose, to where the stranger chose.
+
+    Raises:
+        UserError: one is.
+    """
+    root = os.path.realpath(run_dir)
+    for folder, _, names in os.walk(run_dir):
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(root):
+                raise UserError(
+                    f"{path} is a link to a file outside of the run, where training would write; delete it"
+                )
 
 
 def resolve_config(

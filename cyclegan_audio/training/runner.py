@@ -34,7 +34,12 @@ from cyclegan_audio.training.distributed import (
     rank_zero_print_next,
 )
 from cyclegan_audio.training.recipes import Recipe
-from cyclegan_audio.training.resume import find_resume_checkpoint, resolve_config, restore_data_position
+from cyclegan_audio.training.resume import (
+    check_links,
+    find_resume_checkpoint,
+    resolve_config,
+    restore_data_position,
+)
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
 from cyclegan_audio.utils.errors import (
@@ -59,6 +64,8 @@ def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str,
         KeyboardInterrupt: the run was stopped; its checkpoint is written.
     """
     setup_run(cfg, run_dir, recipe.command)
+    if cfg.resume is not None:
+        check_links(run_dir)
     cfg.corpus = str(Path(cfg.corpus or demo_corpus.ensure_demo_corpus(mel=cfg.get("mel"))).absolute())
     with resume_errors(cfg.resume):
         model, data = recipe.assemble(cfg)
@@ -187,7 +194,7 @@ def build_trainer(cfg: DictConfig, model: BaseModule, config: dict[str, Any]) ->
         callbacks=list(callbacks.values()),
         logger=build("logger", cfg.logger)(config=config) if cfg.get("logger") else False,
         default_root_dir=cfg.run_dir,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(cfg.run_dir)],
     )
 
 

@@ -66,6 +66,7 @@ def atomic_path(target: Path, *, single_writer: bool = False, fsync: bool = Fals
         OSError: from the block or the rename; an older `target` stays then.
     """
     file = AtomicFile(target, single_writer=single_writer)
+    file.discard()  # a link to another file may have its known name, and would be followed
     try:
         with nullcontext() if single_writer else _locked(file.temporary):
             yield file.temporary

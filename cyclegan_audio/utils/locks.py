@@ -68,7 +68,7 @@ def any_lock(paths: Sequence[Path], poll_s: float) -> Iterator[int]:
     """
     with ExitStack() as stack:
         for index in itertools.cycle(range(len(paths))):
-            file = stack.enter_context(paths[index].open("w"))
+            file = stack.enter_context(paths[index].open("a"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break

@@ -33,7 +33,7 @@ def test_thread_probe_keeps_the_number_of_threads_and_the_random_state():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("threads", [0, -1, "many"])
+@pytest.mark.parametrize("threads", [0, -1, "many", 100_000])
 def test_unknown_threads(threads):
     with pytest.raises(UserError, match="threads must be"):
         autotune.choose_threads(threads, ResnetGenerator)

@@ -43,10 +43,11 @@ LOW_PASS_HZ = 6000.0
 NOISE_BELOW_DB = 60.0  # the loudest point of each clip: as loud as tape hiss
 DECISION_THRESHOLD = 0.5  # probability above which a clip is classified as a genre
 BLOCK = 64
-MAX_BYTES = 1 << 28  # of a saved classifier
+MAX_BYTES = 1 << 28  # of a saved classifier, which has under 2 MB
 FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
+MEASURED = (*ACCURACIES, "reliability")
 SETTINGS = GenreNetSettings()
 
 ClassifierNetwork = GenreNet | LinearNet
@@ -151,6 +152,7 @@ def _load_classifier(
         check_file(path, MAX_BYTES)
         check_archive(path)
         saved = torch.load(path, map_location="cpu", weights_only=True)
+        _check_numbers([saved["temperature"], *(list(saved[name].values()) for name in MEASURED)])
         net: ClassifierNetwork
         if kind == NETWORK:
             net = GenreNet(corpus.mel.n_mels, corpus.mel.frame_s, SETTINGS)
@@ -174,13 +176,26 @@ def _load_classifier(
         return None
 
 
+def _check_numbers(values: Any) -> None:
+    """Check that nested lists of a file hold only numbers.
+
+    Raises:
+        TypeError: they hold something else.
+    """
+    for value in values:
+        if isinstance(value, list | tuple):
+            _check_numbers(value)
+        elif type(value) not in (int, float):
+            raise TypeError("it holds more than weights and numbers")
+
+
 def _train_and_save(path: Path, corpus: Corpus, genres: tuple[str, str], kind: str) -> GenreClassifier:
     with progress_bar(f"training the {kind} classifier of {genres[0]} and {genres[1]}") as bar:
         classifier = train_genre_classifier(corpus, genres, kind, bar.update)
     state: dict[str, Any] = {
         "net": classifier.net.state_dict(),
         "temperature": classifier.temperature,
-        **{name: dataclasses.asdict(getattr(classifier, name)) for name in (*ACCURACIES, "reliability")},
+        **{name: dataclasses.asdict(getattr(classifier, name)) for name in MEASURED},
     }
     try:
         path.parent.mkdir(exist_ok=True)

@@ -36,12 +36,30 @@ def restart_advice(run_dir: Path, command: str) -> str:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write checkpoints to a temporary file, flush it to the disk, then rename it."""
+    """Write checkpoints to a temporary file, flush it to the disk, then rename it.
+
+    Args:
+        run_dir: the run's folder.
+    """
+
+    def __init__(self, run_dir: str | Path) -> None:
+        super().__init__()
+        self.run_dir = Path(run_dir)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`; an old file stays until the new one is complete."""
         with atomic_path(Path(path), single_writer=True, fsync=True) as part, part.open("wb") as file:
             torch.save(checkpoint, file)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint of this run.
+
+        Lightning's `ModelCheckpoint` asks for any path that the resumed checkpoint names, also for folders.
+        """
+        file = Path(path)
+        is_own = file.resolve().is_relative_to(self.run_dir.resolve()) and file.suffix == Path(LAST).suffix
+        if is_own and file.is_file():
+            file.unlink()
 
 
 class CheckpointCallback(pl.Callback):

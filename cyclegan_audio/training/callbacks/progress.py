@@ -13,6 +13,7 @@ from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils import progress
 
 MAX_PACE_CHANGE = 1.5  # factor by which the pace must change for a second estimate
+_MAX_LEFT_S = 1e9  # some 30 years; later dates overflow
 
 
 class Pace:
@@ -140,7 +141,7 @@ class TimeEstimate(pl.Callback):
 
     def text(self, trainer: pl.Trainer, module: BaseModule, step_s: float) -> str:
         """Return the message for a run with `step_s` seconds per batch."""
-        left = seconds_left(trainer, module, step_s)
+        left = min(seconds_left(trainer, module, step_s), _MAX_LEFT_S)
         now = datetime.now()
         end = now + timedelta(seconds=left)
         day = "" if end.date() == now.date() else f" on {end.day} {end:%B}"

@@ -113,6 +113,7 @@ DAMAGES: list[Callable[[Path], object]] = [
     lambda path: os.truncate(path, 100 << 30),
     lambda path: save_with(path, net={"a": torch.zeros(1).expand(1 << 40)}),
     lambda path: save_with(path, temperature="x"),
+    lambda path: save_with(path, accuracy={"mean": "<script>", "low": 0.0, "high": 1.0}),
     replace_by_pipe,
 ]
 

@@ -84,6 +84,12 @@ def test_long_runs_on_a_cpu_get_a_hint():
     assert "about 3 min" in TimeEstimate().text(TRAINER, module(20, max_minutes=3), step_s=100.0)
 
 
+def test_a_run_without_end_gets_an_estimate():
+    run = module()
+    run.schedule = LinearDecay(10**300, 0)
+    assert "training ends in about" in TimeEstimate().text(TRAINER, run, 0.1)
+
+
 def test_progress_bar_losses_are_means_of_their_terms(tiny_model):
     assert (
         format_losses(module(cycle_a=0.5, cycle_b=0.25, disc_a=0.1, gen_total=9.0))
