@@ -87,4 +87,4 @@ def test_the_reason_of_torch_on_a_full_disk_is_that_of_the_system(tmp_path):
 def test_the_reason_names_the_file():
     error = OSError(errno.ENOSPC, "No space left on device", str(Path("runs/x")))
     assert disk_reason(error) == "runs/x: No space left on device"
-    assert disk_reason(RuntimeError("first line\nsecond")) == "first line"
+    assert disk_reason(RuntimeError("first line\nsecond")) == "first line second"
