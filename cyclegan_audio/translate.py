@@ -199,13 +199,13 @@ def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: 
         for index, (source, target) in enumerate(jobs):
             try:
                 on_progress = partial(_update, bar, index)
-                line = _translate_file(translator, source, target, to, amount, on_progress)
+                lines = _translate_file(translator, source, target, to, amount, on_progress)
             except UserError as error:
                 if len(jobs) == 1:
                     raise
                 failures.append(source)
-                line = f"{source}  failed: {error}"
-            echo(line, flush=True)
+                lines = [f"{source}  failed: {error}"]
+            echo(*lines, flush=True)
             bar.update(index + 1)
     if failures:
         names = ", ".join(map(str, failures))
@@ -225,13 +225,14 @@ def _translate_file(
     to: str,
     amount: float,
     on_progress: Callable[[float], None],
-) -> str:
-    """Translate one song; return the line to print about it."""
-    start = time.perf_counter()
+) -> list[str]:
+    """Translate one song; return the lines to print about it."""
+    start, notes = time.perf_counter(), list[str]()
     seconds = translator.translate_file(
-        source, target, to, amount=amount, on_progress=on_progress, overwrite=True
+        source, target, to, amount=amount, on_progress=on_progress, on_note=notes.append, overwrite=True
     )
-    return f"{target}  ({seconds:.1f} s of music to {to} in {time.perf_counter() - start:.1f} s)"
+    duration = f"{seconds:.1f} s of music to {to} in {time.perf_counter() - start:.1f} s"
+    return [f"{target}  ({duration})", *(f"  note: {note}" for note in notes)]
 
 
 def _translate_stream(translator: "Translator", to: str, amount: float, raw: str | None) -> None:

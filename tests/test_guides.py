@@ -1,5 +1,6 @@
 """The commands of every guide run, its links lead somewhere, and it is short."""
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -71,3 +72,20 @@ def test_links_lead_somewhere(guide):
 @pytest.mark.parametrize("guide", RUNNABLE, ids=name_of)
 def test_guides_are_short(guide):
     assert len(guide.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_promises_name_tests_that_exist():
+    page = (ROOT / "cyclegan_audio" / "README.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for line in page.partition("## Promises")[2].partition("## How to add")[0].splitlines()
+        if "`test_" in line
+    ]
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert len(rows) > 15
+    for row in rows:
+        assert set(re.findall(r"`(test_\w+)`", row)) <= defined, row

@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 
 CUTOFF_HZ = 5.0  # second-order Butterworth: 0.02 dB at 20 Hz
+LIVE_CUTOFF_HZ = 1.0  # for streams that may have no offset: shifts the phase of music less
 MAX_AMPLITUDE = 2.0  # larger samples are damaged; they must not ring in the filter
 MAX_OFFSET = 0.01  # of full scale; smaller ones do no harm
 
 
 class DCBlocker:
-    """A high-pass at 5 Hz for a stream of blocks.
+    """A high-pass for a stream of blocks.
 
     It starts at the mean of the first block, so that a constant offset leaves no transient; the sizes of the
-    other blocks do not matter. Non-finite samples, and those beyond `MAX_AMPLITUDE`, stay damaged alone.
+    other blocks do not matter. Samples that are not finite or beyond `MAX_AMPLITUDE` do not affect others.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, cutoff_hz: float = CUTOFF_HZ) -> None:
         from scipy.signal import butter
 
-        self._sections = butter(2, CUTOFF_HZ, "highpass", fs=rate, output="sos")
+        self._sections = butter(2, cutoff_hz, "highpass", fs=rate, output="sos")
         self._state: np.ndarray | None = None
 
     def push(self, block: Tensor) -> Tensor:
@@ -35,9 +36,9 @@ class DCBlocker:
         return block - torch.from_numpy(plausible - high).float()
 
 
-def block_dc(blocks: Iterable[Tensor], rate: int) -> Iterator[Tensor]:
+def block_dc(blocks: Iterable[Tensor], rate: int, cutoff_hz: float = CUTOFF_HZ) -> Iterator[Tensor]:
     """Yield the blocks (C, n) of a piece without their offset."""
-    blocker = DCBlocker(rate)
+    blocker = DCBlocker(rate, cutoff_hz)
     for block in blocks:
         yield blocker.push(block)
 

@@ -167,8 +167,8 @@ class _RawFile(FileIO):
 class EncoderProcess:
     """A `FileEncoder` in another process, which reads the samples from a pipe.
 
-    However this process ends, that one ends too, as the pipe then closes. It runs in its own session, so that
-    Ctrl-C reaches this process only.
+    The encoder ends when this process does, as the pipe closes. It has a session of its own, so that Ctrl-C
+    does not reach it.
 
     Raises:
         EncoderError: the encoder failed or crashed.

@@ -47,6 +47,7 @@ _MAX_BAD_PACKETS = 0.02  # a file with a larger share of damaged packets is refu
 _READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RuntimeError)
 READ_BLOCK = 1 << 16  # samples
 MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz; other rates mean a damaged header
+MAX_SAMPLE = 1e6  # full scale is 1; a larger |sample| means damage
 OUTPUT_SUFFIXES = (*SUBTYPES, AAC)
 _MAX_WAV_BYTES = 2**32 - 2**16  # sizes in a WAV header have 32 bits
 

@@ -19,7 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cyclegan_audio.utils.errors import FileError, UserError
+from cyclegan_audio.utils.errors import FileError, UserError, error_reason, shortened
 from cyclegan_audio.utils.paths import CONF_DIR
 
 TARGET, RUN_DIR, CHECKPOINT = "_target_", "${run_dir}", "checkpoint"
@@ -96,8 +96,9 @@ def read_yaml(text: Any, file: str | Path) -> DictConfig:
         if not isinstance(config, DictConfig):
             raise ValueError("no mapping")
     except _READ_ERRORS as error:
-        reason = ascii(" ".join(str(error).split())[:80])
-        raise UserError(f"the configuration in {file} cannot be read ({reason}); use another file") from error
+        raise UserError(
+            f"the configuration in {file} cannot be read ({error_reason(error)}); use another file"
+        ) from error
     return config
 
 
@@ -127,7 +128,7 @@ def check_from_file(
     file: str | Path,
     name: str = "",
     *,
-    own: Collection[str] = (),
+    given: Collection[str] = (),
     trust_packages: Collection[str] = (),
     base: type | None = None,
 ) -> None:
@@ -137,7 +138,7 @@ def check_from_file(
         config: nested plain values of a file, with interpolations.
         file: the file, for messages.
         name: the dotted name of `config` in the whole configuration.
-        own: dotted names of settings that the user gives on the command line; they are not checked.
+        given: dotted names of settings that the user gives on the command line; they are not checked.
         trust_packages: packages whose classes may be built if they are derived from `nn.Module`.
         base: the base of all classes; by default any.
 
@@ -146,7 +147,7 @@ def check_from_file(
     """
     check_packages(trust_packages)
     try:
-        nodes = list(_walk(config, name, own))
+        nodes = list(_walk(config, name, given))
     except RecursionError as error:
         raise FileError(f"the configuration in {file} is too deep; use another file") from error
     if sum(isinstance(node, str) and "${" in node for _, node in nodes) > _MAX_INTERPOLATIONS:
@@ -154,10 +155,10 @@ def check_from_file(
     for path, node in nodes:
         if isinstance(node, Mapping):
             _check_keys(node, path, file)
-            if TARGET in node and _join(path, TARGET) not in own:
-                found = _find_class(node[TARGET], path, file, trust_packages, base)
-                given = {key: value for key, value in node.items() if _join(path, key) not in own}
-                _check_arguments(found, given, path, file)
+            if TARGET in node and _join(path, TARGET) not in given:
+                target = _find_class(node[TARGET], path, file, trust_packages, base)
+                stored = {key: value for key, value in node.items() if _join(path, key) not in given}
+                _check_arguments(target, stored, path, file)
         elif not isinstance(node, list) and not _is_plain(node):
             raise FileError(
                 f"{file}: {_shown(path)} is {_shown(node)}, which is not read from a file; "
@@ -175,47 +176,45 @@ def _check_keys(node: Mapping[Any, Any], path: str, file: str | Path) -> None:
 
 
 def _find_class(
-    target: Any, path: str, file: str | Path, trust_packages: Collection[str], base: type | None
+    name: Any, path: str, file: str | Path, trust_packages: Collection[str], base: type | None
 ) -> Any:
-    found = _locate_allowed(target, trust_packages) if isinstance(target, str) else None
-    if found is None or (base is not None and not (isinstance(found, type) and issubclass(found, base))):
-        raise FileError(f"{file}: {_shown(path)} names {_shown(target)}, {_refusal(target, trust_packages)}")
-    return found
+    target = _locate_allowed(name, trust_packages) if isinstance(name, str) else None
+    if target is None or (base is not None and not (isinstance(target, type) and issubclass(target, base))):
+        raise FileError(f"{file}: {_shown(path)} names {_shown(name)}, {_refusal(name, trust_packages)}")
+    return target
 
 
-def _locate_allowed(target: str, trust_packages: Collection[str]) -> Any:
-    """Return the object of that name, or None. Nothing is imported unless its name may be allowed."""
+def _locate_allowed(name: str, trust_packages: Collection[str]) -> Any:
+    """Return the class or function of that name, or None; import it only if its name may be allowed."""
     from torch import nn, optim
 
-    is_in_conf = target in _conf().arguments
-    is_trusted = any(target.startswith(f"{package}.") for package in trust_packages)
-    if not (is_in_conf or is_trusted or target.startswith(f"{optim.__name__}.")):
+    is_in_conf = name in _conf().arguments
+    is_trusted = any(name.startswith(f"{package}.") for package in trust_packages)
+    if not (is_in_conf or is_trusted or name.startswith(f"{optim.__name__}.")):
         return None
     try:
-        found = locate(target)
+        target = locate(name)
     except ErrorDuringImport as error:
-        raise UserError(
-            f"{_shown(target)} cannot be imported ({error.value}); correct its package"
-        ) from error
-    is_optimizer = _is_defined_in(found, target, (optim.__name__,), optim.Optimizer)
-    is_network = is_trusted and _is_defined_in(found, target, trust_packages, nn.Module)
-    return found if is_in_conf or is_optimizer or is_network else None
+        raise UserError(f"{_shown(name)} cannot be imported ({error.value}); correct its package") from error
+    is_optimizer = _is_defined_in(target, name, (optim.__name__,), optim.Optimizer)
+    is_network = is_trusted and _is_defined_in(target, name, trust_packages, nn.Module)
+    return target if is_in_conf or is_optimizer or is_network else None
 
 
-def _is_defined_in(found: Any, target: str, packages: Collection[str], base: type) -> bool:
-    """Return whether `found` is a subclass of `base` that one of `packages` itself defines by this name."""
+def _is_defined_in(target: Any, name: str, packages: Collection[str], base: type) -> bool:
+    """Return whether one of `packages` itself defines `target`, a subclass of `base`, by this name."""
     return (
-        isinstance(found, type)
-        and issubclass(found, base)
-        and any(f"{found.__module__}.".startswith(f"{package}.") for package in packages)
-        and found.__qualname__ == target.rpartition(".")[2]
+        isinstance(target, type)
+        and issubclass(target, base)
+        and any(f"{target.__module__}.".startswith(f"{package}.") for package in packages)
+        and target.__qualname__ == name.rpartition(".")[2]
     )
 
 
-def _check_arguments(found: Any, node: Mapping[str, Any], path: str, file: str | Path) -> None:
+def _check_arguments(target: Any, node: Mapping[str, Any], path: str, file: str | Path) -> None:
     """Check that a class of `conf/` gets no unnamed options, and paths and downloads only as in `conf/`."""
     in_conf = _conf().arguments.get(node[TARGET], {})
-    names = _parameter_names(found)
+    names = _parameter_names(target)
     for key, value in node.items():
         known = in_conf.get(key, [])
         is_named = not in_conf or key in in_conf or key in names
@@ -231,21 +230,22 @@ def _check_arguments(found: Any, node: Mapping[str, Any], path: str, file: str |
             )
 
 
-def _parameter_names(found: Any) -> set[str]:
+def _parameter_names(target: Any) -> set[str]:
     """Return the names of all arguments that a function, or a class and its bases, define."""
-    makers = [found]
-    if isinstance(found, type):
-        makers = [vars(base)["__init__"] for base in found.__mro__ if "__init__" in vars(base)]
-    parameters = (one for maker in makers for one in inspect.signature(maker).parameters.values())
+    functions = [target]
+    if isinstance(target, type):
+        functions = [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base)]
+    parameters = (one for function in functions for one in inspect.signature(function).parameters.values())
     return {one.name for one in parameters if one.kind not in _VARIADIC}
 
 
-def _refusal(target: Any, trust_packages: Collection[str]) -> str:
-    package = str(target).partition(".")[0]
-    if any(str(target).startswith(f"{one}.") for one in trust_packages):
+def _refusal(name: Any, trust_packages: Collection[str]) -> str:
+    """Return why a name is refused, and what to do."""
+    package = str(name).partition(".")[0]
+    if any(str(name).startswith(f"{one}.") for one in trust_packages):
         return "but --trust-package allows only subclasses of torch.nn.Module that the package itself defines"
-    is_ours_or_python = package in {"torch", "cyclegan_audio", *sys.stdlib_module_names}
-    if is_ours_or_python or not package.isidentifier():
+    is_known = package in {"torch", "cyclegan_audio", *sys.stdlib_module_names}
+    if is_known or not package.isidentifier():
         return "which is not built from a file; it is damaged or an attack, use another file"
     return (
         "which is not built from a file; if that is a network or a loss of an installed package that you "
@@ -271,7 +271,6 @@ def check_packages(trust_packages: Collection[str]) -> None:
             )
 
 
-def _shown(text: Any) -> str:
-    """Return a text of a file for a message: printable and short."""
-    shown = str(text)
-    return shown if re.fullmatch(r"[\w.\-]{1,120}", shown) else ascii(shown[:120])
+def _shown(value: Any) -> str:
+    """Return a value of a file for a message: a name as it is, others `shortened`."""
+    return str(value) if re.fullmatch(r"[\w.\-]{1,120}", str(value)) else shortened(value)

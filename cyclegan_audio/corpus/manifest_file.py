@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cyclegan_audio.corpus.track_files import is_checksum, is_finite, is_level, is_time
+from cyclegan_audio.corpus.track_files import CHECKSUM, LEVEL_DB, TIME_S
 from cyclegan_audio.utils.atomic import atomic_write_bytes
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import Range
 
 MANIFEST_FILE = "manifest.parquet"
 SPLITS = ("train", "val", "test", "paired")
@@ -73,7 +74,7 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     path = folder / MANIFEST_FILE
     try:
         if not path.is_file():
-            raise ValueError("it is no regular file")  # reading a pipe would wait for ever
+            raise ValueError("it is not a regular file")  # reading a pipe would block
         # pq.read_table would import pandas, which takes seconds
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
@@ -120,8 +121,10 @@ def _checksum(rows: list[dict[str, Any]]) -> bytes:
     return f"{zlib.crc32(json.dumps(rows).encode()):08x}".encode()
 
 
-def _optional(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or is_valid(value)
+def _within(limits: Range, optional: bool = False) -> Callable[[Any], bool]:
+    """Return the check of a number; the columns have types, so `fields` would only be slower."""
+    low, high = limits.low, limits.high
+    return lambda value: optional if value is None else low <= value <= high
 
 
 _KEPT_ONLY = ("index", "split", "min_db", "max_db", "mel_crc32", "reason", "level_db", "loudness_lufs")
@@ -130,18 +133,18 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "clip_id": bool,
     "genre": bool,
     "source": bool,
-    "start_s": is_time,
-    "duration_s": is_time,
+    "start_s": _within(TIME_S),
+    "duration_s": _within(TIME_S),
     "track": bool,
     "content": lambda value: value is not None,
     "array": lambda value: bool(_ARRAY_NAME.fullmatch(value or "")),
-    "index": lambda value: value is not None and value >= 0,
+    "index": _within(Range(0)),
     "split": lambda value: value in SPLITS,
     "reason": lambda value: value == "",
-    "level_db": _optional(is_level),
-    "loudness_lufs": _optional(is_level),
-    "bandwidth_hz": _optional(is_finite),
-    "min_db": is_level,
-    "max_db": is_level,
-    "mel_crc32": is_checksum,
+    "level_db": _within(LEVEL_DB, optional=True),
+    "loudness_lufs": _within(LEVEL_DB, optional=True),
+    "bandwidth_hz": _within(Range(0, 1e9), optional=True),
+    "min_db": _within(LEVEL_DB),
+    "max_db": _within(LEVEL_DB),
+    "mel_crc32": _within(CHECKSUM),
 }

@@ -1,11 +1,10 @@
 """Write and read `corpus.json`, the settings of a corpus."""
 
-from collections.abc import Callable
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.track_files import is_finite
 from cyclegan_audio.utils.checked_json import (
     CHECKSUM,
     DamagedFileError,
@@ -14,7 +13,8 @@ from cyclegan_audio.utils.checked_json import (
     read_text,
     write_checked_json,
 )
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.fields import check_fields, from_mapping
 
 FORMAT_VERSION = 4
 SETTINGS_FILE = "corpus.json"
@@ -79,27 +79,23 @@ def _check(settings: dict[str, Any]) -> None:
     Raises:
         DamagedFileError: one is not.
     """
-    for key, is_valid in _VALID.items():
-        if not is_valid(settings.get(key)):
-            raise DamagedFileError(f"{key} is {str(settings.get(key))[:40]!r}")
-    if not is_finite(settings["clip"].get("seconds"), 1e-3, MAX_CLIP_S):
-        raise DamagedFileError(f"clip.seconds is {str(settings['clip'].get('seconds'))[:40]!r}")
     try:
-        MelSpectrogram.from_dict(settings["mel"])
-    except (UserError, TypeError, ValueError, OverflowError) as error:
+        stored = from_mapping(_Settings, settings)
+        check_fields(stored)
+        check_number("clip.seconds", stored.clip.get("seconds"), 1e-3, MAX_CLIP_S)
+        MelSpectrogram.from_dict(stored.mel)
+    except UserError as error:
         raise DamagedFileError(str(error).partition(";")[0]) from error
 
 
-def _is_dict(value: object) -> bool:
-    return isinstance(value, dict)
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """The types of the settings."""
 
-
-_VALID: dict[str, Callable[[Any], bool]] = {
-    "mel": _is_dict,
-    "clip": _is_dict,
-    "screening": _is_dict,
-    "split": _is_dict,
-    "source": _is_dict,
-    "audio": lambda value: isinstance(value, str),
-    "genres": lambda value: isinstance(value, list) and all(isinstance(genre, str) for genre in value),
-}
+    mel: dict[str, Any]
+    clip: dict[str, Any]
+    screening: dict[str, Any]
+    split: dict[str, Any]
+    source: dict[str, Any]
+    audio: str
+    genres: list[str]

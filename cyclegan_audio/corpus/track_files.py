@@ -4,22 +4,24 @@ import dataclasses
 import math
 import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Annotated, Any, TypeVar
 
 import numpy as np
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.utils.atomic import AtomicFile
 from cyclegan_audio.utils.checked_json import DamagedFileError, read_checked_json, write_checked_json
+from cyclegan_audio.utils.errors import UserError, shortened
+from cyclegan_audio.utils.fields import Range, check_fields, from_mapping
 
 MELS, AUDIO, TRACKS = "mels", "audio", "tracks"  # folders of a corpus
 HEADER_BYTES = 128
-MAX_TIME_S = 1e8
 MAX_ABS_DB = 1000.0  # beyond any float32 magnitude, which spans -760 to 770 dB
+TIME_S, LEVEL_DB, CHECKSUM = Range(0, 1e8), Range(-MAX_ABS_DB, MAX_ABS_DB), Range(0, (1 << 32) - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +45,11 @@ class TrackRecord:
     source: str
     score: str | None
     content: str
-    duration_s: float
+    duration_s: Annotated[float, TIME_S]
     reason: str
     clips: list[dict[str, Any]]
     info: dict[str, Any] = dataclasses.field(default_factory=dict)
-    rows: int = 0
+    rows: Annotated[int, Range(0)] = 0
 
     @property
     def has_arrays(self) -> bool:
@@ -79,28 +81,6 @@ def clip_id(array: str, start_s: float) -> str:
     return f"{array}-{round(start_s * 1000):09d}"
 
 
-def is_finite(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
-    """Return whether a value of a file is a finite number in a range."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return low <= value <= high and abs(value) < math.inf
-
-
-def is_time(value: object) -> bool:
-    """Return whether a value of a file is a time in seconds."""
-    return is_finite(value, 0, MAX_TIME_S)
-
-
-def is_level(value: object) -> bool:
-    """Return whether a value of a file is a level in dB."""
-    return is_finite(value, -MAX_ABS_DB, MAX_ABS_DB)
-
-
-def is_checksum(value: object) -> bool:
-    """Return whether a value of a file is a CRC-32."""
-    return type(value) is int and 0 <= value < 1 << 32
-
-
 def read_record(path: Path) -> TrackRecord | None:
     """Read a record; None if it is missing, damaged, or that of another file."""
     try:
@@ -116,71 +96,73 @@ def record_from_dict(values: dict[str, Any]) -> TrackRecord:
     Raises:
         DamagedFileError: a value is missing, unknown, or of another type.
     """
-    for key, is_valid in _RECORD_FIELDS.items():
-        if key not in values or not is_valid(values[key]):
-            raise DamagedFileError(f"its {key} is {str(values.get(key))[:40]!r}")
-    if unknown := set(values) - set(_RECORD_FIELDS):
-        raise DamagedFileError(f"{min(unknown)!r} is unknown")
-    record = TrackRecord(**values)
+    try:
+        record = _checked(TrackRecord, values, "the record")
+        _checked(_StoredInfo, record.info, "info")
+        for clip in record.clips:
+            _checked(_StoredClip, clip, "a clip").check_row()
+    except (UserError, ValueError) as error:
+        raise DamagedFileError(str(error)) from error
     if sorted(clip["index"] for clip in record.clips if clip["index"] >= 0) != list(range(record.rows)):
         raise DamagedFileError("its rows are not those of its clips")
     return record
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+T = TypeVar("T")
 
 
-def _is_clip(clip: object) -> bool:
-    """Return whether a value is a clip of a record: a dict with the documented keys, all of their types."""
-    if not isinstance(clip, dict) or not all(isinstance(v, str | int | float | None) for v in clip.values()):
-        return False
-    is_valid = (
-        is_time(clip.get("start_s"))
-        and is_time(clip.get("duration_s", 0))
-        and _is_text(clip.get("reason"))
-        and type(clip.get("index")) is int
-        and clip["index"] >= -1
-        and all(clip.get(key) is None or is_level(clip[key]) for key in ("level_db", "loudness_lufs"))
-        and (clip.get("bandwidth_hz") is None or is_finite(clip["bandwidth_hz"], low=0))
-    )
-    if not is_valid or clip["index"] < 0:
-        return is_valid and bool(clip["reason"])
-    audio = clip.get("audio_crc32")
-    return (
-        all(is_level(clip.get(key)) for key in ("min_db", "max_db"))
-        and is_checksum(clip.get("mel_crc32"))
-        and (audio is None or is_checksum(audio))
-        and _is_fingerprint(clip.get("fingerprint"))
-    )
+def _checked(cls: type[T], values: dict[str, Any], name: str) -> T:
+    """Build a dataclass from the plain values of a file.
+
+    Raises:
+        UserError: a value is missing, unknown, or of another type.
+    """
+    instance = from_mapping(cls, values, name)
+    check_fields(instance, name)
+    if unknown := values.keys() - {field.name for field in dataclasses.fields(cls)}:  # type: ignore[arg-type]
+        raise UserError(f"{name} has the unknown value {shortened(min(unknown))}")
+    return instance
 
 
-def _is_fingerprint(value: object) -> bool:
-    """Return whether a value is None or words of 16 bits in base 64."""
-    try:
-        return value is None or (isinstance(value, str) and len(b64decode(value, validate=True)) % 2 == 0)
-    except ValueError:
-        return False
+@dataclasses.dataclass(frozen=True)
+class _StoredInfo:
+    """The values of `TrackRecord.info`."""
+
+    codec: str
+    sample_rate: Annotated[int, Range(0, (1 << 31) - 1)]
+    channels: Annotated[int, Range(0, (1 << 31) - 1)]
 
 
-_RECORD_FIELDS: dict[str, Callable[[Any], bool]] = {
-    "array": _is_text,
-    "genre": _is_text,
-    "source": _is_text,
-    "score": lambda value: value is None or _is_text(value),
-    "content": _is_text,
-    "duration_s": is_time,
-    "reason": _is_text,
-    "clips": lambda value: isinstance(value, list) and all(map(_is_clip, value)),
-    "info": lambda value: isinstance(value, dict) and _are_info(value),
-    "rows": lambda value: type(value) is int and value >= 0,
-}
+@dataclasses.dataclass(frozen=True)
+class _StoredClip:
+    """The values of a clip in `TrackRecord.clips`."""
 
+    start_s: Annotated[float, TIME_S]
+    reason: str
+    index: Annotated[int, Range(-1)]
+    duration_s: Annotated[float, TIME_S] = 0.0
+    level_db: Annotated[float, LEVEL_DB] | None = None
+    loudness_lufs: Annotated[float, LEVEL_DB] | None = None
+    bandwidth_hz: Annotated[float, Range(0)] | None = None
+    dc_offset: float | None = None
+    fingerprint: str | None = None
+    min_db: Annotated[float, LEVEL_DB] | None = None
+    max_db: Annotated[float, LEVEL_DB] | None = None
+    mel_crc32: Annotated[int, CHECKSUM] | None = None
+    audio_crc32: Annotated[int, CHECKSUM] | None = None
 
-def _are_info(info: dict[str, Any]) -> bool:
-    return _is_text(info.get("codec")) and all(
-        type(info.get(key)) is int and 0 <= info[key] < 1 << 31 for key in ("sample_rate", "channels")
-    )
+    def check_row(self) -> None:
+        """Check that a clip has a row with levels and a checksum, or a reason.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if self.index < 0 and not self.reason:
+            raise ValueError("a clip has neither a row nor a reason")
+        if self.index >= 0 and None in (self.min_db, self.max_db, self.mel_crc32):
+            raise ValueError("a row has no levels or checksum")
+        if len(b64decode(self.fingerprint or "", validate=True)) % 2:
+            raise ValueError("a fingerprint has half a word")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -28,9 +28,9 @@ from cyclegan_audio.inference.translation_model import (
     make_metadata,
 )
 from cyclegan_audio.inference.weights import (
+    MAX_FILE_BYTES,
     build_on_meta,
     check_archive,
-    check_file,
     check_generator,
     check_tensors,
     check_weights,
@@ -38,9 +38,10 @@ from cyclegan_audio.inference.weights import (
     read_safetensors,
 )
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
-from cyclegan_audio.utils.errors import FileError, UserError
+from cyclegan_audio.utils.errors import FileError, UserError, error_reason
 from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
 from cyclegan_audio.utils.hints import suggest_path
+from cyclegan_audio.utils.regular_files import check_file
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
@@ -97,7 +98,7 @@ def _is_model(path: Path) -> bool:
     """
     if path.exists() and not path.is_dir():
         with naming(path):
-            check_file(path)
+            check_file(path, MAX_FILE_BYTES)
         return True
     return (path / METADATA_FILE).exists()
 
@@ -109,7 +110,7 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         UserError: the file is damaged or not such a checkpoint.
     """
     with naming(path):
-        check_file(path)
+        check_file(path, MAX_FILE_BYTES)
     try:
         check_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
@@ -119,10 +120,8 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str,
         check_plain("cyclegan_audio", {key: metadata[key] for key in metadata if key != "rank_states"})
         file_format = metadata["format"]
     except Exception as error:  # damaged bytes raise almost anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, UnpicklingError):
-            reason = "it holds more than weights and plain values"
-        reason = "".join(letter for letter in reason[:80] if letter.isprintable())  # no escapes from the file
+        is_pickle = isinstance(error, UnpicklingError)
+        reason = "it holds more than weights and plain values" if is_pickle else error_reason(error)
         raise FileError(
             f"{path} cannot be read as a checkpoint ({reason}); it is damaged or another kind of file, "
             "use another checkpoint of the run"

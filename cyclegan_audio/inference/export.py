@@ -22,7 +22,6 @@ from cyclegan_audio.inference.metadata import (
     sign_content,
 )
 from cyclegan_audio.inference.translation_model import METADATA_FILE, TranslationModel, make_metadata
-from cyclegan_audio.inference.weights import check_file
 from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.models.networks.norm import (
     InstanceNorm,
@@ -31,7 +30,8 @@ from cyclegan_audio.models.networks.norm import (
     with_statistics,
 )
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, shortened
+from cyclegan_audio.utils.errors import UserError, error_reason, shortened
+from cyclegan_audio.utils.regular_files import check_file
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -297,8 +297,7 @@ def open_session(content: bytes, path: Path) -> "onnxruntime.InferenceSession":
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base class
-        reason = shortened(" ".join(str(error).split()))
-        raise UserError(f"{path} cannot be read as ONNX ({reason}); export it again") from error
+        raise UserError(f"{path} cannot be read as ONNX ({error_reason(error)}); export it again") from error
 
 
 class OnnxGenerator(NormWithStatistics):
@@ -321,7 +320,7 @@ class OnnxGenerator(NormWithStatistics):
         try:
             outputs = self.session.run(names, feed, _skip_other_outputs())
         except Exception as error:  # onnxruntime's errors have no common base class
-            reason = shortened(" ".join(str(error).split()))
+            reason = error_reason(error)
             raise UserError(f"the ONNX model cannot be run ({reason}); export it again") from error
         fake, *statistics = (torch.from_numpy(out).to(mel) for out in outputs)
         if fake.shape != mel.shape:
@@ -385,8 +384,9 @@ def _checked_metadata(content: bytes) -> str:
     except Exception as error:  # protobuf's errors
         raise UserError("it cannot be read as ONNX; export it again") from error
     check_signed(content)
-    attributes = [attribute.t for node in proto.graph.node for attribute in node.attribute]
-    if any(tensor.external_data for tensor in [*proto.graph.initializer, *attributes]):
+    tensors = [attribute.t for node in proto.graph.node for attribute in node.attribute]
+    tensors += [*proto.graph.initializer, *(sparse.values for sparse in proto.graph.sparse_initializer)]
+    if any(tensor.external_data for tensor in tensors):
         raise UserError("its weights are in other files; export the run again")
     operators = {f"{node.domain}{node.op_type}" for node in proto.graph.node}
     if unknown := operators - OPERATORS:

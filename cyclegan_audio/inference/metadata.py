@@ -1,6 +1,5 @@
 """The metadata of a stored model, checked field by field, and reading it from JSON."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from torch import nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, TranslationModel
+from cyclegan_audio.utils.checked_json import DamagedFileError, parse_object
 from cyclegan_audio.utils.errors import FileError, UserError, shortened
 from cyclegan_audio.utils.fields import Length, Range, check_fields, check_plain, check_value, from_mapping
 
@@ -103,34 +103,31 @@ class ModelMetadata:
 
 
 def parse_metadata(text: str | bytes) -> ModelMetadata:
-    """Parse the JSON of metadata, without NaN, and check it.
+    """Parse the JSON of metadata and check it.
 
     Raises:
-        UserError: it is no JSON, or describes no model.
+        UserError: it is no JSON object, or describes no model.
     """
+    if len(text) > MAX_TEXT_BYTES:
+        raise UserError(f"its metadata is larger than {MAX_TEXT_BYTES >> 20} MB")
     try:
-        if len(text) > MAX_TEXT_BYTES:
-            raise ValueError(f"larger than {MAX_TEXT_BYTES >> 20} MB")
-        values = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"it is not valid JSON ({shortened(str(error)).strip(chr(34))})") from error
+        values = parse_object(text)
+    except DamagedFileError as error:
+        raise UserError(str(error)) from error
     check_plain("the metadata", values)
     return from_mapping(ModelMetadata, values)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file, and what to do, in a `UserError` of the block that names none."""
+    """Name the file, and what to do, in an `OSError` or a `UserError` of the block that names none."""
     try:
         yield
     except FileError:
         raise
-    except UserError as error:
-        raise FileError(f"{path}: {error}; the file is damaged or no model of this version") from error
+    except (UserError, OSError) as error:
+        reason = f"it cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+        raise FileError(f"{path}: {reason}; the file is damaged or no model of this version") from error
 
 
 def checksum(content: bytes) -> str:

@@ -1,7 +1,6 @@
 """Read weights from files that strangers may have made, and check their sizes before memory is taken."""
 
 import inspect
-import stat
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,9 @@ from torch.overrides import TorchFunctionMode
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
 from cyclegan_audio.inference.translation_model import METADATA_FILE
 from cyclegan_audio.models.networks.images import ImageGenerator
-from cyclegan_audio.utils.errors import UserError, check_number, shortened
+from cyclegan_audio.utils.errors import UserError, check_number, error_reason, shortened
 from cyclegan_audio.utils.fields import check_value
+from cyclegan_audio.utils.regular_files import check_file
 
 MAX_FILE_BYTES = 16 << 30  # the largest model of this package, with optimizers, has under 2 GB
 MAX_ARGUMENT = 2048  # of a network's constructor: channels, blocks, sizes
@@ -23,29 +23,6 @@ MIN_FRAMES = 16  # that every generator takes
 INITIALISERS = {name for name in dir(nn.init) if name.endswith("_") and not name.endswith("__")}
 INITIALISERS |= {"fill_", "zero_"}
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
-KINDS = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
-
-
-def check_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-    """Check that a path is a file of a sane size, before it is opened: opening a pipe waits for ever.
-
-    Raises:
-        UserError: it is missing, of another kind, or too large.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UserError(f"it cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "a folder")
-        raise UserError(f"it is {kind} in place of a file")
-    if status.st_size > max_bytes:
-        raise UserError(f"it has {status.st_size:,} bytes, more than its model can need ({max_bytes:,})")
 
 
 def check_archive(path: Path) -> None:
@@ -87,7 +64,7 @@ def read_safetensors(path: Path, max_bytes: int, expected_checksum: str | None) 
             raise UserError(f"it does not match its checksum in {METADATA_FILE}")
         return load(content)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"it cannot be read ({shortened(str(error))})") from error
+        raise UserError(f"it cannot be read ({error_reason(error)})") from error
 
 
 def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
@@ -130,7 +107,7 @@ def build_on_meta(name: str, build: Callable[..., nn.Module], arguments: Mapping
     except UserError:
         raise
     except Exception as error:  # whatever wrong arguments lead to
-        raise UserError(f"{name} has invalid arguments ({shortened(str(error))})") from error
+        raise UserError(f"{name} has invalid arguments ({error_reason(error)})") from error
 
 
 class _WithoutInitialisation(TorchFunctionMode):
@@ -163,7 +140,7 @@ def check_generator(generator: nn.Module, n_mels: int, window_frames: int) -> No
     except Exception as error:  # whatever wrong sizes lead to
         raise UserError(
             f"its generator takes no mels of mel.n_mels {n_mels} and window_frames {window_frames} "
-            f"({shortened(str(error))})"
+            f"({error_reason(error)})"
         ) from error
     if shape != mels.shape:
         raise UserError(f"its generator changes the shape of mels from {tuple(mels.shape)} to {tuple(shape)}")

@@ -126,11 +126,12 @@ class VocoderRecipe(Recipe[VocoderGAN, AudioSegmentDataModule]):
     networks = ("network", "periods", "fft_sizes")
 
     def assemble(self, cfg: DictConfig) -> tuple[VocoderGAN, AudioSegmentDataModule]:
-        """Build the data, then the model for their mel."""
+        """Build the data, then the model for their mel; check that they fit."""
         data: AudioSegmentDataModule = build("data", cfg.data)
         data.setup("fit")
         choose_precision_and_threads(cfg, lambda: ThreadProbe(data.mel, cfg.model.network))
         model: VocoderGAN = build("model", cfg.model, mel=data.mel)
+        model.check_segments(data.segment_frames * data.mel.hop_length)
         return model, data
 
     def training_clips(self, data: AudioSegmentDataModule) -> list[Clip]:

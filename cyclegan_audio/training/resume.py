@@ -98,7 +98,7 @@ def resumed_config(
     saved = _read_configuration(run)
     changes = [change for change in overrides if not change.startswith(NOT_OF_THE_RUN)]
     container = OmegaConf.to_container(saved, resolve=False)
-    check_from_file(container, run, own=overridden_keys(changes), trust_packages=trust_packages)
+    check_from_file(container, run, given=overridden_keys(changes), trust_packages=trust_packages)
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
         raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")

@@ -42,14 +42,15 @@ from cyclegan_audio.training.resume import (
 )
 from cyclegan_audio.training.sweep import is_unfinished_job, rerun_job, run_job
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import ReportedInterrupt, UserError, check_number, check_utf8
+from cyclegan_audio.utils.errors import (
+    ReportedInterrupt,
+    UserError,
+    check_number,
+    check_utf8,
+    error_reason,
+)
 from cyclegan_audio.utils.locks import LockedError, process_lock
 from cyclegan_audio.utils.shortages import Shortage, find_shortage
-
-RESTORE_ERRORS = (  # that hostile states of networks, optimizers and callbacks lead to
-    *(ArithmeticError, AssertionError, AttributeError, LookupError),
-    *(MemoryError, RuntimeError, TypeError, ValueError),
-)
 
 
 def train(recipe: Recipe[Any, Any], cfg: DictConfig, run_dir: Path) -> dict[str, float]:
@@ -206,20 +207,13 @@ def fit(
         UserError: the checkpoint does not fit the networks, the optimizers or the trainer.
     """
     try:
-        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+        with resume_errors(checkpoint, model):
+            trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         if trainer.interrupted:  # Lightning's reaction to Ctrl-C
             is_reported = any(callback.stop_reported for callback in _checkpoint_callbacks(trainer))
             raise (ReportedInterrupt if is_reported else KeyboardInterrupt) from error
         raise
-    except RESTORE_ERRORS as error:
-        if checkpoint is None or model.has_started:
-            raise
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{checkpoint} cannot be resumed ({type(error).__name__}: {reason}); it is damaged or of another "
-            "version, use another checkpoint of the run"
-        ) from error
 
 
 def quieten_libraries() -> None:
@@ -233,18 +227,23 @@ def quieten_libraries() -> None:
 
 
 @contextmanager
-def resume_errors(resume: str | None) -> Iterator[None]:
-    """Turn errors within the block, which builds or restores a resumed run, into one line about the run."""
+def resume_errors(run: str | Path | None, model: BaseModule | None = None) -> Iterator[None]:
+    """Turn errors within the block into one line about a run, whose file names what is built and restored.
+
+    Args:
+        run: the run to resume, or its checkpoint; None for a new run, whose errors stay.
+        model: its errors stay too, once it has started to train.
+    """
     try:
         yield
-    except (UserError, OSError, MemoryError):
+    except (UserError, OSError):
         raise
     except Exception as error:
-        if resume is None:
+        if run is None or (model is not None and model.has_started) or find_shortage(error):
             raise
-        reason = ascii(" ".join(str(error).split())[:120])
         raise UserError(
-            f"{resume} cannot be resumed ({type(error).__name__}: {reason}); use another checkpoint"
+            f"{run} cannot be resumed ({type(error).__name__}: {error_reason(error)}); it is damaged or of "
+            "another version, use another checkpoint of the run"
         ) from error
 
 

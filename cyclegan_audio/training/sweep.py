@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +25,9 @@ from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.training.callbacks.checkpoints import resume_command
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.utils.checked_json import DamagedFileError, parse_object, read_text
 from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, ReportedError, UserError
+from cyclegan_audio.utils.fields import check_value
 from cyclegan_audio.utils.hints import NO_HINTS, command_line
 from cyclegan_audio.utils.locks import any_lock
 from cyclegan_audio.utils.printing import echo
@@ -33,6 +35,12 @@ from cyclegan_audio.utils.progress import format_duration
 
 RECORD_FILE = "job.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
+RECORD_FIELDS = {
+    "state": Literal["running", "done", "failed"],
+    "overrides": list[str],
+    "error": str | None,
+    "metrics": dict[str, float] | None,
+}
 GPU_POLL_S = 1.0  # while other jobs use all GPUs
 
 TrainFunction = Callable[[DictConfig, Path], dict[str, float]]
@@ -211,7 +219,7 @@ def failure_reason(job: Path) -> str:
     record = read_record(job)
     if record["state"] == DONE:
         return ""
-    reason = record.get("error", "killed, or still running")
+    reason = record.get("error") or "killed, or still running"
     return f"failed: {job.name} ({reason}); rerun it with: {rerun_command(job, record['overrides'])}"
 
 
@@ -223,10 +231,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / RECORD_FILE
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"state": str(record["state"]), "overrides": list(record["overrides"]), **record}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = parse_object(read_text(path))
+        for name, annotation in RECORD_FIELDS.items():
+            check_value(name, record.get(name), annotation)
+    except (OSError, DamagedFileError, UserError) as error:
         raise UserError(f"{path} cannot be read ({error}); delete it, or rerun the job") from error
+    return record
 
 
 def evaluate_run(run: Path, *options: str) -> None:

@@ -56,6 +56,12 @@ class PieceStatistics:
     correction: LevelCorrection | None = None
     has_dc_offset: bool = False
 
+    @property
+    def notes(self) -> list[str]:
+        """Describe what is corrected before the translation, a phrase for each correction."""
+        notes = self.correction.notes if self.correction else []
+        return notes + ["subtracted a DC offset"] * self.has_dc_offset
+
     def corrected(self, blocks: Blocks, sample_rate: int) -> Iterable[Tensor]:
         """Return the blocks of the piece with its levels corrected and without its DC offset."""
         corrected = self.correction.apply(blocks()) if self.correction else blocks()

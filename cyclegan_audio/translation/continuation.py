@@ -1,7 +1,7 @@
 """Continue a piece beyond both ends by linear prediction, so that its first and last frames are whole.
 
-An STFT supposes a reflection or silence beyond the ends of a piece. Either joins a tone with a kink, a faint
-noise in all bands, which a generator may take for a drum and a boost of silent bands makes loud.
+An STFT continues a piece by reflection or silence. Where a tone ends, either is a discontinuity, which adds
+faint noise to all bands: a generator may take it for a drum, or boost it.
 """
 
 from collections.abc import Iterable, Iterator

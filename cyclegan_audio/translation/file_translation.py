@@ -16,6 +16,7 @@ from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
 from cyclegan_audio.utils.errors import UserError
 
 Progress = Callable[[float], None]  # called with the share of the work that is done
+NoteHandler = Callable[[str], None]
 Renderer = Callable[[float], Iterator[Tensor]]  # from the highest peak allowed to the result's blocks (C, n)
 
 LOSSY_MAX_PEAK = 0.891  # -1 dB, as decoded MP3, Vorbis and AAC have higher peaks
@@ -68,7 +69,6 @@ def translate_file(
     target: str | Path,
     to: str,
     *,
-    amount: float = 1.0,
     on_progress: Progress | None = None,
     overwrite: bool = False,
 ) -> float:
@@ -90,7 +90,7 @@ def translate_file(
     check_writable(target)
     check_format(target, rate, channels)
     with _created_folder(target) as folder, closing(Spool(folder)) as spool:
-        render = translate(blocks, rate, to, spool, on_progress, amount=amount)
+        render = translate(blocks, rate, to, spool, on_progress)
         writer_arguments = rate, channels, spool.n_samples, tags_at_creation(source, target)
         with open_writer(target, *writer_arguments) as writer:
             n_samples, peak = _write(writer, render(LOSSY_MAX_PEAK if is_lossy(target) else MAX_PEAK))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.io import MAX_SAMPLE
 from cyclegan_audio.translation.loudness_matching import limit_peaks, peak_of
 from cyclegan_audio.utils.errors import UserError
 
-MAX_SAMPLE = 1e6  # a larger |sample| is refused
 HEADROOM = 4.0  # full scale is 1; files of floats up to 12 dB above it are never changed
 STEP_S, TYPICAL_QUANTILE = 0.1, 0.9  # a click affects few steps: this quantile of the steps' peaks is typical
 CLICK_RATIO = 10.0  # a peak of more than this times the typical one is a click...
@@ -50,10 +50,21 @@ class LevelCorrection:
     Attributes:
         max_peak: |sample| to which clicks are limited, before the gain; infinity changes nothing.
         gain: factor for the whole piece.
+        first_click_s: when the first click comes; None without clicks.
     """
 
     max_peak: float = math.inf
     gain: float = 1.0
+    first_click_s: float | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Describe the correction, a phrase for each change."""
+        clicks = (
+            [] if self.first_click_s is None else [f"limited clicks, first at {self.first_click_s:.1f} s"]
+        )
+        change_db = 20 * math.log10(self.gain)
+        return clicks + [f"scaled by {change_db:.1f} dB, as it is far above full scale"] * (self.gain != 1)
 
     def apply(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Correct blocks (C, n) of the piece; the blocks of the result have other lengths."""
@@ -88,5 +99,9 @@ class PeakMeter:
         has_clicks, is_hot = peaks[-1] > CLICK_RATIO * typical, typical > HEADROOM
         if not has_clicks and not is_hot:
             return None
-        max_peak = max(LIMIT_RATIO * typical, 1.0) if has_clicks else math.inf
-        return LevelCorrection(max_peak, TYPICAL_PEAK / typical if is_hot else 1.0)
+        gain = TYPICAL_PEAK / typical if is_hot else 1.0
+        if not has_clicks:
+            return LevelCorrection(gain=gain)
+        max_peak = max(LIMIT_RATIO * typical, 1.0)
+        first_click = next(step for step, peak in enumerate(self._peaks) if peak > max_peak)
+        return LevelCorrection(max_peak, gain, first_click * STEP_S)

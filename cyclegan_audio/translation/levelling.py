@@ -1,4 +1,4 @@
-"""Lift quiet passages to the level of the piece before the model, and give the levels back afterwards."""
+"""Lift quiet passages to the level of the piece before the model, and lower the result by the same gain."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -157,10 +157,10 @@ def lift_db(levels_db: Array, reference_db: float) -> Array:
 
 
 class Leveller:
-    """Lift the quiet passages of a stream, and give the levels back to what became of it.
+    """Lift the quiet passages of a stream, and lower its translation by the same gain.
 
-    The gain is never higher than the reference allows in the blocks around a sample, so an entry is not
-    boosted; `restore` divides by the very same gain, so a step stays a step.
+    The gain of a sample is at most the smallest lift of the blocks around it, so a loud entry is not boosted.
+    `restore` divides by the same gain, so a step stays a step.
 
     Args:
         sample_rate: sample rate in Hz.

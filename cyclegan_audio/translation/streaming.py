@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.dc_blocker import LIVE_CUTOFF_HZ, block_dc
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.input_levels import HEADROOM, check_samples
 from cyclegan_audio.translation.levelling import LIVE_DELAY_S
 from cyclegan_audio.translation.loudness_matching import limit_peaks, loudness_gain
 from cyclegan_audio.translation.stages import FADE_FRAMES, MARGIN_FRAMES, EdgeStream
@@ -40,8 +42,9 @@ def translate_live(
     """Translate blocks (C, n) of a stream; the result has the same length and a delay of `latency_s`.
 
     There is no analysis pass: each window is normalised by its own statistics, a mel with `scaling: clip`
-    uses the range so far, and the output follows the loudness of the input so far. A quiet passage is
-    lifted to the level so far (`levelling`) once it has lasted 3 s.
+    uses the range so far, and the output follows the loudness of the input so far. A quiet passage is lifted
+    to the level so far (`levelling`) once it has lasted 3 s. Samples beyond 4 (12 dB above full scale) are
+    clipped, and a high-pass at 1 Hz subtracts a DC offset.
 
     Args:
         translator: translates the blocks.
@@ -55,7 +58,9 @@ def translate_live(
     statistics = PieceStatistics(0, 0.0, False, torch.ones(channels, 1))
 
     def metered_input() -> Iterator[Tensor]:
-        for block in blocks:
+        checked = check_samples(blocks, rate, "the stream")
+        limited = (block.clamp(-HEADROOM, HEADROOM) for block in checked)
+        for block in block_dc(limited, rate, LIVE_CUTOFF_HZ):
             input_meter.push(block)
             yield block
 

@@ -20,14 +20,9 @@ from cyclegan_audio.inference.clip_translation import generator_precision
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
-from cyclegan_audio.translation.analysis_pass import (
-    Blocks,
-    ChannelAnalysis,
-    MidAnalysis,
-    PieceStatistics,
-)
+from cyclegan_audio.translation.analysis_pass import Blocks, ChannelAnalysis, MidAnalysis, PieceStatistics
 from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
-from cyclegan_audio.translation.file_translation import Progress, Renderer, translate_file
+from cyclegan_audio.translation.file_translation import NoteHandler, Progress, Renderer, translate_file
 from cyclegan_audio.translation.input_levels import check_samples
 from cyclegan_audio.translation.levelling import OMITTED_DB, Leveller
 from cyclegan_audio.translation.loudness_matching import MAX_PEAK, BlockStore, LoudnessMatcher
@@ -223,6 +218,7 @@ class Translator:
         *,
         amount: float = 1.0,
         on_progress: Progress | None = None,
+        on_note: NoteHandler | None = None,
         overwrite: bool = False,
     ) -> float:
         """Translate an audio file of any length at bounded memory; the target appears complete or not at all.
@@ -235,6 +231,7 @@ class Translator:
             to: the genre to translate to; the source is assumed to be of the model's other genre.
             amount: share of the change in dB, from 0 (the source's mel) to 1.
             on_progress: called with the share of the work that is done.
+            on_note: called with each of `PieceStatistics.notes`.
             overwrite: whether to replace an existing target.
 
         Returns:
@@ -245,9 +242,8 @@ class Translator:
                 format does not support the rate or channels, samples are not finite or above 1e6, or the
                 model's output is not finite.
         """
-        return translate_file(
-            self.translate, source, target, to, amount=amount, on_progress=on_progress, overwrite=overwrite
-        )
+        translate = partial(self.translate, amount=amount, on_note=on_note)
+        return translate_file(translate, source, target, to, on_progress=on_progress, overwrite=overwrite)
 
     def translate(
         self,
@@ -258,6 +254,7 @@ class Translator:
         on_progress: Progress | None = None,
         *,
         amount: float = 1.0,
+        on_note: NoteHandler | None = None,
     ) -> Renderer:
         """Translate a piece, all passes but the last.
 
@@ -268,6 +265,7 @@ class Translator:
             store: keeps the result until its loudness is known.
             on_progress: called with the share of the work that is done.
             amount: share of the change in dB, from 0 to 1.
+            on_note: called with each of `PieceStatistics.notes`.
 
         Returns:
             A function from the highest peak allowed to the result's blocks (C, n), for any number of calls.
@@ -280,6 +278,9 @@ class Translator:
         workers = n_workers(self.device)
         with single_threaded():
             statistics = self.analyse(blocks, sample_rate, to, workers)
+            if on_note:
+                for note in statistics.notes:
+                    on_note(note)
             if statistics.correction or statistics.has_dc_offset:
                 blocks = partial(statistics.corrected, blocks, sample_rate)
                 statistics = self.analyse(blocks, sample_rate, to, workers)

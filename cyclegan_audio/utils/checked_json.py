@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan_audio.utils.atomic import atomic_write_text
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.regular_files import check_file
 
 CHECKSUM = "crc32"
 MAX_BYTES = 1 << 28
@@ -43,7 +45,7 @@ def read_checked_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str | bytes) -> dict[str, Any]:
     """Parse a JSON object.
 
     Raises:
@@ -65,12 +67,11 @@ def read_text(path: Path) -> str:
         OSError: the file is missing or cannot be read.
         DamagedFileError: it is no regular file, larger than `MAX_BYTES`, or not UTF-8.
     """
-    if not path.is_file() and path.exists():
-        raise DamagedFileError("it is not a regular file")
-    if path.stat().st_size > MAX_BYTES:
-        raise DamagedFileError(f"it is larger than {MAX_BYTES >> 20} MB")
     try:
+        check_file(path, MAX_BYTES)
         return path.read_bytes().decode("utf-8")
+    except UserError as error:
+        raise DamagedFileError(str(error)) from error
     except UnicodeDecodeError as error:
         raise DamagedFileError("it is not UTF-8") from error
 

@@ -1,4 +1,4 @@
-"""Exit codes, `UserError`, the error that a user can correct, and `check_number`, which raises it."""
+"""Exit codes, `UserError`, the error that a user can correct, checks that raise it, texts for messages."""
 
 import math
 import reprlib
@@ -62,6 +62,12 @@ def check_number(
     bounds = [f" >= {low:.12g}"] * math.isfinite(low) + [f" <= {high:.12g}"] * math.isfinite(high)
     kind = "an integer" if integer else "a number"
     raise UserError(f"{name} must be {kind}{' and'.join(bounds)}, got {shortened(value)}")
+
+
+def error_reason(error: BaseException) -> str:
+    """Return the message of an error in one printable line of at most 120 characters; else its type."""
+    text = " ".join(str(error).split())[:120] or type(error).__name__
+    return text if text.isprintable() else ascii(text)
 
 
 def shortened(value: object) -> str:

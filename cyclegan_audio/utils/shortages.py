@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from enum import Enum
 
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, error_reason
 from cyclegan_audio.utils.locks import LockedError
 
 
@@ -46,9 +46,15 @@ def find_user_error(error: BaseException) -> UserError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that were handled when it was raised, from the last to the first."""
+    """Yield an error and all that were handled when it was raised, from the last to the first.
+
+    An inner error that is raised again from None makes the chain a circle.
+    """
+    chain: list[BaseException] = []
     link: BaseException | None = error
-    while link is not None and not isinstance(link, LockedError):  # caused by EAGAIN, but lacks nothing
+    while link not in (None, *chain) and not isinstance(link, LockedError):  # caused by EAGAIN, lacks nothing
+        assert link is not None
+        chain.append(link)
         yield link
         link = link.__cause__ if link.__cause__ is not None else link.__context__
 
@@ -59,14 +65,14 @@ def find_shortage(error: BaseException) -> Shortage | None:
 
 
 def disk_reason(error: BaseException) -> str:
-    """Return why a file could not be written: the system's words, or the first line of the message.
+    """Return why a file could not be written: the system's words, or the `error_reason`.
 
     torch's writer raises a RuntimeError of its own in place of the system's error.
     """
     system_errors = (link for link in _chain(error) if isinstance(link, OSError) and link.strerror)
     if (system_error := next(system_errors, None)) is not None:
         return ": ".join(str(part) for part in (system_error.filename, system_error.strerror) if part)
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return error_reason(error)
 
 
 def _shortage_of(error: BaseException) -> Shortage | None:

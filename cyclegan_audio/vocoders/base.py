@@ -1,7 +1,7 @@
 """Define the vocoder protocol and its input, and build a vocoder by its name in `conf/vocoder`."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -9,8 +9,11 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR, build
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import Range
 
 _FOLDER = CONF_DIR / "vocoder"
+Iterations = Annotated[int, Range(0, 10_000)]
+Seed = Annotated[int, Range(0, (1 << 63) - 1)]
 VOCODERS = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
@@ -38,6 +41,7 @@ class VocoderInput:
         return self.mel.db_to_mel(self.target_db)
 
 
+@runtime_checkable
 class Vocoder(Protocol):
     """A vocoder: turns a mel into a waveform.
 

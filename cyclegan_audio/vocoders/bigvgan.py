@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import NEPER_PER_DB, MelSpectrogram
 from cyclegan_audio.inference.metadata import MAX_TEXT_BYTES
 from cyclegan_audio.inference.weights import (
+    MAX_FILE_BYTES,
     build_on_meta,
     check_archive,
-    check_file,
     check_tensors,
     check_weights,
 )
-from cyclegan_audio.utils.errors import UserError, shortened
+from cyclegan_audio.utils.errors import UserError, error_reason, shortened
+from cyclegan_audio.utils.fields import check_fields
+from cyclegan_audio.utils.regular_files import check_file
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 
 CONFIG = "config.json"
@@ -42,6 +44,9 @@ class BigVGANVocoder(Vocoder):
     """
 
     checkpoint: str | None
+
+    def __post_init__(self) -> None:
+        check_fields(self, "vocoder")
 
     def check(self, mel: MelSpectrogram) -> None:
         """Load the network.
@@ -109,9 +114,8 @@ def download(name: str, file: str) -> Path:
     try:
         return Path(hf_hub_download(name, file))
     except Exception as error:  # the client raises its own and its HTTP library's errors
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"{file} of {name} cannot be downloaded ({reason}); give the folder of a local copy"
+            f"{file} of {name} cannot be downloaded ({error_reason(error)}); give the folder of a local copy"
         ) from error
 
 
@@ -173,7 +177,7 @@ def load_network(config: dict[str, Any], path: Path) -> "BigVGAN":
         UserError: the file is damaged, not a BigVGAN, or does not fit the config.
     """
     try:
-        check_file(path)
+        check_file(path, MAX_FILE_BYTES)
         check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)["generator"]
         check_tensors(state, path.stat().st_size)
@@ -194,9 +198,8 @@ def load_network(config: dict[str, Any], path: Path) -> "BigVGAN":
         network = BigVGAN(**arguments)
         network.load_state_dict(weights)
     except Exception as error:  # damaged bytes raise almost anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
-            f"{path} cannot be read as a BigVGAN checkpoint ({reason}); download it again"
+            f"{path} cannot be read as a BigVGAN checkpoint ({error_reason(error)}); download it again"
         ) from error
     return network.eval()
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
+from cyclegan_audio.utils.fields import check_fields
+from cyclegan_audio.vocoders.base import Iterations, Seed, Vocoder, VocoderInput
 from cyclegan_audio.vocoders.mel_inversion import fast_abs, mel_to_magnitude, set_magnitude_
 
 
@@ -21,10 +22,13 @@ class GriffinLimVocoder(Vocoder):
         seed: seed of the random initial phase.
     """
 
-    iterations: int
-    magnitude_iterations: int
+    iterations: Iterations
+    magnitude_iterations: Iterations
     momentum: float
-    seed: int
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        check_fields(self, "vocoder")
 
     @torch.no_grad()
     def __call__(self, inputs: VocoderInput) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
+from cyclegan_audio.utils.fields import check_fields
+from cyclegan_audio.vocoders.base import Iterations, Seed, Vocoder, VocoderInput
 from cyclegan_audio.vocoders.griffin_lim import griffin_lim, random_phase
 from cyclegan_audio.vocoders.mask import masked_source
 from cyclegan_audio.vocoders.mel_inversion import (
@@ -38,15 +39,18 @@ class HybridVocoder(Vocoder):
         seed: seed of the noise.
     """
 
-    rounds: int
+    rounds: Iterations
     momentum: float
     max_cut_db: float
     max_boost_db: float
     min_residual: float
-    residual_iterations: int
-    magnitude_iterations: int
+    residual_iterations: Iterations
+    magnitude_iterations: Iterations
     tonal_below_hz: float
-    seed: int
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        check_fields(self, "vocoder")
 
     @torch.no_grad()
     def __call__(self, inputs: VocoderInput) -> Tensor:

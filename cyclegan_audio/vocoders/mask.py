@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.utils.fields import check_fields
 from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
 from cyclegan_audio.vocoders.mel_inversion import mel_to_bins
 
@@ -46,6 +47,9 @@ class MaskVocoder(Vocoder):
 
     max_cut_db: float
     max_boost_db: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, "vocoder")
 
     @torch.no_grad()
     def __call__(self, inputs: VocoderInput) -> Tensor:

@@ -14,8 +14,9 @@ from cyclegan_audio.inference.checkpoints import read_checkpoint, resolve_run
 from cyclegan_audio.inference.metadata import naming
 from cyclegan_audio.inference.weights import build_on_meta, check_tensors, check_weights
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import check_fields
 from cyclegan_audio.utils.hints import command_line
-from cyclegan_audio.vocoders.base import Vocoder, VocoderInput
+from cyclegan_audio.vocoders.base import Iterations, Vocoder, VocoderInput
 from cyclegan_audio.vocoders.hybrid import steady_phase
 from cyclegan_audio.vocoders.mel_inversion import mel_consistent_waveform, mel_to_magnitude
 
@@ -94,8 +95,11 @@ class VocosVocoder(Vocoder):
     """
 
     checkpoint: str | None
-    rounds: int
+    rounds: Iterations
     momentum: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, "vocoder")
 
     def check(self, mel: MelSpectrogram) -> None:
         """Load the network.

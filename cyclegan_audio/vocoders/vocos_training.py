@@ -13,7 +13,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.losses.terms import check_weights
 from cyclegan_audio.models.lr_schedules import LinearDecay
-from cyclegan_audio.utils.errors import check_number
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.vocoders.vocos import VocosNetwork, import_vocos
 
 DB_PER_NEPER = 20 / math.log(10)
@@ -76,7 +76,7 @@ class VocoderGAN(BaseModule):
                 "resolution": import_vocos("discriminators.MultiResolutionDiscriminator")(tuple(fft_sizes)),
             }
         )
-        self.fft_sizes = tuple(fft_sizes)
+        self.fft_sizes, self.periods = tuple(fft_sizes), tuple(periods)
         self.loss_weights = check_weights(loss_weights, TERMS)
         self.discriminator_weights = {"period": 1.0, "resolution": resolution_weight}
         self.pretrain_epochs = pretrain_epochs
@@ -84,6 +84,19 @@ class VocoderGAN(BaseModule):
         self.generator_loss = import_vocos("loss.GeneratorLoss")()
         self.discriminator_loss = import_vocos("loss.DiscriminatorLoss")()
         self.feature_matching_loss = import_vocos("loss.FeatureMatchingLoss")()
+
+    def check_segments(self, n_samples: int) -> None:
+        """Check that the discriminators accept segments of `n_samples`, which they pad by reflection.
+
+        Raises:
+            UserError: the segments are too short.
+        """
+        for name, sizes in (("fft_sizes", self.fft_sizes), ("periods", self.periods)):
+            if max(sizes, default=0) >= 2 * n_samples:
+                raise UserError(
+                    f"model.{name}={list(sizes)} is too long for segments of {n_samples} samples; choose a "
+                    "larger data.segment_frames="
+                )
 
     def configure_optimizers(self) -> list[Optimizer]:
         parts = (self.network, self.discriminators)

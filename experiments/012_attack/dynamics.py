@@ -6,7 +6,7 @@ Each song is cut to 32 s, and its level follows each course of `COURSES`. Column
 the 50 ms on either side of a step:
 
 `raised` and `raised LU`: how much more the quiet passage rose than the rest, by RMS and by loudness (without
-the absolute gate), minus the same number of the song without a fall;
+the absolute gate), minus the same number of the song without a fall whose result follows the course exactly;
 `as is`: the RMS number without that subtraction;
 `worst 3 s`, `mean 3 s` and `mean 0.4 s`: deviation of the course of levels from the source's over windows
 without a step, beside that of the song without a fall, relative to the loud part;
@@ -125,11 +125,12 @@ def measure(name: str, song: Changed, flat: Changed) -> dict[str, float]:
         is_used[max(int(edge) - EDGE, 0) : int(edge) + EDGE] = False
     is_quiet, is_loud = (gain_db < -10), gain_db == 0
     parts = is_quiet & is_used, is_loud & is_used
+    exact = Changed(flat.source * 10 ** (gain_db / 20), flat.result * 10 ** (gain_db / 20))
     as_is = song.rise(*parts, rms_db)
     by_window = {s: deviation_db(song, flat, is_loud, is_used, s) for s in (3.0, 0.4)}
     return {
-        "raised": as_is - flat.rise(*parts, rms_db),
-        "raised LU": song.rise(*parts, lufs) - flat.rise(*parts, lufs),
+        "raised": as_is - exact.rise(*parts, rms_db),
+        "raised LU": song.rise(*parts, lufs) - exact.rise(*parts, lufs),
         "as is": as_is,
         "worst 3 s": float(by_window[3.0][by_window[3.0].abs().argmax()]),
         "mean 3 s": float(by_window[3.0].abs().mean()),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.attack.corpus_damages import Original, make_original
 from tests.attack.processes import contents, run_command
 from tests.conftest import TINY
 
@@ -74,3 +75,15 @@ def undisturbed(
         return contents(folder), ended.seconds
 
     return run
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    """Return a small whole corpus, with its music."""
+    return make_original(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture
+def damaged(original: Original, tmp_path: Path) -> Path:
+    """Return a copy of the corpus, to be damaged."""
+    return shutil.copytree(original.folder, tmp_path / "corpus")

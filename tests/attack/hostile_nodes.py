@@ -155,18 +155,18 @@ def inject(config: dict[str, Any], hostile: Node, rng: random.Random) -> tuple[d
     for key in path[:-1]:
         parent = parent[key]
     there = parent[path[-1]]
-    ways = ["replace"]
+    actions = ["replace"]
     if isinstance(there, dict):
-        ways += ["add"] + ["change"] * isinstance(hostile, dict)
+        actions += ["add"] + ["change"] * isinstance(hostile, dict)
     if isinstance(there, list):
-        ways.append("add")
-    way = rng.choice(ways)
-    if way == "replace":
+        actions.append("add")
+    action = rng.choice(actions)
+    if action == "replace":
         parent[path[-1]] = hostile
-    elif way == "change":
+    elif action == "change":
         there.update(hostile)
     elif isinstance(there, list):
         there.append(hostile)
     else:
         there["attack"] = hostile
-    return changed, f"{way} {'.'.join(map(str, path))}"
+    return changed, f"{action} {'.'.join(map(str, path))}"

@@ -1,13 +1,10 @@
 """Several processes on one corpus: two `prepare`, shards, the demo's first use, eight trainings."""
 
 import functools
-import multiprocessing
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE
-from types import ModuleType
 
 import pytest
 
@@ -25,48 +22,12 @@ from cyclegan_audio.corpus.preparation.writer import (
 )
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, UserError
+from tests.attack.held_process import HeldProcess
 from tests.corpus.folder_state import folder_hashes
 from tests.corpus.noise_songs import load_mel, write_genres
 
 SETTINGS = CorpusSettings(load_mel("hifi"), ClipSettings(1.0), workers=1)
-
-
-class HeldProcess:
-    """A forked process that stops in the middle of an action until it is released.
-
-    Args:
-        action: what the process does.
-        owner: module with the function before which it stops.
-        name: the name of that function.
-    """
-
-    def __init__(self, action: Callable[[], object], owner: ModuleType, name: str) -> None:
-        context = multiprocessing.get_context("fork")
-        self.is_held, self.may_go = context.Event(), context.Event()
-        self.process = context.Process(target=self._run, args=(action, owner, name))
-        self.process.start()
-
-    def _run(self, action: Callable[[], object], owner: ModuleType, name: str) -> None:
-        real = getattr(owner, name)
-
-        def wait_and_call(*arguments: object, **options: object) -> object:
-            self.is_held.set()
-            self.may_go.wait(120)
-            return real(*arguments, **options)
-
-        setattr(owner, name, wait_and_call)
-        action()
-
-    def hold(self) -> None:
-        """Wait until the process is in the middle of its action."""
-        assert self.is_held.wait(60)
-
-    def release(self) -> None:
-        """Let the process end."""
-        self.may_go.set()
-        self.process.join(60)
-        assert self.process.exitcode == 0
 
 
 def held_prepare(tmp_path: Path, shard: Shard | None = None) -> tuple[FolderSource, HeldProcess]:
@@ -89,7 +50,7 @@ def test_a_second_prepare_is_refused_and_the_corpus_is_whole(tmp_path, monkeypat
     monkeypatch.setattr(sys, "argv", ["prepare", *options, f"corpus={tmp_path / 'out'}", "clip.seconds=1"])
     with pytest.raises(SystemExit) as ended:
         prepare.main()
-    assert ended.value.code == 1
+    assert ended.value.code == USER_ERROR_EXIT_CODE
     error = capsys.readouterr().err
     assert error == (
         f"error: another process prepares the corpus {tmp_path / 'out'}; wait until it ends, or stop it, "

@@ -21,26 +21,13 @@ from cyclegan_audio.utils.errors import UserError
 from tests.attack.corpus_damages import (
     GENRES,
     SETTINGS,
-    Original,
     damage_by_seed,
     flip,
-    make_original,
     outcome,
     read_all,
     truncate,
 )
 from tests.corpus.folder_state import folder_hashes
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Original:
-    return make_original(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def damaged(original, tmp_path) -> Path:
-    """Return a copy of the corpus, to be damaged."""
-    return shutil.copytree(original.folder, tmp_path / "corpus")
 
 
 @pytest.mark.filterwarnings("error")

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE
 from tests.attack.hostile_models import (
     CANARY,
     Mutation,
@@ -75,13 +76,6 @@ def attack(
     return ends
 
 
-def test_bombs_and_traps_are_refused_in_a_line_that_names_them(base, tmp_path):
-    ends = attack(base, tmp_path, {name: mutation for name, (mutation, _) in SPECIAL.items()})
-    for name, (_, words) in SPECIAL.items():
-        assert ends[name]["end"] == "refused", name
-        assert words in ends[name]["line"], f"{name}: {ends[name]['line']}"
-
-
 def sample(base: Path, seed: int, n_fields: int, n_bytes: int) -> dict[str, Mutation]:
     rng = np.random.default_rng(seed)
     fields = field_mutations(base)
@@ -89,8 +83,21 @@ def sample(base: Path, seed: int, n_fields: int, n_bytes: int) -> dict[str, Muta
     return {name: fields[name] for name in chosen} | byte_mutations(rng, n_bytes)
 
 
-def test_mutated_models_and_the_models_themselves(base, tmp_path):
-    ends = attack(base, tmp_path, sample(base, seed=0, n_fields=20, n_bytes=10), runs_of(base))
+@pytest.fixture(scope="module")
+def ends(base, tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """Return how special models, a few mutated ones and the models themselves end; one process tries all."""
+    mutations = {name: mutation for name, (mutation, _) in SPECIAL.items()}
+    mutations |= sample(base, seed=0, n_fields=20, n_bytes=10)
+    return attack(base, tmp_path_factory.mktemp("attack"), mutations, runs_of(base))
+
+
+def test_bombs_and_traps_are_refused_in_a_line_that_names_them(ends):
+    for name, (_, words) in SPECIAL.items():
+        assert ends[name]["end"] == "refused", name
+        assert words in ends[name]["line"], f"{name}: {ends[name]['line']}"
+
+
+def test_the_models_themselves_translate(base, ends):
     assert [ends[str(run)]["end"] for run in runs_of(base)] == ["translated"] * 3, ends
 
 
@@ -104,7 +111,7 @@ def test_every_command_prints_the_line(base, tmp_path, capsys, monkeypatch, verb
     with pytest.raises(SystemExit) as caught:
         import_module(f"cyclegan_audio.{verb}").main([str(run), *arguments.get(verb, [])])
     errors = capsys.readouterr().err.splitlines()
-    assert caught.value.code == 1
+    assert caught.value.code == USER_ERROR_EXIT_CODE
     assert errors[-1].startswith(f"error: {run}/model.json: ")
     assert words in errors[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "song.wav"]

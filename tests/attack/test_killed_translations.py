@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,9 @@ import torch
 
 from cyclegan_audio import translate
 from cyclegan_audio.audio.io import decode, save
-
-WAITING = """
-import sys, time
-from cyclegan_audio import translate
 from cyclegan_audio.translation import file_translation
+from tests.attack.held_process import HeldProcess
 
-def wait(source, path):
-    print("waits", flush=True)
-    time.sleep(60)
-
-file_translation.copy_tags = wait  # the last step: the file is whole, but has a temporary name
-translate.main(sys.argv[1:])
-"""
 OPTIONS = ("--to", "rnb", "--vocoder", "mask", "--device", "cpu")
 
 
@@ -34,15 +25,12 @@ def song(tmp_path_factory) -> Path:
     return path
 
 
-def waiting_translations(song: Path, *targets: Path) -> list[subprocess.Popen]:
-    """Start translations that wait before their file gets its name; return when all wait."""
-    command = [sys.executable, "-c", WAITING, "demo", str(song)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen([*command, str(target), *OPTIONS], **pipes) for target in targets]
-    for process in processes:
-        while "waits" not in (line := process.stdout.readline()):
-            assert line, process.communicate()
-    return processes
+def held_translation(song: Path, target: Path) -> HeldProcess:
+    """Start a translation that stops at its last step: the file is whole, but has a temporary name."""
+    command = ["demo", str(song), str(target), *OPTIONS]
+    process = HeldProcess(partial(translate.main, command), file_translation, "copy_tags")
+    process.hold()
+    return process
 
 
 def age(folder: Path) -> list[Path]:
@@ -55,33 +43,30 @@ def age(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("number", "suffix", "code"),
-    [
-        (signal.SIGTERM, ".mp3", 143),
-        pytest.param(signal.SIGHUP, ".wav", 129, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, ".m4a", 130, marks=pytest.mark.slow),
-    ],
+    [(signal.SIGTERM, ".mp3", 143), (signal.SIGHUP, ".wav", 129), (signal.SIGINT, ".m4a", 130)],
 )
-def test_a_stopped_translation_leaves_nothing(song, tmp_path, number, suffix, code):
-    (process,) = waiting_translations(song, tmp_path / "new" / f"out{suffix}")
+def test_a_stopped_translation_leaves_nothing(song, tmp_path, capfd, number, suffix, code):
+    process = held_translation(song, tmp_path / "new" / f"out{suffix}").process
     assert len(list((tmp_path / "new").iterdir())) == 1
-    process.send_signal(number)
-    errors = process.communicate(timeout=30)[1]
-    assert process.returncode == code
+    os.kill(process.pid, number)
+    process.join(30)
+    errors = capfd.readouterr().err
+    assert process.exitcode == code
     assert errors.splitlines()[-1] == "stopped"
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_next_start_deletes_what_a_killed_one_left_but_not_what_is_being_written(song, tmp_path):
-    killed, living = waiting_translations(song, tmp_path / "a.mp3", tmp_path / "b.mp3")
+    killed, living = (held_translation(song, tmp_path / name).process for name in ("a.mp3", "b.mp3"))
     killed.kill()
-    killed.communicate()
+    killed.join()
     assert len(age(tmp_path)) == 2
     translate.main(["demo", str(song), str(tmp_path / "c.flac"), *OPTIONS])
     (rest,) = age(tmp_path)
     assert decode(rest)[0].shape[1] == pytest.approx(44_100, abs=128)
     living.kill()
-    living.communicate()
+    living.join()
     save(tmp_path / "d.wav", torch.zeros(1, 100), 8000)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.flac", "d.wav"]
 

@@ -1,7 +1,6 @@
 """Limits of the address space: one line that says what helps, no hang, nothing half written.
 
-Within less than about 4 MiB Python's own code fails in odd ways, and OpenBLAS waits for memory without end.
-`prepare` and `translate` need few MiB beyond what is loaded, so that they mostly succeed.
+The random limits begin at 4 MiB: below it the interpreter and OpenBLAS, not this program, decide how it ends.
 """
 
 import random

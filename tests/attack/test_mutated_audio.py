@@ -17,7 +17,7 @@ from cyclegan_audio import translate
 from cyclegan_audio.audio.encoder import EncoderProcess
 from cyclegan_audio.audio.io import OUTPUT_SUFFIXES, decode, is_lossy
 from cyclegan_audio.translation.translator import Translator
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE, UserError
 from tests.attack.mutations import (
     DAMAGES,
     NAMES,
@@ -147,7 +147,7 @@ def test_a_batch_goes_on_after_bad_files_and_a_crash_of_the_encoder(seeds, tmp_p
     arguments = ["--to", "rnb", "--vocoder", "mask", "--device", "cpu", "--suffix", "mp3"]
     with pytest.raises(SystemExit) as caught:
         translate.main(["demo", str(folder), str(tmp_path / "out"), *arguments])
-    assert caught.value.code == 1
+    assert caught.value.code == USER_ERROR_EXIT_CODE
     captured = capsys.readouterr()
     assert "6 of 8 songs failed; the others are translated" in captured.err.splitlines()[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp3", "z.mp3"]

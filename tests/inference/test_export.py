@@ -159,7 +159,9 @@ def test_a_live_stream_by_an_exported_file_is_that_by_the_run(model, onnx_file, 
 
 
 def test_the_command_prints_its_result_and_does_not_overwrite(monkeypatch, model, tmp_path, capsys):
-    monkeypatch.setattr("cyclegan_audio.inference.checkpoints.load_model", lambda *arguments: model)
+    monkeypatch.setattr(
+        "cyclegan_audio.inference.checkpoints.load_model", lambda *arguments, **options: model
+    )
     out = tmp_path / "one.onnx"
     export.main(["run", str(out), "--to", "trap"])
     output = capsys.readouterr().out

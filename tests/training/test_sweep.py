@@ -149,6 +149,21 @@ def test_summary_lists_failed_jobs_with_their_commands(tmp_path, capsys):
     assert killed.endswith(f"resume={tmp_path / '2_c'}")
 
 
+def test_the_record_of_a_stranger_puts_no_shell_code_into_the_command(tmp_path):
+    overrides = ["seed=$(touch x)", "; rm -r .", "\x1b[2J", "-c"]
+    record = {"overrides": overrides, "state": "failed", "error": "x"}
+    (tmp_path / "job.json").write_text(json.dumps(record))
+    command = sweep.failure_reason(tmp_path).split("rerun it with: ")[1]
+    shown = subprocess.run(["bash", "-c", command.replace("cyclegan-audio train", "printf '%s\\n'")],
+                           capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
+    assert shown.stdout.splitlines() == [*overrides, f"run_dir={tmp_path}"]
+    assert [file.name for file in tmp_path.iterdir()] == ["job.json"]
+    for name, value in (("overrides", [{"a": 1}]), ("overrides", "x"), ("state", 1), ("metrics", {"a": "b"})):
+        (tmp_path / "job.json").write_text(json.dumps({**record, name: value}))
+        with pytest.raises(UserError, match=f"cannot be read .{name}"):
+            sweep.read_record(tmp_path)
+
+
 def test_each_job_has_its_own_gpu(tmp_path, monkeypatch):
     def clock(seconds):
         first.__exit__(None, None, None)  # while the third job waits, the first one ends

@@ -14,6 +14,7 @@ from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
+from cyclegan_audio.translation.streaming import READ_SAMPLES, translate_live
 from cyclegan_audio.translation.translator import Translator
 
 WINDOWS = {"hifi": 344, "paper": 189}
@@ -51,6 +52,12 @@ def translated_mel(translator: Translator, mel_db: Tensor, to: str) -> Tensor:
     generator = translator.windowed_generator(to, PieceStatistics(0, 0.0, False, torch.ones(1, 1)))
     with torch.no_grad():
         return generator.add_change(mel_db, generator.stream().push(mel_db, last=True))
+
+
+def live(translator: Translator, wave: Tensor, rate: int) -> Tensor:
+    """Translate a waveform (C, T) to "other" as a live stream."""
+    blocks = translate_live(translator, wave.split(READ_SAMPLES, 1), rate, len(wave), "other")
+    return torch.cat(list(blocks), 1)
 
 
 def lufs(wave: Tensor) -> float:

@@ -81,9 +81,7 @@ def test_a_result_that_limiting_cannot_keep_from_clipping_becomes_quieter(tmp_pa
     target = tmp_path / f"b{suffix}"
     save(target, square, 44_100)
     assert decode(target)[0].abs().max() > 1.03
-    translate_file(
-        lambda *args, amount: lambda peak: iter([square]), tmp_path / "a.wav", target, "", overwrite=True
-    )
+    translate_file(lambda *_: lambda peak: iter([square]), tmp_path / "a.wav", target, "", overwrite=True)
     assert 0.8 < decode(target)[0].abs().max() <= 1
 
 
@@ -94,7 +92,7 @@ def test_sounds_of_few_samples_are_written_or_refused_by_name(tmp_path, suffix):
         target = tmp_path / f"b{suffix}"
         message = ""
         try:
-            translate_file(lambda *args, amount, n=n_samples: lambda peak: iter([torch.full((2, n), 0.5)]),
+            translate_file(lambda *_, n=n_samples: lambda peak: iter([torch.full((2, n), 0.5)]),
                            tmp_path / "a.wav", target, "", overwrite=True)  # fmt: skip
         except UserError as error:
             message = str(error)

@@ -96,6 +96,7 @@ def test_correction_does_not_depend_on_the_sizes_of_the_blocks(block):
     assert corrected.shape == wave.shape
     assert corrected[0, 4410 * 7 - 1] == pytest.approx(-1)
     assert torch.equal(corrected[:, : 4410 * 6], wave[:, : 4410 * 6])
+    assert correction.notes == ["limited clicks, first at 0.6 s"]
 
 
 def test_clicks_are_limited_in_a_hot_piece_too():
@@ -104,6 +105,9 @@ def test_clicks_are_limited_in_a_hot_piece_too():
     correction = meter_of(wave).correction()
     assert (correction.max_peak, correction.gain) == (400.0, 0.005)
     assert torch.cat(list(correction.apply([wave])), 1).abs().max() == pytest.approx(2.0)
+    hot = "scaled by -46.0 dB, as it is far above full scale"
+    assert correction.notes == ["limited clicks, first at 0.1 s", hot]
+    assert meter_of(wave[:, 9000:]).correction().notes == [hot]
 
 
 @pytest.mark.parametrize(

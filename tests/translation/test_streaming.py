@@ -13,7 +13,7 @@ from cyclegan_audio.translation import streaming
 from cyclegan_audio.translation.streaming import READ_SAMPLES, latency_s, translate_live
 from cyclegan_audio.translation.translator import Translator
 from tests.translation.refusals import refused
-from tests.translation.stand_ins import WINDOWS, music, pair, quieter
+from tests.translation.stand_ins import WINDOWS, live, music, pair, quieter
 
 
 @pytest.mark.parametrize("rate", [44100, 32000])
@@ -76,3 +76,12 @@ def test_live_stream_has_the_stated_latency(preset, rate):
     out = torch.cat(blocks_out, 1)
     assert out.shape == wave.shape
     assert (out - wave)[:, 3000:-3000].norm() < 0.02 * wave.norm()
+
+
+def test_a_dc_offset_is_not_in_a_live_stream():
+    translator = Translator(pair("hifi", quieter), "mask")
+    wave = music(4.0, 44100, 2)
+    clean = live(translator, wave, 44100)
+    got = live(translator, wave + torch.tensor([[0.05], [-0.2]]), 44100)
+    assert got.mean(1).abs().max() < 1e-4
+    assert (got - clean).norm() < 1e-3 * clean.norm()

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from cyclegan_audio import translate
@@ -42,6 +43,23 @@ def test_translate_one_file(run, song, tmp_path, capsys, vocoder):
     output = capsys.readouterr().out
     assert f"{out}  (0.9 s of music to trap in " in output
     assert output.endswith(f"next: cyclegan-audio evaluate {run}\n")
+
+
+def test_corrections_of_a_song_are_notes_below_its_line(run, tmp_path, capsys):
+    wave = np.random.default_rng(0).normal(0.05, 0.1, 30_000)
+    wave[20_000] = 1e4
+    soundfile.write(tmp_path / "a.wav", wave, 32_000, "FLOAT")
+    wave[20_000] = 0.05
+    soundfile.write(tmp_path / "b.wav", wave - 0.05, 32_000, "FLOAT")
+    songs = [str(tmp_path / f"{name}.wav") for name in ("a", "b")]
+    translate.main([str(run), *songs, str(tmp_path / "out"), "--to", "trap", "--vocoder", "mask"])
+    lines = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith(f"{tmp_path}/out/a.wav"))
+    assert lines[at + 1 : at + 3] == [
+        "  note: limited clicks, first at 0.6 s",
+        "  note: subtracted a DC offset",
+    ]
+    assert sum("note: " in line for line in lines) == 2
 
 
 def test_folder_keeps_names_and_subfolders(run, song, tmp_path):

@@ -57,6 +57,13 @@ def test_a_shortage_behind_other_errors():
     assert find_user_error(error.__cause__) is None
 
 
+def test_a_circle_of_errors_ends():
+    inner, outer = UserError("inner"), KeyError("outer")
+    inner.__context__, outer.__cause__ = outer, inner  # as after `raise inner from None` in its handler
+    assert find_shortage(inner) is None
+    assert find_shortage(outer) is None
+
+
 def test_a_lock_of_another_process_is_no_shortage():
     error = UserError("another process trains there")
     error.__cause__ = LockedError("lock")

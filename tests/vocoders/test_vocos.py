@@ -142,6 +142,20 @@ def test_segments_longer_than_the_clips_are_refused(corpus):
         data.setup()
 
 
+@pytest.mark.parametrize("setting", ["model.fft_sizes=[8192]", "model.periods=[9000]"])
+def test_segments_that_are_too_short_for_the_discriminators_are_refused(
+    corpus, setting, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *SHRUNK, setting, f"corpus={corpus}", "run_dir=out")
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert f"{setting.partition('=')[0]}" in errors[0]
+    assert "choose a larger data.segment_frames=" in errors[0]
+    assert not list(tmp_path.iterdir())
+
+
 def test_resumed_run_equals_an_uninterrupted_run(trained, corpus, tmp_path, monkeypatch):
     run(monkeypatch, *SHRUNK, f"corpus={corpus}", f"run_dir={tmp_path / 'run'}", "n_epochs=1")
     run(monkeypatch, f"resume={tmp_path / 'run'}", "n_epochs=2")

@@ -40,7 +40,7 @@ NO_LEVELS = "non-finite levels"
 log = get_logger(__name__)
 
 
-class _DCOffsetFound(Exception):
+class _DCOffsetPresent(Exception):
     """The file must be processed again, without its DC offset."""
 
 
@@ -128,7 +128,7 @@ class TrackProcessor:
         """
         try:
             return self._process_stream(file, content, with_audio, subtract_dc=False)
-        except _DCOffsetFound:
+        except _DCOffsetPresent:
             return self._process_stream(file, content, with_audio, subtract_dc=True)
 
     def _process_stream(
@@ -137,7 +137,7 @@ class TrackProcessor:
         """See `_process`.
 
         Raises:
-            _DCOffsetFound: at the first clip with an offset that was not subtracted.
+            _DCOffsetPresent: at the first clip with an offset that was not subtracted.
         """
         array = self._array_name(file, content)
         info = AudioInfo()
@@ -174,7 +174,7 @@ class TrackProcessor:
                 features.append({})
                 continue
             if self.rules.dc_offset.must_be_subtracted(raw.channels, raw.decoded):
-                raise _DCOffsetFound
+                raise _DCOffsetPresent
             reason, clip_features = self.rules.check_clip(raw)
             mel_db = raw.mel_db.numpy()
             reason = reason or ("" if are_levels(mel_db) else NO_LEVELS)

@@ -113,7 +113,7 @@ class Clipping:
 
 @dataclasses.dataclass(frozen=True)
 class DCOffset:
-    """Finds files whose DC offset must be subtracted, and rejects clips that have one even so.
+    """Finds files whose DC offset must be subtracted, and rejects clips that still have one.
 
     Attributes:
         offset: largest allowed mean of a channel, relative to full scale.

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from cyclegan_audio.audio.dc_blocker import channel_offsets
+from cyclegan_audio.audio.io import MAX_SAMPLE
 from cyclegan_audio.corpus.preparation.clip_stream import RawClip
 from cyclegan_audio.corpus.screening import level_rules
 from cyclegan_audio.corpus.screening.features import ClipFeatures
@@ -23,6 +24,7 @@ from cyclegan_audio.corpus.track_files import TrackRecord
 from cyclegan_audio.utils.errors import UserError, check_number
 
 NOT_FINITE = "non-finite samples"
+TOO_LARGE = f"samples above {MAX_SAMPLE:,.0f}"
 
 Features = dict[str, Any]
 
@@ -76,6 +78,8 @@ class ScreeningRules:
         if not math.isfinite(level):
             return NOT_FINITE, {"level_db": None}
         features: Features = {"level_db": level}
+        if clip.channels.abs().max() > MAX_SAMPLE:
+            return TOO_LARGE, features
         if clip.decoded is not None:
             features["dc_offset"] = max(channel_offsets(clip.decoded).tolist(), key=abs)
         decoded = clip.channels if clip.decoded is None else clip.decoded

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.inference.weights import check_archive, check_file, check_tensors, check_weights
+from cyclegan_audio.inference.weights import check_archive, check_tensors, check_weights
 from cyclegan_audio.metrics.genre_classifier.augmentation import add_noise, low_pass
 from cyclegan_audio.metrics.genre_classifier.calibration import Reliability, fit_temperature, reliability
 from cyclegan_audio.metrics.genre_classifier.linear import LinearNet, train_linear
@@ -31,9 +31,10 @@ from cyclegan_audio.metrics.genre_classifier.training import train_net
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.proportions import balanced_accuracy
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, check_number, error_reason
 from cyclegan_audio.utils.printing import get_logger
 from cyclegan_audio.utils.progress import progress_bar
+from cyclegan_audio.utils.regular_files import check_file
 
 log = get_logger(__name__)
 
@@ -42,11 +43,11 @@ LOW_PASS_HZ = 6000.0
 NOISE_BELOW_DB = 60.0  # the loudest point of each clip: as loud as tape hiss
 DECISION_THRESHOLD = 0.5  # probability above which a clip is classified as a genre
 BLOCK = 64
+MAX_BYTES = 1 << 28  # of a saved classifier, which has under 2 MB
 FOLDER = "classifiers"
 NETWORK, LINEAR = "network", "linear"
 ACCURACIES = ("accuracy", "accuracy_low_passed", "accuracy_noisy")
 MEASURED = (*ACCURACIES, "reliability")
-MAX_BYTES = 1 << 28  # of a saved classifier, which has under 2 MB
 SETTINGS = GenreNetSettings()
 
 ClassifierNetwork = GenreNet | LinearNet
@@ -150,23 +151,28 @@ def _load_classifier(
     try:
         check_file(path, MAX_BYTES)
         check_archive(path)
-        saved = torch.load(path, weights_only=True)
-        check_tensors(saved["net"], path.stat().st_size)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         _check_numbers([saved["temperature"], *(list(saved[name].values()) for name in MEASURED)])
         net: ClassifierNetwork
         if kind == NETWORK:
             net = GenreNet(corpus.mel.n_mels, corpus.mel.frame_s, SETTINGS)
         else:
             net = LinearNet(corpus.mel.n_mels, corpus.mel.frame_s)
+        check_tensors(saved["net"], path.stat().st_size)
         check_weights(saved["net"], net)
         net.load_state_dict(saved["net"])
+        check_number("temperature", saved["temperature"], low=1e-6)
         accuracies = {name: Estimate(**saved[name]) for name in ACCURACIES}
         calibration = Reliability(**saved["reliability"])
         return GenreClassifier(
             genres, net.eval(), saved["temperature"], reliability=calibration, **accuracies
         )
     except Exception as error:
-        log.warning("warning: the genre classifier %s cannot be read (%s); it is trained again", path, error)
+        log.warning(
+            "warning: the genre classifier %s cannot be read (%s); it is trained again",
+            path,
+            error_reason(error),
+        )
         return None
 
 

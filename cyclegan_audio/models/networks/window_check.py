@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cyclegan_audio.models.networks.protocols import Generator
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, error_reason
 
 MAX_FRAMES = 1 << 13  # longest window that is tried, to name one that fits
 
@@ -67,7 +67,7 @@ def _refusal(generator: Generator, discriminator: nn.Module, n_mels: int, n_fram
                 raise ValueError(f"the generator returns {tuple(fakes.shape)} for {tuple(reals.shape)}")
             _forward(discriminator, fakes)
     except Exception as error:
-        return " ".join(str(error).split()) or type(error).__name__
+        return error_reason(error)
     return ""
 
 

@@ -130,7 +130,7 @@ def _load(folder: Path, trust_packages: Collection[str]) -> EvaluatedRun:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         check_report(report)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, UserError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"{path} is damaged or of another version ({reason}); evaluate the run again"

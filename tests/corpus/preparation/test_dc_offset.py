@@ -119,7 +119,7 @@ def test_offsets_of_the_songs_of_a_mix_are_subtracted(tmp_path, settings):
 
 
 def test_a_late_offset_leaves_no_other_traces(tmp_path, settings):
-    """The file begins again when its last clip is found to have an offset."""
+    """The file begins again when its last clip has an offset."""
     late = noise(7)
     late[5 * RATE :] += 0.1
     songs = {"bad": late, "one": noise(8), "two": noise(9)}
@@ -140,7 +140,8 @@ def test_a_late_offset_leaves_no_other_traces(tmp_path, settings):
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [(1e20, "dc offset"), (np.nan, "non-finite samples"), (3e5, "dc offset")]
+    ("value", "reason"),
+    [(1e20, "samples above 1,000,000"), (np.nan, "non-finite samples"), (3e5, "dc offset")],
 )
 def test_a_damaged_sample_drops_its_clip_only(tmp_path, settings, value, reason):
     damaged = noise(7)
@@ -171,7 +172,7 @@ def row(genre: str, source: str, offset: float | None) -> Row:
     return {"genre": genre, "source": source, "dc_offset": offset}
 
 
-def test_subtracted_offsets_are_told_in_one_line():
+def test_subtracted_offsets_are_printed_in_one_line():
     rows = [row("lofi", "a.mp3", 0.01), row("lofi", "a.mp3", -0.0213), row("trap", "b.mp3", None)]
     assert dc_offset_line(rows) == "DC offset subtracted from one file: lofi: a.mp3 (-0.021)"
     rows += [row("trap", "b.mp3", 0.3), row("trap", "c.mp3", 0.3), row("trap", "d.mp3", 0.02)]

@@ -25,6 +25,13 @@ def noise(seed: int = 0) -> torch.Tensor:
     return 0.1 * torch.randn(2, 2 * RATE, generator=torch.Generator().manual_seed(seed))
 
 
+def with_opposed_clicks(wave: torch.Tensor, value: float) -> torch.Tensor:
+    """Return a waveform with two clicks whose sum is 0, so that it has no DC offset."""
+    wave = wave.clone()
+    wave[:, 5], wave[:, 6] = value, -value
+    return wave
+
+
 def test_a_good_clip_is_kept_with_its_features():
     reason, features = ScreeningRules().check_clip(raw_clip(noise()))
     assert reason == ""
@@ -45,6 +52,8 @@ def test_a_good_clip_is_kept_with_its_features():
         (lambda x: torch.cat([x[:1], -x[:1]]), "phase cancellation"),  # before silence
         (lambda x: torch.cat([x[:, :RATE], 0 * x[:, RATE:]], 1), "gap"),
         (lambda x: x.clone().index_fill_(1, torch.tensor([5]), torch.nan), "non-finite samples"),
+        (lambda x: with_opposed_clicks(x, 1e20), "samples above 1,000,000"),
+        (lambda x: with_opposed_clicks(x, 1.1e6), "samples above 1,000,000"),
     ],
 )
 def test_the_first_rejecting_rule_gives_the_reason(damage, reason):

@@ -1,8 +1,8 @@
 """Test classifiers on a synthetic corpus whose genres differ in rhythm only: accuracy, robustness, files."""
 
-import math
 import os
-import zipfile
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,43 +99,36 @@ def test_classifier_is_saved_and_loaded(corpus, monkeypatch) -> None:
     assert {path.name for path in (corpus.folder / "classifiers").iterdir()} == files
 
 
+def save_with(path: Path, **values: object) -> None:
+    torch.save({**torch.load(path, weights_only=True), **values}, path)
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGES: list[Callable[[Path], object]] = [
+    lambda path: path.write_bytes(path.read_bytes()[:100]),
+    lambda path: os.truncate(path, 100 << 30),
+    lambda path: save_with(path, net={"a": torch.zeros(1).expand(1 << 40)}),
+    lambda path: save_with(path, temperature="x"),
+    lambda path: save_with(path, accuracy={"mean": "<script>", "low": 0.0, "high": 1.0}),
+    replace_by_pipe,
+]
+
+
 def test_damaged_or_outdated_classifiers_are_trained_again(corpus, monkeypatch) -> None:
     linear_classifier_for(corpus, ("fast", "slow"))
     (path,) = (corpus.folder / "classifiers").glob("linear_fast_slow_*")
-    path.write_bytes(path.read_bytes()[:100])
-    assert linear_classifier_for(corpus, ("fast", "slow")).accuracy.mean >= 0.9
-    assert path.stat().st_size > 100
+    size = path.stat().st_size
+    for damage in DAMAGES:
+        damage(path)
+        assert linear_classifier_for(corpus, ("fast", "slow")).accuracy.mean >= 0.9
+        assert path.stat().st_size == size
     monkeypatch.setattr(classifier_module, "VERSION", classifier_module.VERSION + 1)
     linear_classifier_for(corpus, ("fast", "slow"))
     assert len(list((corpus.folder / "classifiers").glob("linear_fast_slow_*"))) == 2
-
-
-@pytest.mark.parametrize("kind", ["bomb", "text", "not finite", "pipe"])
-def test_hostile_classifiers_are_trained_again(corpus, kind) -> None:
-    """A corpus of a stranger may hold one that takes all memory, or breaks or lies in the report."""
-    for path in (corpus.folder / "classifiers").glob("linear_fast_slow_*"):
-        path.unlink()  # those of other tests
-    linear_classifier_for(corpus, ("fast", "slow"))
-    (path,) = (corpus.folder / "classifiers").glob("linear_fast_slow_*")
-    saved = torch.load(path, weights_only=True)
-    if kind == "text":
-        saved["accuracy"]["mean"] = "<script>"
-    if kind == "not finite":
-        next(iter(saved["net"].values())).fill_(math.nan)
-    torch.save(saved, path)
-    if kind == "bomb":
-        with zipfile.ZipFile(path) as whole:
-            parts = {name: whole.read(name) for name in whole.namelist()}
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in parts.items():
-                archive.writestr(name, content)
-    if kind == "pipe":
-        path.unlink()
-        os.mkfifo(path)
-    before = path.stat().st_ino
-    assert linear_classifier_for(corpus, ("fast", "slow")).accuracy.mean >= 0.9
-    assert path.stat().st_ino != before
-    assert torch.load(path, weights_only=True)["accuracy"]["mean"] >= 0.9
 
 
 def test_classifier_of_a_read_only_corpus_is_not_saved(corpus, tmp_path, caplog) -> None:

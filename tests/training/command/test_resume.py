@@ -3,11 +3,10 @@
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cyclegan_audio.corpus.manifest_file import read_manifest, write_manifest
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
@@ -80,10 +79,9 @@ def test_clips_that_moved_into_training_give_a_warning_and_are_kept(run, small, 
     others = (*(argument for argument in small if not argument.startswith("corpus=")), "corpus=corpus")
     assert run(*others, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
     before = load_model(LAST).training_intervals
-    path = Path("corpus/manifest.parquet")
-    table = pq.read_table(path)
-    moved = ["train" if split == "test" else split for split in table["split"].to_pylist()]
-    pq.write_table(table.set_column(table.column_names.index("split"), "split", pa.array(moved)), path)
+    manifest = read_manifest(Path("corpus"))
+    moved = [row | {"split": row["split"].replace("test", "train")} for row in manifest]
+    write_manifest(Path("corpus"), moved)
     code, shown = run("resume=out", "n_epochs=2")
     assert code == 0, shown
     assert "the training clips of the corpus have changed" in shown
