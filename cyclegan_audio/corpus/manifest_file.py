@@ -15,6 +15,8 @@ from cyclegan_audio.utils.fields import Range
 MANIFEST_FILE = "manifest.parquet"
 SPLITS = ("train", "val", "test", "paired")
 MAX_ROWS = 1 << 22
+MAX_BYTES = 1 << 30  # of all rows; one has some 300
+_BATCH_ROWS = 256
 _ROWS_CHECKSUM = b"rows_crc32"  # key of the schema's metadata
 _ARRAY_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 
@@ -78,7 +80,7 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
             schema = file.schema_arrow
             if not schema.equals(_schema()) or file.metadata.num_rows > MAX_ROWS:
                 raise ValueError("it has other columns, or too many rows")
-            rows = file.read().to_pylist()
+            rows = _read_rows(file)
         if (schema.metadata or {}).get(_ROWS_CHECKSUM) != _checksum(rows):
             raise ValueError("its checksum differs")
     except (OSError, ValueError, OverflowError, MemoryError, pa.ArrowException) as error:
@@ -91,6 +93,21 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
                     f"{path} has {key} {str(row[key])[:40]!r} in row {number}, which is not valid; "
                     "run prepare again"
                 )
+    return rows
+
+
+def _read_rows(file: Any) -> list[dict[str, Any]]:
+    """Read the rows in batches, as a small file can hold one long text a million times.
+
+    Raises:
+        ValueError: they take more than `MAX_BYTES`.
+    """
+    rows, n_bytes = [], 0
+    for batch in file.iter_batches(_BATCH_ROWS):
+        n_bytes += batch.nbytes
+        if n_bytes > MAX_BYTES:
+            raise ValueError("its rows are too large")
+        rows += batch.to_pylist()
     return rows
 
 

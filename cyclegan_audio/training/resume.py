@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from cyclegan_audio.inference.run_paths import CONFIG, LAST
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.distributed import parent_run_dir, rank_zero_print
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.fields import Length, Range, check_fields, check_value, from_mapping
 from cyclegan_audio.utils.hints import command_line, suggest_path
 
@@ -109,6 +110,7 @@ def resumed_config(
             raise UserError(
                 f"resume= cannot change the networks; leave out model.{part}.*, or train a new model"
             )
+    _check_devices(saved.trainer.get("devices"))
     corpus = str(saved.get("corpus"))
     if not Path(corpus).is_dir():
         raise UserError(
@@ -119,6 +121,20 @@ def resumed_config(
     saved.update(resume=run, trust_package=list(trust_packages) or None)
     OmegaConf.set_struct(saved, True)
     return saved
+
+
+def _check_devices(devices: object) -> None:
+    """Check that the run would not start more processes than this machine has devices.
+
+    Raises:
+        UserError: it would.
+    """
+    most = max(os.cpu_count() or 1, torch.cuda.device_count())
+    if str(devices).isdigit() and int(str(devices)) > most:
+        raise UserError(
+            f"the run has trainer.devices={shortened(devices)}, and this machine at most {most}; "
+            "give trainer.devices=NUMBER"
+        )
 
 
 def trusted_packages(cfg: DictConfig) -> list[str]:

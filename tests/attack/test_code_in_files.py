@@ -289,6 +289,8 @@ WRONG_PLACES = [
     ("model.schedule._target_", "torch.optim.SGD", "run cannot be resumed|invalid `model` settings"),
     ("trainer.accelerator", "text", "text"),
     ("trainer.strategy", "text", "run cannot be resumed|invalid `trainer` settings"),
+    ("trainer.devices", 10_000, "trainer.devices=10000, and this machine"),
+    ("trainer.devices", "10000", "trainer.devices=.10000., and this machine"),
     ("model.generator.n_filters", 5, "weights in .* are not of these networks"),
     ("model", "text", "configuration in run lacks model"),
     ("data", None, "configuration in run lacks data"),

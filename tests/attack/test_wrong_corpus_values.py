@@ -5,10 +5,13 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from cyclegan_audio.corpus import manifest_file
 from cyclegan_audio.corpus.corpus import Corpus
-from cyclegan_audio.corpus.manifest_file import read_manifest, write_manifest
+from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE, read_manifest, write_manifest
 from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.utils.checked_json import read_checked_json, write_checked_json
 from cyclegan_audio.utils.errors import UserError
@@ -114,3 +117,14 @@ def test_wrong_values_in_the_manifest(original, damaged, column, value):
     _, message = outcome(lambda: read_all(damaged))
     assert "manifest.parquet has" in message or ".npy is damaged" in message or ".npy" in message
     original.prepare(damaged)
+
+
+def test_a_manifest_that_grows_in_memory_is_refused(corpus, tmp_path, monkeypatch):
+    """A text that is stored once can stand in each of a million rows."""
+    monkeypatch.setattr(manifest_file, "MAX_BYTES", 1 << 24)
+    table = pq.read_table(corpus / MANIFEST_FILE)
+    long = pa.Table.from_pylist([{**table.to_pylist()[0], "reason": "x" * 10_000}] * 5_000, table.schema)
+    pq.write_table(long, tmp_path / MANIFEST_FILE, compression="zstd")
+    assert (tmp_path / MANIFEST_FILE).stat().st_size < 1 << 16
+    with pytest.raises(UserError, match="rows are too large"):
+        read_manifest(tmp_path)
