@@ -52,13 +52,16 @@ def find_resume_checkpoint(run: str) -> Path:
 def check_links(run_dir: Path) -> None:
     """Check that no file in the folder of a run to resume is a link to a file elsewhere.
 
-    Training would write there: what a stranger chose, to where the stranger chose.
+    Training would write there: what a stranger chose, to where the stranger chose. The folders of earlier W&B
+    runs are left out: W&B links to its own log from there, and writes there no more.
 
     Raises:
         UserError: one is.
     """
     root = os.path.realpath(run_dir)
-    for folder, _, names in os.walk(run_dir):
+    for folder, folders, names in os.walk(run_dir):
+        if Path(folder) == run_dir / "wandb":
+            folders.clear()
         for path in (os.path.join(folder, name) for name in names):
             if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(root):
                 raise UserError(

@@ -76,6 +76,7 @@ def test_only_checkpoints_of_the_run_are_deleted(tmp_path):
         ("losses.csv", PRECIOUS),
         ("tensorboard/hparams.yaml", "precious/not_there"),
         ("wandb_id.txt", "precious/not_there"),
+        ("wandb/debug.log", "precious/not_there"),
         ("loop", "loop"),
     ],
 )
@@ -98,6 +99,9 @@ def test_a_run_behind_a_link_and_links_within_a_run_are_resumed(place):
     (place / "run").rename(place / "elsewhere")
     (place / "run").symlink_to("elsewhere")
     (place / "run" / "newest.ckpt").symlink_to("checkpoints/last.ckpt")
+    logs = place / "run" / "wandb" / "offline-run-1" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "debug-core.log").symlink_to(place / PRECIOUS)  # as W&B itself links to its log
     ended = resume(place)
     assert ended.code == 0, ended.output
 
