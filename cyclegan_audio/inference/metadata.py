@@ -40,7 +40,7 @@ class ModelMetadata:
     """
 
     format: int
-    genres: Annotated[list[Annotated[str, Length(1, 100, printable=True)]], Length(2, 2)]
+    genres: Annotated[list[Annotated[str, Length(1, 100)]], Length(2, 2)]
     mel: dict[str, Any]
     window_frames: Annotated[int, Range(1, MAX_WINDOW_FRAMES)]
     config: dict[str, Any]

@@ -23,17 +23,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """The valid lengths of a text or a list, in `Annotated[str, Length(1, 100)]`.
-
-    Attributes:
-        low: shortest.
-        high: longest.
-        printable: whether a text is printed, so that it must not hold line breaks or escapes.
-    """
+    """The valid lengths of a text or a list, in `Annotated[str, Length(1, 100)]`."""
 
     low: int = 0
     high: int = 1 << 20
-    printable: bool = False
 
 
 def check_fields(instance: Any, name: str = "") -> None:
@@ -103,8 +96,6 @@ def _check_container(name: str, value: object, kind: type, arguments: Any, limit
         raise UserError(f"{name} must be {words[kind]}, got {shortened(value)}")
     if kind is not bool and not limits.low <= len(value) <= limits.high:  # type: ignore[arg-type]
         raise UserError(f"{name} must have {limits.low} to {limits.high} items, got {shortened(value)}")
-    if limits.printable and isinstance(value, str) and not (value.isprintable() and value.strip()):
-        raise UserError(f"{name} must be a printable text, got {shortened(value)}")
     if arguments and isinstance(value, list | dict):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:

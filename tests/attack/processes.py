@@ -1,8 +1,7 @@
-"""Run commands in forked processes with limits or signals, and compare the files that they leave."""
+"""Run commands in processes of their own with limits or signals, and compare the files that they leave."""
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -14,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 
 from cyclegan_audio.metrics.genre_classifier import classifier
+from tests.clean_process import CONTEXT, start_clean_process
 from tests.conftest import quick_classifier_settings
 
 TIMEOUT_S = 120.0
@@ -61,26 +62,23 @@ def run_command(
     signal_after_s: float | None = None,
     number: signal.Signals = signal.SIGKILL,
 ) -> Ended:
-    """Run a command in `folder`, in a fork of this process; genre classifiers train for a short time.
+    """Run a command in `folder`, in a clean process; genre classifiers train for a short time.
 
     Args:
         verb: the command.
         arguments: its arguments.
         folder: the working directory.
-        limits: values of `resource.RLIMIT_...`; that of `RLIMIT_AS` in addition to what this process has.
+        limits: values of `resource.RLIMIT_...`; that of `RLIMIT_AS` on top of what the process has.
         signal_after_s: when to send `number`, if it still runs then.
         number: the signal.
 
     Raises:
         AssertionError: it hangs.
     """
-    read_end, write_end = os.pipe()  # a file would be subject to the limits
-    process = multiprocessing.get_context("fork").Process(
-        target=_live, args=(verb, arguments, folder, limits or {}, write_end)
-    )
+    read_end, write_end = CONTEXT.Pipe(duplex=False)  # a file would be subject to the limits
     start = time.monotonic()
-    process.start()
-    os.close(write_end)
+    process = start_clean_process(_live, verb, arguments, folder, limits or {}, write_end)
+    write_end.close()
     output: list[bytes] = []
     reader = threading.Thread(target=_read_all, args=(read_end, output), daemon=True)
     reader.start()
@@ -94,9 +92,9 @@ def run_command(
     return Ended(process.exitcode, b"".join(output).decode(errors="replace"), time.monotonic() - start)
 
 
-def _read_all(read_end: int, output: list[bytes]) -> None:
-    with os.fdopen(read_end, "rb", buffering=0) as file:
-        while block := file.read(65536):
+def _read_all(read_end: Connection, output: list[bytes]) -> None:
+    with read_end:
+        while block := os.read(read_end.fileno(), 65536):
             output.append(block)
 
 
@@ -108,9 +106,10 @@ def _assert_ended(process: BaseProcess, verb: str, arguments: tuple[str, ...]) -
 
 
 def _live(
-    verb: str, arguments: tuple[str, ...], folder: Path, limits: Mapping[int, int], write_end: int
+    verb: str, arguments: tuple[str, ...], folder: Path, limits: Mapping[int, int], write_end: Connection
 ) -> None:
-    os.dup2(write_end, 1), os.dup2(write_end, 2)
+    os.dup2(write_end.fileno(), 1), os.dup2(write_end.fileno(), 2)
+    write_end.close()
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1) for stream in (1, 2))
     os.chdir(folder)
     torch.set_num_threads(1)

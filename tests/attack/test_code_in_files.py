@@ -29,7 +29,7 @@ from tests.attack.hostile_nodes import CANARY, MARKER, hostile_nodes, inject, pr
 from tests.conftest import write_music
 
 ROOT = Path(__file__).parents[2]
-REFUSED = r"not (read|built) from a file|must be a mapping"
+REFUSED = r"not (read|built) from a file|must be a mapping|the configuration in \w+ lacks"
 SLOW = pytest.mark.slow
 SECRET = "a-secret-of-the-environment"
 RECIPES: dict[str, Recipe[Any, Any]] = {"run": TranslationRecipe(), "vocoder": VocoderRecipe()}
@@ -47,7 +47,7 @@ TRAIN_VOCODER = (
 VERBS = {  # arguments after the run
     "translate": ("song.wav", "out.wav", "--to", "high"),
     "evaluate": ("--clips", "1"),
-    "compare": ("demo",),
+    "compare": ("run/checkpoints/best.ckpt",),
     "export": ("out.onnx",),
     "listening_test": ("--clips", "1"),
 }

@@ -1,7 +1,6 @@
 """Runs in processes of their own that are killed where it hurts most, and then resumed."""
 
 import csv
-import multiprocessing
 import os
 import resource
 import signal
@@ -19,6 +18,7 @@ from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
 from cyclegan_audio.training.callbacks.loss_logging import LossLog
 from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE, USER_ERROR_EXIT_CODE
+from tests.clean_process import start_clean_process
 
 
 def die(*args: object, **kwargs: object) -> None:
@@ -102,10 +102,7 @@ def run(corpus, tiny, tmp_path, monkeypatch):
         everything = [*(small if new else []), *arguments]
         log = tmp_path / "logs" / "log.txt"
         log.unlink(missing_ok=True)
-        process = multiprocessing.get_context("fork").Process(
-            target=live, args=(everything, place, calls_before, max_bytes, log, on_hangup)
-        )
-        process.start()
+        process = start_clean_process(live, everything, place, calls_before, max_bytes, log, on_hangup)
         process.join(300)
         return process.exitcode, log.read_text()
 

@@ -11,7 +11,7 @@ from cyclegan_audio.utils.fields import Length, Range, check_fields, check_plain
 
 @dataclass
 class Song:
-    title: Annotated[str, Length(1, 5, printable=True)]
+    title: Annotated[str, Length(1, 5)]
     bars: Annotated[int, Range(1, 64)]
     tempo: float
     mode: Literal["major", "minor"]
@@ -35,8 +35,6 @@ def test_valid_values_pass_and_other_keys_are_ignored():
     ("name", "value", "message"),
     [
         ("title", "", "song.title must have 1 to 5 items, got ''"),
-        ("title", "a\x1b", "song.title must be a printable text, got 'a\\x1b'"),
-        ("title", "  ", "song.title must be a printable text, got '  '"),
         ("title", None, "song.title must be a text, got None"),
         ("bars", 0, "song.bars must be an integer >= 1 and <= 64, got 0"),
         ("bars", 4.0, "song.bars must be an integer >= 1 and <= 64, got 4.0"),
