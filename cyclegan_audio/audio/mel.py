@@ -54,7 +54,7 @@ class MelSpectrogram:
         max_db: level that becomes 1 with `fixed` scaling.
     """
 
-    name: Annotated[str, Length(1, 100, printable=True)]
+    name: Annotated[str, Length(1, 100)]
     sample_rate: Annotated[int, Range(4000, 384_000)]
     n_fft: Annotated[int, Range(16, 65_536)]
     hop_length: Annotated[int, Range(1)]
