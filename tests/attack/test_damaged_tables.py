@@ -4,6 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,20 @@ def test_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
 def test_many_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
     counts = attack_responses(tmp_path, range(1000, 2000))
     assert min(counts.values()) > 0, counts
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_refused"),
+    [
+        (f"seed: 1{'0' * 400}", False),
+        (f"other: 1{'0' * 400}", False),
+        ("_target_: x", False),
+        ("other: !!binary aGVsbG8=", True),
+    ],
+)
+def test_odd_values_of_a_configuration_end_in_a_line_or_a_comparison(compare_runs, lines, is_refused):
+    path = compare_runs[1] / "config.yaml"
+    others = [line for line in path.read_text().splitlines() if not line.startswith("seed:")]
+    path.write_text("\n".join([*others, lines]))
+    action = partial(comparison.compare, compare_runs, out=compare_runs[0].parent / "out")
+    assert refused(action, 0, path) == is_refused
