@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 from collections.abc import Callable
 from functools import partial
@@ -198,6 +199,17 @@ def attack_responses(folder: Path, seeds: range) -> dict[str, int]:
 def test_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
     counts = attack_responses(tmp_path, range(60))
     assert min(counts.values()) > 0, counts
+
+
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_responses_in_place_of_which_is_a_pipe_or_a_huge_file_are_refused(tmp_path, is_pipe):
+    path = tmp_path / "me.json"
+    if is_pipe:
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    assert refused(lambda: analyse([path], out=tmp_path), 0, path)
 
 
 @pytest.mark.slow
