@@ -11,6 +11,7 @@ import numpy as np
 # below the music, between .ogg at 190 kbit/s (30 dB) and .mp3 at 250 (37 dB). FFmpeg lowers it at low rates.
 _BITS_PER_S = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo"}  # layouts of more channels have one that carries low frequencies only
+_MAX_OPEN_S = 20.0  # FFmpeg takes quadratic time for the number of tags, which may be 10^5
 _LENIENT_VERSION = 19  # from this version on, PyAV opens files whose tags are not valid UTF-8
 # Formats of FFmpeg that open further files, devices or the network, or synthesise hours from a line of text.
 _PLAYLISTS = {
@@ -31,8 +32,10 @@ def open_input(path: str | Path) -> Any:
     import av
 
     is_lenient = int(av.__version__.split(".")[0]) >= _LENIENT_VERSION
-    arguments: dict[str, Any] = {} if is_lenient else {"metadata_errors": "ignore"}
-    return av.open(str(Path(path).absolute()), options=_input_options(), **arguments)
+    arguments: dict[str, Any] = {"options": _input_options(), "timeout": (_MAX_OPEN_S, None)}
+    if not is_lenient:
+        arguments["metadata_errors"] = "ignore"
+    return av.open(str(Path(path).absolute()), **arguments)
 
 
 @cache

@@ -10,9 +10,11 @@ from typing import Any
 from cyclegan_audio.listening.page import FORMAT
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
+from cyclegan_audio.utils.regular_files import check_file
 
 REFERENCE_SCORE = 90
 MAX_MISS_RATE = 0.15
+_MAX_BYTES = 16 << 20  # of a file; that of a long test has about 1e5
 SCREENING_RULE = (
     f"listeners who rate the hidden reference below {REFERENCE_SCORE} in more than "
     f"{100 * MAX_MISS_RATE:g} % of the trials are excluded (ITU-R BS.1534-3, 4.1.2)"
@@ -79,6 +81,7 @@ def read_responses(paths: Sequence[str | Path]) -> tuple[list[ListenerResponses]
 
 def _read(path: Path) -> ListenerResponses:
     try:
+        check_file(path, _MAX_BYTES)
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}")
@@ -109,7 +112,7 @@ def _read(path: Path) -> ListenerResponses:
         )
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; check the path{suggest_path(path)}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, UserError) as error:
         reason = str(error)[:80]
         raise UserError(
             f"{path} is not a file of answers of a listening test ({reason!r}); ask the listener for it "

@@ -48,8 +48,8 @@ class BaseModule(pl.LightningModule):
 
     @property
     def has_started(self) -> bool:
-        """Return whether training has started, after everything was restored."""
-        return self._last_time > 0
+        """Return whether a batch has been trained, after everything was restored."""
+        return bool(self.losses)
 
     def build_optimizers(self, factories: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
         """Build the optimizers and store the learning rate that the schedule starts from.

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +201,35 @@ def test_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
     assert min(counts.values()) > 0, counts
 
 
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_responses_in_place_of_which_is_a_pipe_or_a_huge_file_are_refused(tmp_path, is_pipe):
+    path = tmp_path / "me.json"
+    if is_pipe:
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    assert refused(lambda: analyse([path], out=tmp_path), 0, path)
+
+
 @pytest.mark.slow
 def test_many_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
     counts = attack_responses(tmp_path, range(1000, 2000))
     assert min(counts.values()) > 0, counts
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_refused"),
+    [
+        (f"seed: 1{'0' * 400}", False),
+        (f"other: 1{'0' * 400}", False),
+        ("_target_: x", False),
+        ("other: !!binary aGVsbG8=", True),
+    ],
+)
+def test_odd_values_of_a_configuration_end_in_a_line_or_a_comparison(compare_runs, lines, is_refused):
+    path = compare_runs[1] / "config.yaml"
+    others = [line for line in path.read_text().splitlines() if not line.startswith("seed:")]
+    path.write_text("\n".join([*others, lines]))
+    action = partial(comparison.compare, compare_runs, out=compare_runs[0].parent / "out")
+    assert refused(action, 0, path) == is_refused

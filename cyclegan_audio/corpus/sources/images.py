@@ -112,14 +112,17 @@ def read_grey_levels(path: Path) -> np.ndarray:
     """
     from matplotlib.image import imread
     from PIL.Image import DecompressionBombError
+    from PIL.Image import open as open_image
 
     try:
-        image = imread(path, format="png")
+        with open_image(path) as header:
+            size = header.size
+        image = imread(path, format="png") if size[::-1] == SIZE else None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, DecompressionBombError) as error:
         raise ValueError(f"cannot be read as an image ({' '.join(str(error).split())})") from error
-    if image.shape[:2] != SIZE or image.ndim != 3:
-        size = " x ".join(map(str, image.shape[1::-1]))
-        raise ValueError(f"has {size} pixels; published images have {SIZE[1]} x {SIZE[0]}")
+    if image is None or image.ndim != 3:
+        pixels = " x ".join(map(str, size))
+        raise ValueError(f"has {pixels} pixels; published images have {SIZE[1]} x {SIZE[0]}")
     rendered = _colours_to_levels(np.round(image[..., :3] * 255).astype(np.int64))
     (rows, columns), (rows_inverse, columns_inverse) = enlargement(*SHAPE), _inverse()
     levels = rows_inverse @ rendered @ columns_inverse.T

@@ -14,11 +14,14 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.sources.base import MelRecording, SourceFile, path_to_text
+from cyclegan_audio.corpus.track_files import TIME_S
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
+from cyclegan_audio.utils.regular_files import check_file
 
 GREY_LEVELS = 255
 _STARTS_SUFFIX = "_start_s"
+_MAX_EXPANSION = 50  # spectrograms shrink to a third or more; zeros to a thousandth
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,12 @@ class PaperNpzSource:
         if self.file is None:
             raise UserError("source=paper_npz needs source.file=FILE.npz")
         try:
+            check_archive(self.file)
             with np.load(self.file) as arrays:
                 genres = sorted(
                     key.removesuffix(_STARTS_SUFFIX) for key in arrays.files if key.endswith(_STARTS_SUFFIX)
                 )
-        except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, UserError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"source.file={self.file} cannot be read as .npz ({error}){suggest_path(self.file)}"
             ) from error
@@ -121,14 +125,33 @@ def check_shape(path: Path, shape: tuple[int, ...], mel: MelSpectrogram, n_frame
         )
 
 
+def check_archive(path: Path) -> None:
+    """Check that a file is a zip file, and no bomb, which would take all memory.
+
+    Raises:
+        UserError: it is no file on disk.
+        ValueError: it would become far larger.
+        zipfile.BadZipFile: it is no zip file.
+    """
+    check_file(path, 1 << 40)
+    with zipfile.ZipFile(path) as archive:
+        n_bytes = sum(entry.file_size for entry in archive.infolist())
+    if n_bytes > _MAX_EXPANSION * path.stat().st_size + (1 << 26):
+        raise ValueError(f"its arrays take {n_bytes / 1e9:.3g} GB, too much for its size")
+
+
 @lru_cache(maxsize=2)
 def _arrays(path: Path, genre: str) -> tuple[np.ndarray, np.ndarray]:
     try:
+        check_archive(path)
         with np.load(path) as arrays:
             levels, starts_s = arrays[genre], arrays[genre + _STARTS_SUFFIX]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, UserError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
-    if levels.ndim != 3 or starts_s.shape != levels.shape[:1] or levels.dtype != np.uint8:
+    are_arrays = isinstance(levels, np.ndarray) and isinstance(starts_s, np.ndarray)
+    if not are_arrays or levels.ndim != 3 or starts_s.shape != levels.shape[:1] or levels.dtype != np.uint8:
         raise UserError(f"{path}: {genre} is not uint8 (clips, bands, frames) with a start per clip")
+    if starts_s.dtype.kind not in "iuf" or not ((starts_s >= TIME_S.low) & (starts_s <= TIME_S.high)).all():
+        raise UserError(f"{path}: {genre}{_STARTS_SUFFIX} holds no numbers of seconds; download it again")
     order = np.argsort(starts_s, kind="stable")
     return levels[order], starts_s[order]

@@ -1,6 +1,7 @@
 """Columns of a comparison: runs that differ only by seed or genres share a column, named by its settings."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def format_setting(value: Any) -> str:
     """Format a setting for readers; 5 and 5.0 are equal."""
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if is_number and not abs(value) > sys.float_info.max else str(value)
 
 
 def _name(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -118,7 +120,7 @@ def _name(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     for key, last in zip(keys, lasts, strict=True):
         label = last if lasts.count(last) == 1 else ".".join(key.split(".")[-2:])
         value = format_setting(settings.get(key, NOT_SET))
-        if last == TARGET:
+        if key.endswith(f".{TARGET}"):
             label, value = key.split(".")[-2], value.split(".")[-1]
         parts.append(f"{label}={Path(value).name if '/' in value else value}")
     return ", ".join(parts) if settings else ""

@@ -19,6 +19,7 @@ from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT, re
 from cyclegan_audio.reports.evaluation.scoring import SCORE
 from cyclegan_audio.training.sweep import RECORD_FILE, evaluate_run, failure_reason, list_jobs
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import check_plain
 from cyclegan_audio.utils.printing import echo
 
 SCORE_NAME, CYCLE, IDENTITY, PAIRED = "score", "cycle_db", "identity_db", "paired_error_db"
@@ -160,10 +161,11 @@ def _read_settings(path: Path) -> dict[str, Any]:
         UserError: the file is damaged.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        config = OmegaConf.to_container(read_yaml(path.read_text(encoding="utf-8"), path), resolve=False)
+        check_plain("the configuration", config)
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"{path} is damaged ({error}); repair it, or move it away") from error
-    return flatten(OmegaConf.to_container(read_yaml(text, path), resolve=False))
+    return flatten(config)
 
 
 def _outdated_notes(run: EvaluatedRun) -> list[str]:

@@ -1,7 +1,7 @@
 """Callback that logs mean losses to `losses.csv` and the loggers."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.loggers import CSVLog
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.fields import Range, check_value
 
 POSITION_COLUMNS = ("batch", "epoch", "elapsed_s", "lr")  # before the losses
 
@@ -37,7 +39,13 @@ class LossLog(pl.Callback):
         return {"names": self.names, "sums": sums, "count": self.count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.names, self.sums, self.count = (state_dict[key] for key in ("names", "sums", "count"))
+        names, sums, count = (state_dict[key] for key in ("names", "sums", "count"))
+        check_value("callbacks.LossLog.names", names, list[str])
+        check_value("callbacks.LossLog.count", count, Annotated[int, Range(0)])
+        is_row = isinstance(sums, Tensor) and sums.shape == (len(names) + 1,)
+        if not (is_row if count else sums is None):
+            raise UserError("callbacks.LossLog.sums must have a sum for each name, and a count")
+        self.names, self.sums, self.count = names, sums, count
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         names = list(pl_module.losses)

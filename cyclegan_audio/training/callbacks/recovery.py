@@ -1,7 +1,7 @@
 """Callback that restores the last checkpoint when losses or gradients are NaN or infinite too often."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
@@ -10,6 +10,7 @@ from cyclegan_audio.inference.run_paths import CHECKPOINTS, LAST
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.fields import Range, check_value
 
 
 class NonFiniteRecovery(pl.Callback):
@@ -45,6 +46,8 @@ class NonFiniteRecovery(pl.Callback):
         return {"n_returns": self.n_returns, "n_reported": self.n_reported}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in ("n_returns", "n_reported"):
+            check_value(f"callbacks.NonFiniteRecovery.{name}", state_dict[name], Annotated[int, Range(0)])
         self.n_returns, self.n_reported = state_dict["n_returns"], state_dict["n_reported"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]

@@ -16,6 +16,7 @@ from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import check_number
+from cyclegan_audio.utils.fields import check_value
 
 METRIC_PREFIX = "held_out/"  # of logged metrics
 SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
@@ -61,7 +62,12 @@ class ValidationCallback(pl.Callback):
         return {"best": self.best, "warned": self.warned}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.warned = state_dict["best"], state_dict["warned"]
+        best, warned = state_dict["best"], state_dict["warned"]
+        check_value("callbacks.ValidationCallback.warned", warned, list[str])
+        if best is not None:
+            score, batches = best
+            best = (float(score), int(batches))
+        self.best, self.warned = best, warned
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero:

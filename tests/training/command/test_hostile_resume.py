@@ -18,6 +18,7 @@ NESTED = "\n".join(
 )
 EPOCHS = ("loops", "fit_loop", "epoch_progress", "current")
 OURS = "cyclegan_audio"
+GROUP = ("optimizer_states", 0, "param_groups", 0)
 
 CASES: list[tuple[tuple[Any, ...], Any, str]] = [  # path in the checkpoint, value, words of the line
     (("loops",), DELETED, "loops must be a mapping"),
@@ -48,6 +49,21 @@ CASES: list[tuple[tuple[Any, ...], Any, str]] = [  # path in the checkpoint, val
     (("optimizer_states", 0), {}, "cannot be resumed"),
     (("optimizer_states", 0, "param_groups"), "x", "cannot be resumed"),
     (("callbacks",), 1, "cannot be resumed"),
+    (("callbacks", "LossLog"), {"names": ["a"], "sums": None, "count": 1}, "LossLog.sums must"),
+    (("callbacks", "LossLog"), {"names": ["a"], "sums": torch.ones(3), "count": 1}, "LossLog.sums must"),
+    (("callbacks", "LossLog"), {"names": [], "sums": torch.ones(1), "count": -1}, "LossLog.count must"),
+    (("callbacks", "NonFiniteRecovery"), {"n_returns": 0, "n_reported": []}, "n_reported must"),
+    (("callbacks", "ValidationCallback"), {"best": ("x", 8), "warned": []}, "cannot be resumed"),
+    (("callbacks", "ValidationCallback"), {"best": 5, "warned": []}, "cannot be resumed"),
+    (("callbacks", "ValidationCallback"), {"best": None, "warned": 5}, "warned must be a list"),
+    ((*GROUP, "amsgrad"), True, "cannot be resumed (KeyError"),
+    ((*GROUP, "betas"), (5, 5), "cannot be resumed (RuntimeError"),
+    ((*GROUP, "capturable"), True, "cannot be resumed (AssertionError"),
+    ((*GROUP, "eps"), "x", "cannot be resumed (TypeError"),
+    ((*GROUP, "initial_lr"), DELETED, "cannot be resumed (KeyError"),
+    ((*GROUP, "initial_lr"), "x", "cannot be resumed (TypeError"),
+    (("optimizer_states", 0, "state", 0, "step"), torch.tensor(-1.0), "cannot be resumed (ZeroDivisionError"),
+    (("optimizer_states", 0, "state", 0, "exp_avg"), torch.ones(1), "cannot be resumed (RuntimeError"),
 ]
 
 
