@@ -228,7 +228,12 @@ def _looks_like_corpus(folder: Path) -> bool:
 
 
 def _is_empty(folder: Path) -> bool:
-    return all(path.name == LOCK for path in folder.iterdir())
+    """Return whether a folder holds at most the lock and empty parts, as a full disk leaves them."""
+    parts = [folder / part for part in (MELS, AUDIO, TRACKS)]
+    return all(
+        path.name == LOCK or (path in parts and path.is_dir() and not any(path.iterdir()))
+        for path in folder.iterdir()
+    )
 
 
 def _check_settings(folder: Path, existing: dict[str, Any], mel: MelSpectrogram, clip_s: float) -> None:

@@ -207,6 +207,18 @@ def test_unsuitable_corpus_folders_are_refused(tmp_path, settings):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_folder_with_empty_parts_of_a_corpus_only_becomes_a_corpus(tmp_path, settings):
+    """A full disk at the first write leaves one."""
+    source = FolderSource(write_genres(tmp_path))
+    for part in ("mels", "audio", "tracks"):
+        (tmp_path / "out" / part).mkdir(parents=True)
+    assert prepare_corpus(source, tmp_path / "out", settings())
+    (tmp_path / "mine" / "mels").mkdir(parents=True)
+    (tmp_path / "mine" / "mels" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty and not a corpus"):
+        prepare_corpus(source, tmp_path / "mine", settings())
+
+
 @pytest.mark.parametrize("audio", ["all", "heldout", "none"])
 def test_near_duplicates_are_searched_once(tmp_path, settings, monkeypatch, audio):
     searches = []
