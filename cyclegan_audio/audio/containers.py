@@ -1,7 +1,6 @@
 """Open any audio container with FFmpeg (PyAV), clean its tags, and write AAC as .m4a."""
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,11 +12,15 @@ _BITS_PER_S = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo"}  # layouts of more channels have one that carries low frequencies only
 _MAX_OPEN_S = 20.0  # FFmpeg takes quadratic time for the number of tags, which may be 10^5
 _LENIENT_VERSION = 19  # from this version on, PyAV opens files whose tags are not valid UTF-8
-# Formats of FFmpeg that open further files, devices or the network, or synthesise hours from a line of text.
-_PLAYLISTS = {
-    "avisynth", "concat", "dash", "dvdvideo", "hls", "image2", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap",
-    "sbg", "sdp", "vapoursynth", "vobsub",
-}  # fmt: skip
+# FFmpeg's names of the formats that are read. Others are not music, or open further files, devices or the
+# network (playlists), or synthesise hours of sound from a line of text.
+_FORMATS = (
+    "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dsf", "dts", "eac3", "flac", "flv", "iff",
+    "latm", "loas", "matroska", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "ogg", "qoa", "shn", "tak",
+    "truehd", "tta", "voc", "w64", "wav", "wv", "xwma",
+)  # fmt: skip
+# A relative name such as `http:host` would be an address, were it not for the protocol and the absolute path.
+_INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
 class UnsupportedFormat(ValueError):
@@ -25,28 +28,14 @@ class UnsupportedFormat(ValueError):
 
 
 def open_input(path: str | Path) -> Any:
-    """Open a file for reading, even if its tags are not valid UTF-8; no playlists, which open other files.
-
-    The path is absolute, as FFmpeg takes a relative one such as `http:host` for an address.
-    """
+    """Open a file of one of `_FORMATS` for reading, even if its tags are not valid UTF-8."""
     import av
 
     is_lenient = int(av.__version__.split(".")[0]) >= _LENIENT_VERSION
-    arguments: dict[str, Any] = {"options": _input_options(), "timeout": (_MAX_OPEN_S, None)}
+    arguments: dict[str, Any] = {"options": dict(_INPUT_OPTIONS), "timeout": (_MAX_OPEN_S, None)}
     if not is_lenient:
         arguments["metadata_errors"] = "ignore"
     return av.open(str(Path(path).absolute()), **arguments)
-
-
-@cache
-def _input_options() -> dict[str, str]:
-    """Return the options of FFmpeg that allow files only, in formats that open nothing else."""
-    import av
-
-    return {
-        "protocol_whitelist": "file",
-        "format_whitelist": ",".join(sorted(av.formats_available - _PLAYLISTS)),
-    }
 
 
 def clean_tags(metadata: Mapping[str, str]) -> dict[str, str]:

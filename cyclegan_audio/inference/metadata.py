@@ -158,7 +158,7 @@ def check_signed(content: bytes) -> None:
 
 
 def _find_checksum(content: bytes) -> tuple[str, int, int]:
-    found = re.search(rb'"checksum": "([0-9a-f]{8})"', content)
-    if found is None:
+    match = re.search(rb'"checksum": "([0-9a-f]{8})"', content)
+    if match is None:
         raise UserError("its metadata has no checksum, as those of older versions")
-    return found[1].decode(), found.start(1), found.end(1)
+    return match[1].decode(), match.start(1), match.end(1)

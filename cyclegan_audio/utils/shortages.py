@@ -52,8 +52,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     """
     chain: list[BaseException] = []
     link: BaseException | None = error
-    while link not in (None, *chain) and not isinstance(link, LockedError):  # caused by EAGAIN, lacks nothing
-        assert link is not None
+    while (
+        link is not None and link not in chain and not isinstance(link, LockedError)
+    ):  # a lock lacks nothing
         chain.append(link)
         yield link
         link = link.__cause__ if link.__cause__ is not None else link.__context__

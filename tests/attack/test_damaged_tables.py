@@ -95,6 +95,11 @@ def table(columns: tuple[str, ...]) -> bytes:
     return "".join(",".join(map(str, row)) + "\r\n" for row in [columns, *rows]).encode()
 
 
+def few_or_many(few: int, many: range) -> pytest.MarkDecorator:
+    """Parametrise a test by its seeds: the first few, and many in the slow part."""
+    return pytest.mark.parametrize("seeds", [range(few), pytest.param(many, marks=pytest.mark.slow)])
+
+
 class Evaluated:
     """What the sections of losses and of provenance read of an evaluation."""
 
@@ -126,14 +131,9 @@ def attack_tables(folder: Path, seeds: range) -> dict[str, int]:
     return counts
 
 
-def test_damaged_tables_end_in_a_line_or_a_report(tmp_path):
-    counts = attack_tables(tmp_path, range(16))
-    assert min(counts.values()) > 0, counts
-
-
-@pytest.mark.slow
-def test_many_damaged_tables_end_in_a_line_or_a_report(tmp_path):
-    counts = attack_tables(tmp_path, range(1000, 1300))
+@few_or_many(16, range(1000, 1300))
+def test_damaged_tables_end_in_a_line_or_a_report(tmp_path, seeds):
+    counts = attack_tables(tmp_path, seeds)
     assert min(counts.values()) > 0, counts
 
 
@@ -160,14 +160,9 @@ def attack_reports(runs: tuple[Path, Path], seeds: range) -> dict[str, int]:
     return counts
 
 
-def test_damaged_reports_end_in_a_line_or_a_comparison(compare_runs):
-    counts = attack_reports(compare_runs, range(12))
-    assert min(counts.values()) > 0, counts
-
-
-@pytest.mark.slow
-def test_many_damaged_reports_end_in_a_line_or_a_comparison(compare_runs):
-    counts = attack_reports(compare_runs, range(1000, 1200))
+@few_or_many(12, range(1000, 1200))
+def test_damaged_reports_end_in_a_line_or_a_comparison(compare_runs, seeds):
+    counts = attack_reports(compare_runs, seeds)
     assert min(counts.values()) > 0, counts
 
 
@@ -196,8 +191,9 @@ def attack_responses(folder: Path, seeds: range) -> dict[str, int]:
     return counts
 
 
-def test_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
-    counts = attack_responses(tmp_path, range(60))
+@few_or_many(60, range(1000, 2000))
+def test_damaged_responses_end_in_a_line_or_an_analysis(tmp_path, seeds):
+    counts = attack_responses(tmp_path, seeds)
     assert min(counts.values()) > 0, counts
 
 
@@ -210,12 +206,6 @@ def test_responses_in_place_of_which_is_a_pipe_or_a_huge_file_are_refused(tmp_pa
         with path.open("wb") as file:
             file.truncate(1 << 40)
     assert refused(lambda: analyse([path], out=tmp_path), 0, path)
-
-
-@pytest.mark.slow
-def test_many_damaged_responses_end_in_a_line_or_an_analysis(tmp_path):
-    counts = attack_responses(tmp_path, range(1000, 2000))
-    assert min(counts.values()) > 0, counts
 
 
 @pytest.mark.parametrize(

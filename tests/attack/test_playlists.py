@@ -5,8 +5,10 @@ import shutil
 import socket
 from pathlib import Path
 
+import av
 import pytest
 
+from cyclegan_audio.audio.containers import _FORMATS
 from cyclegan_audio.audio.io import decode, save
 from cyclegan_audio.utils.errors import UserError
 from tests.audio.test_io import sine
@@ -61,3 +63,24 @@ def test_names_that_are_addresses_are_names_of_files(listener, name):
     assert_refused(name, listener)
     os.replace(SECRET, name)
     assert decode(name)[0].shape == (2, 44_100)
+
+
+def test_no_format_is_a_device_or_a_playlist():
+    """FFmpeg lists its devices among the formats; each name in the list must be one of a file."""
+    names = set(_FORMATS)
+    assert not names & {
+        "alsa",
+        "concat",
+        "fbdev",
+        "hls",
+        "dash",
+        "image2",
+        "lavfi",
+        "oss",
+        "rtsp",
+        "sdp",
+        "x11grab",
+    }
+    assert names <= {part for name in av.formats_available for part in name.split(",")} | {
+        "qoa"
+    }  # since FFmpeg 7
