@@ -13,7 +13,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
-from cyclegan_audio.inference.checkpoints import PRETRAINED
+from cyclegan_audio.inference.checkpoints import DEMO_MODEL, PRETRAINED
 from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
@@ -292,7 +292,7 @@ def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
 
 
 def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
-    """Open `corpus`, by default the corpus of the run, or the demo songs for a pretrained model.
+    """Open `corpus`, by default the corpus of the run, or the demo songs for the pretrained model `demo`.
 
     The corpus is normalised as in training. `model.genres` takes the corpus's spelling of the genres.
 
@@ -300,8 +300,13 @@ def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) 
         UserError: there is no corpus, or its mel settings or genres differ.
     """
     trained_on = model.config.get("data", {}).get("corpus")
-    if corpus is None and path.parent == PRETRAINED:
+    if corpus is None and path == PRETRAINED / DEMO_MODEL:
         trained_on = ensure_demo_corpus()
+    elif corpus is None and path.parent == PRETRAINED:
+        raise UserError(
+            f"{path.name} ships without the music that it was trained on; prepare music of "
+            f"{' and '.join(model.genres)} with mel={model.mel.name}, and name its folder with --corpus DIR"
+        )
     if corpus is None and trained_on is None:
         raise UserError(f"{path} does not name its training corpus; name a corpus with --corpus DIR")
     if corpus is None and not Path(trained_on).is_dir():
