@@ -150,6 +150,8 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
     page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
+    if isinstance(evaluated.tagger, str):
+        echo(f"no independent tagger: {evaluated.tagger}")
     echo(*summary.split("\n"), f"report: {page}")
     return page
 

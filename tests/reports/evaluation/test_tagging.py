@@ -97,12 +97,17 @@ def test_comparison_shows_style_over_content_and_tags(pages: list[Path], tmp_pat
     assert row["label"] == "share of the way to bright by the independent tagger, %"
 
 
-def test_missing_tagger_is_named_in_a_line(make_run: MakeRun, without_musicnn: None) -> None:
+def test_missing_tagger_is_named_in_a_line(
+    make_run: MakeRun, without_musicnn: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = [make_run("with"), make_run("without", identity=0.0)]
     pages = [evaluate(run, clips=1, vocoder="mask") for run in runs]
     line = "There is no independent tagger: the package musicnn is not installed"
     report = report_of(pages[0])
     assert line in page_text(pages[0].read_text())
+    assert capsys.readouterr().out.startswith(
+        "no independent tagger: the package musicnn is not installed; run: "
+    )
     assert any(text.startswith(line) for text in report["metrics"]["dull to bright"]["missing"])
     assert "independent tagger" not in report["verdict"]
     assert TAGGER_SHARE not in report["metrics"]["dull to bright"]["metrics"]
