@@ -16,9 +16,11 @@ REQUIRED_FILES = (  # in addition to the code
     "py.typed",
     "conf/train.yaml",
     "conf/mel/hifi.yaml",
-    "inference/pretrained/demo/model.json",
-    "inference/pretrained/demo/gen_ab.safetensors",
-    "inference/pretrained/demo/gen_ba.safetensors",
+    *(
+        f"inference/pretrained/{model}/{file}"
+        for model in ("demo", "lofi_trap")
+        for file in ("model.json", "gen_ab.safetensors", "gen_ba.safetensors")
+    ),
     "reports/html/base.html.j2",
     "reports/html/page.html.j2",
     "listening/test.html.j2",
@@ -67,6 +69,7 @@ def use(python: Path, folder: Path) -> None:
         ("prepare", PREPARE, "corpus/corpus.json"),
         ("train", TRAIN, "run/checkpoints/last.ckpt"),
         ("translate", ("demo", SONG, "by_demo", "--to", "rnb"), "by_demo/*.wav"),
+        ("translate", ("lofi_trap", SONG, "by_lofi_trap", "--to", "trap"), "by_lofi_trap/*.wav"),
         ("translate", ("run", SONG, "by_run", "--to", "rnb"), "by_run/*.wav"),
     ):
         run([script, verb, *arguments], folder)

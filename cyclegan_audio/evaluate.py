@@ -25,6 +25,11 @@ def parser() -> VerbParser:
     verb_parser.add_argument(
         "--without-identity", metavar="RUN2", help="a run without identity loss, for the paper's figure 1.8"
     )
+    verb_parser.add_argument(
+        "--tagger",
+        metavar="DIR",
+        help="folder of the independent tagger, MSD_musicnn (default: of the installed package musicnn)",
+    )
     verb_parser.add_translation_options()
     return verb_parser
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
-from cyclegan_audio.cli.options import VerbParser, positive_int
+from cyclegan_audio.cli.options import PRETRAINED_HELP, VerbParser, positive_int
 from cyclegan_audio.utils.defaults import ABX_TRIALS, LISTENING_CLIPS, LISTENING_TEST
 
 ANALYSIS_OPTIONS = ("out", "keep_all")
@@ -21,7 +21,7 @@ def parser() -> VerbParser:
         metavar="RUN",
         nargs="*",
         default=[],
-        help="run folders, .ckpt files, demo, or the folder of a sweep",
+        help=f"run folders, .ckpt files, {PRETRAINED_HELP}, or the folder of a sweep",
     )
     mode.add_argument("--analyse", metavar="FILE", nargs="+", help="files of responses, instead of runs")
     verb_parser.add_out(f"a new folder for the test (default: {LISTENING_TEST}) or for the analysis")

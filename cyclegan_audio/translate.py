@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
-from cyclegan_audio.cli.options import VerbParser, number
+from cyclegan_audio.cli.options import PRETRAINED_HELP, VerbParser, number
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
 from cyclegan_audio.utils.printing import echo
@@ -34,7 +34,7 @@ def parser() -> VerbParser:
         ),
         details="A folder includes its subfolders. A stream has a latency of some seconds.",
     )
-    verb_parser.add_run("a run folder, a .ckpt or exported .onnx file, or demo (ships with the package)")
+    verb_parser.add_run(f"a run folder, a .ckpt or exported .onnx file, or {PRETRAINED_HELP}")
     verb_parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or - (standard input)"
     )

@@ -45,6 +45,7 @@ from cyclegan_audio.utils.regular_files import check_file
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
+DEMO_MODEL = "demo"  # the pretrained model of the demo songs
 
 
 def list_pretrained() -> list[str]:
@@ -184,7 +185,8 @@ def save_pretrained(model: TranslationModel, folder: Path) -> None:
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
     metadata |= {"batches": model.batches, "normalisation": model.normalisation, "checksums": checksums}
-    atomic_write_text(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in metadata.items()]
+    atomic_write_text(folder / METADATA_FILE, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def weights_file(direction: str) -> str:

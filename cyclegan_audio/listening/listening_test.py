@@ -96,15 +96,17 @@ def _open(
     """Load the models by name, and open the corpus, not normalised, without clips that any was trained on."""
     models = [load_model(run, choose_device(device), trust_packages=trust_packages) for run in runs]
     first = models[0]
-    opened = open_corpus(first, corpus, resolve_run(runs[0]))
-    plain_corpus = Corpus.open(opened.folder)
     for run, model in zip(runs, models, strict=True):
-        model.mel.check_compatible(plain_corpus.mel, f"the model {run}", f"the corpus {plain_corpus.folder}")
         if not model.adopt_spelling(first.genres):
             raise UserError(
                 f"{run} translates {' and '.join(model.genres)}, not {' and '.join(first.genres)}; "
                 "test runs between the same genres"
             )
+    opened = open_corpus(first, corpus, resolve_run(runs[0]))
+    plain_corpus = Corpus.open(opened.folder)
+    for run, model in zip(runs, models, strict=True):
+        model.mel.check_compatible(plain_corpus.mel, f"the model {run}", f"the corpus {plain_corpus.folder}")
+        model.adopt_spelling(first.genres)
         plain_corpus, _ = exclude_training_clips(plain_corpus, model.training_intervals)
     settings = [training_settings(flatten(model.config)) for model in models]
     names = distinct_names(settings, [Path(run).name for run in runs], [str(run) for run in runs])

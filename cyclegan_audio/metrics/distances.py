@@ -1,6 +1,6 @@
-"""Compute Frechet and kernel audio distances (FAD, KAD) between sets of clips, in PCA embeddings."""
+"""Compute distances between sets of clips in an embedding: Frechet distance, kernel distance, KAD."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ CLIP_AT = 5.0  # standard deviations of the first component; the cubic kernel wo
 RECOMMENDED_CLIPS = 150
 MIN_CLIPS = 4
 RECOMMENDED_TRACKS = 8
-FRECHET, KERNEL = "frechet", "kernel"
+FRECHET, KERNEL, KAD = "frechet", "kernel", "kad"
+KAD_SCALE = 100.0  # as in the published toolkit, for readable numbers
 
 
 class Identity(nn.Module):
@@ -74,21 +75,40 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float(distance.compute())
 
 
-def kernel_audio_distance(a: Tensor, b: Tensor) -> float:
+def kernel_distance(a: Tensor, b: Tensor) -> float:
     """Compute the unbiased squared MMD of (N, D) and (K, D) with a cubic kernel (Binkowski 2018, eq. 4).
 
     It equals torchmetrics' `KernelInceptionDistance` on whole sets of equal size; here sizes may differ.
     """
     from torchmetrics.image.kid import poly_kernel
 
+    return _squared_mmd(a, b, poly_kernel)
+
+
+def kernel_audio_distance(a: Tensor, b: Tensor) -> float:
+    """Compute the KAD of (N, D) from a reference (K, D) (Chung et al. 2025, arXiv 2502.15602).
+
+    It is 100 times the unbiased squared MMD with a Gaussian kernel, whose bandwidth is the median distance
+    between two clips of the reference.
+    """
+    bandwidth = torch.pdist(b).median().clamp_min(1e-12)
+    return KAD_SCALE * _squared_mmd(
+        a, b, lambda x, y: (-0.5 * (torch.cdist(x, y) / bandwidth).square()).exp()
+    )
+
+
+def _squared_mmd(a: Tensor, b: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Compute the unbiased squared maximum mean discrepancy (MMD) of (N, D) and (K, D)."""
+
     def within(x: Tensor) -> Tensor:
-        kernel = poly_kernel(x, x)
-        return (kernel.sum() - kernel.diagonal().sum()) / (len(x) * (len(x) - 1))
+        values = kernel(x, x)
+        return (values.sum() - values.diagonal().sum()) / (len(x) * (len(x) - 1))
 
-    return float(within(a) + within(b) - 2 * poly_kernel(a, b).mean())
+    return float(within(a) + within(b) - 2 * kernel(a, b).mean())
 
 
-DISTANCES = {FRECHET: frechet_distance, KERNEL: kernel_audio_distance}
+Distance = Callable[[Tensor, Tensor], float]
+DISTANCES: dict[str, Distance] = {FRECHET: frechet_distance, KERNEL: kernel_distance}
 
 
 def distances_to(
@@ -96,6 +116,7 @@ def distances_to(
     reference_tracks: Sequence[str],
     candidates: dict[str, Tensor],
     tracks: Sequence[str],
+    distances: Mapping[str, Distance] = DISTANCES,
 ) -> dict[str, dict[str, Estimate]]:
     """Estimate the distances of several candidates to a reference, bias-corrected by the jackknife.
 
@@ -104,18 +125,19 @@ def distances_to(
         reference_tracks: the track of each reference clip.
         candidates: name to embeddings (N, D), all computed from the same N source clips.
         tracks: the track of each of the N clips.
+        distances: functions of two sets by kind.
 
     Returns:
-        Estimates by kind of distance (`DISTANCES`), then by candidate.
+        Estimates by kind of distance, then by candidate.
     """
     names = list(candidates)
 
     def statistic(rows: list[np.ndarray]) -> np.ndarray:
         real = reference[rows[1]]
-        return np.array([d(candidates[name][rows[0]], real) for d in DISTANCES.values() for name in names])
+        return np.array([d(candidates[name][rows[0]], real) for d in distances.values() for name in names])
 
     values = iter(jackknife(statistic, [tracks, reference_tracks]))
-    return {kind: {name: next(values) for name in names} for kind in DISTANCES}
+    return {kind: {name: next(values) for name in names} for kind in distances}
 
 
 def small_sample_warning(n_clips: int, n_tracks: int) -> str:

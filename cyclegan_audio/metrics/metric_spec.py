@@ -22,6 +22,7 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.metrics import rhythm
 from cyclegan_audio.metrics.genre_classifier.classifier import GenreClassifier
+from cyclegan_audio.metrics.tagger import GenreAxis, TaggedSounds
 from cyclegan_audio.statistics.estimates import Estimate
 
 # Candidates are computed for each clip: the translation, baselines, and both after the vocoder.
@@ -40,6 +41,7 @@ CANDIDATES = {
 REFERENCES = {**CANDIDATES, OTHER_PIECE: "another piece", REAL_TARGET: "real target"}
 GROUPS = STYLE, CONTENT, ARTEFACT = "style", "content", "artefact"
 PER_CENT = "%"
+TAGGER_SHARE = "tagger_share"
 BLOCK = 64  # clips at once: bounds memory
 
 
@@ -55,6 +57,8 @@ class MetricInput:
         classifier, linear: classifiers of the two genres; None if they could not be trained.
         waveforms: the audio (1, T) of each clip at the mel's sample rate; None if there are only mels.
         intended_db: the mels (N, M, F) in dB that the vocoder received; None for original audio.
+        tagged: what the independent tagger hears in the audio; None without it.
+        axis: the line from the source genre to the target genre in the tagger's embedding.
     """
 
     mels_db: Tensor
@@ -65,6 +69,8 @@ class MetricInput:
     linear: GenreClassifier | None = None
     waveforms: Sequence[Tensor] | None = None
     intended_db: Tensor | None = None
+    tagged: TaggedSounds | None = None
+    axis: GenreAxis | None = None
 
     def split(self, size: int) -> Iterator["MetricInput"]:
         """Yield the clips in blocks of at most `size`."""
@@ -76,6 +82,7 @@ class MetricInput:
                 source_db=None if self.source_db is None else self.source_db[rows],
                 waveforms=None if self.waveforms is None else self.waveforms[rows],
                 intended_db=None if self.intended_db is None else self.intended_db[rows],
+                tagged=None if self.tagged is None else self.tagged[rows],
             )
 
     @cached_property
@@ -155,8 +162,8 @@ class MetricSpec:
         function: takes a `MetricInput` and returns one number per clip (N,), NaN where it is undefined for a
             clip, or None where it is undefined for all. None if another section computes the numbers.
         uses_source: whether the function needs `source_db`; then there is no number for real clips.
-        uses_waveforms: whether the function needs `waveforms`; then there are numbers only for the input, the
-            input after the vocoder and the translation after the vocoder, and only for some clips.
+        uses_waveforms: whether the function needs `waveforms`; then the translation and the equaliser are
+            measured after the vocoder, and the input and real clips as original audio.
         unit: for readers.
         floor, ceiling: which of `REFERENCES` marks 0 % and 100 % of what is possible: a candidate,
             `OTHER_PIECE` (another clip of the source genre in place of the translation) or `REAL_TARGET`
@@ -194,7 +201,7 @@ class MetricSpec:
     @property
     def is_proportion(self) -> bool:
         """Return whether the mean is a proportion from 0 to 1."""
-        return self.unit == PER_CENT
+        return self.unit == PER_CENT and (self.low, self.high) == (0.0, 1.0)
 
     @property
     def uses_other_piece(self) -> bool:
@@ -228,7 +235,12 @@ def compute_metrics(metrics: Sequence[MetricSpec], clips: MetricInput) -> Scores
             values = None if metric.function is None else metric.function(block)
             if values is not None:
                 scores[-1][metric.name] = _to_array(metric.name, values, len(block.mels_db))
-    return {name: np.concatenate([block_scores[name] for block_scores in scores]) for name in scores[0]}
+    return join_scores(scores)
+
+
+def join_scores(blocks: Sequence[Scores]) -> Scores:
+    """Join the scores of blocks of clips, which have the same metrics."""
+    return {name: np.concatenate([scores[name] for scores in blocks]) for name in blocks[0]}
 
 
 def _to_array(name: str, values: Tensor | np.ndarray | list[float], n_clips: int) -> np.ndarray:

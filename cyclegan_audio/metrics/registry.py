@@ -8,6 +8,7 @@ and comparison follow from the entry. `metric_spec` shows an example.
 from functools import partial
 
 import numpy as np
+from torch import Tensor
 
 from cyclegan_audio.metrics import artefacts, rhythm, spectral, summary_rules
 from cyclegan_audio.metrics.genre_classifier.classifier import DECISION_THRESHOLD
@@ -20,6 +21,7 @@ from cyclegan_audio.metrics.metric_spec import (
     PER_CENT,
     REAL_TARGET,
     STYLE,
+    TAGGER_SHARE,
     UNTOUCHED,
     MetricFunction,
     MetricInput,
@@ -90,6 +92,12 @@ def _vocoder_error_db(clips: MetricInput) -> list[float] | None:
     return [mean_abs_db(a.maximum(floor_db), b.maximum(floor_db)) for a, b in pairs]
 
 
+def _tagger_share(clips: MetricInput) -> Tensor | None:
+    if clips.tagged is None or clips.axis is None:
+        return None
+    return clips.axis.position(clips.tagged.embeddings)
+
+
 METRICS = (  # within a group: order of the tables; over all: order of the summary
     _proportion(
         "genre_classifier",
@@ -108,6 +116,17 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         "classified as {target} by the linear classifier",
         STYLE,
         lambda clips: _decisions(clips.linear_probability),
+    ),
+    MetricSpec(
+        TAGGER_SHARE,
+        "of the way to {target} by the independent tagger",
+        STYLE,
+        _tagger_share,
+        uses_waveforms=True,
+        unit=PER_CENT,
+        scale=100.0,
+        digits=0,
+        summary=summary_rules.TAGGER,
     ),
     _similarity(
         "onset_correlation",

@@ -11,10 +11,13 @@ from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.genre_classifier.classifier import LINEAR, NETWORK, train_genre_classifier
+from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.metrics.tagger import load_tagger
 from cyclegan_audio.reports.evaluation.classifiers import make_classifiers
 from cyclegan_audio.reports.evaluation.scoring import DirectionMels, score_direction
+from cyclegan_audio.reports.evaluation.sounds import GenreTagger, SoundJudge
 from cyclegan_audio.reports.evaluation.translations import held_out_clips, translate_clip
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_clips
+from cyclegan_audio.vocoders import make_vocoder
 
 CLIPS, TRANSLATED = 500, 40  # per genre
 
@@ -63,22 +66,22 @@ def main() -> None:
     both_db = torch.cat([mels_db for _, mels_db in training.values()])
     start = Clock()
     classifiers = make_classifiers(corpus, model.genres, both_db)
-    of_vocoder = Clock(0.0, 0.0)
+    before = Clock()
+    tagger = GenreTagger.listen(load_tagger(), corpus, clips)
+    of_tagger = Clock() - before
+    judge = SoundJudge(corpus, make_vocoder("hybrid"), METRICS, tagger)
     for (clips_of_genre, real_db, fake_db), target, genres in zip(
         directions, reversed(directions), (model.genres, model.genres[::-1]), strict=True
     ):
-        before = Clock()
-        vocoded = vocode_clips("hybrid", corpus, clips_of_genre, real_db, fake_db)
-        of_vocoder += Clock() - before
         score_direction(
             *genres,
             DirectionMels(clips_of_genre, real_db, fake_db, *target[:2]),
             training,
             classifiers,
-            vocoded,
+            judge,
             corpus.mel,
         )
-    print(f"{2 * CLIPS} clips: {Clock() - start}, of it the vocoder {of_vocoder}")
+    print(f"{2 * CLIPS} clips: {Clock() - start}, of it the tagger's training clips {of_tagger}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{torch.get_num_threads()} threads, {peak:.0f} MiB at most")
     for kind in (NETWORK, LINEAR):

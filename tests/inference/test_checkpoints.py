@@ -1,5 +1,6 @@
 """Finding and reading checkpoints and pretrained models, and refusing damaged ones."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,8 +10,16 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from cyclegan_audio.cli.options import PRETRAINED_HELP
 from cyclegan_audio.config import compose
-from cyclegan_audio.inference.checkpoints import PRETRAINED, load_model, resolve_run, save_pretrained
+from cyclegan_audio.corpus.leakage import merge_intervals
+from cyclegan_audio.inference.checkpoints import (
+    PRETRAINED,
+    list_pretrained,
+    load_model,
+    resolve_run,
+    save_pretrained,
+)
 from cyclegan_audio.inference.translation_model import make_metadata
 from cyclegan_audio.models.networks.generators import ResnetGenerator, UNetGenerator
 from cyclegan_audio.models.networks.images import ImageGenerator
@@ -84,6 +93,22 @@ def test_pretrained_model_is_small_and_equal_to_16_bits(checkpoint, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded.generators["ab"](mel), model.gen_ab(mel), atol=5e-3, rtol=0)
     assert loaded.mel.hash == load_model(path).mel.hash
+
+
+def test_metadata_of_a_pretrained_model_has_a_line_for_each_field(checkpoint, tmp_path):
+    """Training times by the hundred would take thousands of lines with a number in each."""
+    model = load_model(checkpoint[0])
+    model.training_intervals = {"0" * 64: [[8.0 * n, 8.0 * n + 4] for n in range(300)]}
+    save_pretrained(model, tmp_path / "small")
+    text = (tmp_path / "small" / "model.json").read_text()
+    assert len(text.splitlines()) == len(json.loads(text)) + 2
+    assert load_model(tmp_path / "small").training_intervals == model.training_intervals
+
+
+def test_training_times_of_pretrained_models_are_merged():
+    for name in list_pretrained():
+        intervals = load_model(name).training_intervals
+        assert merge_intervals(intervals, {}) == intervals, name
 
 
 NETWORKS = "cyclegan_audio.models.networks"
@@ -183,13 +208,17 @@ def test_run_that_is_not_there(tmp_path):
 
 def test_every_pretrained_model_loads_and_changes_its_input():
     files = sorted(PRETRAINED.glob("*/model.json"))
-    assert [file.parent.name for file in files] == ["demo"]
-    loaded = load_model("demo")
+    assert [file.parent.name for file in files] == ["demo", "lofi_trap"]
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
-    with torch.no_grad():
-        there = loaded.generators["ab"](mel)
-    assert there.shape == mel.shape
-    assert (there - mel).abs().mean() > 0.01
+    for file in files:
+        assert all(word in PRETRAINED_HELP for word in (file.parent.name, "ship"))
+        loaded = load_model(file.parent.name)
+        assert list(loaded.generators) == ["ab", "ba"]
+        for generator in loaded.generators.values():
+            with torch.no_grad():
+                there = generator(mel)
+            assert there.shape == mel.shape
+            assert (there - mel).abs().mean() > 0.01
 
 
 def test_a_model_of_one_direction_loads_and_saves(checkpoint, tmp_path):

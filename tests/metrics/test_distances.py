@@ -15,6 +15,7 @@ from cyclegan_audio.metrics.distances import (
     distances_to,
     frechet_distance,
     kernel_audio_distance,
+    kernel_distance,
     small_sample_warning,
 )
 
@@ -28,13 +29,13 @@ def sample_clips(
     return torch.from_numpy(values), tracks.astype(str).tolist()
 
 
-def test_kernel_audio_distance_equals_torchmetrics() -> None:
+def test_kernel_distance_equals_torchmetrics() -> None:
     rng = np.random.default_rng(0)
     a, b = sample_clips(rng, 20, 1)[0], sample_clips(rng, 20, 1, shift=1.0)[0]
     metric = KernelInceptionDistance(feature=Identity(4), subsets=1, subset_size=20)
     metric.update(a, real=True)
     metric.update(b, real=False)
-    assert kernel_audio_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
+    assert kernel_distance(a, b) == pytest.approx(float(metric.compute()[0]), rel=1e-6)
 
 
 def test_frechet_distance_of_shifted_sets_by_hand() -> None:
@@ -79,15 +80,25 @@ def test_pca_embedding_of_band_statistics() -> None:
     assert (covariance - covariance.diag().diag()).abs().max().item() < 1e-6
     torch.testing.assert_close(embed(clips + 12), embedded, atol=1e-3, rtol=1e-3)  # level does not matter
     shuffled = clips[..., torch.randperm(64, generator=generator)]
-    assert kernel_audio_distance(embed(shuffled), embedded) > 1
+    assert kernel_distance(embed(shuffled), embedded) > 1
 
 
-def test_kernel_audio_distance_by_hand() -> None:
+def test_kernel_distance_by_hand() -> None:
     """The cubic kernel (x y / D + 1)^3 of two sets of two numbers each."""
     a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [-1.0], [0.0]])
     within_a, within_b = 1.0, (2 * (-1) ** 3 + 4 * 1) / 6
     between = (1 + 1 + 1 + 27 + 0 + 1) / 6
-    assert kernel_audio_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
+    assert kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-5)
+
+
+def test_kernel_audio_distance_by_hand() -> None:
+    """The reference has the distances 1, 2 and 3, so the bandwidth is 2 and the kernel exp(-d^2 / 8)."""
+    reference, a = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.0], [4.0]])
+    within_a, within_b = np.exp(-2), (np.exp(-1 / 8) + np.exp(-9 / 8) + np.exp(-4 / 8)) / 3
+    between = (1 + np.exp(-1 / 8) + np.exp(-9 / 8) + np.exp(-16 / 8) + np.exp(-9 / 8) + np.exp(-1 / 8)) / 6
+    expected = 100 * (within_a + within_b - 2 * between)
+    assert kernel_audio_distance(a, reference) == pytest.approx(expected, rel=1e-5)
+    assert kernel_audio_distance(10 * a, 10 * reference) == pytest.approx(expected, rel=1e-5)
 
 
 def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:

@@ -49,6 +49,11 @@ class TaggedSounds:
         """Return some of the sounds."""
         return TaggedSounds(self.embeddings[rows], self.tags[rows])
 
+    @classmethod
+    def join(cls, parts: Sequence["TaggedSounds"]) -> "TaggedSounds":
+        """Join sounds that were tagged in several calls."""
+        return cls(torch.cat([part.embeddings for part in parts]), torch.cat([part.tags for part in parts]))
+
 
 class MusicTagger:
     """The tagger MSD_musicnn: it was trained by others on 200,000 songs that have nothing to do with a run.
@@ -144,7 +149,7 @@ class GenreAxis:
 
 
 @lru_cache(maxsize=2)
-def load_tagger(folder: str | Path | None = None, device: str = "cpu") -> MusicTagger:
+def load_tagger(folder: str | Path | None = None, device: torch.device | str = "cpu") -> MusicTagger:
     """Load the tagger.
 
     Args:

@@ -16,6 +16,7 @@ from cyclegan_audio.reports.comparison.sections import (
     table_section,
 )
 from cyclegan_audio.reports.comparison.summary import comparability_warnings, conclusion
+from cyclegan_audio.reports.comparison.tagging import tagger_section
 from cyclegan_audio.reports.html import ensure_writable, render, to_json, write_files
 from cyclegan_audio.training.sweep import list_jobs
 from cyclegan_audio.utils.defaults import LISTENING_RUNS
@@ -57,6 +58,7 @@ def compare(
     title = f"Comparison: {', '.join(column.name for column in grouped)}"
     sections = [
         settings_section(grouped, notes),
+        tagger_section(grouped),
         table_section(comparisons, grouped),
         contrast_section(comparisons, grouped),
         side_by_side_section(grouped, corpus, trust_packages),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, UNTOUCHED
+from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, REFERENCES, UNTOUCHED
 from cyclegan_audio.reports.evaluation.metric_tables import DISTANCE_LABELS
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.fields import Range, check_value
@@ -40,6 +40,9 @@ def check_report(report: Any) -> None:
         _check_distances(numbers["distances"])
     for reconstruction in root.get("reconstruction"):
         _check_reconstruction(reconstruction)
+    for tagger in root.get("tagger"):
+        for direction in tagger.parts():
+            _check_tags(direction["tags"])
 
 
 class _Part:
@@ -93,11 +96,8 @@ def _check_estimates(metrics: _Part) -> None:
         ends = metric["ends"]
         for end in ("floor", "ceiling"):
             ends[end].require(str | None)
-            if ends[end].value is not None:
-                for estimate in metric.get(ends[end].value):
-                    _check_mean(estimate)
-        for estimate in metric.get(UNTOUCHED):
-            _check_mean(estimate)
+        for name in metric.mapping().keys() & REFERENCES.keys():
+            _check_interval(metric[name])
 
 
 def _check_distances(distances: _Part) -> None:
@@ -116,6 +116,17 @@ def _check_reconstruction(reconstruction: _Part) -> None:
         for genre in errors.parts():
             for other in genre.get("other_clip"):
                 _check_mean(other)
+
+
+def _check_tags(tags: _Part) -> None:
+    for tag in tags.parts():
+        for name in (MODEL, UNTOUCHED, REAL_TARGET):
+            tag[name].require(Number)
+
+
+def _check_interval(estimate: _Part) -> None:
+    for name in ("mean", "low", "high"):
+        estimate[name].require(Number | None)
 
 
 def _check_mean(estimate: _Part) -> None:

@@ -148,7 +148,7 @@ def _direction_warnings(runs: Sequence[EvaluatedRun], direction: str) -> list[st
         "(another classifier, data.normalise or version), so metrics by the genre classifier are not "
         "comparable; evaluate both again"
         for run, other in zip(runs[1:], clips[1:], strict=True)
-        if other == clips[0] and _untouched_means(run, direction) != _untouched_means(runs[0], direction)
+        if other == clips[0] and not _same_untouched_means(run, runs[0], direction)
     ]
     n_tracks = {len(set(run.report["metrics"][direction]["clips"]["track"])) for run in runs}
     if min(n_tracks) < MIN_GROUPS:
@@ -157,6 +157,12 @@ def _direction_warnings(runs: Sequence[EvaluatedRun], direction: str) -> list[st
             "replace them"
         )
     return out
+
+
+def _same_untouched_means(run: EvaluatedRun, other: EvaluatedRun, direction: str) -> bool:
+    """Return whether the metrics that both runs have agree for the untouched input."""
+    means, others = _untouched_means(run, direction), _untouched_means(other, direction)
+    return all(means[name] == others[name] for name in means.keys() & others.keys())
 
 
 def _untouched_means(run: EvaluatedRun, direction: str) -> dict[str, float]:

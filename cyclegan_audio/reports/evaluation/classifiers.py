@@ -14,7 +14,7 @@ from cyclegan_audio.metrics.genre_classifier.classifier import (
 )
 from cyclegan_audio.utils.errors import UserError
 
-STATISTICS, CLASSIFIER = "band statistics", "genre_classifier"
+STATISTICS, CLASSIFIER, TAGGER = "band statistics", "genre_classifier", "independent tagger"
 
 
 @dataclasses.dataclass(frozen=True)

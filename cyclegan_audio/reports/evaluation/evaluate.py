@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import torch
+
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import exclude_training_clips
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
@@ -11,6 +13,7 @@ from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.metrics.tagger import MusicTagger, load_tagger
 from cyclegan_audio.models.directions import source_and_target
 from cyclegan_audio.reports.evaluation.audio_examples import audio_section
 from cyclegan_audio.reports.evaluation.ground_truth import paired_section, score_section
@@ -26,6 +29,7 @@ from cyclegan_audio.reports.evaluation.report_files import (
 from cyclegan_audio.reports.evaluation.seams import seams_section
 from cyclegan_audio.reports.evaluation.spectrograms import gallery_section, spectrograms_section
 from cyclegan_audio.reports.evaluation.summary import ground_truth_summary, metrics_summary
+from cyclegan_audio.reports.evaluation.tagging import tagger_section
 from cyclegan_audio.reports.evaluation.training_losses import losses_section
 from cyclegan_audio.reports.evaluation.translations import (
     DirectionResult,
@@ -45,6 +49,7 @@ from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 SECTIONS: tuple[Callable[[EvaluationData], Section], ...] = (  # in the order of the page
     metrics_section,
+    tagger_section,
     paired_section,
     score_section,
     spectrograms_section,
@@ -69,6 +74,7 @@ def evaluate(
     device: str = "auto",
     shifts: int = 1,
     trust_packages: Collection[str] = (),
+    tagger: str | Path | None = None,
     metrics: Sequence[MetricSpec] = METRICS,
 ) -> Path:
     """Translate held-out clips, compute the metrics, and write the report; return the path of report.html.
@@ -84,22 +90,22 @@ def evaluate(
         device: auto, cpu, cuda, mps.
         shifts: number of time shifts over which the generators are averaged (`inference.cycle_spinning`).
         trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
+        tagger: folder with the weights of the independent tagger; by default those of the package musicnn.
         metrics: the metrics to compute; `(*METRICS, mine)` adds one.
 
     Raises:
-        UserError: no such run or corpus, other mel settings, no held-out clips, no permission to write, or
-            more shifts than the generators' frame multiple.
+        UserError: no such run or corpus, other mel settings, no held-out clips, no permission to write, more
+            shifts than the generators' frame multiple, or no weights in the folder `tagger`.
     """
-    path = resolve_run(run, checkpoint)
-    model = with_cycle_spinning(load_model(run, choose_device(device), checkpoint, trust_packages), shifts)
+    path, chosen = resolve_run(run, checkpoint), choose_device(device)
+    model = with_cycle_spinning(load_model(run, chosen, checkpoint, trust_packages), shifts)
     opened = open_corpus(model, corpus, path)
     models = [model, *_second_model(without_identity, model, opened, device, shifts, trust_packages)]
     opened, n_excluded = _exclude_training_clips(opened, models)
-    folder = Path(out) if out is not None else report_folder(path)
-    ensure_writable(folder)
+    folder = _output_folder(out, path)
     make_vocoder(vocoder).check(model.mel)
-    start = time.perf_counter()
-    directions, *second_directions = _translate(models, opened, clips)
+    music_tagger = _load_tagger(tagger, chosen)
+    (directions, *second_directions), seconds = _translate(models, opened, clips)
     evaluated = EvaluationData(
         run=str(run),
         checkpoint=path,
@@ -110,12 +116,27 @@ def evaluate(
         vocoder=vocoder,
         second_run=str(without_identity) if second_directions else None,
         without_identity=next(iter(second_directions), []),
-        shifts=shifts,
-        seconds=time.perf_counter() - start,
-        n_excluded=n_excluded,
+        shifts=shifts, seconds=seconds, n_excluded=n_excluded,
         metrics=metrics,
-    )
+        tagger=music_tagger,
+    )  # fmt: skip
     return _report(evaluated, folder)
+
+
+def _output_folder(out: str | Path | None, checkpoint: Path) -> Path:
+    folder = Path(out) if out is not None else report_folder(checkpoint)
+    ensure_writable(folder)
+    return folder
+
+
+def _load_tagger(folder: str | Path | None, device: torch.device) -> MusicTagger | str:
+    """Return the independent tagger, or the reason why there is none; a folder that is named must have it."""
+    try:
+        return load_tagger(folder, device)
+    except UserError as error:
+        if folder is not None:
+            raise
+        return str(error)
 
 
 def _report(evaluated: EvaluationData, folder: Path) -> Path:
@@ -129,6 +150,8 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
     page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
+    if isinstance(evaluated.tagger, str):
+        echo(f"no independent tagger: {evaluated.tagger}")
     echo(*summary.split("\n"), f"report: {page}")
     return page
 
@@ -178,14 +201,18 @@ def _exclude_training_clips(corpus: Corpus, models: Sequence[TranslationModel]) 
     return corpus, n_excluded
 
 
-def _translate(models: Sequence[TranslationModel], corpus: Corpus, clips: int) -> list[list[DirectionResult]]:
-    """Translate the held-out clips by each model in each of its directions."""
+def _translate(
+    models: Sequence[TranslationModel], corpus: Corpus, clips: int
+) -> tuple[list[list[DirectionResult]], float]:
+    """Translate the held-out clips by each model in each of its directions; return the seconds, too."""
+    start = time.perf_counter()
     n_clips = sum(_n_clips(model, corpus, clips) for model in models)
     with progress_bar("translating held-out clips", n_clips, "clips") as bar:
-        return [
+        directions = [
             [translate_direction(model, corpus, to, clips, bar.advance) for to in model.targets]
             for model in models
         ]
+    return directions, time.perf_counter() - start
 
 
 def _n_clips(model: TranslationModel, corpus: Corpus, clips: int) -> int:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from cyclegan_audio.metrics.distances import FRECHET, KERNEL
+from cyclegan_audio.metrics.distances import FRECHET, KAD, KERNEL
 from cyclegan_audio.metrics.genre_classifier.classifier import ACCURACIES, NOISE_BELOW_DB, GenreClassifier
 from cyclegan_audio.metrics.metric_spec import (
     ARTEFACT,
@@ -32,14 +32,17 @@ EXPLANATION = (
     "target genre. For content, the floor is another piece of the source genre and the ceiling is the input "
     "itself. The last columns give the same metrics for four baselines: an equaliser that matches each "
     "band's mean and spread to the target genre, the nearest real clip of the target genre, the input "
-    "rebuilt by the vocoder from its mel alone, and the translation after the vocoder (as heard). Brackets: "
-    "95 % intervals over tracks."
+    "rebuilt by the vocoder from its mel alone, and the translation after the vocoder (as heard). Metrics of "
+    "the sound (independent tagger, clicks, vocoder error) hear the translation and the equaliser after the "
+    "vocoder, and the input and real clips as they are. Brackets: 95 % intervals over tracks."
 )
 DISTANCES_EXPLANATION = (
     "Distances are measured to the training clips of the target genre. Their ceiling is the distance of "
     "held-out clips of that genre, about 0. One embedding is band statistics, which need no training on "
-    "genres; the other is the hidden layers of the genre classifier. Both are reduced to 16 principal "
-    "components. The bias of small samples is removed (jackknife over tracks), so values can be below 0."
+    "genres; another is the hidden layers of the genre classifier. Both are reduced to 16 principal "
+    "components. The third is that of the independent tagger, which hears the sound after the vocoder, with "
+    "a Frechet distance only for more than 400 clips. The bias of small samples is removed (jackknife over "
+    "tracks), so values can be below 0."
 )
 CLASSIFIERS_EXPLANATION = (
     "The genre classifier is a small network, trained only on the training split of the corpus and "
@@ -51,7 +54,7 @@ CLASSIFIERS_EXPLANATION = (
     "difference between predicted probabilities and observed shares in ten bins; it is larger for few clips."
 )
 CLASSIFIER_LABELS = {"genre_classifier": "genre classifier", "linear": "linear classifier"}
-DISTANCE_LABELS = {FRECHET: "Frechet distance", KERNEL: "kernel distance"}
+DISTANCE_LABELS = {FRECHET: "Frechet distance", KERNEL: "kernel distance", KAD: "kernel audio distance (KAD)"}
 TITLES = {
     STYLE: "Style: does it sound like the target genre?",
     CONTENT: "Content: is it still the same piece?",
@@ -77,7 +80,7 @@ def metrics_section(evaluated: EvaluationData) -> Section:
         section.tables += [_table(scores, group, name) for group in TITLES]
         if scores.distances:
             section.tables.append(_distance_table(scores, name))
-        section.numbers[name] = _numbers(scores) | {"clips": clip_table(direction, scores)}
+        section.numbers[name] = score_numbers(scores) | {"clips": clip_table(direction, scores)}
     classifiers = {
         kind: classifier
         for kind, classifier in (
@@ -207,18 +210,14 @@ def _format_end(metric: MetricSpec, value: Estimate | None, name: str) -> str:
 
 def _distance_table(scores: DirectionScores, name: str) -> Table:
     rows = []
+    computed = {key for kinds in scores.distances.values() for values in kinds.values() for key in values}
+    baselines = [key for key in CANDIDATES if key in computed - {MODEL, UNTOUCHED}]
     for embedding, kinds in scores.distances.items():
         for kind, values in kinds.items():
             label = CLASSIFIER_LABELS["genre_classifier"] if embedding == CLASSIFIER else embedding
             cells = [_format_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL_TARGET)]
-            baselines = [key for key in CANDIDATES if key in values and key not in (MODEL, UNTOUCHED)]
-            rows.append(
-                [
-                    f"{DISTANCE_LABELS[kind]}, {label}",
-                    *cells,
-                    *(f"{values[key].mean:.3g}" for key in baselines),
-                ]
-            )
+            others = (f"{values[key].mean:.3g}" if key in values else "-" for key in baselines)
+            rows.append([f"{DISTANCE_LABELS[kind]}, {label}", *cells, *others])
     header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in baselines)]
     return Table(f"Distance to {scores.target}: {name}", header, rows)
 
@@ -227,7 +226,7 @@ def _format_distance(value: Estimate) -> str:
     return f"{value.mean:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 
-def _numbers(scores: DirectionScores) -> dict[str, Any]:
+def score_numbers(scores: DirectionScores) -> dict[str, Any]:
     """Return estimates by metric and candidate with the position, distances, and what is missing."""
     out: dict[str, Any] = {}
     for metric in scores.metrics:

@@ -12,7 +12,17 @@ from torch import Tensor
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip
 from cyclegan_audio.metrics.baselines import BandMoments, match_moments, nearest_neighbours
-from cyclegan_audio.metrics.distances import MIN_CLIPS, PCAEmbedding, distances_to, small_sample_warning
+from cyclegan_audio.metrics.distances import (
+    FRECHET,
+    KAD,
+    MIN_CLIPS,
+    Distance,
+    PCAEmbedding,
+    distances_to,
+    frechet_distance,
+    kernel_audio_distance,
+    small_sample_warning,
+)
 from cyclegan_audio.metrics.metric_spec import (
     MATCHED_MOMENTS,
     MODEL,
@@ -28,12 +38,14 @@ from cyclegan_audio.metrics.metric_spec import (
     compute_metrics,
 )
 from cyclegan_audio.metrics.registry import METRICS
-from cyclegan_audio.reports.evaluation.classifiers import Classifiers
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import VocodedClips
+from cyclegan_audio.metrics.tagger import TaggedSounds
+from cyclegan_audio.reports.evaluation.classifiers import TAGGER, Classifiers
+from cyclegan_audio.reports.evaluation.sounds import SoundJudge, SoundScores
 from cyclegan_audio.statistics.estimates import Estimate, estimate
 from cyclegan_audio.statistics.proportions import proportion
 from cyclegan_audio.utils.devices import parallel_map
 
+MIN_CLIPS_FRECHET = 400  # twice the dimensions of the tagger's embedding, whose covariance it needs
 SCORE = "score: harmonic mean of the genre classifier's probability and the onset correlation with the input"
 
 
@@ -44,12 +56,12 @@ class DirectionScores:
     Attributes:
         source, target: genres.
         clips: the N held-out clips that were translated.
-        by_candidate: candidate to metric to (N,) values; the vocoder's are NaN for clips that were not
-            vocoded.
+        by_candidate: candidate to metric to (N,) values.
         real_clips, real_scores: held-out clips of the target genre, and their values by metric.
         distances: embedding to kind to candidate (and `real_target`) to estimate.
         missing: sentences that say what could not be computed and why.
         metrics: the metrics that were computed.
+        tagged: candidate to what the independent tagger hears; empty without it.
     """
 
     source: str
@@ -61,6 +73,7 @@ class DirectionScores:
     distances: dict[str, dict[str, dict[str, Estimate]]]
     missing: list[str]
     metrics: Sequence[MetricSpec] = METRICS
+    tagged: dict[str, TaggedSounds] = dataclasses.field(default_factory=dict)
 
     def estimate(self, candidate: str, name: str) -> Estimate | None:
         """Average a metric, with its interval over tracks; None where it was not computed."""
@@ -122,7 +135,7 @@ def score_direction(
     mels: DirectionMels,
     training: dict[str, tuple[list[Clip], Tensor]],
     classifiers: Classifiers,
-    vocoded: VocodedClips,
+    judge: SoundJudge,
     mel: MelSpectrogram,
     metrics: Sequence[MetricSpec] = METRICS,
 ) -> DirectionScores:
@@ -133,7 +146,7 @@ def score_direction(
         mels: the clips with their mels.
         training: training clips of each genre and their mels, for baselines and as reference of distances.
         classifiers: genre classifiers and embeddings.
-        vocoded: some of the clips through the vocoder.
+        judge: measures the sound of the clips.
         mel: the definition of the mels.
         metrics: the metrics to compute.
     """
@@ -148,7 +161,8 @@ def score_direction(
     base = MetricInput(
         mels.target_db, mel, target=target, classifier=classifiers.classifier, linear=classifiers.linear
     )
-    scores = _all_scores(base, mels, candidates_db, vocoded, metrics)
+    sounds = judge.score((source, target), mels.clips, candidates_db, mels.target_clips)
+    scores = _all_scores(base, mels, candidates_db, sounds, metrics)
     real_scores = scores.pop(REAL_TARGET)
     n_clips = min(len(mels.clips), len(mels.target_clips), len(reference_db))
     distances = {
@@ -156,40 +170,41 @@ def score_direction(
         for name, embed in classifiers.embeddings.items()
         if n_clips >= MIN_CLIPS
     }
-    missing = [text for text in (classifiers.missing, vocoded.missing) if text]
+    if not isinstance(judge.tagger, str) and sounds.tagged and n_clips >= MIN_CLIPS:
+        reference = training[target][0], judge.tagger.references[target]
+        distances[TAGGER] = _tagger_distances(reference, sounds.tagged, mels)
+    missing = [text for text in (classifiers.missing, *sounds.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
     missing += [text] if (text := small_sample_warning(n_clips, n_tracks)) else []
     return DirectionScores(
-        source, target, mels.clips, scores, mels.target_clips, real_scores, distances, missing, metrics
-    )
+        source, target, mels.clips, scores, mels.target_clips, real_scores, distances, missing, metrics,
+        sounds.tagged,
+    )  # fmt: skip
 
 
 def _all_scores(
     real: MetricInput,
     mels: DirectionMels,
     candidates_db: dict[str, Tensor],
-    vocoded: VocodedClips,
+    sounds: SoundScores,
     metrics: Sequence[MetricSpec],
 ) -> dict[str, Scores]:
     """Compute the metrics of all candidates and of real clips of the target genre."""
-    real_db, rows, n_clips = mels.real_db, vocoded.rows, len(mels.clips)
+    real_db = mels.real_db
     translated_input = partial(dataclasses.replace, real, source_db=real_db)
-    vocoded_input = partial(dataclasses.replace, real, source_db=real_db[rows])
-    vocoded_db = {
-        name: vocoded.sounds[name].mels_db for name in (VOCODED_SOURCE, VOCODED) if name in vocoded.sounds
-    }
+    heard = {VOCODED_SOURCE: VOCODED_SOURCE, VOCODED: MODEL}
+    heard_db = {name: sounds.mels_db[key] for name, key in heard.items() if key in sounds.mels_db}
+    all_db = candidates_db | heard_db
     other_piece_metrics = [metric for metric in metrics if metric.uses_other_piece]
     candidates = {
-        **{name: (metrics, translated_input(mels_db=mels_db)) for name, mels_db in candidates_db.items()},
+        **{name: (metrics, translated_input(mels_db=mels_db)) for name, mels_db in all_db.items()},
         OTHER_PIECE: (other_piece_metrics, translated_input(mels_db=real_db[other_track_rows(mels.clips)])),
         REAL_TARGET: (metrics, real),
-        **{name: (metrics, vocoded_input(mels_db=mels_db)) for name, mels_db in vocoded_db.items()},
     }
     computed = parallel_map(partial(compute_metrics, *pair) for pair in candidates.values())
     scores = dict(zip(candidates, computed, strict=True))
-    scores |= {name: _pad_to_all_clips(scores[name], rows, n_clips) for name in vocoded_db}
-    for name, sounds in vocoded.sounds.items():
-        scores[name] |= _pad_to_all_clips(compute_metrics(metrics, sounds), rows, n_clips)
+    for name, of_sound in sounds.scores.items():
+        scores[name] |= of_sound
     return scores
 
 
@@ -213,6 +228,22 @@ def _distances(
     return {kind: out[kind] | of_real[kind] for kind in out}
 
 
+def _tagger_distances(
+    reference: tuple[list[Clip], TaggedSounds], tagged: dict[str, TaggedSounds], mels: DirectionMels
+) -> dict[str, dict[str, Estimate]]:
+    """Compute distances to the reference in the tagger's embedding, as `_distances` does."""
+    kinds: dict[str, Distance] = {KAD: kernel_audio_distance}
+    others = {name: sounds.embeddings for name, sounds in tagged.items() if name != REAL_TARGET}
+    real = tagged[REAL_TARGET].embeddings
+    if min(len(mels.clips), len(real), len(reference[0])) > MIN_CLIPS_FRECHET:
+        kinds[FRECHET] = frechet_distance
+    fixed = reference[1].embeddings, [clip.track for clip in reference[0]]
+    tracks, real_tracks = ([clip.track for clip in clips] for clips in (mels.clips, mels.target_clips))
+    out = distances_to(*fixed, others, tracks, kinds)
+    of_real = distances_to(*fixed, {REAL_TARGET: real}, real_tracks, kinds)
+    return {kind: out[kind] | of_real[kind] for kind in out}
+
+
 def other_track_rows(clips: Sequence[Clip]) -> list[int]:
     """Return for each clip the row of a clip from another track; any row where all are from one track."""
     half = max(len(clips) // 2, 1)
@@ -221,14 +252,6 @@ def other_track_rows(clips: Sequence[Clip]) -> list[int]:
         order = [(i + half + step) % len(clips) for step in range(len(clips))]
         rows.append(next((j for j in order if clips[j].track != clip.track), order[0]))
     return rows
-
-
-def _pad_to_all_clips(scores: Scores, rows: Sequence[int], count: int) -> Scores:
-    """Extend the scores of some rows to all clips, with NaN elsewhere."""
-    out = {name: np.full(count, np.nan) for name in scores}
-    for name, values in scores.items():
-        out[name][list(rows)] = values
-    return out
 
 
 def _tracks(clips: Sequence[Clip]) -> int:

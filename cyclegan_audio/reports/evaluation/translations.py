@@ -13,17 +13,19 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
-from cyclegan_audio.inference.checkpoints import PRETRAINED
+from cyclegan_audio.inference.checkpoints import DEMO_MODEL, PRETRAINED
 from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.metrics.tagger import MusicTagger
 from cyclegan_audio.reports.evaluation.classifiers import Classifiers, make_classifiers
 from cyclegan_audio.reports.evaluation.scoring import DirectionMels, DirectionScores, score_direction
-from cyclegan_audio.reports.evaluation.vocoder_round_trip import vocode_clips
+from cyclegan_audio.reports.evaluation.sounds import GenreTagger, SoundJudge
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import suggest_path
+from cyclegan_audio.vocoders import make_vocoder
 
 MAX_TRAINING_CLIPS = 400
 T = TypeVar("T")
@@ -120,6 +122,7 @@ class EvaluationData:
         seconds: time that translation took.
         n_excluded: clips outside the training split that were excluded because a run was trained on them.
         metrics: the metrics to compute.
+        tagger: the independent tagger, or the reason why there is none.
     """
 
     run: str
@@ -135,6 +138,7 @@ class EvaluationData:
     seconds: float = 0.0
     n_excluded: int = 0
     metrics: Sequence[MetricSpec] = METRICS
+    tagger: MusicTagger | str = "it was not loaded"
 
     @property
     def mel(self) -> MelSpectrogram:
@@ -143,11 +147,12 @@ class EvaluationData:
 
     @cached_property
     def training(self) -> dict[str, tuple[list[Clip], Tensor]]:
-        """Training clips of each genre (at most 400, evenly spaced) with their mels (N, M, F) in dB."""
-        clips = {
-            genre: evenly_spaced(self.corpus.clips(genre, "train"), MAX_TRAINING_CLIPS)
-            for genre in self.model.genres
-        }
+        """Training clips of each genre, evenly spaced, with their mels (N, M, F) in dB.
+
+        At most 400, or as many as there are translated clips.
+        """
+        most = max([MAX_TRAINING_CLIPS, *(len(direction.examples) for direction in self.directions)])
+        clips = {genre: evenly_spaced(self.corpus.clips(genre, "train"), most) for genre in self.model.genres}
         return {
             genre: (of_genre, torch.stack([self.corpus.mel_db(clip) for clip in of_genre]))
             for genre, of_genre in clips.items()
@@ -161,6 +166,20 @@ class EvaluationData:
         )
 
     @cached_property
+    def sound_judge(self) -> SoundJudge:
+        """The judge of sounds; it has the tagger if the corpus keeps the audio of training clips."""
+        return SoundJudge(self.corpus, make_vocoder(self.vocoder), self.metrics, self._genre_tagger())
+
+    def _genre_tagger(self) -> GenreTagger | str:
+        if isinstance(self.tagger, str):
+            return self.tagger
+        clips = {genre: of_genre for genre, (of_genre, _) in self.training.items()}
+        try:
+            return GenreTagger.listen(self.tagger, self.corpus, clips)
+        except UserError as error:
+            return str(error)
+
+    @cached_property
     def direction_scores(self) -> list[DirectionScores]:
         """Scores of all candidates, one entry for each direction."""
         out = []
@@ -168,10 +187,9 @@ class EvaluationData:
             clips = [example.clip for example in direction.examples]
             real_db = torch.stack([example.real_db for example in direction.examples])
             fake_db = torch.stack([example.fake_db for example in direction.examples])
-            vocoded = vocode_clips(self.vocoder, self.corpus, clips, real_db, fake_db)
             target_db = torch.stack([self.corpus.mel_db(clip) for clip in direction.target_clips])
             mels = DirectionMels(clips, real_db, fake_db, direction.target_clips, target_db)
-            common = self.training, self.classifiers, vocoded, self.mel, self.metrics
+            common = self.training, self.classifiers, self.sound_judge, self.mel, self.metrics
             out.append(score_direction(direction.source, direction.target, mels, *common))
         return out
 
@@ -274,7 +292,7 @@ def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
 
 
 def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
-    """Open `corpus`, by default the corpus of the run, or the demo songs for a pretrained model.
+    """Open `corpus`, by default the corpus of the run, or the demo songs for the pretrained model `demo`.
 
     The corpus is normalised as in training. `model.genres` takes the corpus's spelling of the genres.
 
@@ -282,8 +300,13 @@ def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) 
         UserError: there is no corpus, or its mel settings or genres differ.
     """
     trained_on = model.config.get("data", {}).get("corpus")
-    if corpus is None and path.parent == PRETRAINED:
+    if corpus is None and path == PRETRAINED / DEMO_MODEL:
         trained_on = ensure_demo_corpus()
+    elif corpus is None and path.parent == PRETRAINED:
+        raise UserError(
+            f"{path.name} ships without the music that it was trained on; prepare music of "
+            f"{' and '.join(model.genres)} with mel={model.mel.name}, and name its folder with --corpus DIR"
+        )
     if corpus is None and trained_on is None:
         raise UserError(f"{path} does not name its training corpus; name a corpus with --corpus DIR")
     if corpus is None and not Path(trained_on).is_dir():

@@ -10,6 +10,10 @@ import pytest
 
 N_TRACKS, CLIPS_A_TRACK = 8, 2
 DIRECTIONS = ("lofi to trap", "trap to lofi")
+TAGS = {
+    tag: {"model": value, "untouched": 0.2, "real_target": 0.3, "change": {"mean": value - 0.2}}
+    for tag, value in (("jazz", 0.1), ("House", 0.25), ("Hip-Hop", 0.7))
+}
 
 
 def estimate_of(mean: float) -> dict[str, float]:
@@ -28,9 +32,13 @@ def metrics_of(values: Mapping[str, Sequence[float]], clips: Sequence[str]) -> d
         "model": estimate_of(0.5), "untouched": estimate_of(1.0), "other_piece": estimate_of(0.0),
         "ends": {"floor": "other_piece", "ceiling": "untouched"},
     }  # fmt: skip
+    share = {
+        "model": estimate_of(0.6), "untouched": estimate_of(0.1), "real_target": estimate_of(0.9),
+        "matched_moments": estimate_of(0.2), "ends": {"floor": "untouched", "ceiling": "real_target"},
+    }  # fmt: skip
     kernel = {"model": estimate_of(1.0), "untouched": estimate_of(3.0), "real_target": estimate_of(0.0)}
     return {
-        "metrics": {"onset_f1": onsets},
+        "metrics": {"onset_f1": onsets, "tagger_share": share},
         "distances": {"genre_classifier": {"kernel": kernel}},
         "missing": [],
         "clips": table,
@@ -61,6 +69,7 @@ def make_report(tmp_path: Path) -> Callable[..., Path]:
         report = {
             "metrics": {direction: metrics_of(values, clips) for direction in directions}
             | {"classifiers": {}},
+            "tagger": {direction: {"tags": TAGS} for direction in directions},
             "reconstruction": {"this_run": {genre: {"other_clip": estimate_of(9.0)} for genre in genres}},
             "run": {"checkpoint": "gone.ckpt", "mel": {"hash": mel}, "batches_trained": 7, "corpus": "gone"},
         }

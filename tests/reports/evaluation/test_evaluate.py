@@ -145,7 +145,10 @@ def test_corpus_without_pairs_and_audio(
     monkeypatch.setattr(Corpus, "audio", no_audio)
     text = evaluate(make_run(), clips=1).read_text()
     assert "No comparison with a ground truth" in text
-    assert "Metrics of the vocoder and of clicks are missing: the corpus keeps no audio" in text
+    assert (
+        "Metrics of the sound (vocoder, clicks, independent tagger) are missing: the corpus keeps no audio"
+        in text
+    )
     assert "Only demo songs come with a record" in text
     assert "There are no distances: they need at least 4 clips, got 1" in text
     assert "No audio: the corpus keeps no audio" in text

@@ -76,7 +76,7 @@ def test_summary_names_artefacts() -> None:
     bad = GOOD | {
         "model__genre_classifier": 0.1, "model__onset_f1": 0.3, "model__hats_per_s": 1.0,
         "model__filter_share": 0.95, "model__checkerboard_db": 9.0,
-        "model__noise_floor_db": -40.0, "vocoded__vocoder_error_db": 5.0,
+        "model__noise_floor_db": -40.0, "model__vocoder_error_db": 5.0,
     }  # fmt: skip
     line = metrics_summary([direction_scores(**bad)])
     assert "the style changes partly" in line

@@ -11,7 +11,9 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.inference.clip_translation import translate_mel_db
 from cyclegan_audio.inference.translation_model import TranslationModel
+from cyclegan_audio.listening.listening_test import make_test
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
+from cyclegan_audio.reports.evaluation.evaluate import evaluate
 from cyclegan_audio.reports.evaluation.translations import (
     evenly_spaced,
     mean_spectrum,
@@ -108,6 +110,19 @@ def test_a_corpus_without_the_genres_of_the_pair_is_refused(corpus):
     ):
         open_corpus(trained, corpus.folder, Path("run"))
     assert trained.genres == genres
+
+
+def test_a_pretrained_model_names_the_corpus_that_it_needs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    need = r"lofi_trap ships without the music .* of lofi and trap with mel=paper, .* --corpus DIR"
+    with pytest.raises(UserError, match=need):
+        evaluate("lofi_trap")
+    with pytest.raises(UserError, match=need):
+        make_test(["lofi_trap"])
+    with pytest.raises(UserError, match="lofi_trap translates lofi and trap, not lofi and rnb; test runs"):
+        make_test(["demo", "lofi_trap"])
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""
 
 
 def test_second_run_may_spell_genres_differently():
