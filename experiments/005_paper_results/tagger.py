@@ -12,18 +12,17 @@ from itertools import permutations
 import numpy as np
 import soundfile
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.resampling import resample
 from cyclegan_audio.audio.time_stretch import wsola
-from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.corpus.corpus import INT16_SCALE, Clip, Corpus
 from cyclegan_audio.metrics.baselines import BandMoments, match_mean, match_moments
+from cyclegan_audio.metrics.distances import KAD, distances_to, kernel_audio_distance
 from cyclegan_audio.metrics.tagger import GenreAxis, load_tagger
 from cyclegan_audio.metrics.tagger.tagger import to_level
 from cyclegan_audio.statistics.estimates import Estimate, estimate
-from cyclegan_audio.statistics.jackknife import jackknife
 from cyclegan_audio.utils.devices import parallel_map
 from cyclegan_audio.vocoders import VocoderInput, make_vocoder
 
@@ -45,6 +44,11 @@ def with_noise(sound: Tensor, below_db: float, slope: float) -> Tensor:
     bins = torch.arange(len(spectrum)).clamp_min(1)
     noise = torch.fft.irfft(spectrum / bins**slope, len(sound))
     return sound + noise * (sound.std() / noise.std() * 10 ** (-below_db / 20))
+
+
+def quiet_in_16_bits(sound: Tensor, down_db: float) -> Tensor:
+    """Attenuate and round to 16 bits, as in a fade."""
+    return (sound * 10 ** (-down_db / 20) * INT16_SCALE).round() / INT16_SCALE
 
 
 def low_passed(sound: Tensor, rate: int) -> Tensor:
@@ -93,6 +97,8 @@ def alterations(mel: MelSpectrogram) -> dict[str, Callable[[Tensor], Tensor]]:
         AS_IT_IS: lambda x: x,
         "12 dB quieter": lambda x: x * 10 ** (-12 / 20),
         "12 dB louder, clipped at full scale": lambda x: (x * 10 ** (12 / 20)).clamp(-1, 1),
+        "60 dB quieter, in 16 bits": partial(quiet_in_16_bits, down_db=60),
+        "80 dB quieter, in 16 bits": partial(quiet_in_16_bits, down_db=80),
         **{
             f"{colour} noise at -{db} dB": partial(with_noise, below_db=db, slope=slope)
             for colour, slope in noises.items()
@@ -179,30 +185,6 @@ class Sounds:
         }
 
 
-def kad(a: Tensor, reference: Tensor) -> float:
-    """Compute the kernel audio distance (arXiv 2502.15602): 100 times the unbiased squared MMD."""
-    bandwidth = F.pdist(reference).median()
-
-    def kernel(x: Tensor, y: Tensor) -> Tensor:
-        return (-torch.cdist(x, y).square() / (2 * bandwidth**2)).exp()
-
-    def within(x: Tensor) -> Tensor:
-        return (kernel(x, x).sum() - len(x)) / (len(x) * (len(x) - 1))
-
-    return 100 * float(within(a) + within(reference) - 2 * kernel(a, reference).mean())
-
-
-def kads(
-    cases: Mapping[str, Tensor], tracks: Sequence[str], reference: Tensor, reference_tracks: Sequence[str]
-) -> dict[str, Estimate]:
-    """Estimate the distance of each case to real clips of the target genre."""
-
-    def statistic(rows: list[np.ndarray]) -> np.ndarray:
-        return np.array([kad(values[rows[0]], reference[rows[1]]) for values in cases.values()])
-
-    return dict(zip(cases, jackknife(statistic, [tracks, reference_tracks]), strict=True))
-
-
 def neighbour_accuracy(embedded: Mapping[str, Tensor], clips: Mapping[str, Sequence[Clip]]) -> float:
     """Return the share of clips whose genre most of their 5 nearest clips of other songs have."""
     embeddings = torch.cat(list(embedded.values()))
@@ -240,7 +222,10 @@ def main() -> None:
             case: estimate(axis.position(values).tolist(), sounds.tracks) for case, values in cases.items()
         }
         real = [clip.track for clip in sounds.training[target]]
-        distances[name] = kads(cases, sounds.tracks, sounds.embedded_training[target], real)
+        of_kind = distances_to(
+            sounds.embedded_training[target], real, cases, sounds.tracks, {KAD: kernel_audio_distance}
+        )
+        distances[name] = of_kind[KAD]
     print(f"{len(sounds.tracks)} clips of {len(set(sounds.tracks))} scores")
     n_clips = {genre: len(clips) for genre, clips in sounds.training.items()}
     accuracy = neighbour_accuracy(sounds.embedded_training, sounds.training)
