@@ -80,4 +80,6 @@ esac
 : >$log
 run $venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 uv
 run $venv/bin/uv pip install --python $venv/bin/python --compile-bytecode -c constraints.txt "$@" -e '.[dev]'
+# The independent tagger: its weights only. The requirements that it names have no versions for today's Python.
+run $venv/bin/uv pip install --python $venv/bin/python --no-deps musicnn==0.1.0
 echo "$torch" >$stamp

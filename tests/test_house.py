@@ -74,6 +74,13 @@ def test_imports_point_down(name):
         assert other_package == package or other_index < index, f"{name} must not import {other}"
 
 
+def test_the_tagger_only_judges():
+    """No loss, no discriminator and no choice of a checkpoint can use the independent tagger."""
+    tagger = {name for name in modules() if name.startswith("cyclegan_audio.metrics.tagger")}
+    users = {name for name, path in modules().items() if imported(path, modules().keys()) & tagger} - tagger
+    assert {layer(name)[1] for name in users} <= {"metrics", "reports.evaluation", "reports.comparison"}
+
+
 def test_imports_are_not_circular():
     names = modules()
     graph = {name: imported(path, names) - {name, "cyclegan_audio"} for name, path in names.items()}

@@ -1,0 +1,153 @@
+"""Read the weights of MSD_musicnn from the package musicnn, without TensorFlow, and keep them in a cache."""
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclegan_audio.metrics.tagger.network import Musicnn
+from cyclegan_audio.utils.atomic import atomic_path
+from cyclegan_audio.utils.errors import UserError, error_reason
+from cyclegan_audio.utils.regular_files import check_file
+
+MODEL = "MSD_musicnn"
+DATA_FILE = ".data-00000-of-00001"
+DATA_BYTES = 9_465_596
+SHA256 = "e6330872d1394b7a67d4e025697cd5900a1e2a246caf4dadcf2f08f0814e6005"  # `fingerprint` of the weights
+CACHE_FILE = "cyclegan_audio_msd_musicnn.safetensors"
+MISSING = "the package musicnn is not installed; run: pip install --no-deps musicnn"
+REMEDY = "install it again: pip install --no-deps --force-reinstall musicnn"
+
+
+def load_weights(folder: str | Path | None = None) -> dict[str, Tensor]:
+    """Return the weights as a state of `Musicnn`, from the cache if they were read before.
+
+    Args:
+        folder: the folder MSD_musicnn of the package musicnn; by default that of the installed package.
+
+    Raises:
+        UserError: the package is not installed, the folder has no checkpoint, or its weights are others.
+    """
+    if folder is None and (cached := _read_cache()) is not None:
+        return cached
+    source = Path(folder) if folder is not None else _installed_folder()
+    if source is None:
+        raise UserError(MISSING)
+    weights = _read_checkpoint(source)
+    if fingerprint(weights) != SHA256:
+        raise UserError(f"{source} does not hold the weights of {MODEL}; {REMEDY}")
+    _write_cache(weights)
+    return weights
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of the weights in the order of `Musicnn`'s state."""
+    digest = hashlib.sha256()
+    for name in _shapes():
+        digest.update(weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _installed_folder() -> Path | None:
+    """Return the folder of the checkpoint in the installed package, which is never imported."""
+    spec = importlib.util.find_spec("musicnn")
+    folders = (spec.submodule_search_locations if spec else None) or []
+    return next((Path(folder) / MODEL for folder in folders if (Path(folder) / MODEL).is_dir()), None)
+
+
+def _shapes() -> dict[str, torch.Size]:
+    """Return the shapes of the weights by their names in `Musicnn`."""
+    with torch.device("meta"):
+        state = Musicnn().state_dict()
+    return {name: tensor.shape for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+
+
+def _read_checkpoint(folder: Path) -> dict[str, Tensor]:
+    """Read a checkpoint of TensorFlow (`tensor_bundle`): float32 tensors one after another, sorted by name.
+
+    Each trained tensor is followed by the two moments that Adam keeps of it. The order of the dimensions is
+    height, width, inputs, outputs.
+    """
+    path = folder / DATA_FILE
+    try:
+        check_file(path, DATA_BYTES)
+        values = np.fromfile(path, dtype="<f4")
+    except (OSError, UserError) as error:
+        raise UserError(f"{path} cannot be read ({error_reason(error)}); {REMEDY}") from error
+    if values.nbytes != DATA_BYTES:
+        raise UserError(f"{path} has {values.nbytes} bytes instead of {DATA_BYTES}; {REMEDY}")
+    shapes = _shapes()
+    names = {_tensorflow_name(name): name for name in shapes}
+    moments = (f"{name}/{slot}" for name in names if "/moving_" not in name for slot in ("Adam", "Adam_1"))
+    weights, position = {}, 0
+    for name in sorted([*names, *moments, "beta1_power", "beta2_power"]):
+        ours = names.get(name.removesuffix("/Adam_1").removesuffix("/Adam"))
+        count = shapes[ours].numel() if ours else 1
+        if ours == names.get(name) and ours:
+            weights[ours] = _to_torch(values[position : position + count], shapes[ours])
+        position += count
+    return weights
+
+
+def _tensorflow_name(name: str) -> str:
+    """Return the name of a weight in the checkpoint, where layers are counted in the order of the network."""
+    layer, kind = name.rsplit(".", 1)
+    norms = ["input_norm", *(f"front_norm.{n}" for n in range(5)), *(f"middle_norm.{n}" for n in range(3))]
+    norms += ["pooled_norm", "dense_norm"]
+    convolutions = [*(f"front.{n}" for n in range(5)), *(f"middle.{n}" for n in range(3))]
+    of_norm = {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    }
+    for kind_of_layer, layers, kinds in (
+        ("batch_normalization", norms, of_norm),
+        ("conv2d", convolutions, {"weight": "kernel", "bias": "bias"}),
+        ("dense", ["dense", "output"], {"weight": "kernel", "bias": "bias"}),
+    ):
+        if layer in layers:
+            number = layers.index(layer)
+            return f"{kind_of_layer}{f'_{number}' if number else ''}/{kinds[kind]}"
+    raise AssertionError(f"{name} has no name in the checkpoint")
+
+
+def _to_torch(values: np.ndarray, shape: torch.Size) -> Tensor:
+    """Change the order of the dimensions from TensorFlow's to `shape`."""
+    if len(shape) == 1:
+        return torch.from_numpy(values.copy())
+    outputs, inputs, *kernel = shape
+    stored = torch.from_numpy(values).view(*kernel, inputs, outputs)
+    return stored.permute(-1, -2, *range(len(kernel))).contiguous()
+
+
+def _cache_file() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / CACHE_FILE
+
+
+def _read_cache() -> dict[str, Tensor] | None:
+    """Return the weights of the cache; None where it has none, or others."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(_cache_file())
+        return weights if fingerprint(weights) == SHA256 else None
+    except (OSError, KeyError, SafetensorError):
+        return None
+
+
+def _write_cache(weights: dict[str, Tensor]) -> None:
+    """Keep the weights in the cache; without space or permission they are read again next time."""
+    from safetensors.torch import save
+
+    with suppress(OSError):
+        path = _cache_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part:
+            part.write_bytes(save(weights))
