@@ -45,8 +45,7 @@ class Results:
 
     def cell(self, name: str, **values: str) -> str:
         """Return the mean of a number with its interval over recordings."""
-        numbers = self.numbers(name, **values)
-        return str(estimate(numbers, [str(n) for n in range(len(numbers))])) if numbers else "-"
+        return interval(self.numbers(name, **values))
 
     def mean_tags(self, **values: str) -> Tensor:
         return torch.stack([tags for _, tags in self.where(**values)]).mean(0)
@@ -56,6 +55,11 @@ class Results:
         names = ("run", "to", "genre")
         groups = dict.fromkeys(tuple(row[name] for name in names) for row in self.rows)
         return [dict(zip(names, values, strict=True)) for values in groups]
+
+
+def interval(numbers: Sequence[float]) -> str:
+    """Return the mean of numbers, one for each recording, with its 95 % interval."""
+    return str(estimate(numbers, [str(n) for n in range(len(numbers))]))
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,7 +74,7 @@ def heading(group: dict[str, str]) -> list[str]:
 
 def share_table(results: Results, vocoders: Sequence[str]) -> str:
     """Return the share of the way by the tagger."""
-    header = ["pair", "recordings", "n", "untouched (sd)"]
+    header = ["pair", "recordings", "n", "untouched (sd)", f"model - equaliser, {vocoders[0]}"]
     header += [f"{system}, {vocoder}" for system in (MODEL, EQUALISER) for vocoder in vocoders]
     rows = []
     for group in results.groups():
@@ -81,8 +85,13 @@ def share_table(results: Results, vocoders: Sequence[str]) -> str:
             for vocoder in vocoders
         ]
         target = results.cell("position", **group, system=TARGET)
+        by_model, by_equaliser = (
+            results.numbers("moved", **group, system=system, vocoder=vocoders[0])
+            for system in (MODEL, EQUALISER)
+        )
+        difference = interval([a - b for a, b in zip(by_model, by_equaliser, strict=True)])
         start = [*heading(group), str(len(untouched)), f"{untouched.mean():.2f} ({untouched.std():.2f})"]
-        rows.append([*start, *cells, target])
+        rows.append([*start, difference, *cells, target])
     return markdown([*header, "real target"], rows)
 
 
@@ -146,16 +155,16 @@ def sound_table(results: Results, vocoders: Sequence[str]) -> str:
     return markdown(["pair", "recordings", "system", *(name for _, name in COLUMNS)], rows)
 
 
-def damage_line(results: Results) -> str:
-    """Return how many results are clipped, have another length, or another loudness."""
-    rows = [row for row in results.rows if row["system"] in (MODEL, EQUALISER)]
-    clipped = sum(row["samples_clipped"] > 0 for row in rows)
-    longer = sum(row["samples_added"] != 0 for row in rows)
-    louder = max((abs(row["loudness_db"]) for row in rows), default=0.0)
-    return (
-        f"{len(rows)} translations: {clipped} have samples above full scale, {longer} have another length, "
-        f"the largest change of loudness is {louder:.2f} dB.\n"
-    )
+def damage_table(results: Results) -> str:
+    """Return how many translations are clipped or have another length, and the largest change of loudness."""
+    rows = []
+    for system in (MODEL, EQUALISER):
+        damage = [row for row, _ in results.where(system=system)]
+        counts = (sum(row[name] != 0 for row in damage) for name in ("samples_clipped", "samples_added"))
+        loudest = max(abs(row["loudness_db"]) for row in damage)
+        rows.append([system, str(len(damage)), *map(str, counts), f"{loudest:.2f}"])
+    header = ["system", "translations", "clipped", "other length", "largest change of loudness, dB"]
+    return markdown(header, rows)
 
 
 def write_tables(
@@ -163,15 +172,14 @@ def write_tables(
 ) -> None:
     """Write all tables to a file."""
     results = Results(rows, tags)
-    interval = "mean (95 % interval over recordings)"
     sections = {
-        f"Share of the way to the target genre, independent tagger: {interval}": share_table(
+        "Share of the way to the target genre: mean (95 % interval over recordings)": share_table(
             results, vocoders
         ),
         f"Single recordings, {vocoders[0]}": spread_table(results, vocoders[0]),
         f"Tags that rose and fell most, {vocoders[0]}: mean probability": tag_table(results, vocoders[0]),
         f"Some tags, {vocoders[0]}: mean probability": listed_table(results, vocoders[0], listed),
         "Content and sound: means over recordings": sound_table(results, vocoders),
-        "Damage": damage_line(results),
+        "Damage": damage_table(results),
     }
     path.write_text("\n".join(f"### {title}\n\n{table}" for title, table in sections.items()))
