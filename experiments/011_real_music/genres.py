@@ -65,11 +65,12 @@ def load_recordings(folder: Path, seconds: float, tagger: MusicTagger) -> dict[s
     Raises:
         UserError: a genre has fewer than two recordings, or there is no genre.
     """
-    files = {path.name: find_audio(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    folders = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = {path.name: find_audio(path) for path in folders if path.is_dir()}
     if few := [name for name, paths in files.items() if len(paths) < 2]:
         raise UserError(f"{folder / few[0]} has fewer than two recordings; add some, or remove the folder")
     if not files:
-        raise UserError(f"{folder} has no folders; give one with a folder of recordings for each genre")
+        raise UserError(f"{folder} has no folders; give a folder with one of recordings for each genre")
     loaded: dict[str, list[Recording]] = {genre: [] for genre in files}
     pairs = [(genre, path) for genre, paths in files.items() for path in paths]
     for genre, path in with_progress(pairs, "tagging recordings", len(pairs), "recordings"):

@@ -2,10 +2,10 @@
 
 python experiments/011_real_music/measure.py AUDIO [RUN ...] --out experiments/011_real_music
 
-AUDIO has a folder of recordings for each genre; RUN is a run folder, a checkpoint or a pretrained model (by
-default all pretrained models). Every recording whose genre is not the target is translated in each direction
-by each vocoder, as `translate` does, and likewise by an equaliser. Without recordings of the target genre
-demo songs, made for this, stand for it.
+AUDIO has a folder of recordings for each genre, named as RUN names it. RUN is a run folder, a checkpoint or a
+pretrained model (by default all pretrained models). Every recording whose genre is not the target is
+translated in each direction by each vocoder, as `translate` does, and likewise by an equaliser. Without
+recordings of the target genre demo songs, made for this, stand for it.
 
 Written to --out: recordings.csv (a row for each recording, system and vocoder), tables.md (means with 95 %
 intervals over recordings), and a picture of one recording for each generator.
