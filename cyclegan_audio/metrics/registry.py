@@ -126,7 +126,6 @@ METRICS = (  # within a group: order of the tables; over all: order of the summa
         unit=PER_CENT,
         scale=100.0,
         digits=0,
-        summary=summary_rules.TAGGER,
     ),
     _similarity(
         "onset_correlation",

@@ -1,7 +1,6 @@
 """Define which metrics the summary of a report mentions, from which thresholds, and with which words."""
 
 from cyclegan_audio.metrics.metric_spec import (
-    MATCHED_MOMENTS,
     MODEL,
     REAL_TARGET,
     UNTOUCHED,
@@ -93,21 +92,6 @@ def _noise(metric: MetricSpec, estimate_of: EstimateLookup) -> str:
     return f"silence became noise ({translated - max(known):+.0f} dB)"
 
 
-def _tagger(metric: MetricSpec, estimate_of: EstimateLookup) -> str:
-    share = _mean(estimate_of(MODEL))
-    if share is None:
-        return ""
-    others = {"untouched": UNTOUCHED, "an equaliser": MATCHED_MOMENTS, "real target": REAL_TARGET}
-    known = {name: mean for name, key in others.items() if (mean := _mean(estimate_of(key))) is not None}
-    compared = ", ".join(f"{name} {100 * mean:.0f} %" for name, mean in known.items())
-    return f"by the independent tagger {100 * share:.0f} % of the way ({compared})"
-
-
-TAGGER = SummaryRule(
-    "The independent tagger places each sound on the line between the training clips of both genres: 0 % is "
-    "the mean of the source genre, 100 % that of the target genre.",
-    _tagger,
-)
 HIHATS = SummaryRule(
     f"Hi-hats appear or vanish if the rate of onsets above 6 kHz changes by {100 * HIHAT_CHANGE:g} % or more "
     "and the intervals before and after do not overlap.",

@@ -137,8 +137,10 @@ def _read_cache() -> dict[str, Tensor] | None:
 
     try:
         weights = load_file(_cache_file())
-        return weights if fingerprint(weights) == SHA256 else None
-    except (OSError, KeyError, SafetensorError):
+        forms = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
+        expected = {name: (shape, torch.float32) for name, shape in _shapes().items()}
+        return weights if forms == expected and fingerprint(weights) == SHA256 else None
+    except (OSError, SafetensorError):
         return None
 
 

@@ -23,6 +23,7 @@ POWER_SCALE = 10000.0
 PATCH_FRAMES = 187  # 3 s
 BATCH = 8  # patches at once
 LEVEL_LUFS = -14.0
+MAX_GAIN_DB = 40.0  # more would make the rounding errors of quiet recordings audible
 TAGS = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
     "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock",
@@ -73,16 +74,21 @@ class MusicTagger:
         self.filters = slaney_filters(SAMPLE_RATE, N_FFT, N_MELS, 0.0, SAMPLE_RATE / 2).to(self.device)
 
     @torch.inference_mode()
-    def __call__(self, waveforms: Sequence[Tensor], sample_rate: int) -> TaggedSounds:
-        """Tag sounds, each the mean over its patches of 3 s.
+    def __call__(
+        self, waveforms: Sequence[Tensor], sample_rate: int, cutoff_hz: float = math.inf
+    ) -> TaggedSounds:
+        """Tag sounds, each the mean over its patches of 3 s; not within a call of `parallel_map`.
 
-        Every sound is brought to the same loudness first, so that the level of a genre does not count.
+        Every sound is brought to the same loudness first, so that the level of a genre does not count. A
+        sound of 4 s is heard in its middle 3 s.
 
         Args:
-            waveforms: sounds (T,) or (C, T) of any length; channels are averaged.
+            waveforms: at least one sound (T,) or (C, T) of any length; channels are averaged.
             sample_rate: their sample rate in Hz.
+            cutoff_hz: everything above is removed, so that sounds with different bandwidths can be compared.
         """
-        log_mels = parallel_map(partial(self.log_mel, waveform, sample_rate) for waveform in waveforms)
+        calls = (partial(self.log_mel, waveform, sample_rate, cutoff_hz) for waveform in waveforms)
+        log_mels = parallel_map(calls)
         patches = [cut_patches(log_mel) for log_mel in log_mels]
         blocks = torch.cat(patches).split(BATCH)
         embeddings, logits = zip(*parallel_map(partial(self.network, block) for block in blocks), strict=True)
@@ -91,22 +97,23 @@ class MusicTagger:
             _mean_of_each(torch.cat(embeddings), counts), _mean_of_each(torch.cat(logits).sigmoid(), counts)
         )
 
-    def log_mel(self, waveform: Tensor, sample_rate: int) -> Tensor:
+    def log_mel(self, waveform: Tensor, sample_rate: int, cutoff_hz: float = math.inf) -> Tensor:
         """Compute the log10(10000 power + 1) of mel bands (F, 96) of a sound (T,) or (C, T)."""
-        mono = waveform.reshape(-1, waveform.shape[-1]).mean(0)
+        mono = waveform.detach().cpu().float().reshape(-1, waveform.shape[-1]).mean(0)
         mono = to_level(resample(mono, sample_rate, SAMPLE_RATE), SAMPLE_RATE).to(self.device)
         mono = F.pad(mono, (0, max(N_FFT - len(mono), 0)))
         spectrum = torch.stft(mono, N_FFT, HOP, window=self.window, return_complex=True)
-        power = spectrum.abs().square()
+        bins_hz = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, device=self.device)
+        power = spectrum.abs().square() * (bins_hz <= cutoff_hz)[:, None]
         return torch.log10(POWER_SCALE * (self.filters @ power) + 1).T
 
 
 def to_level(mono: Tensor, sample_rate: int, level_lufs: float = LEVEL_LUFS) -> Tensor:
-    """Bring a sound (T,) to a loudness; silence stays silent."""
+    """Bring a sound (T,) to a loudness, by at most 40 dB more."""
     meter = LoudnessMeter(sample_rate)
     meter.push(mono[None])
-    gain_db = level_lufs - meter.lufs_or_ungated()
-    return mono * 10 ** (gain_db / 20) if math.isfinite(gain_db) else mono
+    gain_db = min(level_lufs - meter.lufs_or_ungated(), MAX_GAIN_DB)
+    return mono * 10 ** (gain_db / 20)
 
 
 def cut_patches(log_mel: Tensor) -> Tensor:

@@ -215,14 +215,15 @@ def _distance_table(scores: DirectionScores, name: str) -> Table:
     for embedding, kinds in scores.distances.items():
         for kind, values in kinds.items():
             label = CLASSIFIER_LABELS["genre_classifier"] if embedding == CLASSIFIER else embedding
-            cells = [_format_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL_TARGET)]
+            cells = [format_distance(values[key]) for key in (UNTOUCHED, MODEL, REAL_TARGET)]
             others = (f"{values[key].mean:.3g}" if key in values else "-" for key in baselines)
             rows.append([f"{DISTANCE_LABELS[kind]}, {label}", *cells, *others])
     header = ["", "floor", "translation", "ceiling", *(CANDIDATES[key] for key in baselines)]
     return Table(f"Distance to {scores.target}: {name}", header, rows)
 
 
-def _format_distance(value: Estimate) -> str:
+def format_distance(value: Estimate) -> str:
+    """Format a distance with its interval for readers."""
     return f"{value.mean:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 

@@ -1,6 +1,7 @@
 """Sound of held-out clips: its metrics, what the independent tagger hears, and its mels."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -39,11 +40,13 @@ class GenreTagger:
 
     Attributes:
         tagger: the tagger.
+        corpus: the corpus; if it normalises the bandwidth, the tagger hears nothing above.
         references: genre to the training clips as the tagger hears them.
     """
 
     tagger: MusicTagger
-    references: Mapping[str, TaggedSounds]
+    corpus: Corpus
+    references: Mapping[str, TaggedSounds] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def listen(
@@ -56,24 +59,24 @@ class GenreTagger:
         """
         n_clips = sum(len(clips) for clips in training.values())
         with progress_bar("independent tagger, training clips", n_clips, "clips") as bar:
-            return cls(
-                tagger,
-                {genre: _tag(tagger, corpus, clips, bar.advance) for genre, clips in training.items()},
-            )
+            genres = {genre: cls(tagger, corpus)._tag_clips(c, bar.advance) for genre, c in training.items()}
+        return cls(tagger, corpus, genres)
+
+    def tag(self, waveforms: Sequence[Tensor]) -> TaggedSounds:
+        """Tag sounds (1, T) at the sample rate of the corpus."""
+        cutoff_hz = self.corpus.normalisation.cutoff_hz
+        return self.tagger(waveforms, self.corpus.mel.sample_rate, cutoff_hz or math.inf)
+
+    def _tag_clips(self, clips: Sequence[Clip], on_clips: Callable[[float], None]) -> TaggedSounds:
+        parts = []
+        for block in _blocks(clips):
+            parts.append(self.tag([self.corpus.audio(clip) for clip in block]))
+            on_clips(len(block))
+        return TaggedSounds.join(parts)
 
     def axis(self, source: str, target: str) -> GenreAxis:
         """Return the axis from one genre to the other."""
         return GenreAxis.between(self.references[source].embeddings, self.references[target].embeddings)
-
-
-def _tag(
-    tagger: MusicTagger, corpus: Corpus, clips: Sequence[Clip], on_clips: Callable[[float], None]
-) -> TaggedSounds:
-    parts = []
-    for block in _blocks(clips):
-        parts.append(tagger([corpus.audio(clip) for clip in block], corpus.mel.sample_rate))
-        on_clips(len(block))
-    return TaggedSounds.join(parts)
 
 
 def _blocks(clips: Sequence[Clip]) -> Iterator[Sequence[Clip]]:
@@ -185,9 +188,7 @@ class SoundJudge:
         return sounds
 
     def _judge(self, sounds: MetricInput, axis: GenreAxis | None) -> "_Judged":
-        tagged = None
-        if not isinstance(self.tagger, str):
-            tagged = self.tagger.tagger(sounds.waveforms or (), self.corpus.mel.sample_rate)
+        tagged = None if isinstance(self.tagger, str) else self.tagger.tag(sounds.waveforms or ())
         scores = compute_metrics(self.metrics, dataclasses.replace(sounds, tagged=tagged, axis=axis))
         return scores, sounds.mels_db, tagged
 

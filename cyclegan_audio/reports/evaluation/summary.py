@@ -3,10 +3,17 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from cyclegan_audio.metrics.distances import KERNEL
-from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, UNTOUCHED, MetricSpec
+from cyclegan_audio.metrics.distances import KAD, KERNEL
+from cyclegan_audio.metrics.metric_spec import (
+    MATCHED_MOMENTS,
+    MODEL,
+    REAL_TARGET,
+    TAGGER_SHARE,
+    UNTOUCHED,
+    MetricSpec,
+)
 from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MIN_RELATIVE_GAIN, RHYTHM_ABOVE_HZ, PairedScores
-from cyclegan_audio.reports.evaluation.classifiers import STATISTICS
+from cyclegan_audio.reports.evaluation.classifiers import STATISTICS, TAGGER
 from cyclegan_audio.reports.evaluation.scoring import DirectionScores
 
 LABELLED_SHARE = 0.5  # of clips that the genre classifier labels as the target genre
@@ -16,6 +23,13 @@ STYLE_RULE = (
     f"{100 * LABELLED_SHARE:g} % of the translated clips as the target genre and the kernel distance by "
     f"band statistics falls by {100 * DISTANCE_REDUCTION:g} % or more. It changes partly if one of them "
     "reaches half of that."
+)
+TAGGER_GAIN = 0.25  # of the way between the genres
+TAGGER_RULE = (
+    "The independent tagger confirms a change if the translation moves by at least "
+    f"{100 * TAGGER_GAIN:g} % of the way from the source genre to the target genre, its KAD falls by "
+    f"{100 * DISTANCE_REDUCTION:g} % or more, and both are better than the equaliser's. Damage can lie in "
+    "the direction of the target, but then the KAD does not fall."
 )
 RHYTHM_NAME = f"rhythm above {RHYTHM_ABOVE_HZ / 1000:g} kHz"
 GROUND_TRUTH_RULES = (
@@ -68,7 +82,7 @@ def metrics_summary(scores: Sequence[DirectionScores]) -> str:
 def summary_rules(metrics: Sequence[MetricSpec]) -> str:
     """Return the rules that `metrics_summary` follows."""
     rules = [metric.summary.explanation.format(label=metric.label) for metric in metrics if metric.summary]
-    return " ".join([STYLE_RULE, *rules])
+    return " ".join([STYLE_RULE, TAGGER_RULE, *rules])
 
 
 def _phrases(scores: DirectionScores) -> list[str]:
@@ -77,11 +91,11 @@ def _phrases(scores: DirectionScores) -> list[str]:
         for metric in scores.metrics
         if metric.summary
     ]
-    return [_style_phrase(scores), *(text for text in phrases if text)]
+    return [text for text in (_style_phrase(scores), _tagger_phrase(scores), *phrases) if text]
 
 
 def _style_phrase(scores: DirectionScores) -> str:
-    reduction = _distance_reduction(scores)
+    reduction = _distance_reduction(scores, STATISTICS, KERNEL)
     before, after, real = (
         scores.estimate(key, "genre_classifier") for key in (UNTOUCHED, MODEL, REAL_TARGET)
     )
@@ -108,10 +122,34 @@ def _style_phrase(scores: DirectionScores) -> str:
     return f"{verb} ({labelled}; {by_distance})"
 
 
-def _distance_reduction(scores: DirectionScores) -> float | None:
-    """Return the share of the kernel distance that the translation takes away; None without distances."""
-    if STATISTICS not in scores.distances:
+def _tagger_phrase(scores: DirectionScores) -> str:
+    """Say whether the independent tagger confirms the change of style; "" without it."""
+    keys = (UNTOUCHED, MATCHED_MOMENTS, REAL_TARGET, MODEL)
+    shares = [value.mean for key in keys if (value := scores.estimate(key, TAGGER_SHARE))]
+    if len(shares) < len(keys):
+        return ""
+    untouched, equaliser, real, share = (f"{100 * value:.0f} %" for value in shares)
+    moved = (
+        f"{share} of the way, untouched {untouched}, an equaliser {equaliser}, real {scores.target} {real}"
+    )
+    reduction = _distance_reduction(scores, TAGGER, KAD)
+    if reduction is None:
+        return f"independent tagger: {moved}"
+    by_equaliser = _distance_reduction(scores, TAGGER, KAD, MATCHED_MOMENTS) or 0.0
+    gain = shares[-1] - shares[0]
+    is_confirmed = gain >= TAGGER_GAIN and reduction >= DISTANCE_REDUCTION
+    beats_equaliser = shares[-1] > shares[1] and reduction > by_equaliser
+    verb = "confirms this" if is_confirmed and beats_equaliser else "does not confirm this"
+    change = f"falls by {100 * reduction:.0f} %" if reduction >= 0 else f"rises by {-100 * reduction:.0f} %"
+    return f"an independent tagger {verb} ({moved}; KAD {change})"
+
+
+def _distance_reduction(
+    scores: DirectionScores, embedding: str, kind: str, candidate: str = MODEL
+) -> float | None:
+    """Return the share of a distance that a candidate takes away; None without distances."""
+    if embedding not in scores.distances:
         return None
-    kernel = scores.distances[STATISTICS][KERNEL]
-    untouched = kernel[UNTOUCHED].mean
-    return 1 - kernel[MODEL].mean / untouched if untouched > 0 else 0.0
+    distances = scores.distances[embedding][kind]
+    untouched = distances[UNTOUCHED].mean
+    return 1 - distances[candidate].mean / untouched if untouched > 0 else 0.0

@@ -7,6 +7,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from cyclegan_audio.metrics.tagger import GenreAxis, checkpoint, load_tagger
@@ -180,10 +181,29 @@ def test_log_mel_equals_librosas(tagger, monkeypatch):
 @needs_musicnn
 def test_level_and_sample_rate_do_not_count(tagger):
     loud = tone(440.0)
-    tagged = tagger([loud, 0.01 * loud, torch.stack([loud, loud])], 44100)
+    tagged = tagger([loud, 0.05 * loud, torch.stack([loud, loud])], 44100)
     low_rate = tagger([tone(440.0, rate=22050)], 22050)
     torch.testing.assert_close(tagged.tags[1:], tagged.tags[:1].expand(2, -1), atol=1e-3, rtol=0)
     torch.testing.assert_close(low_rate.tags, tagged.tags[:1], atol=1e-2, rtol=0)
+
+
+@needs_musicnn
+def test_gain_of_quiet_sounds_is_limited(tagger):
+    sound = tone(440.0)
+    log_mels = [tagger.log_mel(gain * sound, 44100) for gain in (1.0, 0.05, 1e-3, 1e-4)]
+    torch.testing.assert_close(log_mels[1], log_mels[0], atol=1e-3, rtol=0)
+    assert log_mels[2].max() > log_mels[3].max() + 1  # 20 dB less
+
+
+@needs_musicnn
+def test_nothing_above_the_cutoff_is_heard(tagger):
+    noise = torch.randn(3 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    full, limited = tagger.log_mel(noise, SAMPLE_RATE), tagger.log_mel(noise, SAMPLE_RATE, 4000.0)
+    centres_hz = librosa.mel_frequencies(98, fmin=0.0, fmax=8000.0)[1:-1]
+    torch.testing.assert_close(limited[:, centres_hz < 3800], full[:, centres_hz < 3800])
+    assert limited[:, centres_hz > 4200].max() == 0 < full[:, centres_hz > 4200].min()
+    mean = tagger([noise.double(), noise], SAMPLE_RATE, 4000.0).embeddings
+    torch.testing.assert_close(mean[0], mean[1])
 
 
 @needs_musicnn
@@ -229,6 +249,10 @@ def test_damaged_cache_is_written_again():
     path = checkpoint._cache_file()
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    load_weights()
+    assert path.read_bytes() == content
+    other = {name: tensor.flatten() for name, tensor in load_weights().items()}
+    path.write_bytes(safetensors.torch.save(other))
     load_weights()
     assert path.read_bytes() == content
 

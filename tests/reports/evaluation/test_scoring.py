@@ -9,9 +9,9 @@ import torch
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
-from cyclegan_audio.metrics.distances import KERNEL
-from cyclegan_audio.metrics.metric_spec import MODEL, OTHER_PIECE, UNTOUCHED, VOCODED
-from cyclegan_audio.reports.evaluation.classifiers import STATISTICS
+from cyclegan_audio.metrics.distances import KAD, KERNEL
+from cyclegan_audio.metrics.metric_spec import MATCHED_MOMENTS, MODEL, OTHER_PIECE, UNTOUCHED
+from cyclegan_audio.reports.evaluation.classifiers import STATISTICS, TAGGER
 from cyclegan_audio.reports.evaluation.ground_truth import score_alignment
 from cyclegan_audio.reports.evaluation.metric_tables import position
 from cyclegan_audio.reports.evaluation.scoring import DirectionScores, clip_scores, other_track_rows
@@ -33,7 +33,7 @@ CLIPS = [clip(i) for i in range(4)]
 def direction_scores(**means: float) -> DirectionScores:
     """Four clips of four tracks; keys are CANDIDATE__METRIC, values each clip's number."""
     by_candidate: dict[str, dict[str, np.ndarray]] = {
-        key: {} for key in (MODEL, UNTOUCHED, OTHER_PIECE, VOCODED)
+        key: {} for key in (MODEL, UNTOUCHED, OTHER_PIECE, MATCHED_MOMENTS)
     }
     real = {}
     for key, value in means.items():
@@ -93,6 +93,30 @@ def test_summary_without_genre_classifier_uses_distances() -> None:
     assert "no genre classifier; the kernel distance falls by 75 %" in metrics_summary(
         [direction_scores(model__onset_f1=0.9, **quiet)]
     )
+
+
+MOVED = "80 % of the way, untouched 0 %, an equaliser 10 %, real trap 100 %"
+
+
+@pytest.mark.parametrize(
+    ("share", "kad", "equaliser", "kad_of_equaliser", "words"),
+    [
+        (0.8, 5.0, 0.1, 18.0, f"confirms this ({MOVED}; KAD falls by 75 %)"),
+        (0.2, 5.0, 0.1, 18.0, "does not confirm this (20 % of the way"),
+        (0.8, 30.0, 0.1, 40.0, f"does not confirm this ({MOVED}; KAD rises by 50 %)"),
+        (0.8, 5.0, 0.9, 18.0, "does not confirm this"),
+        (0.8, 5.0, 0.1, 4.0, "does not confirm this"),
+    ],
+)  # fmt: skip
+def test_summary_says_whether_the_independent_tagger_confirms(
+    share: float, kad: float, equaliser: float, kad_of_equaliser: float, words: str
+) -> None:
+    names = {"model": share, "untouched": 0.0, "matched_moments": equaliser, "real": 1.0}
+    scores = direction_scores(**{f"{name}__tagger_share": value for name, value in names.items()})
+    assert f"independent tagger: {100 * share:.0f} % of the way" in metrics_summary([scores])
+    kads = {MODEL: kad, UNTOUCHED: 20.0, MATCHED_MOMENTS: kad_of_equaliser}
+    scores.distances[TAGGER] = {KAD: {key: Estimate(v, 0, v, v, 4, 4) for key, v in kads.items()}}
+    assert f"; an independent tagger {words}" in metrics_summary([scores])
 
 
 def test_position_between_floor_and_ceiling() -> None:

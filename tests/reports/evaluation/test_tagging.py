@@ -69,7 +69,8 @@ def test_report_gives_share_of_the_way_and_tags(pages: list[Path]) -> None:
     clips = report["metrics"]["dull to bright"]["clips"]
     assert np.mean(clips[TAGGER_SHARE]) == pytest.approx(share["model"]["mean"])
     assert len(clips["vocoder_error_db"]) == 2
-    assert f"by the independent tagger {100 * share['model']['mean']:.0f} % of the way (" in report["verdict"]
+    assert f"independent tagger: {100 * share['model']['mean']:.0f} % of the way, " in report["verdict"]
+    assert "Independent tagger: dull to bright" in text
     tags = report["tagger"]["dull to bright"]["tags"]
     assert len(tags) == 50
     changes = {tag: values["change"]["mean"] for tag, values in tags.items()}
@@ -142,7 +143,7 @@ def test_corpus_without_training_audio_has_no_tagger(
 class LevelTagger:
     """Embeds a sound as its peak, and gives its peak as the probability of every tag."""
 
-    def __call__(self, waveforms: list[torch.Tensor], sample_rate: int) -> TaggedSounds:
+    def __call__(self, waveforms: list[torch.Tensor], sample_rate: int, cutoff_hz: float) -> TaggedSounds:
         peaks = torch.stack([waveform.abs().max() for waveform in waveforms])[:, None]
         return TaggedSounds(peaks, peaks.expand(-1, 50))
 
