@@ -91,18 +91,25 @@ def course(args: argparse.Namespace) -> None:
         print(f"| {method} | " + " | ".join(f"{means[k]:.4f}" for k in columns) + " |", flush=True)
 
 
-def main() -> None:
+JOBS = {"losses": losses, "course": course}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {"losses": losses, "course": course}
-    parser.add_argument("job", choices=jobs)
+    parser.add_argument("job", choices=JOBS)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", choices=MODELS, default="small")
     parser.add_argument("--steps", type=int, default=90, help="of `course`")
     parser.add_argument("--corpus", help="of `course`")
     parser.add_argument("--only", action="append", help="a method; more than one by repeating")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = make_parser().parse_args()
     torch.set_num_threads(1)
-    jobs[args.job](args)
+    JOBS[args.job](args)
 
 
 if __name__ == "__main__":

@@ -220,10 +220,13 @@ def one(args: argparse.Namespace) -> None:
     print(f"{time_s:.3f} | {peak:.0f}")
 
 
-def main() -> None:
+JOBS = {"steps": compare_steps, "scale": scale, "one": one}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {"steps": compare_steps, "scale": scale, "one": one}
-    parser.add_argument("job", choices=jobs)
+    parser.add_argument("job", choices=JOBS)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", choices=MODELS, default="small")
     parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=(128, 176))
@@ -236,12 +239,16 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float, default=float("inf"), help="no round starts after it")
     parser.add_argument("--csv", type=Path, help="a table to which each round's time is appended")
     parser.add_argument("--row", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = make_parser().parse_args()
     if args.warm_up is None:
         args.warm_up = 8 if args.device == "cuda" else 1  # graphs are captured at the fourth step
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True  # as conf/trainer and the public code; no effect on a CPU
-    jobs[args.job](args)
+    JOBS[args.job](args)
 
 
 if __name__ == "__main__":

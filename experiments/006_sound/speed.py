@@ -83,7 +83,8 @@ def demo_music(seconds: int) -> Tensor:
     return song.repeat(1, -(-seconds * SAMPLE_RATE_HZ // song.shape[1]))
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("song", type=Path, nargs="?")
     parser.add_argument("--mel", nargs="+", default=["hifi", "paper"])
@@ -96,7 +97,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-baseline", action="store_true", help="measure this package only")
     parser.add_argument("--csv", type=Path, help="a table to which each round's time is appended")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = make_parser().parse_args()
     waveform, rate = decode(options.song) if options.song else (demo_music(options.seconds), SAMPLE_RATE_HZ)
     waveform = waveform[:, : options.seconds * rate]
     print(HEAD)

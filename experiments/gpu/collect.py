@@ -50,7 +50,7 @@ def count_batches(runs: list[Path], corpus: Path) -> dict[str, dict[str, float]]
 
 
 def read_speed(losses: Path) -> tuple[int, float]:
-    """Return the number of batches, and batches a second, without those of the first row if there are more."""
+    """Return the number of batches, and batches a second after the first row if there are more."""
     with losses.open() as file:
         rows = [(int(row["batch"]), float(row["elapsed_s"])) for row in csv.DictReader(file)]
     first, last = rows[0] if len(rows) > 1 else (0, 0.0), rows[-1]
@@ -106,14 +106,19 @@ def pack(files: dict[str, Path]) -> bytes:
     return content.getvalue()
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("runs", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--weights", required=True, help="the run whose generators are written")
     parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = make_parser().parse_args()
     runs = [file.parent.parent for file in sorted(args.runs.glob(f"*/{LAST}"), reverse=True)]
     numbers = count_batches(runs, args.corpus)
     (args.runs / "batches.json").write_text(json.dumps(numbers, indent=1) + "\n")
