@@ -114,7 +114,7 @@ def test_tiny_tables_are_whole(tmp_path):
     assert names == ["log.txt", "profile.txt", "steps.csv", "tables.md", "translation.csv"]
     with (tmp_path / "steps.csv").open() as file:
         methods = {row["method"] for row in csv.DictReader(file) if float(row["seconds"]) > 0}
-    assert {"reference", "auto", "auto, graphs", "auto, compiled"} <= methods
+    assert {"reference", "auto", "auto, graphs", "fp32, graphs, else auto"} <= methods
     with (tmp_path / "translation.csv").open() as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"hybrid", "mask", "griffin_lim"}
     assert "translator.py" in (tmp_path / "profile.txt").read_text()

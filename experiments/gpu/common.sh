@@ -13,6 +13,7 @@ trap 'rm -rf "$WORK"' EXIT
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 export PYTHONUNBUFFERED=1 CYCLEGAN_AUDIO_NO_HINTS=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-8}
+export TORCHINDUCTOR_CACHE_DIR=$WORK/inductor
 
 # install FOLDER...: install the wheels of these folders beside the interpreter's own packages.
 install() {
