@@ -78,7 +78,7 @@ def test_every_command_has_options_that_exist(name, n_commands, options, tmp_pat
     recorder.chmod(0o755)
     record = tmp_path / "record"
     run_script(name, tmp_path / "out", *options, PYTHON=str(recorder), RECORD=str(record))
-    commands = [line.split("\0")[:-1] for line in record.read_text().split("\n") if line]
+    commands = [line.split("\0") for line in record.read_text().split("\0\n") if line]
     commands = [words for words in commands if words[:2] != ["-m", "pip"]]
     assert len(commands) == n_commands
     monkeypatch.syspath_prepend(ROOT / "experiments" / "003_speed")

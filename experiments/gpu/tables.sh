@@ -43,7 +43,8 @@ main() {
     part "Training step, small model" 30 "${measure[@]}" "${small[@]}" --max-seconds 10
     part "Where a translation spends its time" 30 "$PYTHON" -m cProfile -o "$WORK/profile" "$translate" \
         --device "$DEVICE" --no-baseline --threads 1 "${long[@]}"
-    "$PYTHON" -c "import pstats, sys; pstats.Stats(sys.argv[1]).sort_stats('tottime').print_stats(40)" \
+    "$PYTHON" -c "import pstats, sys; stats = pstats.Stats(sys.argv[1])
+stats.sort_stats('tottime').print_stats(30).sort_stats('cumtime').print_stats('cyclegan_audio', 40)" \
         "$WORK/profile" >"$OUT/profile.txt" 2>>"$OUT/log.txt"
     part "Training step, compiled" 90 "${measure[@]}" "${paper[@]}" --max-seconds 10 \
         --only reference --only auto --only "auto, compiled"
