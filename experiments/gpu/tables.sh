@@ -6,10 +6,10 @@ END=${END:-225}
 steps=experiments/003_speed/measure.py
 agreement=experiments/003_speed/agreement.py
 translate=experiments/006_sound/speed.py
-paper=(--model paper --size 128x176 --rounds 7)
-colour=(--model paper --size 256x256 --channels 3 --rounds 5)
+paper=(--model paper --size 128x176 --rounds 7 --steps 10)
+colour=(--model paper --size 256x256 --channels 3 --rounds 5 --steps 10)
 small=(--model small --size 128x176 --rounds 7)
-songs=(--seconds 120 --rounds 3 --mel hifi)
+songs=(--seconds 120 --rounds 2 --mel hifi)
 long=(--seconds 600 --rounds 2 --mel hifi --sizes paper --vocoders hybrid)
 course=(--model small --steps 60)
 tests=gpu
@@ -22,7 +22,7 @@ if [ "$TINY" ]; then
     course=(--model tiny --steps 5)
     tests="not gpu and not slow"
 fi
-measure=("$PYTHON" "$steps" steps --device "$DEVICE" --steps-of cuda --csv "$OUT/steps.csv")
+measure=("$PYTHON" "$steps" steps --device "$DEVICE" --csv "$OUT/steps.csv")
 speed=("$PYTHON" "$translate" --device "$DEVICE" --no-baseline --threads 1 --warm-up 1)
 rm -f "$OUT"/*.csv "$OUT/log.txt"
 
@@ -30,7 +30,8 @@ main() {
     [ "$TINY" ] || nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
     install gpu_bundle/wheels gpu_bundle/tables
     part "Versions" 30 "$PYTHON" -c "import torch; print('torch', torch.__version__)"
-    part "Training step, paper's size" 60 "${measure[@]}" "${paper[@]}" --max-seconds 25
+    part "Training step, paper's size" 50 "${measure[@]}" "${paper[@]}" --steps-of cuda --max-seconds 15
+    part "CUDA graphs, paper's size" 40 "${measure[@]}" "${paper[@]}" --steps-of graphs --max-seconds 12
     part "Translation of ten minutes, paper's generator" 30 "${speed[@]}" "${long[@]}" --csv "$OUT/translation.csv"
     part "Losses with and without CUDA graphs" 25 "$PYTHON" "$agreement" course --device "$DEVICE" "${course[@]}" \
         --only "fp32, else auto" --only "fp32, graphs, else auto"
@@ -39,8 +40,8 @@ main() {
         $(grep -rl --include='test_*.py' 'pytest.mark.gpu' tests)
     part "Translation of two minutes" 45 "${speed[@]}" "${songs[@]}" --csv "$OUT/translation.csv"
     part "Losses of step 1 against float64" 25 "$PYTHON" "$agreement" losses --device "$DEVICE" "${course[@]:0:2}"
-    part "Training step, colour images" 40 "${measure[@]}" "${colour[@]}" --max-seconds 15
-    part "Training step, small model" 30 "${measure[@]}" "${small[@]}" --max-seconds 10
+    part "Training step, colour images" 40 "${measure[@]}" "${colour[@]}" --steps-of cuda --max-seconds 8
+    part "Training step, small model" 30 "${measure[@]}" "${small[@]}" --steps-of cuda --max-seconds 5
     part "Where a translation spends its time" 30 "$PYTHON" -m cProfile -o "$WORK/profile" "$translate" \
         --device "$DEVICE" --no-baseline --threads 1 "${long[@]}"
     "$PYTHON" -c "import pstats, sys; stats = pstats.Stats(sys.argv[1])
