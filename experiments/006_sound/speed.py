@@ -95,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm-up", type=int, default=0, help="rounds before that are not measured")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--no-baseline", action="store_true", help="measure this package only")
+    parser.add_argument("--no-baseline", action="store_true", help="measure this package only, as on a GPU")
     parser.add_argument("--csv", type=Path, help="a table to which each round's time is appended")
     return parser
 
@@ -110,7 +110,9 @@ def main() -> None:
         for preset in options.mel:
             mel = instantiate(OmegaConf.load(CONF_DIR / "mel" / f"{preset}.yaml"))
             model = make_model(mel, *SIZES[size], options.device)
-            methods: dict[str, Callable] = {} if options.no_baseline else {BASELINE: Plain(model)}
+            methods: dict[str, Callable] = {}
+            if options.device == "cpu" and not options.no_baseline:
+                methods[BASELINE] = Plain(model)
             for name in options.vocoders:
                 methods[name] = partial(Translator(model, name, options.device), to="b")
             report((size, preset), methods, waveform, rate, options)
