@@ -1,7 +1,7 @@
 """Compare the losses of all acceleration settings of a training step.
 
     python agreement.py losses  [--device cuda] [--model paper]   # of the first step, against float64
-    python agreement.py course  --corpus DIR [--steps 90]         # means over many steps on real mels
+    python agreement.py course  [--corpus DIR] [--steps 90]       # means over many steps, of mels or noise
 
 Prints Markdown.
 """
@@ -11,8 +11,9 @@ import statistics
 from itertools import islice
 
 import torch
-from measure import CPU_STEPS, CUDA_STEPS, MODELS, Step, make, reals
+from measure import MODELS, Step, default_methods, make, reals
 from reference import ReferenceStep
+from torch import Tensor
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
@@ -38,7 +39,7 @@ def losses(args: argparse.Namespace) -> None:
     """Compare the first step's losses of each method with the reference in float64."""
     device = torch.device(args.device)
     mels = reals(SIZE, 1, device)
-    names = args.only or list(CUDA_STEPS if device.type == "cuda" else CPU_STEPS)
+    names = args.only or default_methods(device.type)
     exact = reference_like(make(names[0], MODELS[args.model], device, 1), args, torch.float64)
     exact_losses = exact(*(mel.double() for mel in mels))
     print("\n| method | largest relative error of a loss of step 1 |\n|---|---|")
@@ -49,22 +50,35 @@ def losses(args: argparse.Namespace) -> None:
         print(f"| {name} | {max(errors):.1e} |", flush=True)
 
 
+def read_batches(corpus: str, n: int) -> list[list[Tensor]]:
+    """Return batches of the first two genres of a corpus."""
+    genres = Corpus.open(corpus).genres[:2]
+    data = UnpairedMelDataModule(corpus, *genres, frame_multiple=4, crop_frames=SIZE[1])
+    data.setup("fit")
+    data.set_epoch(0)
+    return [[b["real_a"], b["real_b"]] for b in islice(data.train_dataloader(), n)]
+
+
+def draw_batches(n: int) -> list[list[Tensor]]:
+    """Return batches of noise; that of genre B is darker."""
+    draws = torch.Generator().manual_seed(3)
+    noise = torch.rand(n, 2, 1, 1, *SIZE, generator=draws)
+    return [[2 * a - 1, b - 1] for a, b in noise]
+
+
 def course(args: argparse.Namespace) -> None:
     """Print mean losses over many steps, also of the reference and of a slightly perturbed reference."""
     device = torch.device(args.device)
-    genres = Corpus.open(args.corpus).genres[:2]
-    data = UnpairedMelDataModule(args.corpus, *genres, frame_multiple=4, crop_frames=SIZE[1])
-    data.setup("fit")
-    data.set_epoch(0)
-    batches = [[b["real_a"], b["real_b"]] for b in islice(data.train_dataloader(), args.steps)]
-    names = args.only or list(CUDA_STEPS if device.type == "cuda" else CPU_STEPS)
+    batches = read_batches(args.corpus, args.steps) if args.corpus else draw_batches(args.steps)
+    names = args.only or default_methods(device.type)
     start = make(names[0], MODELS[args.model], device, 1)
     steps = {
         "reference": reference_like(start, args, torch.float32),
         "reference, off by 1e-7": reference_like(start, args, torch.float32, 1e-7),
     }
     steps |= {name: make(name, MODELS[args.model], device, 1) for name in names}
-    print(f"\n{args.model}, {SIZE[0]} x {SIZE[1]}, {genres}, means over {len(batches)} steps\n")
+    music = args.corpus or "noise"
+    print(f"\n{args.model}, {SIZE[0]} x {SIZE[1]}, {music}, means over {len(batches)} steps\n")
     columns: list[str] = []
     for method, step in steps.items():
         losses_of_steps = [
@@ -77,18 +91,25 @@ def course(args: argparse.Namespace) -> None:
         print(f"| {method} | " + " | ".join(f"{means[k]:.4f}" for k in columns) + " |", flush=True)
 
 
-def main() -> None:
+JOBS = {"losses": losses, "course": course}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {"losses": losses, "course": course}
-    parser.add_argument("job", choices=jobs)
+    parser.add_argument("job", choices=JOBS)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", choices=MODELS, default="small")
     parser.add_argument("--steps", type=int, default=90, help="of `course`")
     parser.add_argument("--corpus", help="of `course`")
     parser.add_argument("--only", action="append", help="a method; more than one by repeating")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = make_parser().parse_args()
     torch.set_num_threads(1)
-    jobs[args.job](args)
+    JOBS[args.job](args)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,18 @@
     python measure.py scale   [--device cuda] [--model small]   # against clip length, batch and width
 
 All methods are interleaved in one process. Prints medians: of process time with one thread on a CPU, of wall
-time of `--steps` steps with a final synchronisation on CUDA. Prints Markdown.
+time of `--steps` steps with a final synchronisation on CUDA. Prints Markdown; `--csv` keeps all rounds.
 """
 
 import argparse
+import csv
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -27,7 +29,7 @@ from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.discriminators import PatchDiscriminator
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 
-MODELS = {"paper": (64, 9), "small": (16, 6)}
+MODELS = {"paper": (64, 9), "small": (16, 6), "tiny": (4, 1)}  # filters, blocks
 OFF = {
     "joint_forwards": False, "channels_last": False, "fused_optimizer": False, "cuda_graphs": False,
     "compile": False,
@@ -48,15 +50,19 @@ CUDA_STEPS = {
     "bf16, joint forwards": ("bf16-mixed", OFF | {"joint_forwards": True}),
     "bf16, channels-last": ("bf16-mixed", OFF | {"channels_last": True}),
     "bf16, fused Adam": ("bf16-mixed", OFF | {"fused_optimizer": True}),
-    "bf16, graphs": ("bf16-mixed", OFF | {"cuda_graphs": True}),
-    "bf16, graphs, joint, fused": (
-        "bf16-mixed",
-        OFF | {"cuda_graphs": True, "joint_forwards": True, "fused_optimizer": True},
-    ),
     "auto": ("bf16-mixed", {}),
     "auto, compiled": ("bf16-mixed", {"compile": True}),
     "fp32, else auto": ("32-true", {}),
 }
+GRAPH_STEPS = {  # measured in a process of their own, as a failed capture may make CUDA unusable
+    "bf16": ("bf16-mixed", OFF),
+    "bf16, graphs": ("bf16-mixed", OFF | {"cuda_graphs": True}),
+    "auto": ("bf16-mixed", {}),
+    "auto, graphs": ("bf16-mixed", {"cuda_graphs": True}),
+    "fp32, else auto": ("32-true", {}),
+    "fp32, graphs, else auto": ("32-true", {"cuda_graphs": True}),
+}
+ALL_STEPS = {"cpu": CPU_STEPS, "cuda": CUDA_STEPS, "graphs": GRAPH_STEPS}
 
 Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
@@ -102,8 +108,13 @@ def make(name: str, model: tuple[int, int], device: torch.device, n_channels: in
     torch.manual_seed(0)
     if name == "reference":
         return ReferenceStep(*model, device, n_channels)
-    precision, engine = (CUDA_STEPS if device.type == "cuda" else CPU_STEPS)[name]
+    precision, engine = (CPU_STEPS | CUDA_STEPS | GRAPH_STEPS)[name]
     return PackageStep(*model, device, precision, Acceleration(**engine), n_channels)
+
+
+def default_methods(kind: str) -> list[str]:
+    """Return the methods of a kind of device, without what takes minutes to compile."""
+    return [name for name in ALL_STEPS[kind] if "compiled" not in name]
 
 
 def reals(size: tuple[int, int], batch: int, device: torch.device, n_channels: int = 1) -> list[Tensor]:
@@ -127,15 +138,18 @@ def seconds(step: Step, mels: list[Tensor], steps: int) -> float:
 
 def compare_steps(args: argparse.Namespace) -> None:
     device = torch.device(args.device)
-    all_steps = CUDA_STEPS if device.type == "cuda" else CPU_STEPS
-    names = args.only or ["reference", *(name for name in all_steps if "compiled" not in name)]
+    names = args.only or ["reference", *default_methods(args.steps_of or device.type)]
     mels = reals(args.size, 1, device, args.channels)
     tried = {name: warm(name, mels, args) for name in names}
     steps = {name: step for name, step in tried.items() if step is not None}
-    rounds = []
-    for _ in range(args.rounds):
+    rounds: list[dict[str, float]] = []
+    end = time.monotonic() + args.max_seconds
+    while len(rounds) < args.rounds and (not rounds or time.monotonic() < end):
         rounds.append({name: seconds(step, mels, args.steps) for name, step in steps.items()})
-    print(f"\n{args.model}, {args.size[0]} x {args.size[1]} x {args.channels}, n = {args.rounds}\n")
+    network = f"{args.model}, {args.size[0]} x {args.size[1]} x {args.channels}"
+    if args.csv:
+        save_rounds(args.csv, network, rounds)
+    print(f"\n{network}, n = {len(rounds)}\n")
     print("| method | s a step | steps a second | ratio to reference (lowest - highest) |\n|---|---|---|---|")
     for name in steps:
         ratios = sorted(r[name] / r["reference"] for r in rounds)
@@ -143,6 +157,16 @@ def compare_steps(args: argparse.Namespace) -> None:
         time_s = statistics.median(r[name] for r in rounds)
         spread = f"{ratios[0]:.3f} - {ratios[-1]:.3f}"
         print(f"| {name} | {time_s:.4f} | {1 / time_s:.1f} | {middle:.3f} ({spread}) |", flush=True)
+
+
+def save_rounds(path: Path, network: str, rounds: list[dict[str, float]]) -> None:
+    """Append the seconds of a step in each round to a table."""
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if not file.tell():
+            writer.writerow(("network", "method", "round", "seconds"))
+        for number, seconds_of in enumerate(rounds):
+            writer.writerows((network, name, number, f"{value:.6g}") for name, value in seconds_of.items())
 
 
 def warm(name: str, mels: list[Tensor], args: argparse.Namespace) -> Step | None:
@@ -197,10 +221,13 @@ def one(args: argparse.Namespace) -> None:
     print(f"{time_s:.3f} | {peak:.0f}")
 
 
-def main() -> None:
+JOBS = {"steps": compare_steps, "scale": scale, "one": one}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    jobs = {"steps": compare_steps, "scale": scale, "one": one}
-    parser.add_argument("job", choices=jobs)
+    parser.add_argument("job", choices=JOBS)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", choices=MODELS, default="small")
     parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=(128, 176))
@@ -209,12 +236,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="in a round, on CUDA")
     parser.add_argument("--warm-up", type=int, default=None)
     parser.add_argument("--only", action="append", help="a method; more than one by repeating")
+    parser.add_argument("--steps-of", choices=ALL_STEPS, help="whose methods; by default the device's")
+    parser.add_argument("--max-seconds", type=float, default=float("inf"), help="no round starts after it")
+    parser.add_argument("--csv", type=Path, help="a table to which each round's time is appended")
     parser.add_argument("--row", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = make_parser().parse_args()
     if args.warm_up is None:
         args.warm_up = 8 if args.device == "cuda" else 1  # graphs are captured at the fourth step
     torch.set_num_threads(1)
-    jobs[args.job](args)
+    torch.backends.cudnn.benchmark = True  # as conf/trainer and the public code; no effect on a CPU
+    JOBS[args.job](args)
 
 
 if __name__ == "__main__":
