@@ -104,6 +104,14 @@ def test_tensorboard_gets_what_the_tagger_hears_and_a_resumed_run_logs_on(run, s
         ]
 
 
+def test_a_model_of_one_direction_has_numbers_of_this_direction(run, small, tagger):
+    code, shown = run(*small, *ONCE, "model=cut_small", "logger=tensorboard", "callbacks.tagger.tags=1")
+    assert code == 0, shown
+    (tag,) = [name for name in scalars() if name.startswith("tagger/tag_")]
+    assert set(scalars()) == {"tagger/share_ab", "tagger/untouched_ab", tag}
+    assert tag.endswith("_ab")
+
+
 def test_wandb_gets_what_the_tagger_hears(run, small, corpus, tagger, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
