@@ -76,12 +76,12 @@ def test_imports_point_down(name):
 
 def reachable(start: Iterable[str], known: Mapping[str, Path]) -> set[str]:
     """Return the modules that are imported from `start`, directly or through others, with `start`."""
-    found, left = set(), list(start)
+    reached, left = set(), list(start)
     while left:
-        if (name := left.pop()) not in found:
-            found.add(name)
+        if (name := left.pop()) not in reached:
+            reached.add(name)
             left += imported(known[name], known)
-    return found
+    return reached
 
 
 def test_the_tagger_only_judges():

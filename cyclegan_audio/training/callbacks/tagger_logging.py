@@ -107,9 +107,11 @@ class TaggerLog(pl.Callback):
             UserError: the tagger is not installed, or a clip has no audio.
         """
         tagger = load_tagger()  # on the CPU, so that it needs no memory of a GPU
-        known, clips = evenly_spaced(training, self.n_training_clips), evenly_spaced(validation, self.n_clips)
-        heard = tagger([corpus.audio(clip) for clip in (*known, *clips)], corpus.mel.sample_rate)
-        return RealClips(heard[: len(known)], clips, heard[len(known) :])
+        references = evenly_spaced(training, self.n_training_clips)
+        clips = evenly_spaced(validation, self.n_clips)
+        sounds = [corpus.audio(clip) for clip in (*references, *clips)]
+        heard = tagger(sounds, corpus.mel.sample_rate)
+        return RealClips(heard[: len(references)], clips, heard[len(references) :])
 
     def _log(
         self,

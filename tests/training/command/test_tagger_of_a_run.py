@@ -46,7 +46,7 @@ def expected(tagger: MusicTagger, corpus: Path, direction: str) -> dict[str, flo
     opened, model = Corpus.open(corpus), load_model("out/checkpoints/last.ckpt")
     genres = ("low", "high") if direction == "ab" else ("high", "low")
     training = [opened.clips(genre, "train") for genre in genres]
-    known = [
+    training_sounds = [
         tagger([opened.audio(clips[n * len(clips) // 3]) for n in range(3)], 44100) for clips in training
     ]
     clips = opened.clips(genres[0], "val")
@@ -58,8 +58,8 @@ def expected(tagger: MusicTagger, corpus: Path, direction: str) -> dict[str, flo
         fake_db = translate_mel_db(model.generators[direction], real_db, opened.mel, range_db)
         sounds.append(vocoder(VocoderInput(fake_db[None], opened.mel, sound.shape[1], sound, real_db[None])))
     after, before = tagger(sounds, 44100), tagger([opened.audio(clip) for clip in clips], 44100)
-    axis = GenreAxis.between(known[0].embeddings, known[1].embeddings)
-    difference = (known[1].tags.mean(0) - known[0].tags.mean(0)).abs()
+    axis = GenreAxis.between(training_sounds[0].embeddings, training_sounds[1].embeddings)
+    difference = (training_sounds[1].tags.mean(0) - training_sounds[0].tags.mean(0)).abs()
     names = [TAGS[n].lower().replace(" ", "_") for n in difference.argsort(descending=True)[:3]]
     tags = dict(zip(names, after.tags.mean(0)[difference.argsort(descending=True)[:3]], strict=True))
     return {
@@ -86,9 +86,9 @@ def test_tensorboard_gets_what_the_tagger_hears_and_a_resumed_run_logs_on(run, s
     assert LINE not in shown
     numbers = both_directions(tagger, corpus)
     assert len(numbers) == 10
-    found = scalars()
-    assert found == {name: [(8, pytest.approx(value, abs=1e-4))] for name, value in numbers.items()}
-    assert found["tagger/share_ab"] != found["tagger/untouched_ab"]
+    logs = scalars()
+    assert logs == {name: [(8, pytest.approx(value, abs=1e-4))] for name, value in numbers.items()}
+    assert logs["tagger/share_ab"] != logs["tagger/untouched_ab"]
     table = EventAccumulator("out/tensorboard").Reload().Tensors("tagger/tags_ab/text_summary")[-1]
     lines = table.tensor_proto.string_val[0].decode().splitlines()
     assert lines[0] == "| tag | before | after | target genre |"
@@ -117,10 +117,10 @@ def test_wandb_gets_what_the_tagger_hears(run, small, corpus, tagger, monkeypatc
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
     code, shown = run(*small, *ONCE)
     assert code == 0, shown
-    found = logged(read_run(Path("out"))["history"])
+    logs = logged(read_run(Path("out"))["history"])
     for name, value in both_directions(tagger, corpus).items():
-        assert found[name] == [(8, pytest.approx(value, abs=1e-4))]
-    path = next(Path("out").glob("wandb/offline-run-*")) / "files" / found["tagger/tags_ba/path"][0][1]
+        assert logs[name] == [(8, pytest.approx(value, abs=1e-4))]
+    path = next(Path("out").glob("wandb/offline-run-*")) / "files" / logs["tagger/tags_ba/path"][0][1]
     table = json.loads(path.read_text())
     assert table["columns"] == ["tag", "before", "after", "target genre"]
     assert len(table["data"]) == 3
