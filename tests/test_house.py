@@ -4,7 +4,7 @@ import ast
 import itertools
 import re
 import tokenize
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -74,11 +74,29 @@ def test_imports_point_down(name):
         assert other_package == package or other_index < index, f"{name} must not import {other}"
 
 
+def reachable(start: Iterable[str], known: Mapping[str, Path]) -> set[str]:
+    """Return the modules that are imported from `start`, directly or through others, with `start`."""
+    reached, left = set(), list(start)
+    while left:
+        if (name := left.pop()) not in reached:
+            reached.add(name)
+            left += imported(known[name], known)
+    return reached
+
+
 def test_the_tagger_only_judges():
-    """No loss, no discriminator and no choice of a checkpoint can use the independent tagger."""
-    tagger = {name for name in modules() if name.startswith("cyclegan_audio.metrics.tagger")}
-    users = {name for name, path in modules().items() if imported(path, modules().keys()) & tagger} - tagger
+    """No loss, discriminator, module, validation or checkpoint can use the independent tagger."""
+    names = modules()
+    tagger = {name for name in names if name.startswith("cyclegan_audio.metrics.tagger")}
+    log = "cyclegan_audio.training.callbacks.tagger_logging"  # only `conf/callbacks` names it
+    users = {name for name, path in names.items() if imported(path, names) & tagger} - tagger - {log}
     assert {layer(name)[1] for name in users} <= {"metrics", "reports.evaluation", "reports.comparison"}
+    assert [name for name, path in names.items() if log in imported(path, names)] == []
+    assert reachable([log], names) & tagger
+    packages = tuple(f"cyclegan_audio.{package}" for package in ("models", "data", "training"))
+    of_training = {name for name in names if name.startswith(packages)} - {log}
+    assert "cyclegan_audio.metrics.validation" in reachable(of_training, names)
+    assert not reachable(of_training, names) & tagger
 
 
 def test_imports_are_not_circular():

@@ -1,8 +1,9 @@
 """Read the file of an offline W&B run."""
 
+import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def read_run(folder: Path, wait_s: float = 60) -> dict[str, list[Any]]:
             return records
         time.sleep(0.1)
     raise TimeoutError(f"{file} has no last record")
+
+
+def logged(history: Iterable[Any]) -> dict[str, list[tuple[int, Any]]]:
+    """Map each name to (batches, value) of each row that has it; the parts of a picture or a table by `/`."""
+    series: dict[str, list[tuple[int, Any]]] = {}
+    for row in history:
+        values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
+        for name, value in values.items():
+            series.setdefault(name, []).append((values.get("trainer/global_step"), value))
+    return series
 
 
 def _records(path: Path) -> Iterator[Any]:

@@ -10,10 +10,10 @@ All files have checksums: a clip is checked when it is first read.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from cyclegan_audio.utils.checked_json import DamagedFileError
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line, match_name, suggest_path
 
+T = TypeVar("T")
 INT16_SCALE = 32767.0
 REPAIR = "run its prepare command again, which mends it; without its music, copy this file again"
 
@@ -243,3 +244,10 @@ class Corpus:
 def _open_array(arrays: StoredArrays, part: str, array: str) -> np.ndarray:
     """Memory-map an array; each opened corpus maps its own, as `prepare` may have replaced a damaged file."""
     return arrays.open(part, array)
+
+
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` of the items, evenly spaced and in their order."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]

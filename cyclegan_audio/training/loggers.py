@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
 import numpy as np
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
@@ -36,6 +37,9 @@ TableCell = (
 class MediaLogger(Protocol):
     """A Lightning logger that also takes images, audio and tables; `step` counts the trained batches."""
 
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Log numbers by their names."""
+
     def add_image_file(self, name: str, path: Path, caption: str, step: int) -> None:
         """Log the PNG file `path` as `name`."""
 
@@ -44,6 +48,11 @@ class MediaLogger(Protocol):
 
     def add_table(self, name: str, rows: Sequence[Mapping[str, TableCell]], step: int) -> None:
         """Log a table as `name`: one mapping from column to cell for each row, with equal columns."""
+
+
+def media_loggers(trainer: pl.Trainer) -> list[MediaLogger]:
+    """Return the loggers of a run that also take images, audio and tables."""
+    return [logger for logger in trainer.loggers if isinstance(logger, MediaLogger)]
 
 
 class WandbMediaLogger(WandbLogger):

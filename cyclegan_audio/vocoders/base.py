@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import CONF_DIR, build
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.fields import Range
 
 _FOLDER = CONF_DIR / "vocoder"
@@ -69,6 +69,16 @@ class Vocoder(Protocol):
             ValueError: the vocoder needs a source, and there is none.
         """
         ...
+
+
+def check_vocoder(key: str, vocoder: object) -> None:
+    """Check that the value of a setting is a vocoder.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not isinstance(vocoder, Vocoder):
+        raise UserError(f"{key} must be a vocoder, got {shortened(vocoder)}; give another")
 
 
 def make_vocoder(name: str, **arguments: Any) -> Vocoder:

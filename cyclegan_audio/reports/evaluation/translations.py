@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.corpus.corpus import Clip, Corpus
+from cyclegan_audio.corpus.corpus import Clip, Corpus, evenly_spaced
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
 from cyclegan_audio.inference.checkpoints import DEMO_MODEL, PRETRAINED
@@ -28,7 +27,6 @@ from cyclegan_audio.utils.hints import suggest_path
 from cyclegan_audio.vocoders import make_vocoder
 
 MAX_TRAINING_CLIPS = 400
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,13 +280,6 @@ def mean_spectrum(corpus: Corpus, genre: str) -> Tensor:
     return torch.stack(
         [corpus.mel_db(clip).mean(1) for clip in evenly_spaced(clips, MAX_TRAINING_CLIPS)]
     ).mean(0)
-
-
-def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
-    """Return at most `count` of the items, evenly spaced and in their order."""
-    if len(items) <= count:
-        return list(items)
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:

@@ -1,1 +1,1 @@
-"""Lightning callbacks of training: validation, previews, progress, losses, checkpoints, NaN recovery, W&B."""
+"""Lightning callbacks: validation, previews, progress, losses, tagger, checkpoints, NaN recovery, W&B."""

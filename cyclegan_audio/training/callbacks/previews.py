@@ -1,6 +1,5 @@
 """Callback that writes previews of validation clips: spectrogram grids and audio, to files and loggers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,10 @@ from cyclegan_audio.inference.clip_translation import translate_with_cycle
 from cyclegan_audio.models.directions import source_and_target
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_image
-from cyclegan_audio.training.loggers import MediaLogger, TableCell
+from cyclegan_audio.training.loggers import TableCell, media_loggers
 from cyclegan_audio.utils.atomic import atomic_path
-from cyclegan_audio.utils.errors import UserError, check_number, shortened
-from cyclegan_audio.vocoders import Vocoder, VocoderInput, make_vocoder
+from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.vocoders import Vocoder, VocoderInput, check_vocoder, make_vocoder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,10 +40,7 @@ class Previews(pl.Callback):
     def __init__(self, run_dir: str, vocoder: Vocoder, every_epochs: int = 5, clips: int = 3) -> None:
         check_number("callbacks.previews.every_epochs", every_epochs, low=1, integer=True)
         check_number("callbacks.previews.clips", clips, low=1, integer=True)
-        if not isinstance(vocoder, Vocoder):
-            raise UserError(
-                f"callbacks.previews.vocoder must be a vocoder, got {shortened(vocoder)}; give another"
-            )
+        check_vocoder("callbacks.previews.vocoder", vocoder)
         self.run_dir = Path(run_dir)
         self.every_epochs = every_epochs
         self.clips = clips
@@ -79,7 +75,7 @@ class Previews(pl.Callback):
                     | _table_cells(row, files)
                     for clip, row, files in zip(clips, rows, sounds, strict=True)
                 ]
-                for logger in _media_loggers(trainer):
+                for logger in media_loggers(trainer):
                     logger.add_table(f"clips/{name}", table, _step(trainer))
 
     def _write_grid(self, trainer: pl.Trainer, figure: "Figure", when: str, name: str, title: str) -> None:
@@ -88,7 +84,7 @@ class Previews(pl.Callback):
         stem = f"{when}_{name}"
         with atomic_path(folder / f"{stem}.png") as part:
             figure.savefig(part, format="png", dpi=80)
-        for logger in _media_loggers(trainer):
+        for logger in media_loggers(trainer):
             logger.add_image_file(f"grids/{name}", folder / f"{stem}.png", title, _step(trainer))
 
     def _write_audio(
@@ -109,7 +105,7 @@ class Previews(pl.Callback):
             for kind, waveform in self._waveforms(corpus, clip, row).items():
                 path = written[-1][kind] = folder / f"{when}_{genres}_{number}_{kind}.wav"
                 save(path, waveform, corpus.mel.sample_rate)
-                for logger in _media_loggers(trainer):
+                for logger in media_loggers(trainer):
                     logger.add_audio_file(f"audio/{genres}_{number}_{kind}", path, _step(trainer))
         return written
 
@@ -155,10 +151,6 @@ def _table_cells(row: dict[str, Tensor], sounds: dict[str, Path]) -> dict[str, T
     }
     names = [name for name in row if name != "identity"]
     return {**errors_db, ", ".join(names): mel_image([row[name] for name in names]), **sounds}
-
-
-def _media_loggers(trainer: pl.Trainer) -> Iterator[MediaLogger]:
-    return (logger for logger in trainer.loggers if isinstance(logger, MediaLogger))
 
 
 def _step(trainer: pl.Trainer) -> int:

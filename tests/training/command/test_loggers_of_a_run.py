@@ -7,22 +7,12 @@ import pytest
 from PIL import Image
 
 from tests.loss_table import rows
-from tests.wandb_file import read_run
+from tests.wandb_file import logged, read_run
 
 
 def text_of(events, name: str) -> str:
     """The last text that TensorBoard has under a name."""
     return events.Tensors(f"{name}/text_summary")[-1].tensor_proto.string_val[0].decode()
-
-
-def logged(history) -> dict[str, list[tuple[int, object]]]:
-    """Name to (batches, value) of each row that has it; the parts of a picture or a table by `/`."""
-    series: dict[str, list[tuple[int, object]]] = {}
-    for row in history:
-        values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
-        for name, value in values.items():
-            series.setdefault(name, []).append((values.get("trainer/global_step"), value))
-    return series
 
 
 def test_wandb_gets_what_the_folder_gets_and_the_corpus_and_checkpoints(run, small, monkeypatch, tmp_path):
