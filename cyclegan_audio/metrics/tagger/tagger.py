@@ -23,7 +23,6 @@ POWER_SCALE = 10000.0
 PATCH_FRAMES = 187  # 3 s
 BATCH = 8  # patches at once
 LEVEL_LUFS = -14.0
-MAX_GAIN_DB = 40.0  # more would make the rounding errors of quiet recordings audible
 TAGS = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
     "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock",
@@ -109,11 +108,11 @@ class MusicTagger:
 
 
 def to_level(mono: Tensor, sample_rate: int, level_lufs: float = LEVEL_LUFS) -> Tensor:
-    """Bring a sound (T,) to a loudness, by at most 40 dB more."""
+    """Bring a sound (T,) to a loudness; silence stays silent."""
     meter = LoudnessMeter(sample_rate)
     meter.push(mono[None])
-    gain_db = min(level_lufs - meter.lufs_or_ungated(), MAX_GAIN_DB)
-    return mono * 10 ** (gain_db / 20)
+    gain_db = level_lufs - meter.lufs_or_ungated()
+    return mono * 10 ** (gain_db / 20) if math.isfinite(gain_db) else mono
 
 
 def cut_patches(log_mel: Tensor) -> Tensor:

@@ -140,12 +140,13 @@ def _load_tagger(folder: str | Path | None, device: torch.device) -> MusicTagger
 
 
 def _report(evaluated: EvaluationData, folder: Path) -> Path:
+    # The scores come first: they take most of the time, and have bars of their own.
+    lines = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.direction_scores)]
     sections = []
-    with progress_bar("computing metrics", len(SECTIONS), "sections") as bar:
+    with progress_bar("writing the report", len(SECTIONS), "sections") as bar:
         for make in SECTIONS:
             sections.append(make(evaluated))
             bar.advance()
-    lines = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.direction_scores)]
     summary = "\n".join(lines if evaluated.paired_scores else reversed(lines))
     a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])

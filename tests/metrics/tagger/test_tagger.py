@@ -181,18 +181,10 @@ def test_log_mel_equals_librosas(tagger, monkeypatch):
 @needs_musicnn
 def test_level_and_sample_rate_do_not_count(tagger):
     loud = tone(440.0)
-    tagged = tagger([loud, 0.05 * loud, torch.stack([loud, loud])], 44100)
+    tagged = tagger([loud, 0.001 * loud, torch.stack([loud, loud])], 44100)
     low_rate = tagger([tone(440.0, rate=22050)], 22050)
     torch.testing.assert_close(tagged.tags[1:], tagged.tags[:1].expand(2, -1), atol=1e-3, rtol=0)
     torch.testing.assert_close(low_rate.tags, tagged.tags[:1], atol=1e-2, rtol=0)
-
-
-@needs_musicnn
-def test_gain_of_quiet_sounds_is_limited(tagger):
-    sound = tone(440.0)
-    log_mels = [tagger.log_mel(gain * sound, 44100) for gain in (1.0, 0.05, 1e-3, 1e-4)]
-    torch.testing.assert_close(log_mels[1], log_mels[0], atol=1e-3, rtol=0)
-    assert log_mels[2].max() > log_mels[3].max() + 1  # 20 dB less
 
 
 @needs_musicnn
