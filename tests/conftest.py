@@ -21,8 +21,9 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Give each test one thread (faster for small tensors), the same random numbers and a working Ctrl-C."""
+    """Give each test one thread (faster for small tensors), the same random numbers, and signals that end it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background commands of a shell ignore it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # commands under nohup ignore it
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
