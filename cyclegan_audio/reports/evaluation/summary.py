@@ -1,5 +1,6 @@
 """First lines of a report: its numbers as sentences, and the rules behind each sentence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -128,7 +129,7 @@ def _tagger_phrase(scores: DirectionScores) -> str:
     shares = [value.mean for key in keys if (value := scores.estimate(key, TAGGER_SHARE))]
     if len(shares) < len(keys):
         return ""
-    untouched, equaliser, real, share = (f"{100 * value:.0f} %" for value in shares)
+    untouched, equaliser, real, share = (f"{100 * value:z.0f} %" for value in shares)
     moved = (
         f"{share} of the way, untouched {untouched}, an equaliser {equaliser}, real {scores.target} {real}"
     )
@@ -147,9 +148,11 @@ def _tagger_phrase(scores: DirectionScores) -> str:
 def _distance_reduction(
     scores: DirectionScores, embedding: str, kind: str, candidate: str = MODEL
 ) -> float | None:
-    """Return the share of a distance that a candidate takes away; None without distances."""
+    """Return the share of a distance that a candidate takes away; None where a distance is unknown."""
     if embedding not in scores.distances:
         return None
     distances = scores.distances[embedding][kind]
-    untouched = distances[UNTOUCHED].mean
-    return 1 - distances[candidate].mean / untouched if untouched > 0 else 0.0
+    untouched, value = distances[UNTOUCHED].mean, distances[candidate].mean
+    if math.isnan(untouched + value):
+        return None
+    return 1 - value / untouched if untouched > 0 else 0.0
