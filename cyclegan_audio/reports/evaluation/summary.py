@@ -103,7 +103,7 @@ def _style_phrase(scores: DirectionScores) -> str:
     by_distance = (
         "distances are not known"
         if reduction is None
-        else f"the kernel distance falls by {100 * reduction:.0f} %"
+        else f"the kernel distance {_format_reduction(reduction)}"
     )
     reduction = reduction or 0.0
     if after is None or before is None:
@@ -141,8 +141,11 @@ def _tagger_phrase(scores: DirectionScores) -> str:
     is_confirmed = gain >= TAGGER_GAIN and reduction >= DISTANCE_REDUCTION
     beats_equaliser = shares[-1] > shares[1] and reduction > by_equaliser
     verb = "confirms this" if is_confirmed and beats_equaliser else "does not confirm this"
-    change = f"falls by {100 * reduction:.0f} %" if reduction >= 0 else f"rises by {-100 * reduction:.0f} %"
-    return f"an independent tagger {verb} ({moved}; KAD {change})"
+    return f"an independent tagger {verb} ({moved}; KAD {_format_reduction(reduction)})"
+
+
+def _format_reduction(reduction: float) -> str:
+    return f"{'falls' if reduction >= 0 else 'rises'} by {100 * abs(reduction):.0f} %"
 
 
 def _distance_reduction(

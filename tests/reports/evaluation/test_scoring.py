@@ -99,6 +99,12 @@ def test_summary_without_genre_classifier_uses_distances() -> None:
     )
 
 
+def test_summary_says_that_the_kernel_distance_rises() -> None:
+    scores = direction_scores(model__onset_f1=0.9)
+    scores.distances[STATISTICS][KERNEL][MODEL] = Estimate(4.0, 0, 4.0, 4.0, 4, 4)
+    assert "the kernel distance rises by 100 %" in metrics_summary([scores])
+
+
 MOVED = "80 % of the way, untouched 0 %, an equaliser 10 %, real trap 100 %"
 
 
