@@ -147,7 +147,7 @@ def tag_numbers(scores: DirectionScores) -> dict[str, dict[str, Any]]:
         if estimate is None:
             return {}
         means = {key: float(sounds.tags[:, number].nanmean()) for key, sounds in tagged.items()}
-        out[tag] = {**means, CHANGE: estimate.to_dict()}
+        out[tag] = {**means, CHANGE: estimate.clamp(-1.0, 1.0).to_dict()}
     return out
 
 
@@ -158,9 +158,9 @@ def _tag_table(name: str, tags: Mapping[str, Mapping[str, Any]]) -> Table:
     for tag in shown:
         change = tags[tag][CHANGE]
         interval = (
-            "" if change["low"] is None else f" ({100 * change['low']:+.0f} to {100 * change['high']:+.0f})"
+            "" if change["low"] is None else f" ({100 * change['low']:+z.0f} to {100 * change['high']:+z.0f})"
         )
         cells = {key: f"{100 * tags[tag][key]:.0f}" for key in COLUMNS}
-        rows.append([tag, *cells.values(), f"{100 * change['mean']:+.0f}{interval}"])
+        rows.append([tag, *cells.values(), f"{100 * change['mean']:+z.0f}{interval}"])
     header = ["probability in %", *(REFERENCES[key] for key in COLUMNS), "change by the translation (95 %)"]
     return Table(f"Tags that rose and fell most: {name}", header, rows)

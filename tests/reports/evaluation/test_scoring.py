@@ -159,6 +159,9 @@ def test_tags_leave_out_clips_that_are_not_finite() -> None:
     rock = numbers(after)["rock"]
     assert (rock[MODEL], rock["change"]["mean"], rock["change"]["n"]) == pytest.approx((0.5, 0.3, 3))
     assert numbers(after * math.nan) == {}
+    after[1:3] = torch.tensor([[1.0], [0.0]])
+    change = numbers(after)["rock"]["change"]
+    assert change["high"] == 1.0  # Student's t would give more
 
 
 def test_position_between_floor_and_ceiling() -> None:
