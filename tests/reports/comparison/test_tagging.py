@@ -11,6 +11,7 @@ from cyclegan_audio.reports.comparison.grouping import columns
 from cyclegan_audio.reports.comparison.runs import find_runs
 from cyclegan_audio.reports.comparison.summary import comparability_warnings
 from cyclegan_audio.reports.figures.style_content import Panel
+from cyclegan_audio.reports.html import Image
 
 MakeReport = Callable[..., Path]
 
@@ -29,7 +30,12 @@ def test_landmarks_are_of_the_first_run_with_a_tagger(
     make_report: MakeReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Panel] = []
-    monkeypatch.setattr(tagging, "style_content_images", lambda panels: shown.extend(panels) or [])
+
+    def show(panels: list[Panel]) -> list[Image]:
+        shown.extend(panels)
+        return []
+
+    monkeypatch.setattr(tagging, "style_content_images", show)
     unheard, heard = make_report("unheard"), make_report("heard", identity=0.0)
     change_metrics(unheard, lambda metrics: metrics.pop("tagger_share"))
     tagging.tagger_section(columns(find_runs([unheard, heard])[0]))

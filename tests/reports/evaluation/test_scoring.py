@@ -142,9 +142,10 @@ def test_bar_whose_interval_begins_at_the_floor_keeps_it() -> None:
     names = {"model": 0.005, "untouched": 0.0, "real": 6.0}
     scores = direction_scores(**{f"{name}__hats_per_s": value for name, value in names.items()})
     metric = next(metric for metric in METRICS if metric.name == "hats_per_s")
-    assert scores.estimate(MODEL, "hats_per_s").low == 0
-    bar = _bar(scores, metric)
+    value, bar = scores.estimate(MODEL, "hats_per_s"), _bar(scores, metric)
+    assert value is not None
     assert bar is not None
+    assert value.low == 0
     assert bar[1] == 0 < bar[0] < bar[2]
 
 
