@@ -16,6 +16,7 @@ MIN_CLIPS = 4
 RECOMMENDED_TRACKS = 8
 FRECHET, KERNEL, KAD = "frechet", "kernel", "kad"
 KAD_SCALE = 100.0  # as in the published toolkit, for readable numbers
+MIN_BANDWIDTH = 0.03  # of the mean norm of the reference; only identical clips have less
 
 
 class Identity(nn.Module):
@@ -89,9 +90,10 @@ def kernel_audio_distance(a: Tensor, b: Tensor) -> float:
     """Compute the KAD of (N, D) from a reference (K, D) (Chung et al. 2025, arXiv 2502.15602).
 
     It is 100 times the unbiased squared MMD with a Gaussian kernel, whose bandwidth is the median distance
-    between two clips of the reference.
+    between two clips of the reference. It is not smaller than what rounding errors of distances can reach.
     """
-    bandwidth = torch.pdist(b).median().clamp_min(1e-12)
+    least = MIN_BANDWIDTH * float(b.norm(dim=1).mean()) + 1e-12
+    bandwidth = torch.pdist(b).median().clamp_min(least)
     return KAD_SCALE * _squared_mmd(
         a, b, lambda x, y: (-0.5 * (torch.cdist(x, y) / bandwidth).square()).exp()
     )

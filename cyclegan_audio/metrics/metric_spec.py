@@ -210,7 +210,7 @@ class MetricSpec:
 
     def format_value(self, value: float) -> str:
         """Format a number for readers; a dash for NaN."""
-        return "-" if value != value else f"{value * self.scale:.{self.digits}f}"
+        return "-" if value != value else f"{value * self.scale:z.{self.digits}f}"
 
 
 def compute_metrics(metrics: Sequence[MetricSpec], clips: MetricInput) -> Scores:

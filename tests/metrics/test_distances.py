@@ -101,6 +101,15 @@ def test_kernel_audio_distance_by_hand() -> None:
     assert kernel_audio_distance(10 * a, 10 * reference) == pytest.approx(expected, rel=1e-5)
 
 
+def test_kernel_audio_distance_from_identical_clips() -> None:
+    reference = torch.full((30, 200), 0.37)
+    others = torch.randn(20, 200, generator=torch.Generator().manual_seed(0))
+    assert kernel_audio_distance(reference[:20], reference) == pytest.approx(0, abs=0.1)
+    assert kernel_audio_distance(others, reference) > 90
+    zeros = torch.zeros(8, 200)
+    assert kernel_audio_distance(zeros, zeros) == 0
+
+
 def test_pca_embedding_clips_at_five_and_drops_constant_features() -> None:
     """Two features of which one is constant: one component of standard deviation 1 on the fitted clips."""
     fit = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 3.0], [1.0, 3.0]])[..., None]

@@ -136,11 +136,12 @@ def _read_cache() -> dict[str, Tensor] | None:
     from safetensors.torch import load_file
 
     try:
+        check_file(_cache_file(), DATA_BYTES)
         weights = load_file(_cache_file())
         forms = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
         expected = {name: (shape, torch.float32) for name, shape in _shapes().items()}
         return weights if forms == expected and fingerprint(weights) == SHA256 else None
-    except (OSError, SafetensorError):
+    except (OSError, UserError, SafetensorError):
         return None
 
 

@@ -168,5 +168,7 @@ def _same_untouched_means(run: EvaluatedRun, other: EvaluatedRun, direction: str
 def _untouched_means(run: EvaluatedRun, direction: str) -> dict[str, float]:
     metrics = run.report["metrics"][direction]["metrics"]
     return {
-        name: round(value["untouched"]["mean"], 3) for name, value in metrics.items() if "untouched" in value
+        name: round(mean, 3)
+        for name, value in metrics.items()
+        if (mean := value.get("untouched", {}).get("mean")) is not None
     }

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, REFERENCES, UNTOUCHED
+from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, REFERENCES, TAGGER_SHARE, UNTOUCHED
 from cyclegan_audio.reports.comparison.grouping import Column
 from cyclegan_audio.reports.evaluation.tagging import N_SHOWN, panels, style_content_images
 from cyclegan_audio.reports.html import Section, Table
 
 EXPLANATION = (
     "Each point is a run, each colour a column. The landmarks and the tags before the translation are those "
-    "of the first run. The tags are those whose mean probability changed most in any column; columns with "
-    "several seeds give the mean over their runs."
+    "of the first run that the tagger heard. The tags are those whose mean probability changed most in any "
+    "column; columns with several seeds give the mean over their runs."
 )
 NO_TAGGER = "No run was heard by the independent tagger."
 
@@ -25,8 +25,8 @@ def tagger_section(columns: Sequence[Column]) -> Section:
     all_panels = []
     for direction in directions:
         metrics = {c.name: [_metrics(run.report, direction) for run in c.runs_in(direction)] for c in columns}
-        first = next(of_run for of_column in metrics.values() for of_run in of_column)
-        all_panels += panels(direction, first, metrics)
+        heard = [of_run for of_column in metrics.values() for of_run in of_column if TAGGER_SHARE in of_run]
+        all_panels += panels(direction, heard[0], metrics) if heard else []
         tags = {c.name: _tags_of(c, direction) for c in columns}
         if known := {name: of_runs for name, of_runs in tags.items() if of_runs}:
             section.tables.append(_tag_table(direction, known))

@@ -1,6 +1,7 @@
 """Section of metrics between floor and ceiling: figures, tables, distances, accuracy of the classifiers."""
 
 import dataclasses
+import math
 from typing import Any
 
 from cyclegan_audio.metrics.distances import FRECHET, KAD, KERNEL
@@ -166,7 +167,7 @@ def _bar(scores: DirectionScores, metric: MetricSpec) -> tuple[float, float, flo
     mean, low, high = (position(x, floor.mean, ceiling.mean) for x in (value.mean, value.low, value.high))
     if mean is None:
         return None
-    return mean, low or mean, high or mean
+    return mean, mean if low is None else low, mean if high is None else high
 
 
 def format_estimate(metric: MetricSpec, value: Estimate | None) -> str:
@@ -223,7 +224,9 @@ def _distance_table(scores: DirectionScores, name: str) -> Table:
 
 
 def format_distance(value: Estimate) -> str:
-    """Format a distance with its interval for readers."""
+    """Format a distance with its interval for readers; a dash for NaN."""
+    if math.isnan(value.mean):
+        return "-"
     return f"{value.mean:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 

@@ -1,5 +1,6 @@
 """First lines of a report: its numbers as sentences, and the rules behind each sentence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -102,7 +103,7 @@ def _style_phrase(scores: DirectionScores) -> str:
     by_distance = (
         "distances are not known"
         if reduction is None
-        else f"the kernel distance falls by {100 * reduction:.0f} %"
+        else f"the kernel distance {_format_reduction(reduction)}"
     )
     reduction = reduction or 0.0
     if after is None or before is None:
@@ -128,7 +129,7 @@ def _tagger_phrase(scores: DirectionScores) -> str:
     shares = [value.mean for key in keys if (value := scores.estimate(key, TAGGER_SHARE))]
     if len(shares) < len(keys):
         return ""
-    untouched, equaliser, real, share = (f"{100 * value:.0f} %" for value in shares)
+    untouched, equaliser, real, share = (f"{100 * value:z.0f} %" for value in shares)
     moved = (
         f"{share} of the way, untouched {untouched}, an equaliser {equaliser}, real {scores.target} {real}"
     )
@@ -140,16 +141,21 @@ def _tagger_phrase(scores: DirectionScores) -> str:
     is_confirmed = gain >= TAGGER_GAIN and reduction >= DISTANCE_REDUCTION
     beats_equaliser = shares[-1] > shares[1] and reduction > by_equaliser
     verb = "confirms this" if is_confirmed and beats_equaliser else "does not confirm this"
-    change = f"falls by {100 * reduction:.0f} %" if reduction >= 0 else f"rises by {-100 * reduction:.0f} %"
-    return f"an independent tagger {verb} ({moved}; KAD {change})"
+    return f"an independent tagger {verb} ({moved}; KAD {_format_reduction(reduction)})"
+
+
+def _format_reduction(reduction: float) -> str:
+    return f"{'falls' if reduction >= 0 else 'rises'} by {100 * abs(reduction):.0f} %"
 
 
 def _distance_reduction(
     scores: DirectionScores, embedding: str, kind: str, candidate: str = MODEL
 ) -> float | None:
-    """Return the share of a distance that a candidate takes away; None without distances."""
+    """Return the share of a distance that a candidate takes away; None where a distance is unknown."""
     if embedding not in scores.distances:
         return None
     distances = scores.distances[embedding][kind]
-    untouched = distances[UNTOUCHED].mean
-    return 1 - distances[candidate].mean / untouched if untouched > 0 else 0.0
+    untouched, value = distances[UNTOUCHED].mean, distances[candidate].mean
+    if math.isnan(untouched + value):
+        return None
+    return 1 - value / untouched if untouched > 0 else 0.0

@@ -39,8 +39,8 @@ EXPLANATION = (
 )
 FIGURE_CAPTION = (
     "Style moved (independent tagger) over content kept. A good translation lies at the top right: as far as "
-    "real clips of the target genre, which are other pieces, with the content of the input. Lines: 95 % "
-    "intervals over tracks."
+    "real clips of the target genre, which are other pieces, with the content of the input. Style is that of "
+    "the sound after the vocoder, content that of the mel before it. Lines: 95 % intervals over tracks."
 )
 NO_TAGGER = "The independent tagger did not hear this run; the first section gives the reason."
 
@@ -61,8 +61,10 @@ def tagger_section(evaluated: EvaluationData) -> Section:
         ]
     )
     for name, one in zip(numbers, scores, strict=True):
-        section.numbers[name] = {"tags": tag_numbers(one)}
-        section.tables += [_share_table(name, one), _tag_table(name, section.numbers[name]["tags"])]
+        section.tables.append(_share_table(name, one))
+        if tags := tag_numbers(one):
+            section.numbers[name] = {"tags": tags}
+            section.tables.append(_tag_table(name, tags))
     return section
 
 
@@ -133,15 +135,19 @@ def _share_table(name: str, scores: DirectionScores) -> Table:
 
 
 def tag_numbers(scores: DirectionScores) -> dict[str, dict[str, Any]]:
-    """Return for each tag its mean probability by candidate, and its change with an interval over tracks."""
+    """Return for each tag its mean probability by candidate, and its change with an interval over tracks.
+
+    Clips whose translation is not finite are left out; empty if all are.
+    """
     out: dict[str, dict[str, Any]] = {}
     tagged = scores.tagged
     for number, tag in enumerate(TAGS):
         change = (tagged[MODEL].tags[:, number] - tagged[UNTOUCHED].tags[:, number]).double().numpy()
         estimate = mean_over_tracks(change, scores.clips)
-        assert estimate is not None  # probabilities are never NaN
-        means = {key: float(sounds.tags[:, number].mean()) for key, sounds in tagged.items()}
-        out[tag] = {**means, CHANGE: estimate.to_dict()}
+        if estimate is None:
+            return {}
+        means = {key: float(sounds.tags[:, number].nanmean()) for key, sounds in tagged.items()}
+        out[tag] = {**means, CHANGE: estimate.clamp(-1.0, 1.0).to_dict()}
     return out
 
 
@@ -152,9 +158,9 @@ def _tag_table(name: str, tags: Mapping[str, Mapping[str, Any]]) -> Table:
     for tag in shown:
         change = tags[tag][CHANGE]
         interval = (
-            "" if change["low"] is None else f" ({100 * change['low']:+.0f} to {100 * change['high']:+.0f})"
+            "" if change["low"] is None else f" ({100 * change['low']:+z.0f} to {100 * change['high']:+z.0f})"
         )
         cells = {key: f"{100 * tags[tag][key]:.0f}" for key in COLUMNS}
-        rows.append([tag, *cells.values(), f"{100 * change['mean']:+.0f}{interval}"])
+        rows.append([tag, *cells.values(), f"{100 * change['mean']:+z.0f}{interval}"])
     header = ["probability in %", *(REFERENCES[key] for key in COLUMNS), "change by the translation (95 %)"]
     return Table(f"Tags that rose and fell most: {name}", header, rows)

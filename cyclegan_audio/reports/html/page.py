@@ -84,11 +84,13 @@ def encode_audio(label: str, waveform: Tensor, rate: int, *, lossless: bool = Fa
     """Encode a mono waveform (T,) as MP3, or as 16-bit WAV if MP3 does not support the sample rate.
 
     `lossless` encodes 16-bit FLAC: three times the bytes, a twelfth of the time. A waveform that exceeds full
-    scale is attenuated as a whole rather than clipped.
+    scale is attenuated as a whole rather than clipped. Samples that are not finite become silence; the MP3
+    encoder would end the process.
     """
     import soundfile
 
-    samples = (waveform / waveform.abs().max().clamp_min(1.0)).to(torch.float32).cpu().numpy()
+    finite = waveform.nan_to_num(0.0, 0.0, 0.0)
+    samples = (finite / finite.abs().max().clamp_min(1.0)).to(torch.float32).cpu().numpy()
     buffer = io.BytesIO()
     if lossless:
         soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")

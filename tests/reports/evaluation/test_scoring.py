@@ -1,6 +1,7 @@
 """Scores of a direction: first lines, position between floor and ceiling, clip scores, score alignment."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.distances import KAD, KERNEL
 from cyclegan_audio.metrics.metric_spec import MATCHED_MOMENTS, MODEL, OTHER_PIECE, UNTOUCHED
+from cyclegan_audio.metrics.registry import METRICS
+from cyclegan_audio.metrics.tagger import TaggedSounds
 from cyclegan_audio.reports.evaluation.classifiers import STATISTICS, TAGGER
 from cyclegan_audio.reports.evaluation.ground_truth import score_alignment
-from cyclegan_audio.reports.evaluation.metric_tables import position
+from cyclegan_audio.reports.evaluation.metric_tables import _bar, format_distance, position
 from cyclegan_audio.reports.evaluation.scoring import DirectionScores, clip_scores, other_track_rows
 from cyclegan_audio.reports.evaluation.seams import stretches
 from cyclegan_audio.reports.evaluation.summary import metrics_summary
+from cyclegan_audio.reports.evaluation.tagging import tag_numbers
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, PairedClip
 from cyclegan_audio.statistics.estimates import Estimate
 
@@ -95,6 +99,12 @@ def test_summary_without_genre_classifier_uses_distances() -> None:
     )
 
 
+def test_summary_says_that_the_kernel_distance_rises() -> None:
+    scores = direction_scores(model__onset_f1=0.9)
+    scores.distances[STATISTICS][KERNEL][MODEL] = Estimate(4.0, 0, 4.0, 4.0, 4, 4)
+    assert "the kernel distance rises by 100 %" in metrics_summary([scores])
+
+
 MOVED = "80 % of the way, untouched 0 %, an equaliser 10 %, real trap 100 %"
 
 
@@ -117,6 +127,42 @@ def test_summary_says_whether_the_independent_tagger_confirms(
     kads = {MODEL: kad, UNTOUCHED: 20.0, MATCHED_MOMENTS: kad_of_equaliser}
     scores.distances[TAGGER] = {KAD: {key: Estimate(v, 0, v, v, 4, 4) for key, v in kads.items()}}
     assert f"; an independent tagger {words}" in metrics_summary([scores])
+
+
+def test_summary_without_a_known_distance_of_the_tagger() -> None:
+    names = {"model": 0.8, "untouched": -0.001, "matched_moments": 0.1, "real": 1.0}
+    scores = direction_scores(**{f"{name}__tagger_share": value for name, value in names.items()})
+    kads = {MODEL: math.nan, UNTOUCHED: 20.0, MATCHED_MOMENTS: 18.0}
+    scores.distances[TAGGER] = {KAD: {key: Estimate(v, 0, v, v, 4, 4) for key, v in kads.items()}}
+    assert f"; independent tagger: {MOVED}" in metrics_summary([scores])
+    assert format_distance(scores.distances[TAGGER][KAD][MODEL]) == "-"
+
+
+def test_bar_whose_interval_begins_at_the_floor_keeps_it() -> None:
+    names = {"model": 0.005, "untouched": 0.0, "real": 6.0}
+    scores = direction_scores(**{f"{name}__hats_per_s": value for name, value in names.items()})
+    metric = next(metric for metric in METRICS if metric.name == "hats_per_s")
+    value, bar = scores.estimate(MODEL, "hats_per_s"), _bar(scores, metric)
+    assert value is not None
+    assert bar is not None
+    assert value.low == 0
+    assert bar[1] == 0 < bar[0] < bar[2]
+
+
+def test_tags_leave_out_clips_that_are_not_finite() -> None:
+    before, after = torch.full((4, 50), 0.2), torch.full((4, 50), 0.5)
+    after[0] = math.nan
+
+    def numbers(after: torch.Tensor) -> dict:
+        tagged = {key: TaggedSounds(tags, tags) for key, tags in ((MODEL, after), (UNTOUCHED, before))}
+        return tag_numbers(DirectionScores("lofi", "trap", CLIPS, {}, CLIPS, {}, {}, [], tagged=tagged))
+
+    rock = numbers(after)["rock"]
+    assert (rock[MODEL], rock["change"]["mean"], rock["change"]["n"]) == pytest.approx((0.5, 0.3, 3))
+    assert numbers(after * math.nan) == {}
+    after[1:3] = torch.tensor([[1.0], [0.0]])
+    change = numbers(after)["rock"]["change"]
+    assert change["high"] == 1.0  # Student's t would give more
 
 
 def test_position_between_floor_and_ceiling() -> None:

@@ -92,6 +92,15 @@ def test_loud_sound_is_scaled_not_clipped() -> None:
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(0.5), abs=0.01)
 
 
+@pytest.mark.parametrize("lossless", [True, False])  # the encoder of MP3 would end this process
+def test_samples_that_are_not_finite_become_silence(lossless: bool) -> None:
+    waveform = torch.full((22050,), 0.5)
+    waveform[5000:15000] = torch.tensor([float("nan"), float("inf")]).repeat(5000)
+    decoded, _ = soundfile.read(io.BytesIO(encode_audio("x", waveform, 22050, lossless=lossless).content))
+    assert abs(decoded[8000:12000]).max() < 0.05
+    assert abs(decoded[1000:4000] - 0.5).max() < 0.1
+
+
 def test_page_escapes_names_and_json_has_no_nan(tmp_path: Path) -> None:
     section = Section(
         "x", "<b>rock & roll</b>", tables=[Table("", ["a"], [["<script>"]])], numbers={"y": float("nan")}
