@@ -21,7 +21,7 @@ from cyclegan_audio.models.cyclegan import CycleGAN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Give each test one thread (faster for small tensors), the same random numbers, and signals that end it."""
+    """Give each test one thread (faster for small tensors), the same random numbers, and working signals."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background commands of a shell ignore it
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # commands under nohup ignore it
     torch.set_num_threads(1)

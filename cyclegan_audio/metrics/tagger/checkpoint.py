@@ -21,7 +21,10 @@ DATA_BYTES = 9_465_596
 SHA256 = "e6330872d1394b7a67d4e025697cd5900a1e2a246caf4dadcf2f08f0814e6005"  # `fingerprint` of the weights
 CACHE_FILE = "cyclegan_audio_msd_musicnn.safetensors"
 MISSING = "the package musicnn is not installed; run: pip install --no-deps musicnn"
-REMEDY = "install it again: pip install --no-deps --force-reinstall musicnn"
+REMEDY = (
+    f"name the folder {MODEL} of the package musicnn, or install it again: "
+    "pip install --no-deps --force-reinstall musicnn"
+)
 
 
 def load_weights(folder: str | Path | None = None) -> dict[str, Tensor]:

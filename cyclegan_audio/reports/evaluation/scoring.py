@@ -171,7 +171,7 @@ def score_direction(
         if n_clips >= MIN_CLIPS
     }
     if not isinstance(judge.tagger, str) and sounds.tagged and n_clips >= MIN_CLIPS:
-        reference = training[target][0], judge.tagger.references[target]
+        reference = judge.tagger.training[target], judge.tagger.references[target]
         distances[TAGGER] = _tagger_distances(reference, sounds.tagged, mels)
     missing = [text for text in (classifiers.missing, *sounds.missing) if text]
     n_tracks = min(_tracks(mels.clips), _tracks(mels.target_clips))
@@ -229,7 +229,7 @@ def _distances(
 
 
 def _tagger_distances(
-    reference: tuple[list[Clip], TaggedSounds], tagged: dict[str, TaggedSounds], mels: DirectionMels
+    reference: tuple[Sequence[Clip], TaggedSounds], tagged: dict[str, TaggedSounds], mels: DirectionMels
 ) -> dict[str, dict[str, Estimate]]:
     """Compute distances to the reference in the tagger's embedding, as `_distances` does."""
     kinds: dict[str, Distance] = {KAD: kernel_audio_distance}

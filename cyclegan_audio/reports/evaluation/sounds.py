@@ -31,7 +31,10 @@ from cyclegan_audio.vocoders import Vocoder, VocoderInput
 BLOCK = 16  # clips at once: bounds memory
 NO_SOUND = "Metrics of the sound (vocoder, clicks, independent tagger) are missing: {}."
 NO_TAGGER = "There is no independent tagger: {}."
-NO_ROUND_TRIP = "The vocoder round trip from the mel alone is missing: the vocoder needs a source."
+NO_ROUND_TRIP = (
+    "The vocoder round trip from the mel alone is missing: the vocoder needs a source; hybrid and "
+    "griffin_lim do not."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +44,14 @@ class GenreTagger:
     Attributes:
         tagger: the tagger.
         corpus: the corpus; if it normalises the bandwidth, the tagger hears nothing above.
-        references: genre to the training clips as the tagger hears them.
+        training: genre to some of its training clips.
+        references: genre to these clips as the tagger hears them.
     """
 
     tagger: MusicTagger
     corpus: Corpus
-    references: Mapping[str, TaggedSounds] = dataclasses.field(default_factory=dict)
+    training: Mapping[str, Sequence[Clip]]
+    references: Mapping[str, TaggedSounds]
 
     @classmethod
     def listen(
@@ -59,24 +64,30 @@ class GenreTagger:
         """
         n_clips = sum(len(clips) for clips in training.values())
         with progress_bar("independent tagger, training clips", n_clips, "clips") as bar:
-            genres = {genre: cls(tagger, corpus)._tag_clips(c, bar.advance) for genre, c in training.items()}
-        return cls(tagger, corpus, genres)
+            tag_clips = partial(_tag_clips, tagger, corpus, on_clips=bar.advance)
+            return cls(tagger, corpus, training, {genre: tag_clips(c) for genre, c in training.items()})
 
     def tag(self, waveforms: Sequence[Tensor]) -> TaggedSounds:
         """Tag sounds (1, T) at the sample rate of the corpus."""
-        cutoff_hz = self.corpus.normalisation.cutoff_hz
-        return self.tagger(waveforms, self.corpus.mel.sample_rate, cutoff_hz or math.inf)
-
-    def _tag_clips(self, clips: Sequence[Clip], on_clips: Callable[[float], None]) -> TaggedSounds:
-        parts = []
-        for block in _blocks(clips):
-            parts.append(self.tag([self.corpus.audio(clip) for clip in block]))
-            on_clips(len(block))
-        return TaggedSounds.join(parts)
+        return _tag(self.tagger, self.corpus, waveforms)
 
     def axis(self, source: str, target: str) -> GenreAxis:
         """Return the axis from one genre to the other."""
         return GenreAxis.between(self.references[source].embeddings, self.references[target].embeddings)
+
+
+def _tag(tagger: MusicTagger, corpus: Corpus, waveforms: Sequence[Tensor]) -> TaggedSounds:
+    return tagger(waveforms, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz or math.inf)
+
+
+def _tag_clips(
+    tagger: MusicTagger, corpus: Corpus, clips: Sequence[Clip], on_clips: Callable[[float], None]
+) -> TaggedSounds:
+    parts = []
+    for block in _blocks(clips):
+        parts.append(_tag(tagger, corpus, [corpus.audio(clip) for clip in block]))
+        on_clips(len(block))
+    return TaggedSounds.join(parts)
 
 
 def _blocks(clips: Sequence[Clip]) -> Iterator[Sequence[Clip]]:

@@ -15,6 +15,7 @@ from cyclegan_audio.demo.corpus import ensure_demo_corpus
 from cyclegan_audio.inference.checkpoints import DEMO_MODEL, PRETRAINED
 from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
+from cyclegan_audio.metrics.distances import RECOMMENDED_CLIPS
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.paired_error import PairedScores, mean_abs_db, score_pairs
 from cyclegan_audio.metrics.registry import METRICS
@@ -171,7 +172,8 @@ class EvaluationData:
     def _genre_tagger(self) -> GenreTagger | str:
         if isinstance(self.tagger, str):
             return self.tagger
-        clips = {genre: of_genre for genre, (of_genre, _) in self.training.items()}
+        most = max([RECOMMENDED_CLIPS, *(len(direction.examples) for direction in self.directions)])
+        clips = {genre: evenly_spaced(of_genre, most) for genre, (of_genre, _) in self.training.items()}
         try:
             return GenreTagger.listen(self.tagger, self.corpus, clips)
         except UserError as error:

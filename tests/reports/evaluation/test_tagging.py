@@ -170,7 +170,8 @@ def test_tagger_hears_the_sound_after_the_vocoder(corpus: Corpus) -> None:
     expected = axis.position(peaks[MODEL][:, None])
     np.testing.assert_allclose(sounds.scores[MODEL][TAGGER_SHARE], expected, rtol=1e-5)
     assert sounds.missing == [
-        "The vocoder round trip from the mel alone is missing: the vocoder needs a source."
+        "The vocoder round trip from the mel alone is missing: the vocoder needs a source; hybrid and "
+        "griffin_lim do not."
     ]
 
 
