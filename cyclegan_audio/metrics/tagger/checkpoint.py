@@ -84,40 +84,35 @@ def _read_checkpoint(folder: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} cannot be read ({error_reason(error)}); {REMEDY}") from error
     if values.nbytes != DATA_BYTES:
         raise UserError(f"{path} has {values.nbytes} bytes instead of {DATA_BYTES}; {REMEDY}")
-    shapes = _shapes()
-    names = {_tensorflow_name(name): name for name in shapes}
-    moments = (f"{name}/{slot}" for name in names if "/moving_" not in name for slot in ("Adam", "Adam_1"))
-    weights, position = {}, 0
-    for name in sorted([*names, *moments, "beta1_power", "beta2_power"]):
-        ours = names.get(name.removesuffix("/Adam_1").removesuffix("/Adam"))
-        count = shapes[ours].numel() if ours else 1
-        if ours == names.get(name) and ours:
-            weights[ours] = _to_torch(values[position : position + count], shapes[ours])
-        position += count
-    return weights
+    shapes, names = _shapes(), _names()
+    sizes = {theirs: shapes[ours].numel() for theirs, ours in names.items()}
+    trained = {name: size for name, size in sizes.items() if "/moving_" not in name}
+    sizes |= {f"{name}/{slot}": size for name, size in trained.items() for slot in ("Adam", "Adam_1")}
+    sizes |= {"beta1_power": 1, "beta2_power": 1}
+    order = sorted(sizes)
+    tensors = dict(zip(order, np.split(values, np.cumsum([sizes[name] for name in order])), strict=False))
+    return {ours: _to_torch(tensors[theirs], shapes[ours]) for theirs, ours in names.items()}
 
 
-def _tensorflow_name(name: str) -> str:
-    """Return the name of a weight in the checkpoint, where layers are counted in the order of the network."""
-    layer, kind = name.rsplit(".", 1)
+def _names() -> dict[str, str]:
+    """Return the names in `Musicnn` by those in the checkpoint, which counts layers in their order."""
+    convolutions = [*(f"front.{n}" for n in range(5)), *(f"middle.{n}" for n in range(3))]
     norms = ["input_norm", *(f"front_norm.{n}" for n in range(5)), *(f"middle_norm.{n}" for n in range(3))]
     norms += ["pooled_norm", "dense_norm"]
-    convolutions = [*(f"front.{n}" for n in range(5)), *(f"middle.{n}" for n in range(3))]
-    of_norm = {
-        "weight": "gamma",
-        "bias": "beta",
-        "running_mean": "moving_mean",
-        "running_var": "moving_variance",
-    }
-    for kind_of_layer, layers, kinds in (
+    of_layer = {"kernel": "weight", "bias": "bias"}
+    of_norm = {"gamma": "weight", "beta": "bias"}
+    of_norm |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    kinds = (
+        ("conv2d", convolutions, of_layer),
+        ("dense", ["dense", "output"], of_layer),
         ("batch_normalization", norms, of_norm),
-        ("conv2d", convolutions, {"weight": "kernel", "bias": "bias"}),
-        ("dense", ["dense", "output"], {"weight": "kernel", "bias": "bias"}),
-    ):
-        if layer in layers:
-            number = layers.index(layer)
-            return f"{kind_of_layer}{f'_{number}' if number else ''}/{kinds[kind]}"
-    raise AssertionError(f"{name} has no name in the checkpoint")
+    )
+    return {
+        f"{kind}{f'_{number}' if number else ''}/{theirs}": f"{layer}.{ours}"
+        for kind, layers, parts in kinds
+        for number, layer in enumerate(layers)
+        for theirs, ours in parts.items()
+    }
 
 
 def _to_torch(values: np.ndarray, shape: torch.Size) -> Tensor:

@@ -74,7 +74,7 @@ class MusicTagger:
 
     @torch.inference_mode()
     def __call__(
-        self, waveforms: Sequence[Tensor], sample_rate: int, cutoff_hz: float = math.inf
+        self, waveforms: Sequence[Tensor], sample_rate: int, cutoff_hz: float | None = None
     ) -> TaggedSounds:
         """Tag sounds, each the mean over its patches of 3 s; not within a call of `parallel_map`.
 
@@ -84,7 +84,8 @@ class MusicTagger:
         Args:
             waveforms: at least one sound (T,) or (C, T) of any length; channels are averaged.
             sample_rate: their sample rate in Hz.
-            cutoff_hz: everything above is removed, so that sounds with different bandwidths can be compared.
+            cutoff_hz: everything above is removed, so that sounds with different bandwidths can be compared;
+                None keeps everything.
         """
         calls = (partial(self.log_mel, waveform, sample_rate, cutoff_hz) for waveform in waveforms)
         log_mels = parallel_map(calls)
@@ -96,14 +97,15 @@ class MusicTagger:
             _mean_of_each(torch.cat(embeddings), counts), _mean_of_each(torch.cat(logits).sigmoid(), counts)
         )
 
-    def log_mel(self, waveform: Tensor, sample_rate: int, cutoff_hz: float = math.inf) -> Tensor:
+    def log_mel(self, waveform: Tensor, sample_rate: int, cutoff_hz: float | None = None) -> Tensor:
         """Compute the log10(10000 power + 1) of mel bands (F, 96) of a sound (T,) or (C, T)."""
         mono = waveform.detach().cpu().float().reshape(-1, waveform.shape[-1]).mean(0)
         mono = to_level(resample(mono, sample_rate, SAMPLE_RATE), SAMPLE_RATE).to(self.device)
         mono = F.pad(mono, (0, max(N_FFT - len(mono), 0)))
         spectrum = torch.stft(mono, N_FFT, HOP, window=self.window, return_complex=True)
-        bins_hz = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, device=self.device)
-        power = spectrum.abs().square() * (bins_hz <= cutoff_hz)[:, None]
+        power = spectrum.abs().square()
+        if cutoff_hz is not None:
+            power[torch.linspace(0, SAMPLE_RATE / 2, len(power)) > cutoff_hz] = 0
         return torch.log10(POWER_SCALE * (self.filters @ power) + 1).T
 
 

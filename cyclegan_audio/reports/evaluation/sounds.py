@@ -1,7 +1,6 @@
 """Sound of held-out clips: its metrics, what the independent tagger hears, and its mels."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,6 +27,7 @@ from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import Vocoder, VocoderInput
 
+Judged = tuple[Scores, Tensor, TaggedSounds | None]  # scores, mels and tags of some sounds
 BLOCK = 16  # clips at once: bounds memory
 NO_SOUND = "Metrics of the sound (vocoder, clicks, independent tagger) are missing: {}."
 NO_TAGGER = "There is no independent tagger: {}."
@@ -77,7 +77,7 @@ class GenreTagger:
 
 
 def _tag(tagger: MusicTagger, corpus: Corpus, waveforms: Sequence[Tensor]) -> TaggedSounds:
-    return tagger(waveforms, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz or math.inf)
+    return tagger(waveforms, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz)
 
 
 def _tag_clips(
@@ -94,7 +94,7 @@ def _blocks(clips: Sequence[Clip]) -> Iterator[Sequence[Clip]]:
     return (clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK))
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class SoundScores:
     """What was measured on the sound of clips.
 
@@ -148,7 +148,7 @@ class SoundJudge:
             target_clips: clips of the target genre.
         """
         axis = None if isinstance(self.tagger, str) else self.tagger.axis(*genres)
-        parts: dict[str, list[_Judged]] = {}
+        parts: dict[str, list[Judged]] = {}
         label, n_clips = f"listening, {' to '.join(genres)}", len(clips) + len(target_clips)
         try:
             with progress_bar(label, n_clips, "clips") as bar:
@@ -198,7 +198,7 @@ class SoundJudge:
             sounds[VOCODED_SOURCE] = vocode(source_db, with_source=False)
         return sounds
 
-    def _judge(self, sounds: MetricInput, axis: GenreAxis | None) -> "_Judged":
+    def _judge(self, sounds: MetricInput, axis: GenreAxis | None) -> Judged:
         tagged = None if isinstance(self.tagger, str) else self.tagger.tag(sounds.waveforms or ())
         scores = compute_metrics(self.metrics, dataclasses.replace(sounds, tagged=tagged, axis=axis))
         return scores, sounds.mels_db, tagged
@@ -209,6 +209,3 @@ class SoundJudge:
     def _mels(self, waveforms: Sequence[Tensor]) -> Tensor:
         mel, normalisation = self.corpus.mel, self.corpus.normalisation
         return torch.cat([normalisation.apply(mel.mel_db(sound), mel) for sound in waveforms])
-
-
-_Judged = tuple[Scores, Tensor, TaggedSounds | None]

@@ -110,7 +110,7 @@ class TaggerLog(pl.Callback):
         references = evenly_spaced(training, self.n_training_clips)
         clips = evenly_spaced(validation, self.n_clips)
         sounds = [corpus.audio(clip) for clip in (*references, *clips)]
-        heard = tagger(sounds, corpus.mel.sample_rate)
+        heard = tagger(sounds, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz)
         return RealClips(heard[: len(references)], clips, heard[len(references) :])
 
     def _log(
@@ -124,7 +124,7 @@ class TaggerLog(pl.Callback):
         """Translate the clips of `source`, tag them, and log what the tagger hears."""
         corpus = trainer.datamodule.corpus  # type: ignore[attr-defined]
         sounds = self._translate(module.inference_generator(direction), corpus, source.clips)
-        heard = load_tagger()(sounds, corpus.mel.sample_rate)
+        heard = load_tagger()(sounds, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz)
         axis = GenreAxis.between(source.training.embeddings, target.training.embeddings)
         tags = compare_tags(source, heard, target, self.n_tags)
         numbers = {

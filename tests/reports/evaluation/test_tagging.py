@@ -11,6 +11,7 @@ import torch
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.metrics.distances import FRECHET, KAD
 from cyclegan_audio.metrics.metric_spec import MODEL, REAL_TARGET, TAGGER_SHARE, UNTOUCHED, MetricInput
 from cyclegan_audio.metrics.registry import METRICS
@@ -173,6 +174,21 @@ def test_tagger_hears_the_sound_after_the_vocoder(corpus: Corpus) -> None:
         "The vocoder round trip from the mel alone is missing: the vocoder needs a source; hybrid and "
         "griffin_lim do not."
     ]
+
+
+def test_tagger_hears_nothing_above_the_bandwidth_of_the_corpus(corpus: Corpus) -> None:
+    heard = []
+
+    def tagger(waveforms: list[torch.Tensor], sample_rate: int, cutoff_hz: float | None) -> TaggedSounds:
+        heard.append((sample_rate, cutoff_hz))
+        return TaggedSounds(torch.zeros(len(waveforms), 200), torch.zeros(len(waveforms), 50))
+
+    limited = corpus.normalised(CorpusNormalisation(cutoff_hz=4000.0))
+    training = {genre: corpus.clips(genre, "train")[:1] for genre in ("dull", "bright")}
+    GenreTagger.listen(tagger, limited, training).tag([torch.zeros(1, 9)])
+    GenreTagger.listen(tagger, corpus, {"dull": training["dull"]})
+    rate = corpus.mel.sample_rate
+    assert heard == [(rate, 4000.0), (rate, 4000.0), (rate, 4000.0), (rate, None)]
 
 
 def test_share_is_the_place_on_the_axis(small_mel: MelSpectrogram) -> None:

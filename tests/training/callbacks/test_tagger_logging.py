@@ -47,6 +47,25 @@ def test_the_last_epoch_is_logged_once(monkeypatch):
     assert epochs_with_numbers(monkeypatch, 12, stop_in=7) == [5, 7]
 
 
+def test_nothing_above_the_bandwidth_of_the_corpus_is_heard(monkeypatch):
+    heard = []
+
+    def tagger(sounds, sample_rate, cutoff_hz):
+        heard.append((len(sounds), sample_rate, cutoff_hz))
+        return tagged(jazz=(0.0,) * len(sounds))
+
+    monkeypatch.setattr("cyclegan_audio.training.callbacks.tagger_logging.load_tagger", lambda: tagger)
+    corpus = SimpleNamespace(
+        audio=lambda clip: torch.zeros(9),
+        mel=SimpleNamespace(sample_rate=16000),
+        normalisation=SimpleNamespace(cutoff_hz=5000.0),
+    )
+    log = TaggerLog(make_vocoder("mask"), clips=2, training_clips=3)
+    real = log._hear(corpus, range(9), range(9))
+    assert heard == [(5, 16000, 5000.0)]
+    assert (len(real.training.tags), len(real.untouched.tags)) == (3, 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
