@@ -88,6 +88,7 @@ class BaseModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         factor = self.schedule.lr_factor(self.current_epoch, self.elapsed_s)
+        factor *= self.schedule.warm_up_factor(self.batches)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

@@ -11,16 +11,19 @@ class LinearDecay:
     """Constant for `n_epochs`, then linear to zero over `n_epochs_decay` (Zhu et al. 2017, appendix 7.1).
 
     As in the public code, the last epoch still learns: its factor is 1 / (n_epochs_decay + 1). With
-    `max_minutes` the run also ends by the clock, and the decay takes the same share of that time.
+    `max_minutes` the run also ends by the clock, and the decay takes the same share of that time. Over the
+    first `warm_up_batches` the rate rises linearly.
     """
 
     n_epochs: int
     n_epochs_decay: int
     max_minutes: float | None = None
+    warm_up_batches: int = 0
 
     def __post_init__(self) -> None:
         check_number("n_epochs", self.n_epochs, low=0, integer=True)
         check_number("n_epochs_decay", self.n_epochs_decay, low=0, integer=True)
+        check_number("warm_up_batches", self.warm_up_batches, low=0, integer=True)
         if self.total_epochs < 1:
             raise UserError("n_epochs + n_epochs_decay must be at least 1, got 0")
         if self.max_minutes is not None:
@@ -41,6 +44,10 @@ class LinearDecay:
         left = 1.0 - elapsed_s / (60 * self.max_minutes)
         decay_share = self.n_epochs_decay / self.total_epochs
         return min(by_epoch, self.decay_factor(1.0 - max(0.0, min(1.0, left / decay_share))))
+
+    def warm_up_factor(self, batches: int) -> float:
+        """Return the factor of the learning rate after this many batches of the run; 1 after the warm-up."""
+        return min(1.0, (batches + 1) / self.warm_up_batches) if self.warm_up_batches else 1.0
 
     def decay_factor(self, decayed: float) -> float:
         """Return the factor after the share `decayed` (0 to 1) of the decay; 1 at 0."""

@@ -56,3 +56,11 @@ def test_the_clock_does_not_decay_a_run_without_decay_epochs():
 def test_invalid_schedules_are_refused(numbers):
     with pytest.raises(UserError):
         LinearDecay(*numbers)
+
+
+def test_the_rate_rises_linearly_over_the_first_batches():
+    schedule = LinearDecay(3, 4, warm_up_batches=4)
+    assert [schedule.warm_up_factor(batches) for batches in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert LinearDecay(3, 4).warm_up_factor(0) == 1
+    with pytest.raises(UserError, match="warm_up_batches"):
+        LinearDecay(3, 4, warm_up_batches=-1)
