@@ -76,7 +76,7 @@ def package_nodes(node: DictConfig) -> Iterator[DictConfig]:
 @pytest.mark.parametrize("file", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_default_numbers_of_targets_agree_with_their_files(file):
     """Numbers a file leaves out or takes from elsewhere are neutral: no seed, average or other size."""
-    neutral = {"seed": 0, "n_channels": 1, "size": 256, "ema_decay": 0.0}
+    neutral = {"seed": 0, "n_channels": 1, "size": 256, "ema_decay": 0.0, "warm_up_batches": 0}
     variants = {"resnet_6": {"n_blocks": 6}}.get(file.stem, {})
     for node in package_nodes(OmegaConf.load(file)):
         for name, parameter in inspect.signature(get_object(node._target_)).parameters.items():
@@ -102,6 +102,8 @@ def test_genres_with_special_characters_give_safe_run_folders():
 def test_defaults_are_those_of_the_paper():
     cfg = compose("train")
     assert (cfg.model.generator.n_filters, cfg.model.generator.n_blocks, cfg.model.pool_size) == (64, 9, 50)
-    assert dict(cfg.model.loss_weights) == {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}
+    assert dict(cfg.model.loss_weights) == {
+        "adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "restoration": 0.0,
+    }  # fmt: skip
     assert (cfg.n_epochs, cfg.n_epochs_decay, cfg.data.batch_size) == (25, 25, 1)
     assert (cfg.model.optimizer.lr, list(cfg.model.optimizer.betas)) == (2e-4, [0.5, 0.999])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.patchnce import ContrastTerm, IdentityContrastTerm, PatchNCELoss
+from cyclegan_audio.models.losses.restoration import RestorationTerm
 from cyclegan_audio.models.losses.terms import AdversarialTerm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
@@ -16,8 +17,9 @@ class CUT(TranslationModule):
     """Translate mels of genre A to genre B only (Park et al. 2020, eq. 5).
 
     `gen_ab` maps A to B, `disc_b` scores mels of B. The terms of the loss are `adversarial`; `contrast` of
-    the translation with its source (eq. 3); and `identity`, the contrast of a mel of B with the generator's
-    output for it (the paper's external loss of the target domain), which is left out at weight 0.
+    the translation with its source (eq. 3); `identity`, the contrast of a mel of B with the generator's
+    output for it (the paper's external loss of the target domain); and `restoration` as in CycleGAN. The last
+    two are left out at weight 0.
 
     The paper has two settings: CUT with lambda 1 for both contrasts (the published code halves each), and
     FastCUT with lambda 10 for the first alone. Its flips are left out: they would play music backwards.
@@ -32,8 +34,9 @@ class CUT(TranslationModule):
         "adversarial": AdversarialTerm,
         "contrast": ContrastTerm,
         "identity": IdentityContrastTerm,
+        "restoration": RestorationTerm,
     }
-    progress_bar_losses = ("contrast", "disc")
+    progress_bar_losses = ("restoration", "contrast", "disc")
     small_model = "model=cut_small"
     generator_protocol = FeatureGenerator
     gen_ab: nn.Module
@@ -45,16 +48,9 @@ class CUT(TranslationModule):
         self.contrast = contrast(self.gen_ab.feature_widths)  # type: ignore[arg-type]
 
     def translate_batch(self, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
-        """Return `fake_b`, and `idt_b` if the identity loss has a weight; see `TranslationModule`."""
-        generator = self.inference_generator("ab") if use_ema else self.gen_ab
-        if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.acceleration.batched_forward(generator, batch["real_a"], batch["real_b"])
-            return {"fake_b": fake_b, "idt_b": idt_b}
-        return {"fake_b": generator(batch["real_a"])}
+        """Return `fake_b`, `idt_b` and `rst_b`; see `TranslationModule`."""
+        return self.translate_direction("ab", batch, use_ema)
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the generator and of the projections of its features."""
         return [*super().generator_parameters(), *self.contrast.parameters()]
-
-    def _rngs(self) -> dict[str, nn.Module]:
-        return {**super()._rngs(), "places": self.contrast.rng}

@@ -1,25 +1,38 @@
 """CycleGAN: translate in both directions, with cycle consistency between the two generators."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.losses.restoration import RestorationTerm
 from cyclegan_audio.models.losses.terms import AdversarialTerm, CycleTerm, IdentityTerm
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
+from cyclegan_audio.utils.errors import check_number
 
 
 class CycleGAN(TranslationModule):
     """Translate mels between genre A and genre B from unpaired clips (Zhu et al. 2017).
 
     `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` scores mels of A, `disc_b` mels of B. The terms of the
-    loss are `adversarial`, `cycle` and `identity`.
+    loss are `adversarial`, `cycle`, `identity` and `restoration`.
+
+    Args:
+        cycle_noise: standard deviation of noise on translations before they are translated back, so that
+            they cannot hide the source in inaudible detail (Chu et al. 2017); 0 adds none.
+        cycle_every: the cycle loss is computed in every n-th batch only, with n times its weight.
+        settings: arguments of `TranslationModule`.
     """
 
     directions = DIRECTIONS
-    term_types: ClassVar = {"adversarial": AdversarialTerm, "cycle": CycleTerm, "identity": IdentityTerm}
-    progress_bar_losses = ("cycle", "disc")
+    term_types: ClassVar = {
+        "adversarial": AdversarialTerm,
+        "cycle": CycleTerm,
+        "identity": IdentityTerm,
+        "restoration": RestorationTerm,
+    }
+    progress_bar_losses = ("restoration", "cycle", "disc")
     small_model = "model=cyclegan_small"
     gen_ab: nn.Module
     gen_ba: nn.Module
@@ -28,21 +41,32 @@ class CycleGAN(TranslationModule):
     pool_a: ImagePool
     pool_b: ImagePool
 
-    def translate_batch(self, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
-        """Return `fake_*`, `rec_*`, and `idt_*` if the identity loss has a weight, each (B, 1, M, F).
+    def __init__(self, cycle_noise: float = 0.0, cycle_every: int = 1, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_number("model.cycle_noise", cycle_noise, low=0)
+        check_number("model.cycle_every", cycle_every, low=1, integer=True)
+        self.cycle_every = cycle_every
+        if cycle_noise > 0:
+            self.inputs.add_cycle_noise(cycle_noise, self.seed)
+        self.loss_weights["cycle"] *= cycle_every
 
-        Args:
-            batch: `real_a` and `real_b`.
-            use_ema: translate by the averaged generators, if there are any.
+    def is_due(self, term: str) -> bool:
+        """Return whether a term of the loss is computed in this batch, if it has a weight."""
+        return super().is_due(term) and (term != "cycle" or self.batches % self.cycle_every == 0)
+
+    def translate_batch(self, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
+        """Return `fake_*`, `rec_*`, `idt_*` and `rst_*`, each (B, 1, M, F); see `TranslationModule`.
+
+        In training, batches without a cycle loss have no `rec_*`.
         """
-        real_a, real_b = batch["real_a"], batch["real_b"]
-        gen_ab, gen_ba = self.gen_ab, self.gen_ba
-        if use_ema:
-            gen_ab, gen_ba = (self.inference_generator(direction) for direction in self.directions)
-        if self.loss_weights["identity"] > 0:
-            fake_b, idt_b = self.acceleration.batched_forward(gen_ab, real_a, real_b)
-            fake_a, idt_a = self.acceleration.batched_forward(gen_ba, real_b, real_a)
-            out = {"fake_b": fake_b, "fake_a": fake_a, "idt_a": idt_a, "idt_b": idt_b}
-        else:
-            out = {"fake_b": gen_ab(real_a), "fake_a": gen_ba(real_b)}
-        return out | {"rec_a": gen_ba(out["fake_b"]), "rec_b": gen_ab(out["fake_a"])}
+        out: dict[str, Tensor] = {}
+        for direction in self.directions:
+            out |= self.translate_direction(direction, batch, use_ema)
+        if not use_ema and not self.is_due("cycle"):
+            return out
+        for source, target in self.directions:
+            fake = out[f"fake_{target}"]
+            if f"cycle_noise_{target}" in batch:
+                fake = fake + batch[f"cycle_noise_{target}"]
+            out[f"rec_{source}"] = self.generator(f"{target}{source}", use_ema)(fake)
+        return out

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -15,6 +14,7 @@ from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
+from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp
 from cyclegan_audio.models.losses.terms import (
     LossTerm,
     check_terms,
@@ -28,6 +28,9 @@ from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
 from cyclegan_audio.models.networks.whitening import Moments, WhitenedGenerator, Whitening
 from cyclegan_audio.models.networks.window_check import check_bands, check_windows
+from cyclegan_audio.models.rank_states import gather_rank_states, restore_rank_state
+from cyclegan_audio.models.source_variation import SourceVariation
+from cyclegan_audio.models.training_inputs import TrainingInputs
 from cyclegan_audio.utils.rng import SeededRNG
 
 Batch = Mapping[str, Tensor]
@@ -44,7 +47,7 @@ class TranslationModule(BaseModule):
         generator: builds one generator.
         discriminator: builds one discriminator.
         adversarial: turns scores into losses.
-        loss_weights: the weight of each of `term_types`; identity 0 leaves its forward pass out.
+        loss_weights: the weight of each of `term_types`; identity or restoration 0 leaves its forward out.
         optimizer: builds an optimizer from parameters.
         schedule: the learning rate schedule.
         pool_size: past fakes that the discriminators see again.
@@ -53,6 +56,11 @@ class TranslationModule(BaseModule):
         identity_decay_end: share of the run after which the falling identity weight is 0; None keeps it.
         ema_decay: decay of the generators' moving average, which then translates; 0: no average.
         extra_losses: further terms of the generators' loss, by name.
+        corruption: draws the inputs of the restoration loss.
+        restoration_warm_up: share of the run in which the generators learn by the restoration loss alone.
+            The discriminators train in its last quarter.
+        source_variation: varies the generators' sources; discriminators and targets stay clean.
+        discriminator_lr: learning rate of the discriminators; None: that of the optimizer.
 
     Attributes:
         whitening_a, whitening_b: moments of each genre's bands, from the training clips; see `whitening`.
@@ -61,6 +69,7 @@ class TranslationModule(BaseModule):
         terms: the built-in and the extra terms.
         generator_protocol: what a generator must have.
         acceleration: resolved for the device once training starts.
+        warm_up: whether the generators still learn by the restoration loss alone.
     """
 
     command = "train"
@@ -82,6 +91,10 @@ class TranslationModule(BaseModule):
         identity_decay_end: float | None = None,
         ema_decay: float = 0.0,
         extra_losses: Mapping[str, LossTerm] | None = None,
+        corruption: Corruption | None = None,
+        restoration_warm_up: float = 0.0,
+        source_variation: SourceVariation | None = None,
+        discriminator_lr: float | None = None,
     ) -> None:
         super().__init__(schedule)
         self.requested_acceleration = acceleration or Acceleration()
@@ -103,7 +116,16 @@ class TranslationModule(BaseModule):
         self.initial_identity_weight = self.loss_weights["identity"]
         self.identity_decay_end = identity_decay_end
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
+        restores = self.loss_weights["restoration"] > 0
+        self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
+        is_varied = source_variation is not None and source_variation.probability > 0
+        self.inputs = TrainingInputs(  # checkpoints hold the state of what is in use
+            self.directions,
+            (corruption or Corruption()) if restores else None,
+            source_variation if is_varied else None,
+        )
         self.optimizer_factory = optimizer
+        self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 
@@ -155,15 +177,18 @@ class TranslationModule(BaseModule):
         """
         for domain in DOMAINS:
             self.whitening(domain).set_moments(*moments[domain])
-        for direction in self.directions:
-            source, target = direction
-            networks = [getattr(self, f"gen_{direction}"), self.inference_generator(direction)]
-            for generator in networks:
+        for source, target in self.directions:
+            for use_ema in (False, True):
+                generator = self.generator(source + target, use_ema)
                 if isinstance(generator, WhitenedGenerator):
                     generator.set_moments(moments[source], moments[target])
         for domain, disc in self.discriminators().items():
             if isinstance(disc, WhitenedPatchDiscriminator):
                 disc.set_moments(moments[domain])
+
+    def generator(self, direction: str, use_ema: bool = False) -> nn.Module:
+        """Return the generator of a direction that learns, or with `use_ema` that for inference."""
+        return self.inference_generator(direction) if use_ema else self.generators()[f"gen_{direction}"]
 
     @property
     def frame_multiple(self) -> int:
@@ -183,14 +208,42 @@ class TranslationModule(BaseModule):
     def translate_batch(self, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
         """Return every translation of a batch that losses and validation need, each (B, 1, M, F).
 
-        `fake_*` are named by their target domain. `rec_*` (if both directions are learnt) and `idt_*` (if the
-        identity loss has a weight) are named by the domain that they come from.
+        `fake_*` are named by their target domain. `rec_*` (if both directions are learnt), `idt_*` (if the
+        identity loss has a weight) and `rst_*` (restored; if the batch has corrupted mels) are named by the
+        domain that they come from.
 
         Args:
-            batch: `real_a` and `real_b`.
+            batch: `real_a` and `real_b`, in training the result of `inputs`.
             use_ema: translate by the averaged generators, if there are any.
         """
         raise NotImplementedError
+
+    def translate_direction(self, direction: str, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
+        """Return `fake_*`, and as above `idt_*` and `rst_*`, of one generator, in one forward."""
+        source, target = direction
+        inputs = {f"fake_{target}": self._source(source, batch)}
+        if self.loss_weights["identity"] > 0:
+            inputs[f"idt_{target}"] = batch[f"real_{target}"]
+        if f"corrupted_{target}" in batch:
+            inputs[f"rst_{target}"] = batch[f"corrupted_{target}"]
+        outputs = self.acceleration.batched_forward(self.generator(direction, use_ema), *inputs.values())
+        return dict(zip(inputs, outputs, strict=True))
+
+    def restore_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Return `rst_*`, and once the discriminators train `fake_*` without gradients, in the warm-up."""
+        generators = {direction: self.generator(direction) for direction in self.directions}
+        out = {f"rst_{d[1]}": generator(batch[f"corrupted_{d[1]}"]) for d, generator in generators.items()}
+        if self.warm_up.trains_discriminators:
+            with torch.no_grad():
+                out |= {f"fake_{d[1]}": gen(self._source(d[0], batch)) for d, gen in generators.items()}
+        return out
+
+    def _source(self, domain: str, batch: Batch) -> Tensor:
+        return batch.get(f"source_{domain}", batch[f"real_{domain}"])
+
+    def is_due(self, term: str) -> bool:
+        """Return whether a term of the loss is computed in this batch, if it has a weight."""
+        return self.warm_up.is_over or term == "restoration"
 
     def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
         """Compute the generators' losses by name, unweighted.
@@ -203,7 +256,8 @@ class TranslationModule(BaseModule):
         return {
             loss.name: self.terms[loss.term](self, mels, loss.direction)
             for loss in self._generator_losses
-            if self.loss_weights[loss.term] > 0 or self.terms[loss.term].always_computed
+            if self.is_due(loss.term)
+            and (self.loss_weights[loss.term] > 0 or self.terms[loss.term].always_computed)
         }
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -219,16 +273,18 @@ class TranslationModule(BaseModule):
         trainer = self.trainer
         device = trainer.strategy.root_device
         self.acceleration = self.requested_acceleration.resolve(device, str(trainer.precision))
-        if trainer.world_size > 1:  # another seed for each rank's pools
-            pools = self._pools().values()
-            for index, pool in enumerate(pools):
-                pool.rng.manual_seed(self.seed + len(pools) * trainer.global_rank + index)
+        if trainer.world_size > 1:  # another seed for each rank's pools and inputs
+            rngs = [pool.rng for pool in self._pools().values()]
+            rngs += [rng.generator for name, rng in self._rngs().items() if name.startswith("inputs.")]
+            for index, rng in enumerate(rngs):
+                rng.manual_seed(self.seed + len(rngs) * trainer.global_rank + index)
         self.acceleration.prepare([*self.generators().values(), *self.discriminators().values()])
         self.phases: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        if self.acceleration.cuda_graphs and not self._rngs() and trainer.world_size == 1:
+        draws = [name for name in self._rngs() if not name.startswith("inputs.")]  # a graph would repeat them
+        if self.acceleration.cuda_graphs and not draws and trainer.world_size == 1:
             parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
             self.phases = {
-                name: GraphedPhase(phase, parameters[name], lambda: tuple(self.loss_weights.items()))
+                name: GraphedPhase(phase, parameters[name], self._phase_constants)
                 for name, phase in self.phases.items()
             }
 
@@ -241,18 +297,28 @@ class TranslationModule(BaseModule):
         return _parameters(self.discriminators().values())
 
     def configure_optimizers(self) -> list[Optimizer]:
+        for_discriminators = partial(self.optimizer_factory, **self.discriminator_options)
+        build = self.acceleration.build_optimizer
         return self.build_optimizers(
-            partial(self.acceleration.build_optimizer, self.optimizer_factory, parameters)
-            for parameters in (self.generator_parameters(), self.discriminator_parameters())
+            [
+                partial(build, self.optimizer_factory, self.generator_parameters()),
+                partial(build, for_discriminators, self.discriminator_parameters()),
+            ]
         )
 
     def generator_phase(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the generators' losses and gradients from the reals; return the losses and `fake_*`."""
-        out = self.translate_batch(batch)
+        """Compute the generators' losses and gradients; return the losses and `fake_*`.
+
+        Within the warm-up there are no `fake_*` until the discriminators train.
+
+        Args:
+            batch: the result of `inputs`.
+        """
+        out = self.translate_batch(batch) if self.warm_up.is_over else self.restore_batch(batch)
         losses = self.generator_losses(batch, out)
         losses = {"gen_total": weighted_sum(losses, self.loss_weights, self.loss_terms), **losses}
         self.compute_gradients(losses["gen_total"], self.generator_parameters())
-        fakes = {name: out[name] for name in (f"fake_{domain}" for domain in self.targets)}
+        fakes = {name: x for name, x in out.items() if name in self._pools()}
         return {name: x.detach() for name, x in {**losses, **fakes}.items()}
 
     def discriminator_phase(self, batch: Batch) -> dict[str, Tensor]:
@@ -263,17 +329,20 @@ class TranslationModule(BaseModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
-        reals = {name: self._first_generator.training_input(batch[name]) for name in ("real_a", "real_b")}
+        inputs = self.inputs(batch, self.whitening, self._first_generator.training_input)
         self.nonfinite_guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
-            gen = self.phases["gen"](reals)
+            gen = self.phases["gen"](inputs)
             self.nonfinite_guard.step(opt_gen, gen["gen_total"])
         if self.ema is not None:
             self.ema.update(self.generators())
-        fakes = {name: pool(gen[name]) for name, pool in self._pools().items()}
-        with self.toggled_optimizer(opt_disc):
-            disc = self.phases["disc"]({**reals, **fakes})
-            self.nonfinite_guard.step(opt_disc, torch.stack(list(disc.values())).sum())
+        fakes = {name: pool(gen[name]) for name, pool in self._pools().items() if name in gen}
+        disc: dict[str, Tensor] = {}
+        if fakes:
+            reals = {name: inputs[name] for name in ("real_a", "real_b")}
+            with self.toggled_optimizer(opt_disc):
+                disc = self.phases["disc"]({**reals, **fakes})
+                self.nonfinite_guard.step(opt_disc, torch.stack(list(disc.values())).sum())
         self.nonfinite_guard.end()
         self.losses = {name: x for name, x in {**gen, **disc}.items() if name not in fakes}
         self.count_batch()
@@ -284,6 +353,8 @@ class TranslationModule(BaseModule):
         self.loss_weights["identity"] = linear_decay(
             self.initial_identity_weight, self.identity_decay_end, progress
         )
+        epochs = self.current_epoch + batch_idx / self.trainer.num_training_batches
+        self.warm_up.update(self.schedule.progress(epochs, self.elapsed_s))
         super().on_train_batch_start(batch, batch_idx)
 
     def on_train_start(self) -> None:
@@ -309,40 +380,19 @@ class TranslationModule(BaseModule):
         """Return the pools by the name of the fakes that they keep."""
         return {f"fake_{domain}": getattr(self, f"pool_{domain}") for domain in self.targets}
 
-    def _rngs(self) -> dict[str, nn.Module]:
-        """Return the random generators used within a step; a CUDA graph would repeat their numbers."""
-        rngs: dict[str, nn.Module] = {
-            f"terms.{name}": module
-            for name, module in self.terms.named_modules()
-            if isinstance(module, SeededRNG)
-        }
-        return rngs | ({"adversarial": self.adversarial.rng} if self.adversarial.is_random else {})
+    def _phase_constants(self) -> tuple[Any, ...]:
+        """Return what the phases depend on beside their inputs, for CUDA graphs."""
+        due = tuple(term for term in self.terms if self.is_due(term))
+        return (self.warm_up.trains_discriminators, due, *self.loss_weights.items())
+
+    def _rngs(self) -> dict[str, SeededRNG]:
+        """Return the random generators, by name."""
+        return {name: module for name, module in self.named_modules() if isinstance(module, SeededRNG)}
 
     def _rank_modules(self) -> dict[str, nn.Module]:
         """Return the modules whose state differs between ranks: pools and random generators."""
         pools = {name.replace("fake", "pool"): pool for name, pool in self._pools().items()}
         return {**pools, **self._rngs()}
-
-
-def gather_rank_states(modules: Mapping[str, nn.Module]) -> list[dict[str, Any]]:
-    """Return the extra states of `modules` of every rank, in order; empty if there is only one rank."""
-    if _world_size() == 1:
-        return []
-    state = {name: module.get_extra_state() for name, module in modules.items()}
-    states: list[Any] = [None] * _world_size()
-    dist.all_gather_object(states, state)
-    return states
-
-
-def restore_rank_state(modules: Mapping[str, nn.Module], states: list[dict[str, Any]]) -> None:
-    """Restore this rank's part of `gather_rank_states`; do nothing if the number of ranks has changed."""
-    if _world_size() > 1 and len(states) == _world_size():
-        for name, module in modules.items():
-            module.set_extra_state(states[dist.get_rank()][name])
-
-
-def _world_size() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def _parameters(networks: Iterable[nn.Module]) -> list[nn.Parameter]:

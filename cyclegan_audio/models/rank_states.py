@@ -1,0 +1,28 @@
+"""States of modules that differ between the ranks of a training, for checkpoints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.distributed as dist
+from torch import nn
+
+
+def gather_rank_states(modules: Mapping[str, nn.Module]) -> list[dict[str, Any]]:
+    """Return the extra states of `modules` of every rank, in order; empty if there is only one rank."""
+    if _world_size() == 1:
+        return []
+    state = {name: module.get_extra_state() for name, module in modules.items()}
+    states: list[Any] = [None] * _world_size()
+    dist.all_gather_object(states, state)
+    return states
+
+
+def restore_rank_state(modules: Mapping[str, nn.Module], states: list[dict[str, Any]]) -> None:
+    """Restore this rank's part of `gather_rank_states`; do nothing if the number of ranks has changed."""
+    if _world_size() > 1 and len(states) == _world_size():
+        for name, module in modules.items():
+            module.set_extra_state(states[dist.get_rank()][name])
+
+
+def _world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
