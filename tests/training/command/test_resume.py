@@ -16,7 +16,7 @@ from tests.loss_table import rows
 LAST = "out/checkpoints/last.ckpt"
 
 
-@pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
+@pytest.mark.parametrize("model", ["cyclegan_resnet_small", "cut_small"])
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
     small = (*small, f"model={model}", "data.gain_db=6", "data.time_shift=true")
