@@ -59,13 +59,24 @@ class UnpairedMelDataset(Dataset[Batch]):
     def __getitem__(self, pair: PairIndex) -> Batch:
         item = {}
         for side, view in zip(("a", "b"), pair, strict=True):
-            cached = self.cache[side][view.clip] if self.cache else None
-            mel_db, range_db = cached or self._load(self.clips[side][view.clip])
+            mel_db, range_db = self._get(side, view.clip)
             mel = self.corpus.mel.normalise(self._apply_view(mel_db, view), range_db)
             item[f"real_{side}"] = pad_to_multiple(mel, self.frame_multiple)[None]
             item[f"range_db_{side}"] = torch.tensor(range_db, dtype=torch.float32)
             item[f"index_{side}"] = torch.tensor(view.clip)
         return item
+
+    def band_moments(self, side: str) -> tuple[Tensor, Tensor]:
+        """Compute mean and standard deviation (M,) of each band over all whole clips of a side."""
+        clips = (self._get(side, index) for index in range(len(self.clips[side])))
+        moments = [torch.var_mean(self.corpus.mel.normalise(*clip), 1, correction=0) for clip in clips]
+        var, mean = (torch.stack(values).double() for values in zip(*moments, strict=True))
+        spread = (var.mean(0) + mean.var(0, correction=0)).sqrt()  # all clips have the same length
+        return mean.mean(0).float(), spread.float()
+
+    def _get(self, side: str, index: int) -> tuple[Tensor, tuple[float, float]]:
+        """Return a whole clip as `_load` does, from the cache if there is one."""
+        return self.cache[side][index] if self.cache else self._load(self.clips[side][index])
 
     def _load(self, clip: Clip) -> tuple[Tensor, tuple[float, float]]:
         """Load a whole clip: its mel (M, F) and its range, both in dB."""

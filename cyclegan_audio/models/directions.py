@@ -1,8 +1,9 @@
-"""The two directions of translation, `ab` and `ba`, between genres A and B."""
+"""The two domains, `a` and `b`, and the two directions of translation, `ab` and `ba`."""
 
 from collections.abc import Sequence
 from typing import TypeVar
 
+DOMAINS = ("a", "b")
 DIRECTIONS = ("ab", "ba")  # ab: from genre A to genre B
 T = TypeVar("T")
 

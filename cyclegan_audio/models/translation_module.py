@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from cyclegan_audio.models.acceleration import Acceleration, GraphedPhase, Phase
 from cyclegan_audio.models.base_module import BaseModule
-from cyclegan_audio.models.directions import DIRECTIONS
+from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
@@ -23,9 +23,11 @@ from cyclegan_audio.models.losses.terms import (
     weighted_sum,
 )
 from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.models.networks.discriminators import WhitenedPatchDiscriminator
 from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
-from cyclegan_audio.models.networks.window_check import check_windows
+from cyclegan_audio.models.networks.whitening import Moments, WhitenedGenerator, Whitening
+from cyclegan_audio.models.networks.window_check import check_bands, check_windows
 from cyclegan_audio.utils.rng import SeededRNG
 
 Batch = Mapping[str, Tensor]
@@ -53,6 +55,7 @@ class TranslationModule(BaseModule):
         extra_losses: further terms of the generators' loss, by name.
 
     Attributes:
+        whitening_a, whitening_b: moments of each genre's bands, from the training clips; see `whitening`.
         directions: the directions that it learns, of `DIRECTIONS`.
         term_types: the model's built-in terms of the generators' loss, by name.
         terms: the built-in and the extra terms.
@@ -87,6 +90,8 @@ class TranslationModule(BaseModule):
             self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
         for domain in self.targets:
             self.add_module(f"disc_{domain}", discriminator())
+        for domain in DOMAINS:
+            self.add_module(f"whitening_{domain}", Whitening())
         check_image_sizes([*self.generators().values(), *self.discriminators().values()])
         self.adversarial = adversarial
         self.ema: GeneratorEMA | None = None
@@ -136,6 +141,30 @@ class TranslationModule(BaseModule):
         name = f"gen_{direction}"
         return self.ema[name] if self.ema is not None else self.generators()[name]
 
+    def whitening(self, domain: str) -> Whitening:
+        """Return mean and spread of each band of a domain, `a` or `b`; 0 and 1 before `set_moments`."""
+        whitening = getattr(self, f"whitening_{domain}")
+        assert isinstance(whitening, Whitening)
+        return whitening
+
+    def set_moments(self, moments: Mapping[str, Moments]) -> None:
+        """Set the moments of each domain, here and in all networks that whiten mels.
+
+        Args:
+            moments: mean and spread (M,) of the training mels in [-1, 1], by domain.
+        """
+        for domain in DOMAINS:
+            self.whitening(domain).set_moments(*moments[domain])
+        for direction in self.directions:
+            source, target = direction
+            networks = [getattr(self, f"gen_{direction}"), self.inference_generator(direction)]
+            for generator in networks:
+                if isinstance(generator, WhitenedGenerator):
+                    generator.set_moments(moments[source], moments[target])
+        for domain, disc in self.discriminators().items():
+            if isinstance(disc, WhitenedPatchDiscriminator):
+                disc.set_moments(moments[domain])
+
     @property
     def frame_multiple(self) -> int:
         """Return the number of which the generators' frames must be a multiple."""
@@ -144,6 +173,7 @@ class TranslationModule(BaseModule):
     def check_windows(self, n_mels: int, clip_frames: int, crop_frames: int | None) -> None:
         """Check that the networks accept the windows of a training; see `networks.window_check`."""
         discriminator = next(iter(self.discriminators().values()))
+        check_bands({"generator": self._first_generator, "discriminator": discriminator}, n_mels)
         check_windows(self._first_generator, discriminator, n_mels, clip_frames, crop_frames)
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:

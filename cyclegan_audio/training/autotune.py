@@ -16,7 +16,7 @@ from cyclegan_audio.utils.errors import UserError, check_number
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", FP16_MIXED)
 MAX_THREADS = 1024  # with far more the OpenMP library aborts the process
-PROBE_FRAMES = 64
+PROBE_BANDS, PROBE_FRAMES = 128, 64
 PROBE_ROUNDS = 3
 MAX_TIME_RATIO = 0.9  # several threads are used if they take at most this share of one thread's time
 
@@ -89,7 +89,7 @@ def _network_and_mel(generator: GeneratorFactory) -> tuple[nn.Module, torch.Tens
     """Build a generator and its input on the CPU, without changing the global random state."""
     with torch.random.fork_rng(devices=[]):
         network = generator()
-        mel = torch.rand(1, 1, 128, PROBE_FRAMES) * 2 - 1
+        mel = torch.rand(1, 1, getattr(network, "n_mels", PROBE_BANDS), PROBE_FRAMES) * 2 - 1
         return network, network.training_input(mel)[..., :PROBE_FRAMES]
 
 

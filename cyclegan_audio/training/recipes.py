@@ -17,6 +17,8 @@ from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, make_metadata
 from cyclegan_audio.models.base_module import BaseModule
+from cyclegan_audio.models.directions import DOMAINS
+from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
 from cyclegan_audio.utils.hints import command_line
@@ -67,12 +69,23 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     networks = ("generator", "discriminator", "ema_decay", "contrast", "extra_losses")
 
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
-        """Build the model, then the data with the generators' `frame_multiple`; check that they fit."""
+        """Build the model, then the data with the generators' `frame_multiple`; check that they fit.
+
+        A new run gets the moments of its training clips; a resumed one has them in its checkpoint.
+        """
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
         data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
         data.setup("fit")
-        model.check_windows(data.mel.n_mels, data.corpus.clip_frames, data.crop_frames)
+        n_mels = data.mel.n_mels
+        model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
+        is_new = cfg.resume is None
+        model.set_moments(
+            {
+                side: data.train_data.band_moments(side) if is_new else neutral_moments(n_mels)
+                for side in DOMAINS
+            }
+        )
         return model, data
 
     def training_clips(self, data: UnpairedMelDataModule) -> list[Clip]:

@@ -1,4 +1,4 @@
-"""Discriminators: patch (PatchGAN), pixel and multi-scale; real or translated mels to raw scores."""
+"""Discriminators: patch (PatchGAN), whitened patch, pixel and multi-scale; from mels to raw scores."""
 
 from itertools import pairwise
 
@@ -9,7 +9,10 @@ from torch.nn.utils.parametrizations import spectral_norm as apply_spectral_norm
 
 from cyclegan_audio.models.networks.generators import init_weights
 from cyclegan_audio.models.networks.norm import InstanceNorm
-from cyclegan_audio.utils.errors import check_number
+from cyclegan_audio.models.networks.whitening import MAX_MELS, Moments, Whitening
+from cyclegan_audio.utils.errors import UserError, check_number, shortened
+
+NORMS = ("instance", "none")
 
 
 class PatchDiscriminator(nn.Module):
@@ -22,25 +25,90 @@ class PatchDiscriminator(nn.Module):
         n_layers: layers with stride 2 (3 give a receptive field of 70 x 70).
         n_channels: channels of the input (1 for mels, 3 for images).
         spectral_norm: apply spectral normalisation to each convolution (Miyato et al. 2018).
+        norm: `instance` normalisation, or `none`, with which a score depends on its patch alone. Without it
+            the weights start as in `nn.Conv2d`: those of N(0, 0.02^2) would lose the signal.
+
+    Raises:
+        UserError: `norm` is unknown.
     """
 
     def __init__(
-        self, n_filters: int = 64, n_layers: int = 3, n_channels: int = 1, spectral_norm: bool = False
+        self,
+        n_filters: int = 64,
+        n_layers: int = 3,
+        n_channels: int = 1,
+        spectral_norm: bool = False,
+        norm: str = "instance",
     ) -> None:
         super().__init__()
+        if norm not in NORMS:
+            raise UserError(f"model.discriminator.norm must be {' or '.join(NORMS)}, got {shortened(norm)}")
         widths = [n_filters * min(2**layer, 8) for layer in range(n_layers + 1)]
         layers: list[nn.Module] = [nn.Conv2d(n_channels, n_filters, 4, stride=2, padding=1)]
         layers.append(nn.LeakyReLU(0.2, inplace=True))
         for index, (n_in, n_out) in enumerate(pairwise(widths), start=1):
             stride = 2 if index < n_layers else 1
-            layers += [nn.Conv2d(n_in, n_out, 4, stride=stride, padding=1), InstanceNorm()]
+            layers.append(nn.Conv2d(n_in, n_out, 4, stride=stride, padding=1))
+            layers += [InstanceNorm()] if norm == "instance" else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         layers.append(nn.Conv2d(widths[-1], 1, 4, padding=1))
         self.layers = nn.Sequential(*layers)
-        _initialise(self, spectral_norm)
+        if norm == "instance":
+            self.apply(init_weights)
+        _apply_spectral_norm(self, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+
+class WhitenedPatchDiscriminator(PatchDiscriminator):
+    """PatchGAN on mels (B, 1, M, F), whitened by the moments of the genre that it scores.
+
+    Args:
+        n_mels: M.
+        n_filters: as in `PatchDiscriminator`.
+        n_layers: as in `PatchDiscriminator`.
+        position_channels: how many of five channels say where a point is: its band f, from -1 to 1, then
+            sin(2 pi f), cos(2 pi f), sin(4 pi f) and cos(4 pi f).
+        norm: as in `PatchDiscriminator`.
+        spectral_norm: as in `PatchDiscriminator`.
+
+    Raises:
+        UserError: an argument is out of range.
+
+    Attributes:
+        n_mels: the M that it takes.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        n_mels: int = 128,
+        n_filters: int = 64,
+        n_layers: int = 3,
+        position_channels: int = 5,
+        norm: str = "instance",
+        spectral_norm: bool = False,
+    ) -> None:
+        check_number("discriminator.n_mels", n_mels, low=2, high=MAX_MELS, integer=True)
+        check_number("discriminator.n_filters", n_filters, low=1, high=1024, integer=True)
+        check_number("discriminator.n_layers", n_layers, low=1, high=8, integer=True)
+        check_number("discriminator.position_channels", position_channels, low=0, high=5, integer=True)
+        super().__init__(n_filters, n_layers, 1 + position_channels, spectral_norm, norm)
+        self.n_mels, self.whitening = n_mels, Whitening(n_mels)
+        band = torch.linspace(-1, 1, n_mels)
+        waves = [wave(turns * torch.pi * band) for turns in (2, 4) for wave in (torch.sin, torch.cos)]
+        positions = torch.stack([band, *waves])[:position_channels, :, None]
+        self.register_buffer("positions", positions, persistent=False)
+
+    def set_moments(self, own: Moments) -> None:
+        """Set the moments of the genre that it scores."""
+        self.whitening.set_moments(*own)
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = self.positions.expand(len(x), -1, -1, x.shape[3])
+        return super().forward(torch.cat([self.whitening.whiten(x), positions], 1))
 
 
 class PixelDiscriminator(nn.Module):
@@ -64,7 +132,8 @@ class PixelDiscriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(2 * n_filters, 1, 1),
         )
-        _initialise(self, spectral_norm)
+        self.apply(init_weights)
+        _apply_spectral_norm(self, spectral_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
@@ -107,9 +176,8 @@ class MultiScaleDiscriminator(nn.Module):
         return torch.cat([F.interpolate(score, size, mode="nearest-exact").flatten(1) for score in scores], 1)
 
 
-def _initialise(disc: nn.Module, spectral_norm: bool) -> None:
-    """Initialise the weights, then apply spectral normalisation if it is wanted."""
-    disc.apply(init_weights)
+def _apply_spectral_norm(disc: nn.Module, wanted: bool) -> None:
+    """Apply spectral normalisation to each convolution if it is wanted."""
     for module in list(disc.modules()):
-        if spectral_norm and isinstance(module, nn.Conv2d):
+        if wanted and isinstance(module, nn.Conv2d):
             apply_spectral_norm(module)

@@ -1,4 +1,4 @@
-"""Generators: the ResNet of CycleGAN and the U-Net of pix2pix, from mels of one genre to the other."""
+"""Generators: the ResNet of CycleGAN, also on whitened mels, and the U-Net of pix2pix."""
 
 from itertools import islice
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cyclegan_audio.models.networks.cpu_convolutions import RowConv2d, WinogradConv2d
 from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
+from cyclegan_audio.models.networks.whitening import WhitenedGenerator, check_sizes
 from cyclegan_audio.utils.errors import UserError, check_number
 
 FRAME_MULTIPLE = 4  # of ResnetGenerator, which halves bands and frames twice
@@ -124,6 +125,34 @@ def init_weights(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+class WhitenedResnetGenerator(WhitenedGenerator):
+    """ResNet without tanh on mels whitened by genre A, coloured by genre B: (B, 1, M, F) to the same shape.
+
+    Args:
+        n_mels: M, a multiple of 4.
+        n_filters: as in `ResnetGenerator`.
+        n_blocks: as in `ResnetGenerator`.
+        upsampling: as in `ResnetGenerator`.
+        skip: as in `WhitenedGenerator`.
+
+    Raises:
+        UserError: a size is out of range, or `upsampling` is unknown.
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 128,
+        n_filters: int = 64,
+        n_blocks: int = 6,
+        upsampling: str = "nearest",
+        skip: bool = False,
+    ) -> None:
+        check_sizes(n_mels, n_filters, n_blocks, FRAME_MULTIPLE)
+        core = ResnetGenerator(n_filters, n_blocks, upsampling=upsampling)
+        core.tail = core.tail[:-1]  # the tanh
+        super().__init__(core, n_mels, skip)
 
 
 MAX_WIDTH_FACTOR = 8  # most channels of a U-Net layer, as a multiple of the first layer's

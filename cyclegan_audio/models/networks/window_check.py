@@ -1,6 +1,7 @@
 """Check before a training that its networks accept its windows: a pass with shapes only, without numbers."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from copy import deepcopy
 
 import torch
@@ -55,6 +56,25 @@ def check_windows(
         f"clips of {clip_frames} frames are too short for the networks, which need {fitting}; prepare longer "
         "clips with clip.seconds=, or choose another generator= or discriminator="
     )
+
+
+def check_bands(networks: Mapping[str, object], n_mels: int) -> None:
+    """Check that networks that are built for a number of bands, their attribute `n_mels`, get as many.
+
+    Args:
+        networks: networks by their part of the model.
+        n_mels: bands of the mels.
+
+    Raises:
+        UserError: they do not.
+    """
+    for part, network in networks.items():
+        expected = getattr(network, "n_mels", n_mels)
+        if expected != n_mels:
+            raise UserError(
+                f"model.{part}.n_mels is {expected}, but the mels of the corpus have {n_mels} bands; "
+                f"give model.{part}.n_mels={n_mels}"
+            )
 
 
 def _refusal(generator: Generator, discriminator: nn.Module, n_mels: int, n_frames: int, device: str) -> str:

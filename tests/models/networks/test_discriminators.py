@@ -8,6 +8,7 @@ from cyclegan_audio.models.networks.discriminators import (
     MultiScaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
+    WhitenedPatchDiscriminator,
 )
 from cyclegan_audio.models.networks.norm import InstanceNorm
 from cyclegan_audio.utils.errors import UserError
@@ -56,6 +57,55 @@ def test_the_patch_discriminator_is_that_of_the_paper_layer_by_layer(n_layers):
             x = F.leaky_relu(normed(F.conv2d(x, *conv, stride=stride, padding=1)), 0.2)
         x = F.conv2d(x, *convs[-1], padding=1)
         torch.testing.assert_close(network(mel).double(), x, rtol=0, atol=1e-4)
+
+
+def test_positions_beside_the_whitened_mel():
+    """Of five bands f is -1, -0.5, 0, 0.5 and 1, so that 2 pi f turns by half a circle from band to band."""
+    disc = WhitenedPatchDiscriminator(5, 4, 1)
+    disc.set_moments((torch.full((5,), 0.5), torch.full((5,), 0.25)))
+    disc.layers = torch.nn.Identity()
+    expected = torch.tensor(
+        [[2, 2, 2, 2, 2], [-1, -0.5, 0, 0.5, 1], [0, 0, 0, 0, 0], [1, -1, 1, -1, 1], [0] * 5, [1] * 5]
+    )
+    expected = expected[None, :, :, None].expand(2, -1, -1, 16)
+    torch.testing.assert_close(disc(torch.ones(2, 1, 5, 16)), expected, rtol=0, atol=1e-6)
+    quarter = WhitenedPatchDiscriminator(9, 4, 1).positions[:, 3, 0]  # f = -0.25
+    assert quarter.tolist() == pytest.approx([-0.25, -1, 0, 0, -1], abs=1e-6)
+    assert "positions" not in disc.state_dict()
+
+
+@pytest.mark.parametrize("n_positions", range(6))
+def test_position_channels_are_added_one_by_one(n_positions):
+    torch.manual_seed(0)
+    disc = WhitenedPatchDiscriminator(64, 4, 2, n_positions)
+    assert disc.layers[0].weight.shape == (4, 1 + n_positions, 4, 4)
+    mean, spread = torch.rand(64) - 0.5, torch.rand(64) + 0.1
+    disc.set_moments((mean, spread))
+    mel = torch.rand(2, 1, 64, 48) * 2 - 1
+    all_positions = WhitenedPatchDiscriminator(64, 4, 2, 5).positions
+    inputs = [
+        (mel - mean[:, None]) / spread[:, None],
+        all_positions[None, :n_positions].expand(2, -1, -1, 48),
+    ]
+    plain = PatchDiscriminator(4, 2, 1 + n_positions)
+    plain.load_state_dict({k: v for k, v in disc.state_dict().items() if k.startswith("layers")})
+    torch.testing.assert_close(disc(mel), plain(torch.cat(inputs, 1)))
+
+
+def test_without_norm_a_score_depends_on_its_patch_alone():
+    torch.manual_seed(0)
+    disc = WhitenedPatchDiscriminator(64, 4, 1, norm="none")
+    assert not any(isinstance(module, InstanceNorm) for module in disc.modules())
+    mel = torch.rand(1, 1, 64, 64)
+    changed = mel.clone()
+    changed[..., 32:] = -1
+    before, after = disc(mel), disc(changed)
+    assert torch.equal(before[..., :11], after[..., :11])
+    assert float(before.detach().std()) > 1e-3  # the signal passes all layers
+    with pytest.raises(UserError, match=r"discriminator\.norm must be instance or none, got 'batch'"):
+        PatchDiscriminator(norm="batch")
+    with pytest.raises(UserError, match="position_channels must be an integer >= 0 and <= 5, got 6"):
+        WhitenedPatchDiscriminator(position_channels=6)
 
 
 def test_the_pixel_discriminator_layer_by_layer():

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.manifest_file import read_manifest, write_manifest
+from cyclegan_audio.data.datamodule import UnpairedMelDataset
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.training.callbacks.checkpoints import CheckpointCallback
 from cyclegan_audio.utils.errors import INTERRUPTED_EXIT_CODE
@@ -16,10 +18,13 @@ from tests.loss_table import rows
 LAST = "out/checkpoints/last.ckpt"
 
 
-@pytest.mark.parametrize("model", ["cyclegan_resnet_small", "cut_small"])
+WHITENED = ("generator=patch_residual", "discriminator=patch_whitened", "model.ema_decay=0.9")
+
+
+@pytest.mark.parametrize("model", [("model=cyclegan_resnet_small",), ("model=cut_small",), WHITENED])
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
-    small = (*small, f"model={model}", "data.gain_db=6", "data.time_shift=true")
+    small = (*small, *model, "data.gain_db=6", "data.time_shift=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
     at_start = CheckpointCallback.on_train_batch_start
 
@@ -49,6 +54,40 @@ def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     assert [row["batch"] for row in rows(Path("broken"))] == [row["batch"] for row in rows(Path("whole"))]
     assert rows(Path("broken"))[-1]["gen_total"] == rows(Path("whole"))[-1]["gen_total"]
     assert held_out("broken") == held_out("whole")
+
+
+def test_a_run_keeps_the_moments_of_its_training_clips(run, small, corpus, monkeypatch):
+    """Pooled over all frames of all training clips of a genre, as the corpus scales them; once a run."""
+    assert run(*small, *WHITENED, "n_epochs_decay=0", "n_epochs=1", "logger=none", "run_dir=out")[0] == 0
+    state = torch.load(LAST, weights_only=True)["state_dict"]
+    opened = Corpus.open(corpus)
+    for domain, genre in (("a", "low"), ("b", "high")):
+        mels = [opened.mel.normalise(opened.mel_db(clip)) for clip in opened.clips(genre, "train")]
+        frames = torch.cat(mels, 1).double()
+        mean, spread = frames.mean(1).float(), frames.std(1, correction=0).clamp_min(0.02).float()
+        of_networks = [name for name in state if name.endswith(".mean")]
+        assert len(of_networks) == 2 + 2 + 4 + 4  # the model, discriminators, generators and their averages
+        for name in (f"whitening_{domain}", f"disc_{domain}.whitening", f"ema.networks.gen_{domain}"):
+            other = {"a": "ab", "b": "ba"}[domain]
+            name = f"{name[:-1]}{other}.module.source" if name.startswith("ema") else name
+            torch.testing.assert_close(state[f"{name}.mean"], mean)
+            torch.testing.assert_close(state[f"{name}.spread"], spread)
+
+    def fail(*_):
+        raise AssertionError("a resumed run has its moments")
+
+    monkeypatch.setattr(UnpairedMelDataset, "band_moments", fail)
+    code, shown = run("resume=out", "n_epochs=2")
+    assert code == 0, shown
+    resumed = torch.load(LAST, weights_only=True)["state_dict"]
+    assert torch.equal(resumed["whitening_b.mean"], state["whitening_b.mean"])
+
+
+def test_networks_for_another_mel_are_refused(run, small):
+    code, shown = run(*small, "generator=patch_residual", "model.generator.n_mels=64")
+    assert code == 2
+    assert "model.generator.n_mels is 64, but the mels of the corpus have 128 bands" in shown
+    assert shown.count("\n") == 1
 
 
 def test_a_stop_in_the_last_batch_ends_the_sweep(run, small, monkeypatch):

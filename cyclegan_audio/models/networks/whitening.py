@@ -1,0 +1,108 @@
+"""Whiten mels by the mean and spread of each band of a genre, colour them again, and a generator between."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_audio.models.networks.protocols import FeatureGenerator
+from cyclegan_audio.utils.errors import UserError, check_number
+
+MIN_SPREAD = 0.02  # in [-1, 1]; bands that hardly change would otherwise be amplified without bound
+MAX_MELS = 2048
+Moments = tuple[Tensor, Tensor]  # mean and spread (M,) of each band in [-1, 1]
+
+
+def neutral_moments(n_mels: int) -> Moments:
+    """Return mean 0 and spread 1 of each band, by which whitening changes nothing."""
+    return torch.zeros(n_mels), torch.ones(n_mels)
+
+
+class Whitening(nn.Module):
+    """Mean and spread of each band over the training clips of a genre; at first 0 and 1.
+
+    Args:
+        n_mels: M; 1 until the moments are set, if M is not known before.
+
+    Attributes:
+        mean: (M,), of mels in [-1, 1].
+        spread: (M,), standard deviation, at least `MIN_SPREAD`.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, n_mels: int = 1) -> None:
+        super().__init__()
+        check_number("n_mels", n_mels, low=1, high=MAX_MELS, integer=True)
+        mean, spread = neutral_moments(n_mels)
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+
+    def set_moments(self, mean: Tensor, spread: Tensor) -> None:
+        """Set mean and spread, each (M,)."""
+        self.mean = mean.detach().to(self.mean, copy=True)
+        self.spread = spread.detach().to(self.spread, copy=True).clamp_min(MIN_SPREAD)
+
+    def whiten(self, x: Tensor) -> Tensor:
+        """Subtract the mean of each band from mels (..., M, F), and divide by its spread."""
+        return (x - self.mean[:, None]) / self.spread[:, None]
+
+    def colour(self, z: Tensor) -> Tensor:
+        """Undo `whiten`: multiply each band of (..., M, F) by its spread, and add its mean."""
+        return z * self.spread[:, None] + self.mean[:, None]
+
+
+class WhitenedGenerator(nn.Module, FeatureGenerator):
+    """Translate whitened mels by a core: (B, 1, M, F) in [-1, 1] to the same shape.
+
+    The output is colour_B(core(z)), or with `skip` colour_B(z + core(z)), where z is the mel, whitened by the
+    moments of its genre A. With `skip` the core starts at 0: an untrained generator matches the mean and
+    spread of each band of genre B, and changes nothing else. The output may be outside of [-1, 1].
+
+    Args:
+        core: generator of whitened mels; with `skip` its last layer is `core.tail[-1]`.
+        n_mels: M.
+        skip: whether the core adds to its input.
+
+    Attributes:
+        n_mels: the M that it takes.
+    """
+
+    def __init__(self, core: Any, n_mels: int, skip: bool) -> None:
+        super().__init__()
+        self.source, self.target = Whitening(n_mels), Whitening(n_mels)
+        self.core, self.n_mels, self.skip = core, n_mels, skip
+        self.frame_multiple: int = core.frame_multiple
+        self.feature_widths: dict[str, int] = core.feature_widths
+        if skip:
+            nn.init.zeros_(core.tail[-1].weight)
+            nn.init.zeros_(core.tail[-1].bias)
+
+    def set_moments(self, source: Moments, target: Moments) -> None:
+        """Set the moments of the genre of the input and of the genre of the output."""
+        self.source.set_moments(*source)
+        self.target.set_moments(*target)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.source.whiten(x)
+        change = self.core(z)
+        return self.target.colour(z + change if self.skip else change)
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute the core's features of mels (B, 1, M, F), whitened by the moments of genre A."""
+        features: dict[str, Tensor] = self.core.features(self.source.whiten(x))
+        return features
+
+
+def check_sizes(n_mels: int, n_filters: int, n_blocks: int, multiple: int) -> None:
+    """Check the sizes of a generator for M bands.
+
+    Raises:
+        UserError: one is too small or too large, or M is no multiple of `multiple`.
+    """
+    check_number("generator.n_mels", n_mels, low=2 * multiple, high=MAX_MELS, integer=True)
+    check_number("generator.n_filters", n_filters, low=2, high=512, integer=True)
+    check_number("generator.n_blocks", n_blocks, low=1, high=64, integer=True)
+    if n_mels % multiple:
+        raise UserError(f"generator.n_mels must be a multiple of {multiple}, got {n_mels}")
