@@ -37,7 +37,7 @@ def cache_of_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 TINY = (
-    "model=cyclegan_small",
+    "model=cyclegan_resnet_small",
     "model.generator.n_filters=4",
     "model.generator.n_blocks=1",
     "model.discriminator.n_filters=4",

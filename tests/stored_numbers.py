@@ -94,7 +94,7 @@ def compute() -> Numbers:
             genre: float(song.square().mean().log10() * 10) for genre, song in bands.items()
         },
         "mel": {name: profile(mel.mel_db(mono["lofi"])) for name, mel in mels.items()},
-        "losses of CycleGAN": losses("cyclegan_small", scaled),
+        "losses of CycleGAN": losses("cyclegan_resnet_small", scaled),
         "losses of CUT": losses("cut_small", scaled),
         "translated song": translations(bands["lofi"], load_model("demo")),
         "metrics": {k: float(v[0]) for k, v in compute_metrics(METRICS, clips).items() if np.isfinite(v[0])},

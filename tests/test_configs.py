@@ -1,8 +1,10 @@
 """Every file in conf/ composes into the configuration of its command, and its objects can be built."""
 
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.utils import get_object, instantiate
@@ -12,6 +14,7 @@ from cyclegan_audio.config import CONF_DIR, compose, slug
 
 COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 CHOICES = sorted(path.relative_to(CONF_DIR) for path in CONF_DIR.glob("*/*.yaml"))
+PAPER = json.loads((Path(__file__).parent / "paper_settings.json").read_text())  # all of train, then changes
 GROUP_COMMANDS = {"source": "prepare", "vocoder_model": "train_vocoder"}
 
 
@@ -107,3 +110,43 @@ def test_defaults_are_those_of_the_paper():
     }  # fmt: skip
     assert (cfg.n_epochs, cfg.n_epochs_decay, cfg.data.batch_size) == (25, 25, 1)
     assert (cfg.model.optimizer.lr, list(cfg.model.optimizer.betas)) == (2e-4, [0.5, 0.999])
+
+
+def flat(settings: Any, path: str = "") -> dict[str, Any]:
+    """Return nested settings by their path, such as `model.optimizer.lr`."""
+    if not isinstance(settings, dict) or not settings:
+        return {path: settings}
+    return {
+        name: value
+        for key, child in settings.items()
+        for name, value in flat(child, f"{path}.{key}" if path else key).items()
+    }
+
+
+@pytest.mark.parametrize("choice", PAPER)
+def test_what_repeats_the_paper_stays_as_it_was(choice):
+    """Settings that came later must be off."""
+    cfg = OmegaConf.to_container(compose("train", [] if choice == "train" else [choice]), resolve=True)
+    assert isinstance(cfg, dict)
+    assert cfg["data"].pop("mel") == cfg.get("mel")
+    del cfg["model"]["acceleration"]  # no effect on results
+    parts = ("n_epochs", "n_epochs_decay", "max_minutes", "mel", "data", "model")
+    settings = flat({part: cfg[part] for part in parts if part in cfg})
+    stored = PAPER["train"] | PAPER[choice]
+    assert {name: settings.get(name, "missing") for name in stored} == stored
+    assert not any(value for name, value in settings.items() if name not in stored)
+
+
+def test_the_ablation_of_the_paper_sweeps_what_it_did():
+    swept = OmegaConf.load(CONF_DIR / "experiment" / "identity_ablation.yaml")
+    assert swept.evaluate_jobs is True
+    assert swept.hydra.sweeper.params == {
+        "genre_pair": "lofi_trap,lofi_rnb",
+        "model.loss_weights.identity": "0,5",
+        "seed": "0,1,2",
+    }
+
+
+def test_the_model_for_cpus_says_so_in_its_help():
+    first_line = (CONF_DIR / "model" / "cyclegan_small.yaml").read_text().splitlines()[0]
+    assert "for CPUs" in first_line

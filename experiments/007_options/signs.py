@@ -31,7 +31,7 @@ from cyclegan_audio.models.translation_module import TranslationModule
 
 STEPS, SIZE, CLIPS = 200, 32, 20
 TINY = (
-    "model=cyclegan_small", "model.generator.n_filters=4", "model.discriminator.n_filters=8",
+    "model=cyclegan_resnet_small", "model.generator.n_filters=4", "model.discriminator.n_filters=8",
     "model.optimizer.lr=1e-3", f"n_epochs={STEPS // CLIPS // 2}", f"n_epochs_decay={STEPS // CLIPS // 2}",
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 
 from cyclegan_audio.config import compose
 
-MODELS, ROUNDS, FRAMES = ("cyclegan_small", "cut_small", "fastcut_small"), 5, 176
+MODELS, ROUNDS, FRAMES = ("cyclegan_resnet_small", "cut_small", "fastcut_small"), 5, 176
 
 
 def step_s(model, optimizers, draws: torch.Generator) -> float:

@@ -13,7 +13,7 @@ limit=$(awk "BEGIN { print int(60 * $MINUTES + 45) }")
 model=(model=cyclegan)
 clips=40
 if [ "$TINY" ]; then
-    model=(model=cyclegan_small model.generator.n_filters=4 model.generator.n_blocks=1 model.discriminator.n_filters=4)
+    model=(model=cyclegan_resnet_small model.generator.n_filters=4 model.generator.n_blocks=1 model.discriminator.n_filters=4)
     clips=4
 fi
 corpus=$WORK/corpus

@@ -32,7 +32,7 @@ def checkpoint(tiny_model, tmp_path):
     """A checkpoint file of an untrained small model in a run folder, and its model."""
     model = tiny_model()
     cfg = compose(
-        "train", ["model=cyclegan_small", "model.generator.n_filters=4", "model.generator.n_blocks=1"]
+        "train", ["model=cyclegan_resnet_small", "model.generator.n_filters=4", "model.generator.n_blocks=1"]
     )
     mel = instantiate(compose("train", ["mel=hifi"]).mel)
     model.metadata = make_metadata(

@@ -2,12 +2,15 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 
 import cyclegan_audio
-from cyclegan_audio.config import slug
+from cyclegan_audio.config import compose, slug
 from cyclegan_audio.inference.run_paths import VALIDATION
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
@@ -16,6 +19,9 @@ from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.printing import get_logger
 
 log = get_logger(__name__)
+PAPERS: tuple[list[str], ...] = ([], ["experiment=paper_exact"])  # of `train`: on mels, on colour images
+OTHER_SETTINGS = ("acceleration", "schedule", "seed")  # neither networks nor losses
+MAX_TEXT = 200  # characters about a model, which a stranger's file may name
 
 
 def provenance_section(evaluated: EvaluationData) -> Section:
@@ -25,6 +31,7 @@ def provenance_section(evaluated: EvaluationData) -> Section:
         "run": evaluated.run,
         "checkpoint": str(evaluated.checkpoint),
         "genres": " and ".join(model.genres),
+        "model": describe_model(model.config.get("model")),
         "batches trained": model.batches,
         "validation score": _validation_score(evaluated),
         "corpus": str(evaluated.corpus.folder),
@@ -46,6 +53,38 @@ def provenance_section(evaluated: EvaluationData) -> Section:
     numbers = {slug(key).replace("-", "_"): value for key, value in record.items()}
     numbers["mel"] = mel.to_dict()
     return Section("run", "Provenance", tables=[Table("", [], rows)], numbers=numbers)
+
+
+def describe_model(settings: object) -> str:
+    """Name the class and the generator of a run's `model` settings, and say whether it is the paper's.
+
+    It is the paper's if networks, losses, their weights and the optimizer are. A pretrained model keeps the
+    settings of its generator only, and an exported one none.
+    """
+    if not isinstance(settings, Mapping):
+        return "unknown"
+    if any(_of_networks_and_losses(settings) == _of_networks_and_losses(paper) for paper in _papers()):
+        return f"{_class_name(settings)} (the paper's)"
+    parts = [_class_name(settings)] if "_target_" in settings else []
+    generator = settings.get("generator")
+    if isinstance(generator, Mapping):
+        arguments = [f"{key} {value}" for key, value in generator.items() if not str(key).startswith("_")]
+        parts.append(f"generator {_class_name(generator)} ({', '.join(arguments)})".removesuffix(" ()"))
+    return ", ".join(parts)[:MAX_TEXT] or "unknown"
+
+
+def _papers() -> list[Any]:
+    return [OmegaConf.to_container(compose("train", paper).model, resolve=True) for paper in PAPERS]
+
+
+def _of_networks_and_losses(settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    return {key: _of_networks_and_losses(settings[key]) for key in settings if key not in OTHER_SETTINGS}
+
+
+def _class_name(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("_target_")).rsplit(".", 1)[-1]
 
 
 def _validation_score(evaluated: EvaluationData) -> str:

@@ -12,7 +12,7 @@ from cyclegan_audio.utils.errors import UserError
 
 
 def model_of(*overrides: str) -> CycleGAN:
-    small = ("model=cyclegan_small", "model.discriminator.n_filters=4", "model.generator.n_filters=4")
+    small = ("model=cyclegan_resnet_small", "model.discriminator.n_filters=4", "model.generator.n_filters=4")
     return instantiate(compose("train", [*small, *overrides]).model, _convert_="all")
 
 

@@ -35,7 +35,7 @@ def run(corpus: Path, tiny: tuple[str, ...], tmp_path: Path) -> Callable[[str], 
 def test_only_common_directions_are_compared(
     run: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [str(run(model)) for model in ("cyclegan_small", "cut_small")]
+    runs = [str(run(model)) for model in ("cyclegan_resnet_small", "cut_small")]
     monkeypatch.chdir(tmp_path)
     page = compare(runs, out="compared")
     numbers = json.loads((page.parent / JSON_FILE).read_text())

@@ -83,7 +83,7 @@ def test_a_generator_without_features_is_refused_by_cut(run, small):
     assert "Scale is not a FeatureGenerator (it lacks feature_widths)" in shown
 
 
-@pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
+@pytest.mark.parametrize("model", ["cyclegan_resnet_small", "cut_small"])
 def test_a_loss_term_from_outside_trains_and_is_logged(run, small, model):
     term = f"+model.extra_losses.loudness={{_target_:{__name__}.Loudness,weight:2.0}}"
     code, shown = run(*small, *SHORT, f"model={model}", term, "logger=tensorboard")

@@ -21,7 +21,7 @@ LAST = "out/checkpoints/last.ckpt"
 WHITENED = ("generator=patch_residual", "discriminator=patch_whitened", "model.ema_decay=0.9")
 
 
-@pytest.mark.parametrize("model", [("model=cyclegan_small",), ("model=cut_small",), WHITENED])
+@pytest.mark.parametrize("model", [("model=cyclegan_resnet_small",), ("model=cut_small",), WHITENED])
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
     """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
     small = (*small, *model, "data.gain_db=6", "data.time_shift=true")
