@@ -39,7 +39,7 @@ DEFAULTS = (  # so many epochs that only the CPU time ends a run; the learning r
     "genre_pair=lofi_rnb", "n_epochs=1000000", "n_epochs_decay=1000000",
     "callbacks.checkpoints.every_epochs=1000000", "callbacks.checkpoints.every_minutes=null",
 )  # fmt: skip
-FIXED = ("threads=1", "trainer.accelerator=cpu", "logger=none", "vocoder=hybrid")
+FIXED = ("threads=1", "trainer.accelerator=cpu", "+trainer.enable_progress_bar=false", "logger=none")
 
 
 class CPUClock(pl.Callback):
@@ -209,7 +209,7 @@ def fit_pairs(
 
 def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
 
 

@@ -142,7 +142,7 @@ def _cell(seeds: Sequence[Record], direction: str, score: str) -> str:
         text += f" ± {statistics.stdev(values):.{digits}f}"
     if score == WITH_SURE:
         lows = [(seed["directions"][direction][score].get("low") or 0.0) for seed in seeds]
-        text += f" ({sum(low > 0 for low in lows)} /{len(lows)})"
+        text += f" ({sum(low > 0 for low in lows)}/{len(lows)})"
     return text
 
 

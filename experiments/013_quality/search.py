@@ -51,9 +51,20 @@ TRAINING = ("source.seed=5", "source.paired_scores=2", "split.val=0.03", "split.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command."""
-    options = make_parser().parse_args(arguments)
+    options = parse(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     options.run_command(options)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; what is no option of `train` and `ceiling` is an override."""
+    parser = make_parser()
+    options, others = parser.parse_known_args(arguments)
+    if others and (not hasattr(options, "overrides") or any(one.startswith("-") for one in others)):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:
+        options.overrides = others
+    return options
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -98,7 +109,8 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
         "--render-seconds", type=float, default=0.0, help="seconds of the budget that rendering took"
     )
     command.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
-    command.add_argument("overrides", nargs="*", help="overrides of `train`, such as model=cyclegan_small")
+    command.epilog = "All other arguments are overrides of `train`, such as model=cyclegan_small."
+    command.set_defaults(overrides=[])
 
 
 def _add_scoring_options(command: argparse.ArgumentParser, name: str) -> None:
