@@ -156,11 +156,9 @@ class TranslationModule(BaseModule):
         for domain in DOMAINS:
             self.whitening(domain).set_moments(*moments[domain])
         for direction in self.directions:
-            source, target = direction
-            networks = [getattr(self, f"gen_{direction}"), self.inference_generator(direction)]
-            for generator in networks:
+            for generator in (self.generators()[f"gen_{direction}"], self.inference_generator(direction)):
                 if isinstance(generator, WhitenedGenerator):
-                    generator.set_moments(moments[source], moments[target])
+                    generator.set_moments(moments[direction[0]], moments[direction[1]])
         for domain, disc in self.discriminators().items():
             if isinstance(disc, WhitenedPatchDiscriminator):
                 disc.set_moments(moments[domain])
