@@ -171,8 +171,8 @@ def load_model(
 def save_pretrained(model: TranslationModel, folder: Path) -> None:
     """Save the generators as safetensors in `folder`, then the metadata.
 
-    Parameters are rounded to 16 bits. Buffers keep theirs: rounded moments of whitening are amplified in bands
-    with a small spread, by up to 1 dB.
+    Parameters are rounded to 16 bits. Buffers stay as they are: rounded moments of whitening would move
+    points of bands with a small spread by up to 1 dB.
     """
     from safetensors.torch import save
 
