@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.windows import pad_to_multiple
+from cyclegan_audio.utils.devices import device_of
 
 
 @contextmanager
 def generator_precision(generator: nn.Module, bf16: bool) -> Iterator[None]:
     """Compute in bf16 on the generator's device within the block if `bf16`."""
-    with torch.autocast(_device(generator).type, torch.bfloat16, enabled=bf16):
+    with torch.autocast(device_of(generator).type, torch.bfloat16, enabled=bf16):
         yield
 
 
@@ -30,7 +31,7 @@ def run_generator(generator: nn.Module, mels: Tensor, bf16: bool = False) -> Ten
     """
     padded = pad_to_multiple(mels, int(generator.frame_multiple))  # type: ignore[arg-type]
     with generator_precision(generator, bf16):
-        out = generator(padded.to(_device(generator)))
+        out = generator(padded.to(device_of(generator)))
     return out[..., : mels.shape[-1]].float()
 
 
@@ -72,7 +73,3 @@ def translate_with_cycle(
     if back not in generators:
         return mels_db
     return mels_db | {"rec": translate(back, mels_db["fake"]), "idt": translate(back, mel_db)}
-
-
-def _device(generator: nn.Module) -> torch.device:
-    return next(generator.parameters(), torch.empty(0)).device

@@ -1,5 +1,6 @@
 """Cycle spinning: average a generator over shifts in time, which removes checkerboard artefacts."""
 
+import math
 from dataclasses import replace
 
 import torch.nn.functional as F
@@ -39,11 +40,14 @@ class CycleSpinning(nn.Module):
 def with_cycle_spinning(model: TranslationModel, shifts: int) -> TranslationModel:
     """Return the model with its generators averaged over `shifts` shifts; unchanged for one.
 
+    A `frame_multiple` of 1 means that there is no grid and no artefact of it: the model stays as it is.
+
     Raises:
         UserError: `shifts` is not an integer from 1 to the model's `frame_multiple`.
     """
-    check_number("shifts", shifts, 1, model.frame_multiple, integer=True)
-    if shifts == 1:
+    has_grid = model.frame_multiple > 1
+    check_number("shifts", shifts, 1, model.frame_multiple if has_grid else math.inf, integer=True)
+    if shifts == 1 or not has_grid:
         return model
     generators: dict[str, nn.Module] = {
         direction: CycleSpinning(generator, shifts) for direction, generator in model.generators.items()

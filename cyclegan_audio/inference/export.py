@@ -98,7 +98,8 @@ class ExportedGenerator(nn.Module):
         example: an input of it.
 
     Attributes:
-        n_channels: C, channels of all its norms, in the order of `named_modules`.
+        n_channels: C, channels of all its norms, in the order of `named_modules`; without norms one that
+            has no effect.
     """
 
     def __init__(self, generator: nn.Module, example: Tensor) -> None:
@@ -111,6 +112,8 @@ class ExportedGenerator(nn.Module):
             assert isinstance(norm, InstanceNorm)
             start, self.n_channels = self.n_channels, self.n_channels + len(mean)
             self.generator.set_submodule(name, ExportNorm(self.statistics, start, self.n_channels, norm.eps))
+        self.has_norms = self.n_channels > 0
+        self.n_channels = max(1, self.n_channels)
 
     def forward(self, mel: Tensor, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Return the translation (B, 1, M, F), and mean and variance (B, 2, C) of its norms' inputs.
@@ -122,6 +125,8 @@ class ExportedGenerator(nn.Module):
         self.statistics.inputs = statistics
         try:
             fake = self.generator(mel)
+            if not self.has_norms:
+                return fake, torch.stack([_mean(mel)] * 2, 1) * 0
             outputs = self.statistics.outputs
             return fake, torch.cat([outputs[start] for start in sorted(outputs)], 2)
         finally:
@@ -273,7 +278,8 @@ def _largest_difference(
     differences = []
     for index, generator in enumerate(generators):
         statistics = collect_statistics(generator, [other])
-        no_statistics = torch.full((2, sum(len(mean) for mean, _ in statistics.values())), torch.nan)
+        n_channels = sum(len(mean) for mean, _ in statistics.values())
+        no_statistics = torch.full((2, max(1, n_channels)), torch.nan)
         other_statistics = exported(other, no_statistics)[len(generators) + index][0]
         expected = generator(mel), with_statistics(generator, statistics)(mel)
         actual = exported(mel, no_statistics)[index], exported(mel, other_statistics)[index]

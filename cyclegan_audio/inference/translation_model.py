@@ -9,6 +9,7 @@ from torch import nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
+from cyclegan_audio.utils.devices import device_of
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import match_name
 
@@ -51,7 +52,7 @@ class TranslationModel:
     @property
     def device(self) -> torch.device:
         """Return the generators' device."""
-        return next(self._first_generator.parameters()).device
+        return device_of(self._first_generator)
 
     @property
     def targets(self) -> list[str]:

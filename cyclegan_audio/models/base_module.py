@@ -51,6 +51,10 @@ class BaseModule(pl.LightningModule):
         """Return whether a batch has been trained, after everything was restored."""
         return bool(self.losses)
 
+    def describe_work(self) -> str:
+        """Describe what was trained, after its end."""
+        return f"trained {self.batches} batches in {self.elapsed_s / 60:.1f} min"
+
     def build_optimizers(self, factories: Iterable[Callable[[], Optimizer]]) -> list[Optimizer]:
         """Build the optimizers and store the learning rate that the schedule starts from.
 

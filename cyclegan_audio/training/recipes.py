@@ -21,6 +21,7 @@ from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
+from cyclegan_audio.training.resume import TrainingCompleteError
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
@@ -75,6 +76,11 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         """
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
+        if cfg.resume is not None and not list(model.parameters()):
+            raise TrainingCompleteError(
+                f"nothing is left to train: {cfg.resume} is a finished equaliser; to fit one "
+                "to other clips, start a new run"
+            )
         data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
         data.setup("fit")
         n_mels = data.mel.n_mels

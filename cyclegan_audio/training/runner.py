@@ -159,9 +159,7 @@ def run_training(
             write_config(cfg, run_dir)
             rank_zero_print(f"{title}; run folder {run_dir}; precision {cfg.precision}")
             fit(trainer, model, data, checkpoint)
-    rank_zero_print(
-        f"trained {model.batches} batches in {model.elapsed_s / 60:.1f} min; run folder: {run_dir}"
-    )
+    rank_zero_print(f"{model.describe_work()}; run folder: {run_dir}")
     if was_stopped(trainer):
         raise KeyboardInterrupt  # ends the other jobs of a sweep too
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

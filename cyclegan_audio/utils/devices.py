@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from cyclegan_audio.utils.errors import UserError
 
@@ -30,6 +32,11 @@ def choose_device(name: str = "auto") -> torch.device:
         usable = ", ".join(kind for kind, usable in available.items() if usable)
         raise UserError(f"device {name!r} is not available; use auto or one of {usable}")
     return torch.device(name)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return the device of a network's parameters or buffers; the CPU if it has neither."""
+    return next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
 
 
 def has_fast_bf16(device: torch.device) -> bool:

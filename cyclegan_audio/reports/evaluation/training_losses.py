@@ -46,7 +46,7 @@ def losses_section(evaluated: EvaluationData) -> Section:
         section.paragraphs.append(f"There are no loss curves: {error}.")
         return section
     if not losses:
-        section.paragraphs.append(f"{LOSSES} is empty: the run ended before it logged a row.")
+        section.paragraphs.append(f"{LOSSES} is empty: the run logged no losses.")
         return section
     trends = {name: loss_trend(values) for name, values in losses.items()}
     exploded = [name for name, trend in trends.items() if trend.exploded]

@@ -49,6 +49,8 @@ class LossLog(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         names = list(pl_module.losses)
+        if not names:  # a model that is not trained
+            return
         if self.count and names != self.names:  # a term has reached weight 0
             self._flush(trainer, pl_module)
         self.names = names

@@ -121,6 +121,7 @@ class ValidationCallback(pl.Callback):
                 clips.pop(f"real_score_{direction[1]}"), clips.pop(f"fake_score_{direction[1]}")
             )
             for direction in module.directions
+            if direction[1] in module.discriminators()
         }
         return clips, shares
 
