@@ -85,6 +85,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         data.setup("fit")
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
+        if model.inputs.variation is not None:
+            model.inputs.variation.use_mel(data.mel)
         is_new = cfg.resume is None
         model.set_moments(
             {

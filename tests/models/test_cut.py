@@ -88,7 +88,8 @@ def test_each_optimizer_changes_its_networks(tiny_model):
     """The generator, what projects its features, and the discriminator; no network of the other direction."""
     model = tiny_model("model=cut_small", "n_epochs=1", "n_epochs_decay=0", "model.contrast.n_patches=16")
     assert [name for name, _ in model.named_children()] == [
-        "gen_ab", "disc_b", "whitening_a", "whitening_b", "adversarial", "pool_b", "terms", "inputs", "contrast",
+        "gen_ab", "disc_b", "whitening_a", "whitening_b", "adversarial", "pool_b", "terms", "inputs",
+        "contrast",
     ]  # fmt: skip
     learnt = (model.gen_ab, model.contrast, model.disc_b)
     before = [state(network) for network in learnt]

@@ -1,5 +1,6 @@
 """Section of training losses: curves, and whether each loss exploded or fell by the paper's rule."""
 
+import math
 from pathlib import Path
 
 from cyclegan_audio.inference.run_paths import LOSSES
@@ -17,8 +18,10 @@ NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
 GAN_NOTE = "Adversarial and discriminator losses work against each other, so they need not fall."
 
 
-def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
-    """Read batches and losses by name, without losses that were not trained (empty columns).
+def read_losses(path: Path) -> tuple[list[float], dict[str, list[float | None]]]:
+    """Read batches and losses by name, without losses that were not computed (empty columns).
+
+    A row of batches that did not compute the loss, as in a warm-up, has None.
 
     Raises:
         UserError: the file is damaged.
@@ -29,7 +32,11 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float]]]:
     names = [
         name for name in table.columns if name not in NOT_LOSSES and any(row[name] for row in table.rows)
     ]
-    return table.numbers("batch"), {name: table.numbers(name, allow_gaps=True) for name in names}
+    losses: dict[str, list[float | None]] = {}
+    for name in names:
+        numbers = zip(table.numbers(name, allow_gaps=True), table.rows, strict=True)
+        losses[name] = [number if row[name] else None for number, row in numbers]
+    return table.numbers("batch"), losses
 
 
 def losses_section(evaluated: EvaluationData) -> Section:
@@ -48,17 +55,18 @@ def losses_section(evaluated: EvaluationData) -> Section:
     if not losses:
         section.paragraphs.append(f"{LOSSES} is empty: the run logged no losses.")
         return section
-    trends = {name: loss_trend(values) for name, values in losses.items()}
+    trends = {name: loss_trend([x for x in values if x is not None]) for name, values in losses.items()}
     exploded = [name for name, trend in trends.items() if trend.exploded]
     fell = [name for name, trend in trends.items() if trend.fell]
     summary = f"{', '.join(exploded) or 'None'} exploded; {len(fell)} of {len(trends)} losses fell."
     section.paragraphs += [summary, f"{RULE} {GAN_NOTE}"]
+    curves = {name: [math.nan if x is None else x for x in values] for name, values in losses.items()}
     section.numbers = {name: trend.to_dict() for name, trend in trends.items()}
     header = ["loss", "mean of first tenth", "mean of last tenth", "exploded", "fell"]
     section.tables.append(Table("Trend of each loss", header, [_row(n, t) for n, t in trends.items()]))
     section.images.append(
         encode_figure(
-            loss_curves(losses, batches, terms=evaluated.model.loss_terms),
+            loss_curves(curves, batches, terms=evaluated.model.loss_terms),
             "Loss curves",
             "Means between log rows, and smoothed curves.",
         )

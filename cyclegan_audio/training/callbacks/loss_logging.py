@@ -17,17 +17,18 @@ POSITION_COLUMNS = ("batch", "epoch", "elapsed_s", "lr")  # before the losses
 
 
 class LossLog(pl.Callback):
-    """Log means every `every_batches` and at each epoch's end.
+    """Log means every `every_batches` and at each epoch's end, each over the batches that computed the loss.
 
     Sums stay on the device until then. Batches with losses that are not finite are left out;
-    `models.nonfinite` counts them. A resumed run drops rows that are later than its checkpoint.
+    `models.nonfinite` counts them. A loss of no batch has an empty cell. A resumed run drops rows that are
+    later than its checkpoint.
     """
 
     def __init__(self, run_dir: str, every_batches: int = 50) -> None:
         self.csv = CSVLog(Path(run_dir) / LOSSES)
         self.every_batches = every_batches
         self.names: list[str] = []
-        self.sums: Tensor | None = None  # of each loss, and the number of finite batches
+        self.sums: Tensor | None = None  # of each loss, and the number of its finite batches, (2, losses)
         self.count = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: BaseModule) -> None:  # type: ignore[override]
@@ -42,21 +43,21 @@ class LossLog(pl.Callback):
         names, sums, count = (state_dict[key] for key in ("names", "sums", "count"))
         check_value("callbacks.LossLog.names", names, list[str])
         check_value("callbacks.LossLog.count", count, Annotated[int, Range(0)])
-        is_row = isinstance(sums, Tensor) and sums.shape == (len(names) + 1,)
+        is_row = isinstance(sums, Tensor) and sums.shape == (2, len(names))
         if not (is_row if count else sums is None):
             raise UserError("callbacks.LossLog.sums must have a sum for each name, and a count")
         self.names, self.sums, self.count = names, sums, count
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
-        names = list(pl_module.losses)
-        if not names:  # a model that is not trained
+        names, computed = list(pl_module.loss_terms), pl_module.losses
+        if not computed:  # a model that is not trained
             return
-        if self.count and names != self.names:  # a term has reached weight 0
-            self._flush(trainer, pl_module)
-        self.names = names
-        losses = torch.stack([*pl_module.losses.values()]).float()  # MPS has no float64
-        is_finite = losses.isfinite().all()
-        row = torch.where(is_finite, torch.cat([losses, torch.ones_like(losses[:1])]), 0.0)
+        if names != self.names:
+            self.names, self.sums, self.count = names, None, 0
+        zero = torch.zeros((), device=pl_module.device)
+        losses = torch.stack([computed.get(name, zero).float() for name in names])  # MPS has no float64
+        counts = losses.new_tensor([name in computed for name in names])
+        row = torch.where(losses.isfinite().all(), torch.stack([losses, counts]), 0.0)
         self.sums = row if self.sums is None else self.sums.to(row) + row
         self.count += 1
         if self.count >= self.every_batches:
@@ -82,12 +83,8 @@ class LossLog(pl.Callback):
             )
 
     def _means(self, trainer: pl.Trainer) -> dict[str, float]:
-        """Average the losses since the last row over all ranks; empty if no batch was finite."""
+        """Average the losses since the last row over all ranks; without those of no finite batch."""
         assert self.sums is not None
         sums = trainer.strategy.reduce(self.sums) if trainer.world_size > 1 else self.sums
-        *values, n_finite = sums.tolist()
-        return (
-            {name: value / n_finite for name, value in zip(self.names, values, strict=True)}
-            if n_finite
-            else {}
-        )
+        rows = zip(self.names, *sums.tolist(), strict=True)
+        return {name: total / count for name, total, count in rows if count}

@@ -57,12 +57,13 @@ def test_summary_without_clear_gain_or_pairs() -> None:
 def test_untrained_losses_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "losses.csv"
     path.write_text(
-        "batch,epoch,elapsed_s,lr,cycle_a,identity_a,disc_a\n50,0,1,.1,2.0,,nan\n100,0,2,.1,1.0,,0.5\n"
+        "batch,epoch,elapsed_s,lr,cycle_a,identity_a,disc_a,restoration_a\n50,0,1,.1,2.0,,nan,\n100,0,2,.1,1.0,,0.5,3\n"
     )
     batches, losses = read_losses(path)
     assert batches == [50, 100]
-    assert list(losses) == ["cycle_a", "disc_a"]
+    assert list(losses) == ["cycle_a", "disc_a", "restoration_a"]
     assert losses["cycle_a"] == [2.0, 1.0]
+    assert losses["restoration_a"] == [None, 3.0]
     assert np.isnan(losses["disc_a"][0])
 
 

@@ -58,12 +58,15 @@ def test_means_leave_out_batches_that_are_not_finite(tmp_path):
     assert [(row["batch"], row["cycle_a"], row["disc_b"]) for row in rows] == [("3", "2.0", "1.0")]
 
 
-def test_a_term_that_reaches_weight_0_starts_a_new_row(tmp_path):
-    log = LossLog(str(tmp_path), every_batches=4)
+def test_means_are_over_the_batches_that_computed_the_loss(tmp_path):
+    """As a term that reaches weight 0, a warm-up and a cycle loss of every second batch leave losses out."""
+    log = LossLog(str(tmp_path), every_batches=3)
     log.on_train_start(trainer(), module())
     log.on_train_batch_end(trainer(), module(1, cycle_a=1.0, identity_a=3.0))
     log.on_train_batch_end(trainer(), module(2, cycle_a=2.0))
-    log.on_train_epoch_end(trainer(), module(2))
+    log.on_train_batch_end(trainer(), module(3, cycle_a=6.0, identity_a=4.0))
+    log.on_train_batch_end(trainer(), module(4, cycle_a=5.0))
+    log.on_train_epoch_end(trainer(), module(4))
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = [(row["cycle_a"], row["identity_a"]) for row in csv.DictReader(file)]
-    assert rows == [("1.0", "3.0"), ("2.0", "")]
+    assert rows == [("3.0", "3.5"), ("5.0", "")]

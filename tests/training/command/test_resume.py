@@ -21,9 +21,28 @@ LAST = "out/checkpoints/last.ckpt"
 WHITENED = ("generator=patch_residual", "discriminator=patch_whitened", "model.ema_decay=0.9")
 
 
-@pytest.mark.parametrize("model", [("model=cyclegan_resnet_small",), ("model=cut_small",), WHITENED])
+RANDOM_INPUTS = ("model.loss_weights.restoration=5", "model.source_variation.probability=0.5")
+AFTER_WARM_UP = (
+    *("model=cyclegan_resnet_small", *RANDOM_INPUTS, "model.restoration_warm_up=0.3"),
+    *("model.cycle_noise=0.1", "model.cycle_every=2", "model.schedule.warm_up_batches=20"),
+)
+DISCRIMINATORS_WARM_UP = (*WHITENED, *RANDOM_INPUTS, "model.restoration_warm_up=0.5")
+WITHIN_WARM_UP = ("model=cut_small", *RANDOM_INPUTS, "model.restoration_warm_up=0.9")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ("model=cyclegan_resnet_small",),
+        ("model=cut_small",),
+        WHITENED,
+        AFTER_WARM_UP,
+        DISCRIMINATORS_WARM_UP,
+        WITHIN_WARM_UP,
+    ],
+)
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
-    """Stopped within the second epoch and resumed: the same weights, pools and rows, bit for bit."""
+    """Stopped within the second of three epochs and resumed: the same weights, pools, rows, bit for bit."""
     small = (*small, *model, "data.gain_db=6", "data.time_shift=true")
     assert run(*small, "logger=none", "run_dir=whole")[0] == 0
     at_start = CheckpointCallback.on_train_batch_start
