@@ -16,7 +16,7 @@ from cyclegan_audio.models.networks.patch_residual import PatchResidualGenerator
 from cyclegan_audio.utils.errors import UserError
 from tests.vocoders.sounds import preset
 
-ARGUMENTS = {"n_filters": 4, "n_blocks": 1, "skip": True}
+ARGUMENTS = {"n_filters": 4, "n_blocks": 1, "skip": [5, 3]}
 
 
 @pytest.fixture(params=[PatchResidualGenerator, WhitenedResnetGenerator], ids=["patches", "resnet"])

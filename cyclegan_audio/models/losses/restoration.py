@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.models.band_curves import N_POINTS, band_curve
 from cyclegan_audio.models.losses.terms import LossTerm, reconstruction_loss
+from cyclegan_audio.models.networks.whitening import blur
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
@@ -108,8 +108,3 @@ class RestorationWarmUp:
     def trains_discriminators(self) -> bool:
         """Return whether the discriminators train."""
         return self.progress >= DISCRIMINATORS_FROM * self.share
-
-
-def blur(mels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average (B, 1, M, F) over boxes of `size`, odd numbers of bands and frames, smaller at edges."""
-    return F.avg_pool2d(mels, size, 1, (size[0] // 2, size[1] // 2), count_include_pad=False)

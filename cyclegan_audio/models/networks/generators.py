@@ -1,5 +1,6 @@
 """Generators: the ResNet of CycleGAN, also on whitened mels, and the U-Net of pix2pix."""
 
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
@@ -147,7 +148,7 @@ class WhitenedResnetGenerator(WhitenedGenerator):
         n_filters: int = 64,
         n_blocks: int = 6,
         upsampling: str = "nearest",
-        skip: bool = False,
+        skip: Sequence[int] | None = None,
     ) -> None:
         check_sizes(n_mels, n_filters, n_blocks, FRAME_MULTIPLE)
         core = ResnetGenerator(n_filters, n_blocks, upsampling=upsampling)

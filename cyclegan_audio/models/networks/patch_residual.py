@@ -1,5 +1,6 @@
 """Patch residual generator: a ResNet on patches of whitened mels beside a few channels at full resolution."""
 
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
@@ -110,6 +111,12 @@ class PatchResidualGenerator(WhitenedGenerator):
         UserError: a size is out of range.
     """
 
-    def __init__(self, n_mels: int = 128, n_filters: int = 64, n_blocks: int = 6, skip: bool = True) -> None:
+    def __init__(
+        self,
+        n_mels: int = 128,
+        n_filters: int = 64,
+        n_blocks: int = 6,
+        skip: Sequence[int] | None = (5, 3),
+    ) -> None:
         check_sizes(n_mels, n_filters, n_blocks, STRIDE)
         super().__init__(PatchResidualCore(n_mels, n_filters, n_blocks), n_mels, skip)

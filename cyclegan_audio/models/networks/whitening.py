@@ -1,15 +1,18 @@
 """Whiten mels by the mean and spread of each band of a genre, colour them again, and a generator between."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
-from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.errors import UserError, check_number, shortened
 
 MIN_SPREAD = 0.02  # in [-1, 1]; bands that hardly change would otherwise be amplified without bound
 MAX_MELS = 2048
+MAX_BOX = 63  # bands and frames of a blur
 Moments = tuple[Tensor, Tensor]  # mean and spread (M,) of each band in [-1, 1]
 
 
@@ -56,26 +59,31 @@ class Whitening(nn.Module):
 class WhitenedGenerator(nn.Module, FeatureGenerator):
     """Translate whitened mels by a core: (B, 1, M, F) in [-1, 1] to the same shape.
 
-    The output is colour_B(core(z)), or with `skip` colour_B(z + core(z)), where z is the mel, whitened by the
-    moments of its genre A. With `skip` the core starts at 0: an untrained generator matches the mean and
-    spread of each band of genre B, and changes nothing else. The output may be outside of [-1, 1].
+    The output is colour_B(core(z)), or with `skip` colour_B(blur(z) + core(z)), where z is the mel, whitened
+    by the moments of its genre A. The skip keeps the piece, and its blur leaves the fine texture, which
+    differs between genres, to the core. The core starts at 0 then: an untrained generator matches the mean
+    and spread of each band of genre B, and blurs. The output may be outside of [-1, 1].
 
     Args:
         core: generator of whitened mels; with `skip` its last layer is `core.tail[-1]`.
         n_mels: M.
-        skip: whether the core adds to its input.
+        skip: odd numbers of bands and frames over which the skip averages; (1, 1) does not blur; None: no
+            skip.
+
+    Raises:
+        UserError: `skip` is invalid.
 
     Attributes:
         n_mels: the M that it takes.
     """
 
-    def __init__(self, core: Any, n_mels: int, skip: bool) -> None:
+    def __init__(self, core: Any, n_mels: int, skip: Sequence[int] | None) -> None:
         super().__init__()
         self.source, self.target = Whitening(n_mels), Whitening(n_mels)
-        self.core, self.n_mels, self.skip = core, n_mels, skip
+        self.core, self.n_mels, self.skip = core, n_mels, _check_box(skip)
         self.frame_multiple: int = core.frame_multiple
         self.feature_widths: dict[str, int] = core.feature_widths
-        if skip:
+        if self.skip:
             nn.init.zeros_(core.tail[-1].weight)
             nn.init.zeros_(core.tail[-1].bias)
 
@@ -87,12 +95,34 @@ class WhitenedGenerator(nn.Module, FeatureGenerator):
     def forward(self, x: Tensor) -> Tensor:
         z = self.source.whiten(x)
         change = self.core(z)
-        return self.target.colour(z + change if self.skip else change)
+        return self.target.colour(blur(z, self.skip) + change if self.skip else change)
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the core's features of mels (B, 1, M, F), whitened by the moments of genre A."""
         features: dict[str, Tensor] = self.core.features(self.source.whiten(x))
         return features
+
+
+def blur(mels: Tensor, box: tuple[int, int]) -> Tensor:
+    """Average (B, 1, M, F) over boxes of an odd number of bands and of frames, smaller at the edges."""
+    if box == (1, 1):
+        return mels
+    return F.avg_pool2d(mels, box, 1, (box[0] // 2, box[1] // 2), count_include_pad=False)
+
+
+def _check_box(skip: Sequence[int] | None) -> tuple[int, int] | None:
+    """Return `skip` of `WhitenedGenerator`, checked."""
+    if skip is None:
+        return None
+    if not isinstance(skip, Sequence) or len(skip) != 2:
+        raise UserError(
+            f"generator.skip must be two numbers, bands and frames, or null, got {shortened(skip)}"
+        )
+    for size in skip:
+        check_number("generator.skip", size, low=1, high=MAX_BOX, integer=True)
+        if size % 2 == 0:
+            raise UserError(f"generator.skip must be odd numbers, got {size}")
+    return skip[0], skip[1]
 
 
 def check_sizes(n_mels: int, n_filters: int, n_blocks: int, multiple: int) -> None:

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 from cyclegan_audio.config import compose
 from cyclegan_audio.models.networks.generators import ResnetGenerator, WhitenedResnetGenerator
 from cyclegan_audio.models.networks.patch_residual import PatchResidualGenerator
-from cyclegan_audio.models.networks.whitening import MIN_SPREAD, Whitening
+from cyclegan_audio.models.networks.whitening import MIN_SPREAD, Whitening, blur
 from cyclegan_audio.utils.errors import UserError
 
 MEAN_A, SPREAD_A = torch.tensor([-0.5, 0.25]), torch.tensor([0.5, 0.25])
@@ -34,10 +34,25 @@ def test_a_spread_has_a_floor_and_the_moments_are_copies():
     assert list(whitening.state_dict()) == ["mean", "spread"]
 
 
+def test_a_blur_averages_a_box_which_is_smaller_at_edges():
+    mels = torch.tensor([[0.0, 3.0, 6.0], [9.0, 0.0, 0.0], [0.0, 6.0, 3.0]])[None, None]
+    by_time = [[1.5, 3.0, 4.5], [4.5, 3.0, 0.0], [3.0, 3.0, 4.5]]
+    assert blur(mels, (1, 3))[0, 0].tolist() == by_time
+    by_both = [[3.0, 3.0, 2.25], [3.0, 3.0, 3.0], [3.75, 3.0, 2.25]]
+    assert blur(mels, (3, 3))[0, 0].tolist() == by_both
+    assert blur(mels, (1, 1)) is mels
+
+
+def test_an_untrained_generator_blurs_in_the_skip():
+    generator = PatchResidualGenerator(8, 2, 1, skip=(5, 3))
+    mel = torch.rand(1, 1, 8, 16)
+    torch.testing.assert_close(generator(mel), blur(mel, (5, 3)))
+
+
 @pytest.mark.parametrize("make", [PatchResidualGenerator, WhitenedResnetGenerator])
 def test_an_untrained_generator_with_skip_is_the_equaliser(make):
     torch.manual_seed(0)
-    generator = make(8, 2, 1, skip=True)
+    generator = make(8, 2, 1, skip=(1, 1))
     mel = torch.rand(2, 1, 8, 16) * 2 - 1
     mean_a, mean_b = torch.rand(2, 8) - 0.5
     spread_a, spread_b = torch.rand(2, 8) + 0.1
@@ -72,6 +87,8 @@ def test_the_whitened_resnet_is_a_resnet_without_tanh_between_the_moments():
     [
         ({"n_mels": 130}, "generator.n_mels must be a multiple of 4, got 130"),
         ({"n_mels": 4096}, "generator.n_mels must be an integer >= 8 and <= 2048"),
+        ({"skip": True}, "generator.skip must be two numbers, bands and frames, or null, got True"),
+        ({"skip": [5, 4]}, "generator.skip must be odd numbers, got 4"),
         ({"n_filters": 1 << 20}, "generator.n_filters must be an integer >= 2 and <= 512"),
         ({"n_blocks": 0}, "generator.n_blocks must be an integer >= 1 and <= 64"),
     ],
