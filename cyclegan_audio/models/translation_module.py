@@ -173,11 +173,10 @@ class TranslationModule(BaseModule):
         """
         for domain in DOMAINS:
             self.whitening(domain).set_moments(*moments[domain])
-        for source, target in map(tuple, self.directions):
-            for use_ema in (False, True):
-                generator = self.generator(source + target, use_ema)
+        for direction in self.directions:
+            for generator in (self.generators()[f"gen_{direction}"], self.inference_generator(direction)):
                 if isinstance(generator, WhitenedGenerator):
-                    generator.set_moments(moments[source], moments[target])
+                    generator.set_moments(moments[direction[0]], moments[direction[1]])
         for domain, disc in self.discriminators().items():
             if isinstance(disc, WhitenedPatchDiscriminator):
                 disc.set_moments(moments[domain])

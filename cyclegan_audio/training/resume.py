@@ -197,7 +197,8 @@ def restore_data_position(checkpoint: Path, data: "ResumableData", model: BaseMo
     )
     if shapes != expected:
         raise UserError(
-            f"the weights in {checkpoint} are not of these networks; use another checkpoint of the run"
+            f"the weights in {checkpoint} are not of these networks, or of another version; "
+            "use another checkpoint of the run, or train a new model"
         )
     set_data_position(content, data)
     if metadata["training_intervals"] != before["training_intervals"]:

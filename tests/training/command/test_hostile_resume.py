@@ -42,6 +42,7 @@ CASES: list[tuple[tuple[Any, ...], Any, str]] = [  # path in the checkpoint, val
     ((OURS, "composed"), NESTED, "it has anchors"),
     (("state_dict",), DELETED, "cannot be resumed"),
     (("state_dict", "gen_ab.head.1.bias"), DELETED, "are not of these networks"),
+    (("state_dict", "whitening_a.mean"), DELETED, "are not of these networks, or of another version; "),
     (("state_dict", "gen_ab.head.1.bias"), "x", "are not of these networks"),
     (("state_dict", "gen_ab.head.1.bias"), torch.ones(9), "are not of these networks"),
     (("optimizer_states",), [], "optimizer_states must have 1 to 8 items"),
