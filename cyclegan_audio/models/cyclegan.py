@@ -64,7 +64,7 @@ class CycleGAN(TranslationModule):
             out |= self.translate_direction(direction, batch, use_ema)
         if not use_ema and not self.is_due("cycle"):
             return out
-        for source, target in self.directions:
+        for source, target in map(tuple, self.directions):
             fake = out[f"fake_{target}"]
             if f"cycle_noise_{target}" in batch:
                 fake = fake + batch[f"cycle_noise_{target}"]

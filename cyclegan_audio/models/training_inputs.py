@@ -11,13 +11,14 @@ from cyclegan_audio.utils.rng import SeededRNG
 
 
 class TrainingInputs(nn.Module):
-    """Draw all random inputs of the generators before a step; each kind only if it is in use.
+    """Draw all random inputs of the generators before a step; checkpoints hold the state of those in use.
 
     Args:
         directions: the directions that are learnt.
         corruption: draws `corrupted_*`: reals of a target domain, corrupted, then equalised to look like the
             source; None draws none.
-        variation: draws `source_*`, which generators hear in place of reals; None draws none.
+        variation: draws `source_*`, which generators hear in place of reals; None, or one of probability 0,
+            draws none.
     """
 
     def __init__(
@@ -25,7 +26,8 @@ class TrainingInputs(nn.Module):
     ) -> None:
         super().__init__()
         self.directions = directions
-        self.corruption, self.variation = corruption, variation
+        self.corruption = corruption
+        self.variation = variation if variation is not None and variation.probability > 0 else None
         self.cycle_noise = 0.0
 
     def add_cycle_noise(self, deviation: float, seed: int) -> None:
@@ -51,7 +53,7 @@ class TrainingInputs(nn.Module):
             convert: the `training_input` of the generators.
         """
         mels = {name: batch[name] for name in ("real_a", "real_b")}
-        for source, target in self.directions:
+        for source, target in map(tuple, self.directions):
             real, other = batch[f"real_{target}"], batch[f"real_{source}"]
             if self.variation is not None:
                 mels[f"source_{source}"] = self.variation(other)
@@ -60,7 +62,7 @@ class TrainingInputs(nn.Module):
                 mels[f"corrupted_{target}"] = whitening(source).colour(corrupted)
         inputs = {name: convert(mel) for name, mel in mels.items()}
         if self.cycle_noise > 0:
-            for _, target in self.directions:
+            for target in (direction[1] for direction in self.directions):
                 noise = self.rng.normal_like(inputs[f"real_{target}"])
                 inputs[f"cycle_noise_{target}"] = self.cycle_noise * noise
         return inputs

@@ -56,7 +56,7 @@ class TranslationModule(BaseModule):
         identity_decay_end: share of the run after which the falling identity weight is 0; None keeps it.
         ema_decay: decay of the generators' moving average, which then translates; 0: no average.
         extra_losses: further terms of the generators' loss, by name.
-        corruption: draws the inputs of the restoration loss.
+        corruption: draws the inputs of the restoration loss, which needs it.
         restoration_warm_up: share of the run in which the generators learn by the restoration loss alone.
             The discriminators train in its last quarter.
         source_variation: varies the generators' sources; discriminators and targets stay clean.
@@ -99,17 +99,9 @@ class TranslationModule(BaseModule):
         super().__init__(schedule)
         self.requested_acceleration = acceleration or Acceleration()
         self.acceleration = self.requested_acceleration.resolve(torch.device("cpu"))
-        for direction in self.directions:
-            self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
-        for domain in self.targets:
-            self.add_module(f"disc_{domain}", discriminator())
-        for domain in DOMAINS:
-            self.add_module(f"whitening_{domain}", Whitening())
-        check_image_sizes([*self.generators().values(), *self.discriminators().values()])
+        self._build_networks(generator, discriminator)
         self.adversarial = adversarial
-        self.ema: GeneratorEMA | None = None
-        if ema_decay != 0:
-            self.ema = GeneratorEMA(self.generators(), ema_decay)
+        self.ema = GeneratorEMA(self.generators(), ema_decay) if ema_decay != 0 else None
         for index, domain in enumerate(self.targets):
             self.add_module(f"pool_{domain}", ImagePool(pool_size, seed + index))
         self._build_terms(loss_weights, extra_losses or {})
@@ -118,16 +110,20 @@ class TranslationModule(BaseModule):
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
-        is_varied = source_variation is not None and source_variation.probability > 0
-        self.inputs = TrainingInputs(  # checkpoints hold the state of what is in use
-            self.directions,
-            (corruption or Corruption()) if restores else None,
-            source_variation if is_varied else None,
-        )
+        self.inputs = TrainingInputs(self.directions, corruption if restores else None, source_variation)
         self.optimizer_factory = optimizer
         self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
+
+    def _build_networks(self, generator: Callable[[], nn.Module], disc: Callable[[], nn.Module]) -> None:
+        for direction in self.directions:
+            self.add_module(f"gen_{direction}", check_generator(generator(), self.generator_protocol))
+        for domain in self.targets:
+            self.add_module(f"disc_{domain}", disc())
+        for domain in DOMAINS:
+            self.add_module(f"whitening_{domain}", Whitening())
+        check_image_sizes([*self.generators().values(), *self.discriminators().values()])
 
     def _build_terms(self, loss_weights: Mapping[str, float], extra: Mapping[str, LossTerm]) -> None:
         """Build the terms of the loss, and name all losses."""
@@ -220,7 +216,7 @@ class TranslationModule(BaseModule):
 
     def translate_direction(self, direction: str, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
         """Return `fake_*`, and as above `idt_*` and `rst_*`, of one generator, in one forward."""
-        source, target = direction
+        source, target = tuple(direction)
         inputs = {f"fake_{target}": self._source(source, batch)}
         if self.loss_weights["identity"] > 0:
             inputs[f"idt_{target}"] = batch[f"real_{target}"]
