@@ -9,7 +9,8 @@ from cyclegan_audio.models.networks.whitening import Moments, Whitening
 class EqualiserGenerator(nn.Module, Generator):
     """Map the moments of each band of genre A to those of B: (B, 1, M, F) in [-1, 1] to the same shape.
 
-    The output is colour_B(whiten_A(mel)), which may be outside of [-1, 1]. Nothing is trained.
+    The output is colour_B(whiten_A(mel)), limited to [-1, 1]: sound in bands that are silent in genre A would
+    otherwise be amplified beyond all numbers. Nothing is trained.
 
     Args:
         n_mels: M.
@@ -31,4 +32,4 @@ class EqualiserGenerator(nn.Module, Generator):
         self.target.set_moments(*target)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.target.colour(self.source.whiten(x))
+        return self.target.colour(self.source.whiten(x)).clamp(-1, 1)
