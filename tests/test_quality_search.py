@@ -123,6 +123,42 @@ def test_results_are_kept_once_and_seeds_are_averaged(search, tmp_path):
     assert len(figure.axes) == 1
 
 
+def test_published_scores_are_those_of_the_report(search, tmp_path, monkeypatch):
+    import candidate_scores
+
+    def values(**means: float) -> dict[str, dict[str, float]]:
+        return {name: {"mean": mean, "low": mean - 0.1} for name, mean in means.items()}
+
+    direction = {
+        "metrics": {
+            "genre_classifier": values(model=0.6, untouched=0.1, matched_moments=0.3, real_target=0.8),
+            "onset_f1": values(model=0.9, untouched=1.0, matched_moments=0.95, other_piece=0.2),
+            "checkerboard_db": values(model=3.0, untouched=1.0, matched_moments=1.5, real_target=0.5),
+        },
+        "distances": {"band statistics": {"kernel": values(model=0.2, untouched=0.5, real_target=0.0)}},
+    }
+
+    def evaluate(run: str, corpus: str, out: Path) -> None:
+        report = {"title": run, "metrics": {"lofi to trap": direction, "classifiers": {}}}
+        (out / "report.json").write_text(json.dumps(report))
+
+    monkeypatch.setattr(candidate_scores, "evaluate", evaluate)
+    systems = candidate_scores.score_published("run", "corpus", tmp_path)
+    means = {
+        system: {name: value["mean"] for name, value in directions["lofi to trap"].items()}
+        for system, directions in systems.items()
+    }
+    assert set(means) == {"model", "untouched", "equaliser", "real target"}
+    assert means["model"] == pytest.approx(
+        {
+            "genre_classifier": 0.6, "classifier_of_real": 0.75, "onset_f1": 0.9, "kernel_distance": 0.2,
+            "checkerboard_db": 3.0, "checkerboard_added_db": 2.0,
+        }
+    )  # fmt: skip
+    assert "onset_f1" not in means["real target"]
+    assert systems["model"]["lofi to trap"]["genre_classifier"]["low"] == pytest.approx(0.5)
+
+
 def run(*words: str | Path) -> str:
     command = [sys.executable, str(FOLDER / "search.py"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
