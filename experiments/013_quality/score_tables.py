@@ -40,12 +40,13 @@ COLUMNS = {
     "tagger_kad": Column("KAD, tagger", 1),
     "tagger_share": Column("way, tagger", 2),
     "checkerboard_db": Column("checkerboard, dB", 1),
-    "checkerboard_added_db": Column("above the input's, dB", 1),
+    "checkerboard_added_db": Column("checkerboard above the input's, dB", 1),
     "onset_f1": Column("onset F1", 2),
     "chroma": Column("chroma", 2),
     "bass": Column("bass", 2),
     "movement": Column("movement", 2),
 }
+ERRORS = ("paired_error_db", "rhythm_db")  # 0 for the truth, whose line would flatten the curves
 WITH_SURE = "rhythm_gain_db"  # its cells also say in how many seeds the interval lies above 0
 CURVES = (
     "paired_error_db",
@@ -192,9 +193,12 @@ def _draw_panel(
             ax.plot([seconds, seconds], [min(values), max(values)], color=colour, linewidth=3, alpha=0.3)
     for name, style in LANDMARKS.items():
         values = seed_means(groups.get((name, None), []), direction, score)
-        if values:
+        if values and not (name == TRUTH and score in ERRORS):
             ax.axhline(values[0], color=LANDMARK_COLOUR, linestyle=style, linewidth=1, label=label(name))
+    budgets = sorted({seconds for name, seconds in groups if name in names and seconds})
     ax.set_xscale("log")
+    ax.set_xticks(budgets, [f"{seconds:g}" for seconds in budgets])
+    ax.set_xticks([], minor=True)
     ax.set_ylabel(COLUMNS[score].heading, fontsize=8)
     ax.tick_params(labelsize=8)
     ax.grid(alpha=0.3)

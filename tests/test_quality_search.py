@@ -1,0 +1,204 @@
+"""The search of `experiments/013_quality`: its options, its defaults, its clock, and a tiny search."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cyclegan_audio.config import compose
+from cyclegan_audio.models.lr_schedules import LinearDecay
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "013_quality"
+TINY = ("model=cyclegan_small", "model.generator.n_filters=4", "model.generator.n_blocks=1",
+        "model.discriminator.n_filters=4", "data.crop_frames=64")  # fmt: skip
+SONGS = ("source=demo", "source.songs_per_genre=3", "source.paired_scores=2", "source.seconds=8", "workers=1",
+         "split.val=0.3", "split.test=0.3", "page=false")  # fmt: skip
+DIRECTIONS = {"lofi to rnb", "rnb to lofi"}
+BASELINES = {"untouched", "equaliser", "paired truth"}
+
+
+@pytest.fixture
+def search(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import search
+
+    return search
+
+
+def test_every_command_parses(search):
+    for words in (
+        "prepare OUT --songs 20",
+        "score OUT demo --corpus C --name report --tagger",
+        "published OUT demo --corpus C",
+        "table OUT --name report",
+        "curves OUT --candidates old new --scores chroma",
+    ):
+        assert search.parse(words.split()).out == Path("OUT")
+    words = [
+        "train",
+        "OUT",
+        "new",
+        "--corpus",
+        "C",
+        "--seconds",
+        "600",
+        "model=cut_small",
+        "~model.x",
+        "--seed",
+        "1",
+    ]
+    options = search.parse(words)
+    assert (options.name, options.seconds, options.seed) == ("new", 600, 1)
+    assert options.overrides == ["model=cut_small", "~model.x"]
+
+
+@pytest.mark.parametrize("words", ["table OUT model=cut", "train OUT new --corpus C --second 3 --unknown"])
+def test_unknown_arguments_are_refused(search, words):
+    with pytest.raises(SystemExit):
+        search.parse(words.split())
+
+
+def test_candidates_compose(search):
+    cfg = search.compose_candidate("data/a=b", 110, 20, 3, ["model=cyclegan_small", "experiment=demo"])
+    assert cfg.corpus.endswith("data/a=b")
+    assert (cfg.max_minutes, cfg.seed, cfg.threads) == (pytest.approx(1.5), 3, 1)
+    assert set(cfg.callbacks) == {"loss_log", "recovery", "checkpoints"}
+    assert not cfg.logger
+    assert cfg.n_epochs == cfg.n_epochs_decay == 1_000_000
+    with pytest.raises(search.UserError, match="--seconds"):
+        search.compose_candidate("data", 20, 20, 0, [])
+
+
+def test_corpora_compose(search):
+    for overrides in (*search.CORPORA.values(), search.TRAINING):
+        assert compose("prepare", ["source=demo", *overrides]).source.seed in {5, 77, 1077, 2077}
+
+
+def test_a_run_ends_by_cpu_time_and_not_by_the_clock(search):
+    from cpu_training import CPUClock
+
+    clock, trainer = CPUClock(), SimpleNamespace(should_stop=False)
+    module = SimpleNamespace(elapsed_s=0.0, schedule=LinearDecay(1, 1, max_minutes=0.2 / 60))
+    clock.on_train_start(trainer, module)
+    time.sleep(0.3)
+    trainer.should_stop = True  # as the module does by the clock
+    clock.on_train_batch_end(trainer, module)
+    assert not trainer.should_stop
+    assert module.elapsed_s < 0.1
+    assert clock.wall_s >= 0.3
+    while time.process_time() < clock._start[0] + 0.25:
+        pass
+    clock.on_train_batch_end(trainer, module)
+    assert trainer.should_stop
+    assert 0.25 <= module.elapsed_s < 0.5
+
+
+def record(name: str, seed: int, mean: float, low: float) -> dict[str, object]:
+    scores = {"rhythm_gain_db": {"mean": mean, "low": low}, "chroma": {"mean": 0.9}}
+    return {
+        "name": name, "seconds": 110.0, "seed": seed, "batches": 100 + seed, "system": f"{name}{seed}",
+        "genres": ["a", "b"], "scored_on": "choose", "file_time": 1, "tagger": False,
+        "directions": {"a to b": scores},
+    }  # fmt: skip
+
+
+def test_results_are_kept_once_and_seeds_are_averaged(search, tmp_path):
+    results = search.Results(tmp_path)
+    for one in (record("new", 0, 9.0, 9.0), record("new", 0, 0.5, 0.1), record("new", 1, 0.3, -0.1)):
+        results.add(one)
+    results = search.Results(tmp_path)
+    known = record("new", 1, 0, 0)
+    assert results.has(known)
+    assert not results.has(known | {"file_time": 2})
+    assert not results.has(known | {"tagger": True})
+    assert not results.has(known | {"scored_on": "report"})
+    assert "| new | 110 | 2 | 100 | 0.40 ± 0.14 (1/2) | 0.90 ± 0.00 |" in search.markdown_table(
+        results.on("choose")
+    )
+    figure = search.draw_curves(results.on("choose"), ["new"], ["chroma"])
+    assert len(figure.axes) == 1
+
+
+def test_published_scores_are_those_of_the_report(search, tmp_path, monkeypatch):
+    import candidate_scores
+
+    def values(**means: float) -> dict[str, dict[str, float]]:
+        return {name: {"mean": mean, "low": mean - 0.1} for name, mean in means.items()}
+
+    direction = {
+        "metrics": {
+            "genre_classifier": values(model=0.6, untouched=0.1, matched_moments=0.3, real_target=0.8),
+            "onset_f1": values(model=0.9, untouched=1.0, matched_moments=0.95, other_piece=0.2),
+            "checkerboard_db": values(model=3.0, untouched=1.0, matched_moments=1.5, real_target=0.5),
+        },
+        "distances": {"band statistics": {"kernel": values(model=0.2, untouched=0.5, real_target=0.0)}},
+    }
+
+    def evaluate(run: str, corpus: str, out: Path) -> None:
+        report = {"title": run, "metrics": {"lofi to trap": direction, "classifiers": {}}}
+        (out / "report.json").write_text(json.dumps(report))
+
+    monkeypatch.setattr(candidate_scores, "evaluate", evaluate)
+    systems = candidate_scores.score_published("run", "corpus", tmp_path)
+    means = {
+        system: {name: value["mean"] for name, value in directions["lofi to trap"].items()}
+        for system, directions in systems.items()
+    }
+    assert set(means) == {"model", "untouched", "equaliser", "real target"}
+    assert means["model"] == pytest.approx(
+        {
+            "genre_classifier": 0.6, "classifier_of_real": 0.75, "onset_f1": 0.9, "kernel_distance": 0.2,
+            "checkerboard_db": 3.0, "checkerboard_added_db": 2.0,
+        }
+    )  # fmt: skip
+    assert "onset_f1" not in means["real target"]
+    assert systems["model"]["lofi to trap"]["genre_classifier"]["low"] == pytest.approx(0.5)
+
+
+def run(*words: str | Path) -> str:
+    command = [sys.executable, str(FOLDER / "search.py"), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_tiny_search_is_whole(tmp_path):
+    for name, seed in (("train", 1), ("choose", 2), ("pairs", 3)):
+        places = (f"source.folder={tmp_path / name}/songs", f"corpus={tmp_path / name}/corpus")
+        command = [sys.executable, "-m", "cyclegan_audio.prepare", *SONGS, *places, f"source.seed={seed}"]
+        subprocess.run(command, check=True, capture_output=True)
+    out = tmp_path / "out"
+    run("train", out, "new", "--corpus", tmp_path / "train/corpus", "--seconds", "3", *TINY)
+    run("ceiling", out, "ceiling", "--corpus", tmp_path / "pairs/corpus", "--seconds", "1", *TINY)
+    trained = json.loads((out / "new_3s_seed0/candidate.json").read_text())
+    assert 3 <= trained["cpu_s"] < 4.5
+    assert trained["batches"] > 2
+    assert trained["overrides"] == list(TINY)
+    assert "trained already" in run("train", out, "new", "--corpus", tmp_path, "--seconds", "3")
+    score = (
+        "score",
+        out,
+        out / "new_3s_seed0",
+        out / "ceiling_1s_seed0",
+        "--corpus",
+        tmp_path / "choose/corpus",
+    )
+    run(*score)
+    assert run(*score).count("scored already") == 2
+    records = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert {one["name"] for one in records} == {"new", "ceiling", *BASELINES}
+    assert len(records) == 5
+    assert all(set(one["directions"]) == DIRECTIONS for one in records)
+    scores = {one["name"]: one["directions"]["lofi to rnb"] for one in records}
+    assert scores["paired truth"]["paired_error_db"]["mean"] == 0
+    assert scores["paired truth"]["movement"]["mean"] == 1
+    assert scores["untouched"]["chroma"]["mean"] == pytest.approx(1)
+    assert scores["untouched"]["checkerboard_added_db"]["mean"] == 0
+    assert "| new | 3 | 1 |" in run("table", out)
+    run("curves", out, "--name", "choose")
+    assert (out / "curves_choose.png").stat().st_size > 10_000
