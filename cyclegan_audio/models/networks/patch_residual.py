@@ -116,7 +116,7 @@ class PatchResidualGenerator(WhitenedGenerator):
         n_mels: int = 128,
         n_filters: int = 64,
         n_blocks: int = 6,
-        skip: Sequence[int] | None = (5, 3),
+        skip: Sequence[int] | None = (9, 5),
     ) -> None:
         check_sizes(n_mels, n_filters, n_blocks, STRIDE)
         super().__init__(PatchResidualCore(n_mels, n_filters, n_blocks), n_mels, skip)
