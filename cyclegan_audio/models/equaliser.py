@@ -34,13 +34,13 @@ class Equaliser(BaseModule):
     command = "train"
     directions = DIRECTIONS
     targets: ClassVar = list(DOMAINS)
-    loss_terms: ClassVar[dict[str, str]] = {}
     progress_bar_losses = ()
     gen_ab: EqualiserGenerator
     gen_ba: EqualiserGenerator
 
     def __init__(self, generator: Callable[[], EqualiserGenerator], **others: Any) -> None:
         super().__init__(LinearDecay(n_epochs=1, n_epochs_decay=0))
+        self.loss_terms = {}
         if others:
             raise UserError(f"an equaliser is not trained and has no model.{min(others)}; leave it out")
         try:
