@@ -87,8 +87,8 @@ class WhitenedPatchDiscriminator(PatchDiscriminator):
         n_mels: int = 128,
         n_filters: int = 64,
         n_layers: int = 3,
-        position_channels: int = 5,
-        norm: str = "instance",
+        position_channels: int = 3,
+        norm: str = "none",
         spectral_norm: bool = False,
     ) -> None:
         check_number("discriminator.n_mels", n_mels, low=2, high=MAX_MELS, integer=True)

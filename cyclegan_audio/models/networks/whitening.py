@@ -62,7 +62,8 @@ class WhitenedGenerator(nn.Module, FeatureGenerator):
     The output is colour_B(core(z)), or with `skip` colour_B(blur(z) + core(z)), where z is the mel, whitened
     by the moments of its genre A. The skip keeps the piece, and its blur leaves the fine texture, which
     differs between genres, to the core. The core starts at 0 then: an untrained generator matches the mean
-    and spread of each band of genre B, and blurs. The output may be outside of [-1, 1].
+    and spread of each band of genre B, and blurs. In training the output may be outside of [-1, 1], so that
+    losses reach all points; in eval mode it is limited to it.
 
     Args:
         core: generator of whitened mels; with `skip` its last layer is `core.tail[-1]`.
@@ -95,7 +96,8 @@ class WhitenedGenerator(nn.Module, FeatureGenerator):
     def forward(self, x: Tensor) -> Tensor:
         z = self.source.whiten(x)
         change = self.core(z)
-        return self.target.colour(blur(z, self.skip) + change if self.skip else change)
+        mels = self.target.colour(blur(z, self.skip) + change if self.skip else change)
+        return mels if self.training else mels.clamp(-1, 1)
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the core's features of mels (B, 1, M, F), whitened by the moments of genre A."""

@@ -63,6 +63,13 @@ def test_an_untrained_generator_with_skip_is_the_equaliser(make):
     assert float(generator.core.tail[-1].weight.grad.abs().sum()) > 0
 
 
+def test_an_output_is_limited_in_eval_mode_only():
+    generator = PatchResidualGenerator(8, 2, 1, skip=(1, 1))
+    mel = torch.linspace(-2, 2, 128).view(1, 1, 8, 16)
+    assert torch.equal(generator(mel), mel)
+    assert torch.equal(generator.eval()(mel), mel.clamp(-1, 1))
+
+
 def test_the_whitened_resnet_is_a_resnet_without_tanh_between_the_moments():
     torch.manual_seed(0)
     resnet = ResnetGenerator(4, 1, upsampling="nearest")
