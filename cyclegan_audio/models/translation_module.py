@@ -173,7 +173,7 @@ class TranslationModule(BaseModule):
         """
         for domain in DOMAINS:
             self.whitening(domain).set_moments(*moments[domain])
-        for source, target in self.directions:
+        for source, target in map(tuple, self.directions):
             for use_ema in (False, True):
                 generator = self.generator(source + target, use_ema)
                 if isinstance(generator, WhitenedGenerator):
