@@ -155,7 +155,7 @@ def test_invalid_warm_ups_are_refused(tiny_model, overrides):
         tiny_model(f"model.restoration_warm_up={share}", *others)
 
 
-@pytest.mark.parametrize("model", ["cyclegan_small", "cut_small"])
+@pytest.mark.parametrize("model", ["cyclegan_resnet_small", "cut_small"])
 def test_networks_learn_when_it_is_their_turn(tiny_model, model):
     """Ten batches: four of restoration, one with discriminators, five of everything."""
     overrides = ("n_epochs=1", "n_epochs_decay=0", "model.restoration_warm_up=0.5", "model.ema_decay=0.5")

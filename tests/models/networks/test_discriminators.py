@@ -61,7 +61,7 @@ def test_the_patch_discriminator_is_that_of_the_paper_layer_by_layer(n_layers):
 
 def test_positions_beside_the_whitened_mel():
     """Of five bands f is -1, -0.5, 0, 0.5 and 1, so that 2 pi f turns by half a circle from band to band."""
-    disc = WhitenedPatchDiscriminator(5, 4, 1)
+    disc = WhitenedPatchDiscriminator(5, 4, 1, position_channels=5)
     disc.set_moments((torch.full((5,), 0.5), torch.full((5,), 0.25)))
     disc.layers = torch.nn.Identity()
     expected = torch.tensor(
@@ -69,7 +69,7 @@ def test_positions_beside_the_whitened_mel():
     )
     expected = expected[None, :, :, None].expand(2, -1, -1, 16)
     torch.testing.assert_close(disc(torch.ones(2, 1, 5, 16)), expected, rtol=0, atol=1e-6)
-    quarter = WhitenedPatchDiscriminator(9, 4, 1).positions[:, 3, 0]  # f = -0.25
+    quarter = WhitenedPatchDiscriminator(9, 4, 1, position_channels=5).positions[:, 3, 0]  # f = -0.25
     assert quarter.tolist() == pytest.approx([-0.25, -1, 0, 0, -1], abs=1e-6)
     assert "positions" not in disc.state_dict()
 
@@ -87,7 +87,7 @@ def test_position_channels_are_added_one_by_one(n_positions):
         (mel - mean[:, None]) / spread[:, None],
         all_positions[None, :n_positions].expand(2, -1, -1, 48),
     ]
-    plain = PatchDiscriminator(4, 2, 1 + n_positions)
+    plain = PatchDiscriminator(4, 2, 1 + n_positions, norm="none")
     plain.load_state_dict({k: v for k, v in disc.state_dict().items() if k.startswith("layers")})
     torch.testing.assert_close(disc(mel), plain(torch.cat(inputs, 1)))
 

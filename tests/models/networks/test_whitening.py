@@ -107,7 +107,7 @@ def test_odd_sizes_are_refused(make, arguments, message):
 
 
 def model_of(*overrides: str):
-    small = ("model=cyclegan_small", "discriminator=patch_whitened", "model.ema_decay=0.9")
+    small = ("model=cyclegan_resnet_small", "discriminator=patch_whitened", "model.ema_decay=0.9")
     return instantiate(compose("train", [*small, *overrides]).model, _convert_="all")
 
 
