@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.lr_schedules import LinearDecay
@@ -35,6 +36,7 @@ class Equaliser(BaseModule):
     directions = DIRECTIONS
     targets: ClassVar = list(DOMAINS)
     progress_bar_losses = ()
+    needs_moments = True
     gen_ab: EqualiserGenerator
     gen_ba: EqualiserGenerator
 
@@ -64,6 +66,9 @@ class Equaliser(BaseModule):
             UserError: they do not.
         """
         check_bands({"generator": self.gen_ab}, n_mels)
+
+    def use_mel(self, mel: MelSpectrogram) -> None:
+        """Do nothing: an equaliser varies no sources."""
 
     def set_moments(self, moments: Mapping[str, Moments]) -> None:
         """Set the mean and spread (M,) of the training mels in [-1, 1] of each domain."""

@@ -1,10 +1,23 @@
 """States of modules that differ between the ranks of a training, for checkpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import nn
+
+
+def seed_rank(rngs: Sequence[torch.Generator], seed: int, rank: int) -> None:
+    """Seed the random generators of a rank, each by another number, and by others than those of other ranks.
+
+    Args:
+        rngs: generators, as many in every rank.
+        seed: seed of the run.
+        rank: the rank, from 0.
+    """
+    for index, rng in enumerate(rngs):
+        rng.manual_seed(seed + len(rngs) * rank + index)
 
 
 def gather_rank_states(modules: Mapping[str, nn.Module]) -> list[dict[str, Any]]:

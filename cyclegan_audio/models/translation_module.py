@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.acceleration import Acceleration, GraphedPhase, Phase
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
@@ -26,9 +27,9 @@ from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.discriminators import WhitenedPatchDiscriminator
 from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
-from cyclegan_audio.models.networks.whitening import Moments, WhitenedGenerator, Whitening
+from cyclegan_audio.models.networks.whitening import MomentGenerator, Moments, Whitening, is_whitened
 from cyclegan_audio.models.networks.window_check import check_bands, check_windows
-from cyclegan_audio.models.rank_states import gather_rank_states, restore_rank_state
+from cyclegan_audio.models.rank_states import gather_rank_states, restore_rank_state, seed_rank
 from cyclegan_audio.models.source_variation import SourceVariation
 from cyclegan_audio.models.training_inputs import TrainingInputs
 from cyclegan_audio.utils.rng import SeededRNG
@@ -104,6 +105,7 @@ class TranslationModule(BaseModule):
         self.ema = GeneratorEMA(self.generators(), ema_decay) if ema_decay != 0 else None
         for index, domain in enumerate(self.targets):
             self.add_module(f"pool_{domain}", ImagePool(pool_size, seed + index))
+        self.has_extra_losses = bool(extra_losses)
         self._build_terms(loss_weights, extra_losses or {})
         self.initial_identity_weight = self.loss_weights["identity"]
         self.identity_decay_end = identity_decay_end
@@ -173,14 +175,19 @@ class TranslationModule(BaseModule):
         """
         for domain in DOMAINS:
             self.whitening(domain).set_moments(*moments[domain])
-        for source, target in map(tuple, self.directions):
-            for use_ema in (False, True):
-                generator = self.generator(source + target, use_ema)
-                if isinstance(generator, WhitenedGenerator):
-                    generator.set_moments(moments[source], moments[target])
+        for direction in self.directions:
+            for generator in (self.generator(direction), self.inference_generator(direction)):
+                if isinstance(generator, MomentGenerator):
+                    generator.set_moments(*(moments[domain] for domain in direction))
         for domain, disc in self.discriminators().items():
             if isinstance(disc, WhitenedPatchDiscriminator):
                 disc.set_moments(moments[domain])
+
+    @property
+    def needs_moments(self) -> bool:
+        """Return whether networks, the restoration loss or extra losses may use the genres' moments."""
+        networks = [*self.generators().values(), *self.discriminators().values()]
+        return self.inputs.corruption is not None or self.has_extra_losses or any(map(is_whitened, networks))
 
     def generator(self, direction: str, use_ema: bool = False) -> nn.Module:
         """Return the generator of a direction that learns, or with `use_ema` that for inference."""
@@ -196,6 +203,11 @@ class TranslationModule(BaseModule):
         discriminator = next(iter(self.discriminators().values()))
         check_bands({"generator": self._first_generator, "discriminator": discriminator}, n_mels)
         check_windows(self._first_generator, discriminator, n_mels, clip_frames, crop_frames)
+
+    def use_mel(self, mel: MelSpectrogram) -> None:
+        """Take the range of `mel`, by which sources are varied."""
+        if self.inputs.variation is not None:
+            self.inputs.variation.use_mel(mel)
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:
         """Translate (B, 1, M, F) in a direction."""
@@ -269,11 +281,8 @@ class TranslationModule(BaseModule):
         trainer = self.trainer
         device = trainer.strategy.root_device
         self.acceleration = self.requested_acceleration.resolve(device, str(trainer.precision))
-        if trainer.world_size > 1:  # another seed for each rank's pools and inputs
-            rngs = [pool.rng for pool in self._pools().values()]
-            rngs += [rng.generator for name, rng in self._rngs().items() if name.startswith("inputs.")]
-            for index, rng in enumerate(rngs):
-                rng.manual_seed(self.seed + len(rngs) * trainer.global_rank + index)
+        if trainer.world_size > 1:
+            seed_rank(self._rank_rngs(), self.seed, trainer.global_rank)
         self.acceleration.prepare([*self.generators().values(), *self.discriminators().values()])
         self.phases: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
         draws = [name for name in self._rngs() if not name.startswith("inputs.")]  # a graph would repeat them
@@ -384,6 +393,11 @@ class TranslationModule(BaseModule):
     def _rngs(self) -> dict[str, SeededRNG]:
         """Return the random generators, by name."""
         return {name: module for name, module in self.named_modules() if isinstance(module, SeededRNG)}
+
+    def _rank_rngs(self) -> list[torch.Generator]:
+        """Return the random generators of the pools and of the inputs, which each rank seeds for itself."""
+        inputs = [rng.generator for name, rng in self._rngs().items() if name.startswith("inputs.")]
+        return [*(pool.rng for pool in self._pools().values()), *inputs]
 
     def _rank_modules(self) -> dict[str, nn.Module]:
         """Return the modules whose state differs between ranks: pools and random generators."""

@@ -72,7 +72,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
         """Build the model, then the data with the generators' `frame_multiple`; check that they fit.
 
-        A new run gets the moments of its training clips; a resumed one has them in its checkpoint.
+        A new run gets the moments of its training clips if the model needs them; a resumed one has them in
+        its checkpoint.
         """
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
@@ -85,13 +86,12 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         data.setup("fit")
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
-        if model.inputs.variation is not None:
-            model.inputs.variation.use_mel(data.mel)
-        is_new = cfg.resume is None
+        model.use_mel(data.mel)
+        measured = cfg.resume is None and model.needs_moments
         model.set_moments(
             {
-                side: data.train_data.band_moments(side) if is_new else neutral_moments(n_mels)
-                for side in DOMAINS
+                domain: data.train_data.band_moments(domain) if measured else neutral_moments(n_mels)
+                for domain in DOMAINS
             }
         )
         return model, data

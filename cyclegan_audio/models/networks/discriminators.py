@@ -102,9 +102,9 @@ class WhitenedPatchDiscriminator(PatchDiscriminator):
         positions = torch.stack([band, *waves])[:position_channels, :, None]
         self.register_buffer("positions", positions, persistent=False)
 
-    def set_moments(self, own: Moments) -> None:
+    def set_moments(self, moments: Moments) -> None:
         """Set the moments of the genre that it scores."""
-        self.whitening.set_moments(*own)
+        self.whitening.set_moments(*moments)
 
     def forward(self, x: Tensor) -> Tensor:
         positions = self.positions.expand(len(x), -1, -1, x.shape[3])

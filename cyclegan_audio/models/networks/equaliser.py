@@ -1,12 +1,12 @@
 """Generator that is an equaliser: the mean and spread of each band of one genre become those of another."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from cyclegan_audio.models.networks.protocols import Generator
-from cyclegan_audio.models.networks.whitening import Moments, Whitening
+from cyclegan_audio.models.networks.whitening import MomentGenerator
 
 
-class EqualiserGenerator(nn.Module, Generator):
+class EqualiserGenerator(MomentGenerator, Generator):
     """Map the moments of each band of genre A to those of B: (B, 1, M, F) in [-1, 1] to the same shape.
 
     The output is colour_B(whiten_A(mel)), limited to [-1, 1]: sound in bands that are silent in genre A would
@@ -14,22 +14,12 @@ class EqualiserGenerator(nn.Module, Generator):
 
     Args:
         n_mels: M.
-
-    Attributes:
-        n_mels: the M that it takes.
     """
 
     frame_multiple = 1
 
     def __init__(self, n_mels: int = 128) -> None:
-        super().__init__()
-        self.source, self.target = Whitening(n_mels), Whitening(n_mels)
-        self.n_mels = n_mels
-
-    def set_moments(self, source: Moments, target: Moments) -> None:
-        """Set the moments of the genre of the input and of the genre of the output."""
-        self.source.set_moments(*source)
-        self.target.set_moments(*target)
+        super().__init__(n_mels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.target.colour(self.source.whiten(x)).clamp(-1, 1)

@@ -56,7 +56,28 @@ class Whitening(nn.Module):
         return z * self.spread[:, None] + self.mean[:, None]
 
 
-class WhitenedGenerator(nn.Module, FeatureGenerator):
+class MomentGenerator(nn.Module):
+    """Base of generators that whiten mels by the moments of genre A and colour them by those of genre B.
+
+    Args:
+        n_mels: M.
+
+    Attributes:
+        n_mels: the M that it takes.
+    """
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
+        self.source, self.target = Whitening(n_mels), Whitening(n_mels)
+        self.n_mels = n_mels
+
+    def set_moments(self, source: Moments, target: Moments) -> None:
+        """Set the moments of the genre of the input and of the genre of the output."""
+        self.source.set_moments(*source)
+        self.target.set_moments(*target)
+
+
+class WhitenedGenerator(MomentGenerator, FeatureGenerator):
     """Translate whitened mels by a core: (B, 1, M, F) in [-1, 1] to the same shape.
 
     The output is colour_B(core(z)), or with `skip` colour_B(blur(z) + core(z)), where z is the mel, whitened
@@ -73,25 +94,16 @@ class WhitenedGenerator(nn.Module, FeatureGenerator):
 
     Raises:
         UserError: `skip` is invalid.
-
-    Attributes:
-        n_mels: the M that it takes.
     """
 
     def __init__(self, core: Any, n_mels: int, skip: Sequence[int] | None) -> None:
-        super().__init__()
-        self.source, self.target = Whitening(n_mels), Whitening(n_mels)
-        self.core, self.n_mels, self.skip = core, n_mels, _check_box(skip)
+        super().__init__(n_mels)
+        self.core, self.skip = core, _check_box(skip)
         self.frame_multiple: int = core.frame_multiple
         self.feature_widths: dict[str, int] = core.feature_widths
         if self.skip:
             nn.init.zeros_(core.tail[-1].weight)
             nn.init.zeros_(core.tail[-1].bias)
-
-    def set_moments(self, source: Moments, target: Moments) -> None:
-        """Set the moments of the genre of the input and of the genre of the output."""
-        self.source.set_moments(*source)
-        self.target.set_moments(*target)
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.source.whiten(x)
@@ -103,6 +115,11 @@ class WhitenedGenerator(nn.Module, FeatureGenerator):
         """Compute the core's features of mels (B, 1, M, F), whitened by the moments of genre A."""
         features: dict[str, Tensor] = self.core.features(self.source.whiten(x))
         return features
+
+
+def is_whitened(network: nn.Module) -> bool:
+    """Return whether a network whitens mels, so that it needs the moments of genres."""
+    return any(isinstance(module, Whitening) for module in network.modules())
 
 
 def blur(mels: Tensor, box: tuple[int, int]) -> Tensor:
