@@ -37,6 +37,7 @@ from cyclegan_audio.inference.weights import (
     n_bytes,
     read_safetensors,
 )
+from cyclegan_audio.models.networks.whitening import check_moments
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import FileError, UserError, error_reason
 from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
@@ -265,6 +266,7 @@ def _build_model(
         check_weights(weights, network)
         generator = generator_type(**arguments)
         generator.load_state_dict({key: value.float() for key, value in weights.items()})
+        check_moments(generator)
         if not generators:
             check_generator(generator.eval(), mel.n_mels, metadata.window_frames)
         generators[direction] = generator.eval().to(device)

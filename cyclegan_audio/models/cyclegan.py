@@ -57,12 +57,13 @@ class CycleGAN(TranslationModule):
     def translate_batch(self, batch: Batch, use_ema: bool = False) -> dict[str, Tensor]:
         """Return `fake_*`, `rec_*`, `idt_*` and `rst_*`, each (B, 1, M, F); see `TranslationModule`.
 
-        In training, batches without a cycle loss have no `rec_*`.
+        In training, batches without a cycle loss have `rec_*` only if there are extra losses, which may read
+        them.
         """
         out: dict[str, Tensor] = {}
         for direction in self.directions:
             out |= self.translate_direction(direction, batch, use_ema)
-        if not use_ema and not self.is_due("cycle"):
+        if not (use_ema or self.is_due("cycle") or self.has_extra_losses):
             return out
         for source, target in map(tuple, self.directions):
             fake = out[f"fake_{target}"]

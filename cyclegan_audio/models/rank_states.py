@@ -30,11 +30,31 @@ def gather_rank_states(modules: Mapping[str, nn.Module]) -> list[dict[str, Any]]
     return states
 
 
-def restore_rank_state(modules: Mapping[str, nn.Module], states: list[dict[str, Any]]) -> None:
-    """Restore this rank's part of `gather_rank_states`; do nothing if the number of ranks has changed."""
-    if _world_size() > 1 and len(states) == _world_size():
+def restore_rank_state(
+    modules: Mapping[str, nn.Module],
+    states: list[dict[str, Any]],
+    rngs: Sequence[torch.Generator],
+    seed: int,
+) -> None:
+    """Restore this rank's part of `gather_rank_states`.
+
+    If the number of ranks has changed, all have the state of rank 0 from the checkpoint; the others then seed
+    their random generators again, so that ranks do not draw the same numbers.
+
+    Args:
+        modules: modules whose state differs between ranks.
+        states: what `gather_rank_states` returned; empty in a new run.
+        rngs: the generators of `seed_rank`.
+        seed: seed of the run.
+    """
+    if _world_size() == 1:
+        return
+    rank = dist.get_rank()
+    if len(states) == _world_size():
         for name, module in modules.items():
-            module.set_extra_state(states[dist.get_rank()][name])
+            module.set_extra_state(states[rank][name])
+    elif rank > 0:
+        seed_rank(rngs, seed, rank)
 
 
 def _world_size() -> int:

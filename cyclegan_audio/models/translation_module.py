@@ -32,6 +32,7 @@ from cyclegan_audio.models.networks.window_check import check_bands, check_windo
 from cyclegan_audio.models.rank_states import gather_rank_states, restore_rank_state, seed_rank
 from cyclegan_audio.models.source_variation import SourceVariation
 from cyclegan_audio.models.training_inputs import TrainingInputs
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 Batch = Mapping[str, Tensor]
@@ -111,9 +112,16 @@ class TranslationModule(BaseModule):
         self.identity_decay_end = identity_decay_end
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
+        if restores and corruption is None:
+            raise UserError(
+                "the restoration loss needs model.corruption; leave out model.corruption=null, or set "
+                "model.loss_weights.restoration=0"
+            )
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
         self.inputs = TrainingInputs(self.directions, corruption if restores else None, source_variation)
         self.optimizer_factory = optimizer
+        if discriminator_lr is not None:
+            check_number("model.discriminator_lr", discriminator_lr, low=0)
         self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
@@ -364,7 +372,7 @@ class TranslationModule(BaseModule):
 
     def on_train_start(self) -> None:
         super().on_train_start()
-        restore_rank_state(self._rank_modules(), self._rank_states)
+        restore_rank_state(self._rank_modules(), self._rank_states, self._rank_rngs(), self.seed)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

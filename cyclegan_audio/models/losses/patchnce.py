@@ -19,8 +19,9 @@ class ContrastTerm(LossTerm):
     always_computed = True
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
-        """Contrast `fake_*` with `real_*`."""
-        return _contrast(model, mels[f"real_{direction[0]}"], mels[f"fake_{direction[1]}"])
+        """Contrast `fake_*` with its source: `source_*` if sources are varied, else `real_*`."""
+        source = mels.get(f"source_{direction[0]}", mels[f"real_{direction[0]}"])
+        return _contrast(model, source, mels[f"fake_{direction[1]}"])
 
 
 class IdentityContrastTerm(LossTerm):

@@ -90,7 +90,7 @@ class RestorationWarmUp:
         if share > 0 and not restores:
             raise UserError(
                 f"model.restoration_warm_up={share} needs the restoration loss; "
-                "set model.loss_weights.restoration=5, or leave the warm-up out"
+                "set model.loss_weights.restoration=5, or model.restoration_warm_up=0"
             )
         self.share = share
         self.progress = 1.0

@@ -11,6 +11,7 @@ from cyclegan_audio.models.networks.protocols import FeatureGenerator
 from cyclegan_audio.utils.errors import UserError, check_number, shortened
 
 MIN_SPREAD = 0.02  # in [-1, 1]; bands that hardly change would otherwise be amplified without bound
+TOLERANCE = 1e-3  # of moments that were stored in another precision
 MAX_MELS = 2048
 MAX_BOX = 63  # bands and frames of a blur
 Moments = tuple[Tensor, Tensor]  # mean and spread (M,) of each band in [-1, 1]
@@ -120,6 +121,22 @@ class WhitenedGenerator(MomentGenerator, FeatureGenerator):
 def is_whitened(network: nn.Module) -> bool:
     """Return whether a network whitens mels, so that it needs the moments of genres."""
     return any(isinstance(module, Whitening) for module in network.modules())
+
+
+def check_moments(network: nn.Module) -> None:
+    """Check the moments of a network whose weights come from a file.
+
+    Raises:
+        UserError: a mean is outside of [-1, 1], or a spread below `MIN_SPREAD`.
+    """
+    for part in network.modules():
+        if isinstance(part, Whitening) and (
+            (part.mean.abs() > 1 + TOLERANCE).any() or (part.spread < MIN_SPREAD - TOLERANCE).any()
+        ):
+            raise UserError(
+                f"the mean of a band is outside of -1 to 1, or its spread below {MIN_SPREAD}, which training "
+                "never stores; use another checkpoint of the run"
+            )
 
 
 def blur(mels: Tensor, box: tuple[int, int]) -> Tensor:

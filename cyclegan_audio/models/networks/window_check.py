@@ -68,13 +68,14 @@ def check_bands(networks: Mapping[str, object], n_mels: int) -> None:
     Raises:
         UserError: they do not.
     """
-    for part, network in networks.items():
-        expected = getattr(network, "n_mels", n_mels)
-        if expected != n_mels:
-            raise UserError(
-                f"model.{part}.n_mels is {expected}, but the mels of the corpus have {n_mels} bands; "
-                f"give model.{part}.n_mels={n_mels}"
-            )
+    expected = {part: getattr(network, "n_mels", n_mels) for part, network in networks.items()}
+    wrong = {f"model.{part}.n_mels": n for part, n in expected.items() if n != n_mels}
+    if wrong:
+        built = " and ".join(f"{key} is {n}" for key, n in wrong.items())
+        raise UserError(
+            f"{built}, but the mels of the corpus have {n_mels} bands; "
+            f"give {' '.join(f'{key}={n_mels}' for key in wrong)}"
+        )
 
 
 def _refusal(generator: Generator, discriminator: nn.Module, n_mels: int, n_frames: int, device: str) -> str:

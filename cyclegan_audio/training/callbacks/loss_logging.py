@@ -54,9 +54,9 @@ class LossLog(pl.Callback):
             return
         if names != self.names:
             self.names, self.sums, self.count = names, None, 0
-        zero = torch.zeros((), device=pl_module.device)
+        zero, one = torch.zeros((), device=pl_module.device), torch.ones((), device=pl_module.device)
         losses = torch.stack([computed.get(name, zero).float() for name in names])  # MPS has no float64
-        counts = losses.new_tensor([name in computed for name in names])
+        counts = torch.stack([one if name in computed else zero for name in names])  # no copy from the host
         row = torch.where(losses.isfinite().all(), torch.stack([losses, counts]), 0.0)
         self.sums = row if self.sums is None else self.sums.to(row) + row
         self.count += 1

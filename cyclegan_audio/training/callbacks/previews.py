@@ -12,6 +12,7 @@ from cyclegan_audio.config import slug
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.inference.clip_translation import translate_with_cycle
 from cyclegan_audio.models.directions import source_and_target
+from cyclegan_audio.models.eval_mode import eval_mode
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.reports.figures.spectrograms import cycle_grid, mel_image
 from cyclegan_audio.training.loggers import TableCell, media_loggers
@@ -60,7 +61,7 @@ class Previews(pl.Callback):
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), torch.random.fork_rng(), eval_mode(module):
             for direction in module.directions:
                 source, target = source_and_target(data.genres, direction)
                 clips = source_and_target(data.clips("val"), direction)[0][: self.clips]

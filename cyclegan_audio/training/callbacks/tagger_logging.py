@@ -14,6 +14,7 @@ from cyclegan_audio.corpus.corpus import Clip, Corpus, evenly_spaced
 from cyclegan_audio.inference.clip_translation import translate_mel_db
 from cyclegan_audio.metrics.tagger import TAGS, GenreAxis, TaggedSounds, load_tagger
 from cyclegan_audio.models.directions import source_and_target
+from cyclegan_audio.models.eval_mode import eval_mode
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import TableCell, media_loggers
@@ -123,7 +124,8 @@ class TaggerLog(pl.Callback):
     ) -> None:
         """Translate the clips of `source`, tag them, and log what the tagger hears."""
         corpus = trainer.datamodule.corpus  # type: ignore[attr-defined]
-        sounds = self._translate(module.inference_generator(direction), corpus, source.clips)
+        with eval_mode(module):
+            sounds = self._translate(module.inference_generator(direction), corpus, source.clips)
         heard = load_tagger()(sounds, corpus.mel.sample_rate, corpus.normalisation.cutoff_hz)
         axis = GenreAxis.between(source.training.embeddings, target.training.embeddings)
         tags = compare_tags(source, heard, target, self.n_tags)

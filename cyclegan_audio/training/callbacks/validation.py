@@ -12,6 +12,7 @@ from torch import Tensor
 from cyclegan_audio.inference.run_paths import VALIDATION
 from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
+from cyclegan_audio.models.eval_mode import eval_mode
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import CSVLog
@@ -101,8 +102,7 @@ class ValidationCallback(pl.Callback):
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Return all validation clips and translations, on the CPU, and the AUC of each discriminator."""
         parts: list[dict[str, Tensor]] = []
-        module.eval()
-        try:
+        with eval_mode(module):
             for batch in trainer.datamodule.validation_batches():  # type: ignore[attr-defined]
                 reals = {name: batch[name].to(module.device) for name in ("real_a", "real_b")}
                 with trainer.precision_plugin.val_step_context():
@@ -113,8 +113,6 @@ class ValidationCallback(pl.Callback):
                             for kind in ("real", "fake")
                         }
                 parts.append({name: x.float().cpu() for name, x in out.items()})
-        finally:
-            module.train()
         clips = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         shares = {
             f"disc_wins_{direction}": discriminator_auc(
