@@ -1,6 +1,7 @@
 """Speed options of a training step: memory format, joint forwards, fused optimizers, CUDA graphs."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +15,7 @@ from cyclegan_audio.utils.errors import UserError
 AUTO = "auto"
 FP16_MIXED = "16-mixed"  # Lightning's name of the precision that scales losses
 TENSOR_CORES = (7, 0)  # first compute capability on which channels-last is faster in half precision
+MAX_GRAPHS = 4  # of a phase, each with memory of its own
 WARM_UP_STEPS = 3  # before a CUDA graph is captured, in which libraries choose their kernels
 
 Tensors = Mapping[str, Tensor]
@@ -93,11 +95,22 @@ class Acceleration:
         return list(network(torch.cat(inputs)).split([len(x) for x in inputs]))
 
 
-class GraphedPhase:
-    """A phase of a step (losses and backward) that is captured as a CUDA graph after `WARM_UP_STEPS`.
+@dataclass(frozen=True)
+class CapturedPhase:
+    """A CUDA graph of a phase, with the memory that it reads and writes."""
 
-    Gradients keep the memory that they had at capture. If the shapes of the inputs or the constants change,
-    the phase warms up and is captured again.
+    graph: Any
+    inputs: Tensors
+    outputs: dict[str, Tensor]
+    gradients: list[Tensor | None]
+
+
+class GraphedPhase:
+    """A phase of a step (losses and backward), captured as CUDA graphs after `WARM_UP_STEPS`.
+
+    There is a graph for each combination of constants and shapes of inputs, as some losses are not computed in
+    every batch; the `MAX_GRAPHS` that were used last are kept. Gradients keep the memory that they had at
+    capture.
 
     Args:
         phase: maps tensors to tensors, and replaces the gradients of `parameters`; no other effects.
@@ -110,30 +123,25 @@ class GraphedPhase:
     ) -> None:
         self.phase, self.read_constants = phase, read_constants
         self.parameters = list(parameters)
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.key: Any = None  # constants and shapes
-        self.inputs: dict[str, Tensor] = {}
-        self.outputs: dict[str, Tensor] = {}
-        self.gradients: list[Tensor | None] = []
-        self.n_calls = 0
+        self.captured: dict[Any, CapturedPhase] = {}  # by constants and shapes; the last one was used last
+        self.n_calls: Counter[Any] = Counter()
 
     def __call__(self, inputs: Tensors) -> dict[str, Tensor]:
         """Return the results of `phase`; the next call overwrites these tensors."""
         key = (self.read_constants(), tuple(sorted((name, x.shape, x.dtype) for name, x in inputs.items())))
-        if key != self.key:
-            self.key, self.graph, self.n_calls = key, None, 0
-        self.n_calls += 1
-        if self.n_calls <= WARM_UP_STEPS:
+        self.n_calls[key] += 1
+        if self.n_calls[key] <= WARM_UP_STEPS:
             return self._warm_up(inputs)
-        if self.graph is None:
-            self._capture(inputs)
-        assert self.graph is not None
+        if key not in self.captured and len(self.captured) == MAX_GRAPHS:
+            del self.captured[next(iter(self.captured))]
+        captured = self.captured.pop(key, None) or self._capture(inputs)
+        self.captured[key] = captured
         for name, x in inputs.items():
-            self.inputs[name].copy_(x)
-        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            captured.inputs[name].copy_(x)
+        for parameter, gradient in zip(self.parameters, captured.gradients, strict=True):
             parameter.grad = gradient
-        self.graph.replay()
-        return self.outputs
+        captured.graph.replay()
+        return captured.outputs
 
     def _warm_up(self, inputs: Tensors) -> dict[str, Tensor]:
         """Run the phase without a graph on a side stream, which capture requires."""
@@ -144,16 +152,15 @@ class GraphedPhase:
         torch.cuda.current_stream().wait_stream(stream)
         return outputs
 
-    def _capture(self, inputs: Tensors) -> None:
-        self.inputs = {name: x.detach().clone() for name, x in inputs.items()}
+    def _capture(self, inputs: Tensors) -> CapturedPhase:
+        inputs = {name: x.detach().clone() for name, x in inputs.items()}
         cache_enabled = torch.is_autocast_cache_enabled()
         torch.clear_autocast_cache()  # the graph must cast the weights itself, at every replay
         torch.set_autocast_cache_enabled(False)
         try:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                self.outputs = self.phase(self.inputs)
+                outputs = self.phase(inputs)
         finally:
             torch.set_autocast_cache_enabled(cache_enabled)
-        self.graph = graph
-        self.gradients = [parameter.grad for parameter in self.parameters]
+        return CapturedPhase(graph, inputs, outputs, [parameter.grad for parameter in self.parameters])

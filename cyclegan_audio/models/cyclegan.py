@@ -47,7 +47,7 @@ class CycleGAN(TranslationModule):
         check_number("model.cycle_every", cycle_every, low=1, integer=True)
         self.cycle_every = cycle_every
         if cycle_noise > 0:
-            self.inputs.add_cycle_noise(cycle_noise, self.seed)
+            self.inputs.add_cycle_noise(cycle_noise)
         self.loss_weights["cycle"] *= cycle_every
 
     def is_due(self, term: str) -> bool:

@@ -1,60 +1,75 @@
-"""States of modules that differ between the ranks of a training, for checkpoints."""
+"""Pools and random generators of a model: their seeds and states in each rank of a training."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import nn
 
+from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.utils.rng import SeededRNG
 
-def seed_rank(rngs: Sequence[torch.Generator], seed: int, rank: int) -> None:
-    """Seed the random generators of a rank, each by another number, and by others than those of other ranks.
+INPUTS = "inputs."  # where a model has the random generators that `seed_rank` seeds, beside the pools
+
+
+def rank_modules(model: nn.Module) -> dict[str, ImagePool | SeededRNG]:
+    """Return the modules whose state differs between ranks, by name: pools and random generators."""
+    named = model.named_modules()
+    return {name: module for name, module in named if isinstance(module, ImagePool | SeededRNG)}
+
+
+def seed_rank(model: nn.Module, seed: int, rank: int) -> None:
+    """Seed pools and inputs, each by another number, and by others than those of other ranks.
 
     Args:
-        rngs: generators, as many in every rank.
+        model: the model, alike in every rank.
         seed: seed of the run.
         rank: the rank, from 0.
     """
+    modules = rank_modules(model)
+    rngs = [module.rng for module in modules.values() if isinstance(module, ImagePool)]
+    rngs += [
+        module.generator
+        for name, module in modules.items()
+        if isinstance(module, SeededRNG) and name.startswith(INPUTS)
+    ]
     for index, rng in enumerate(rngs):
         rng.manual_seed(seed + len(rngs) * rank + index)
 
 
-def gather_rank_states(modules: Mapping[str, nn.Module]) -> list[dict[str, Any]]:
-    """Return the extra states of `modules` of every rank, in order; empty if there is only one rank."""
+def draws_within_phases(model: nn.Module) -> bool:
+    """Return whether the phases of a step draw random numbers, which a CUDA graph would repeat."""
+    modules = rank_modules(model).items()
+    return any(isinstance(module, SeededRNG) and not name.startswith(INPUTS) for name, module in modules)
+
+
+def gather_rank_states(model: nn.Module) -> list[dict[str, Any]]:
+    """Return the states of `rank_modules` of every rank, in order; empty if there is only one rank."""
     if _world_size() == 1:
         return []
-    state = {name: module.get_extra_state() for name, module in modules.items()}
+    state = {name: module.get_extra_state() for name, module in rank_modules(model).items()}
     states: list[Any] = [None] * _world_size()
     dist.all_gather_object(states, state)
     return states
 
 
-def restore_rank_state(
-    modules: Mapping[str, nn.Module],
-    states: list[dict[str, Any]],
-    rngs: Sequence[torch.Generator],
-    seed: int,
-) -> None:
+def restore_rank_state(model: nn.Module, states: list[dict[str, Any]], seed: int) -> None:
     """Restore this rank's part of `gather_rank_states`.
 
     If the number of ranks has changed, all have the state of rank 0 from the checkpoint; the others then seed
-    their random generators again, so that ranks do not draw the same numbers.
+    their random generators again, so that no two ranks draw the same numbers.
 
     Args:
-        modules: modules whose state differs between ranks.
+        model: the model.
         states: what `gather_rank_states` returned; empty in a new run.
-        rngs: the generators of `seed_rank`.
         seed: seed of the run.
     """
     if _world_size() == 1:
         return
-    rank = dist.get_rank()
     if len(states) == _world_size():
-        for name, module in modules.items():
-            module.set_extra_state(states[rank][name])
-    elif rank > 0:
-        seed_rank(rngs, seed, rank)
+        for name, module in rank_modules(model).items():
+            module.set_extra_state(states[dist.get_rank()][name])
+    elif dist.get_rank() > 0:
+        seed_rank(model, seed, dist.get_rank())
 
 
 def _world_size() -> int:

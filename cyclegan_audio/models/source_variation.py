@@ -28,7 +28,6 @@ class SourceVariation(nn.Module):
         loudest_db: largest change of the level.
         equaliser_db: largest size of the equaliser at `N_POINTS` points over the bands, interpolated.
         noise_db: largest level of the noise floor above -1; each clip's is uniform from 0.
-        seed: seed of the random numbers.
     """
 
     def __init__(
@@ -38,7 +37,6 @@ class SourceVariation(nn.Module):
         loudest_db: float = 6.0,
         equaliser_db: float = 6.0,
         noise_db: float = 20.0,
-        seed: int = 0,
     ) -> None:
         super().__init__()
         name = "model.source_variation"
@@ -53,7 +51,7 @@ class SourceVariation(nn.Module):
         self.quietest_db, self.loudest_db = quietest_db, loudest_db
         self.equaliser_db, self.noise_db = equaliser_db, noise_db
         self.unit_db = CLIP_RANGE_DB / 2
-        self.rng = SeededRNG(seed)
+        self.rng = SeededRNG(0)  # `seed_rank` seeds it
 
     def use_mel(self, mel: MelSpectrogram) -> None:
         """Take the dB of a unit from the range of `mel`, if its scaling is fixed."""

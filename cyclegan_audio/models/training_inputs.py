@@ -13,6 +13,8 @@ from cyclegan_audio.utils.rng import SeededRNG
 class TrainingInputs(nn.Module):
     """Draw all random inputs of the generators before a step; checkpoints hold the state of those in use.
 
+    `rank_states.seed_rank` seeds each input by another number at the start of a training.
+
     Args:
         directions: the directions that are learnt.
         corruption: draws `corrupted_*`: reals of a target domain, corrupted, then equalised to look like the
@@ -30,14 +32,13 @@ class TrainingInputs(nn.Module):
         self.variation = variation if variation is not None and variation.probability > 0 else None
         self.cycle_noise = 0.0
 
-    def add_cycle_noise(self, deviation: float, seed: int) -> None:
+    def add_cycle_noise(self, deviation: float) -> None:
         """Draw `cycle_noise_*` too, by the domain of the translations that it is added to.
 
         Args:
             deviation: standard deviation of the noise.
-            seed: seed of the noise.
         """
-        self.cycle_noise, self.rng = deviation, SeededRNG(seed)
+        self.cycle_noise, self.rng = deviation, SeededRNG(0)
 
     def forward(
         self,

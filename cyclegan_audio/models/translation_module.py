@@ -15,7 +15,7 @@ from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
-from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp
+from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp, check_corruption
 from cyclegan_audio.models.losses.terms import (
     LossTerm,
     check_terms,
@@ -29,11 +29,15 @@ from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
 from cyclegan_audio.models.networks.whitening import MomentGenerator, Moments, Whitening, is_whitened
 from cyclegan_audio.models.networks.window_check import check_bands, check_windows
-from cyclegan_audio.models.rank_states import gather_rank_states, restore_rank_state, seed_rank
+from cyclegan_audio.models.rank_states import (
+    draws_within_phases,
+    gather_rank_states,
+    restore_rank_state,
+    seed_rank,
+)
 from cyclegan_audio.models.source_variation import SourceVariation
 from cyclegan_audio.models.training_inputs import TrainingInputs
-from cyclegan_audio.utils.errors import UserError, check_number
-from cyclegan_audio.utils.rng import SeededRNG
+from cyclegan_audio.utils.errors import check_number
 
 Batch = Mapping[str, Tensor]
 
@@ -53,7 +57,7 @@ class TranslationModule(BaseModule):
         optimizer: builds an optimizer from parameters.
         schedule: the learning rate schedule.
         pool_size: past fakes that the discriminators see again.
-        seed: seed of the pools.
+        seed: seed of the pools and of the random inputs.
         acceleration: options that make a step faster.
         identity_decay_end: share of the run after which the falling identity weight is 0; None keeps it.
         ema_decay: decay of the generators' moving average, which then translates; 0: no average.
@@ -112,13 +116,9 @@ class TranslationModule(BaseModule):
         self.identity_decay_end = identity_decay_end
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
-        if restores and corruption is None:
-            raise UserError(
-                "the restoration loss needs model.corruption; leave out model.corruption=null, or set "
-                "model.loss_weights.restoration=0"
-            )
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
-        self.inputs = TrainingInputs(self.directions, corruption if restores else None, source_variation)
+        used = check_corruption(corruption) if restores else None
+        self.inputs = TrainingInputs(self.directions, used, source_variation)
         self.optimizer_factory = optimizer
         if discriminator_lr is not None:
             check_number("model.discriminator_lr", discriminator_lr, low=0)
@@ -289,16 +289,14 @@ class TranslationModule(BaseModule):
         trainer = self.trainer
         device = trainer.strategy.root_device
         self.acceleration = self.requested_acceleration.resolve(device, str(trainer.precision))
-        if trainer.world_size > 1:
-            seed_rank(self._rank_rngs(), self.seed, trainer.global_rank)
+        seed_rank(self, self.seed, trainer.global_rank)
         self.acceleration.prepare([*self.generators().values(), *self.discriminators().values()])
         self.phases: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        draws = [name for name in self._rngs() if not name.startswith("inputs.")]  # a graph would repeat them
-        if self.acceleration.cuda_graphs and not draws and trainer.world_size == 1:
-            parameters = {"gen": self.generator_parameters(), "disc": self.discriminator_parameters()}
+        if self.acceleration.cuda_graphs and not draws_within_phases(self) and trainer.world_size == 1:
+            gen, disc = self.generator_parameters(), self.discriminator_parameters()
             self.phases = {
-                name: GraphedPhase(phase, parameters[name], self._phase_constants)
-                for name, phase in self.phases.items()
+                "gen": GraphedPhase(self.generator_phase, gen, self._generator_constants),
+                "disc": GraphedPhase(self.discriminator_phase, disc, tuple),
             }
 
     def generator_parameters(self) -> list[nn.Parameter]:
@@ -372,11 +370,11 @@ class TranslationModule(BaseModule):
 
     def on_train_start(self) -> None:
         super().on_train_start()
-        restore_rank_state(self._rank_modules(), self._rank_states, self._rank_rngs(), self.seed)
+        restore_rank_state(self, self._rank_states, self.seed)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["cyclegan_audio"]["rank_states"] = gather_rank_states(self._rank_modules())
+        checkpoint["cyclegan_audio"]["rank_states"] = gather_rank_states(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
@@ -393,24 +391,10 @@ class TranslationModule(BaseModule):
         """Return the pools by the name of the fakes that they keep."""
         return {f"fake_{domain}": getattr(self, f"pool_{domain}") for domain in self.targets}
 
-    def _phase_constants(self) -> tuple[Any, ...]:
-        """Return what the phases depend on beside their inputs, for CUDA graphs."""
+    def _generator_constants(self) -> tuple[Any, ...]:
+        """Return what the generators' phase depends on beside its inputs, for CUDA graphs."""
         due = tuple(term for term in self.terms if self.is_due(term))
         return (self.warm_up.trains_discriminators, due, *self.loss_weights.items())
-
-    def _rngs(self) -> dict[str, SeededRNG]:
-        """Return the random generators, by name."""
-        return {name: module for name, module in self.named_modules() if isinstance(module, SeededRNG)}
-
-    def _rank_rngs(self) -> list[torch.Generator]:
-        """Return the random generators of the pools and of the inputs, which each rank seeds for itself."""
-        inputs = [rng.generator for name, rng in self._rngs().items() if name.startswith("inputs.")]
-        return [*(pool.rng for pool in self._pools().values()), *inputs]
-
-    def _rank_modules(self) -> dict[str, nn.Module]:
-        """Return the modules whose state differs between ranks: pools and random generators."""
-        pools = {name.replace("fake", "pool"): pool for name, pool in self._pools().items()}
-        return {**pools, **self._rngs()}
 
 
 def _parameters(networks: Iterable[nn.Module]) -> list[nn.Parameter]:

@@ -38,18 +38,15 @@ class Corruption(nn.Module):
         noise: the largest standard deviation of the noise; each clip's is uniform from 0.
         texture: the largest share of the other genre's texture; each clip's is uniform from 0.
         equaliser: standard deviation of the offset at `N_POINTS` points over the bands, interpolated.
-        seed: seed of the random numbers.
     """
 
-    def __init__(
-        self, noise: float = 1.0, texture: float = 1.0, equaliser: float = 0.3, seed: int = 0
-    ) -> None:
+    def __init__(self, noise: float = 1.0, texture: float = 1.0, equaliser: float = 0.3) -> None:
         super().__init__()
         check_number("model.corruption.noise", noise, low=0)
         check_number("model.corruption.texture", texture, low=0)
         check_number("model.corruption.equaliser", equaliser, low=0)
         self.noise, self.texture, self.equaliser = noise, texture, equaliser
-        self.rng = SeededRNG(seed)
+        self.rng = SeededRNG(0)  # `seed_rank` seeds it
 
     def forward(self, clips: Tensor, other: Tensor) -> Tensor:
         """Corrupt whitened mels (B, 1, M, F); `other` holds as many of the other genre."""
@@ -69,6 +66,20 @@ class Corruption(nn.Module):
 
     def _curve(self, z: Tensor) -> Tensor:
         return band_curve(self.rng.normal_like(z.new_empty(len(z), N_POINTS)), z.shape[2])
+
+
+def check_corruption(corruption: Corruption | None) -> Corruption:
+    """Return the corruption of a model with a restoration loss.
+
+    Raises:
+        UserError: there is none.
+    """
+    if corruption is None:
+        raise UserError(
+            "the restoration loss needs model.corruption; leave out model.corruption=null, or set "
+            "model.loss_weights.restoration=0"
+        )
+    return corruption
 
 
 class RestorationWarmUp:
