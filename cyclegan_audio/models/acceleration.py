@@ -108,9 +108,8 @@ class CapturedPhase:
 class GraphedPhase:
     """A phase of a step (losses and backward), captured as CUDA graphs after `WARM_UP_STEPS`.
 
-    There is a graph for each combination of constants and shapes of inputs, as some losses are not computed in
-    every batch; the `MAX_GRAPHS` that were used last are kept. Gradients keep the memory that they had at
-    capture.
+    Each combination of constants and shapes of inputs has a graph, as some losses are not computed in every
+    batch; the `MAX_GRAPHS` that were used last are kept. Gradients keep the memory that they had at capture.
 
     Args:
         phase: maps tensors to tensors, and replaces the gradients of `parameters`; no other effects.

@@ -120,9 +120,10 @@ class TranslationModule(BaseModule):
         used = check_corruption(corruption) if restores else None
         self.inputs = TrainingInputs(self.directions, used, source_variation)
         self.optimizer_factory = optimizer
+        self.discriminator_options = {}
         if discriminator_lr is not None:
             check_number("model.discriminator_lr", discriminator_lr, low=0)
-        self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
+            self.discriminator_options["lr"] = discriminator_lr
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 

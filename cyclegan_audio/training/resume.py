@@ -32,6 +32,13 @@ CHANGEABLE_GROUPS = (
     "trainer",
     "vocoder",
 )  # others define the training
+RANDOM_STATE = "._extra_state"  # the end of the names of random states in a state dict
+RANDOM_OPTIONS = {  # that turn random numbers on, by the place of their state
+    "inputs.corruption": "model.loss_weights.restoration",
+    "inputs.variation": "model.source_variation.probability",
+    "inputs.rng": "model.cycle_noise",
+    "adversarial": "model.adversarial",
+}
 NOT_OF_THE_RUN = ("resume=", "run_dir=", "trust_package=")  # never read from its checkpoint
 PARTS = ("model", "data", "trainer", "callbacks")
 COMMANDS_BY_PART = {"generator": "train", "network": "train_vocoder"}  # by a part of `model` that only it has
@@ -191,19 +198,39 @@ def restore_data_position(checkpoint: Path, data: "ResumableData", model: BaseMo
         )
     mel_before, mel = (MelSpectrogram.from_dict(described.get("mel", {})) for described in (before, metadata))
     mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
-    shapes, expected = (
-        {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
-        for state in (content["state_dict"], model.state_dict())
-    )
-    if shapes != expected:
-        raise UserError(
-            f"the weights in {checkpoint} are not of these networks, or of another version; "
-            "use another checkpoint of the run, or train a new model"
-        )
+    _check_state(checkpoint, content["state_dict"], model.state_dict())
     set_data_position(content, data)
     if metadata["training_intervals"] != before["training_intervals"]:
         rank_zero_print("warning: the training clips of the corpus have changed since this run began")
     return merge_intervals(before["training_intervals"], metadata["training_intervals"])
+
+
+def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Check that a checkpoint has the weights and the random states of a model.
+
+    Raises:
+        UserError: weights are missing or have other shapes, or options that draw random numbers have changed.
+    """
+    shapes, expected_shapes = (
+        {
+            name: value.shape
+            for name, value in values.items()
+            if isinstance(value, Tensor) and not name.endswith(RANDOM_STATE)
+        }
+        for values in (state, expected)
+    )
+    if shapes != expected_shapes:
+        raise UserError(
+            f"the weights in {checkpoint} are not of these networks, or of another version; "
+            "use another checkpoint of the run, or train a new model"
+        )
+    before, after = ({name for name in values if name.endswith(RANDOM_STATE)} for values in (state, expected))
+    if differing := sorted(before ^ after):
+        option = next((o for prefix, o in RANDOM_OPTIONS.items() if differing[0].startswith(prefix)), "model")
+        raise UserError(
+            f"resume= cannot turn the random numbers of {option} on or off; leave that change out, "
+            "or train a new model"
+        )
 
 
 def _check_position(content: Mapping[str, Any]) -> None:

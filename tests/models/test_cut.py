@@ -51,6 +51,14 @@ def test_losses_by_hand(tiny_model, overrides, passes, total):
     assert float(disc["disc_b"].detach()) == pytest.approx(0.5 * ((-0.75 - 1) ** 2 + 0.75**2))
 
 
+def test_the_contrast_is_with_the_varied_source(tiny_model):
+    """A varied source of 1 in place of 0.5: the translation 0.5 is half of it, and equals the clean one."""
+    model = with_fills(tiny_model("model=fastcut_small"))
+    mels = batch() | {"source_a": torch.ones(1, 1, 8, 8)}
+    out = model.translate_batch(mels)
+    assert float(model.generator_losses(mels, out)["contrast_a"].detach()) == pytest.approx(0.5)
+
+
 def test_features_are_those_of_the_translation():
     """Of the layers that the paper names, in the order of the network."""
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from cyclegan_audio.models.acceleration import Acceleration
-from cyclegan_audio.models.losses.terms import weighted_sum
+from cyclegan_audio.models.losses.terms import LossTerm, weighted_sum
 
 
 class Fill(nn.Module):
@@ -76,6 +76,31 @@ def test_identity_weight_zero_leaves_its_pass_out(tiny_model, weight, passes):
     losses = model.generator_losses(batch(), model.translate_batch(batch()))
     assert len(model.gen_ab.inputs) == len(model.gen_ba.inputs) == passes
     assert ("identity_a" in losses) == (weight > 0)
+
+
+class Reconstruction(LossTerm):
+    """A term from outside that reads `rec_*`."""
+
+    def forward(self, model, mels, direction):
+        return mels[f"rec_{direction[0]}"].abs().mean()
+
+
+def test_extra_losses_read_reconstructions_in_every_batch(tiny_model):
+    term = f"+model.extra_losses.echo={{_target_:{__name__}.Reconstruction,weight:1.0}}"
+    model = tiny_model("model.cycle_every=2", term, "n_epochs=1", "n_epochs_decay=0")
+    names = []
+    model.on_train_batch_end = lambda *_: names.append(
+        {name for name in model.losses if name.startswith(("cycle", "echo"))}
+    )
+    fit(model, n_batches=2)
+    echoes = {"echo_ab", "echo_ba"}
+    assert names == [echoes | {"cycle_a", "cycle_b"}, echoes]
+
+
+@pytest.mark.parametrize("rate", ["-1", "fast"])
+def test_invalid_learning_rates_of_discriminators_are_refused(tiny_model, rate):
+    with pytest.raises(Exception, match=r"model\.discriminator_lr must be a number >= 0"):
+        tiny_model(f"model.discriminator_lr={rate}")
 
 
 def fit(model, n_batches: int = 1, break_batch: int | None = None, leave_out: int | None = None, **trainer):

@@ -109,6 +109,15 @@ def test_it_is_saved_in_16_bits(fitted, mel, tmp_path: Path):
     assert sum(file.stat().st_size for file in (tmp_path / "saved").iterdir()) < 10_000
 
 
+@pytest.mark.parametrize(("name", "value"), [("source.spread", 0.0), ("source.mean", 3e38)])
+def test_hostile_moments_of_a_file_are_refused(fitted, tmp_path: Path, name: str, value: float):
+    model, _ = fitted()
+    model.generators["ba"].get_buffer(name)[5] = value
+    save_pretrained(model, tmp_path / "saved")
+    with pytest.raises(UserError, match=r"saved.*the mean of a band is outside of -1 to 1, or its spread"):
+        load_model(tmp_path / "saved")
+
+
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
 def test_it_is_exported(fitted, mel, tmp_path: Path, suffix: str):
     pytest.importorskip("onnx")

@@ -55,7 +55,7 @@ def test_units_follow_the_mel():
 
 
 def test_values_stay_in_range_and_continue_from_the_state():
-    variation = SourceVariation(probability=1.0, seed=1)
+    variation = SourceVariation(probability=1.0)
     mels = torch.rand(8, 1, 16, 8) * 2 - 1
     first = variation(mels)
     assert first.abs().max() <= 1
@@ -127,7 +127,11 @@ def test_inputs_change_what_is_learnt_only_if_they_are_on(tiny_model):
     """The seeds of what is off do not matter; those of what is on do."""
     once = ("n_epochs=1", "n_epochs_decay=0")
     plain = state(fit(tiny_model(*once)))
-    others = ("model.corruption.seed=5", "model.source_variation.seed=5", "model.restoration_warm_up=0.0")
+    others = (
+        "model.corruption.noise=5",
+        "model.source_variation.noise_db=5",
+        "model.restoration_warm_up=0.0",
+    )
     for mine, wanted in zip(state(fit(tiny_model(*once, *others))), plain, strict=True):
         assert torch.equal(mine, wanted)
     varied_run = state(fit(tiny_model(*once, "model.source_variation.probability=1")))

@@ -60,7 +60,7 @@ def test_equaliser_and_noise_by_hand():
 
 
 def test_corruption_is_drawn_for_each_clip_and_continues_from_its_state():
-    corrupt = Corruption(seed=3)
+    corrupt = Corruption()
     clips = torch.randn(1, 1, 16, 8).expand(4, 1, 16, 8)
     first = corrupt(clips, clips.flip(3))
     assert len({float(clip.sum()) for clip in first}) == 4
@@ -182,3 +182,14 @@ def test_networks_learn_when_it_is_their_turn(tiny_model, model):
     assert rows[5][2] == restored | judged
     assert all(row[2] == set(module.loss_terms) for row in rows[6:])
     assert any(not torch.equal(x, y) for x, y in zip(averages[0], averages[1], strict=True))
+
+
+def test_restoration_without_corruption_is_refused(tiny_model):
+    with pytest.raises(Exception, match=r"the restoration loss needs model\.corruption"):
+        tiny_model(RESTORES, "model.corruption=null")
+    assert tiny_model("model.corruption=null").inputs.corruption is None
+
+
+def test_a_warm_up_of_the_model_is_turned_off_by_a_number(tiny_model):
+    with pytest.raises(Exception, match=r"or model\.restoration_warm_up=0"):
+        tiny_model("model=cyclegan_small", "model.loss_weights.restoration=0")

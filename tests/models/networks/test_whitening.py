@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 from cyclegan_audio.config import compose
 from cyclegan_audio.models.networks.generators import ResnetGenerator, WhitenedResnetGenerator
 from cyclegan_audio.models.networks.patch_residual import PatchResidualGenerator
-from cyclegan_audio.models.networks.whitening import MIN_SPREAD, Whitening, blur
+from cyclegan_audio.models.networks.whitening import MIN_SPREAD, Whitening, blur, check_moments
 from cyclegan_audio.utils.errors import UserError
 
 MEAN_A, SPREAD_A = torch.tensor([-0.5, 0.25]), torch.tensor([0.5, 0.25])
@@ -124,9 +124,9 @@ def is_set(whitening: Whitening, moments) -> bool:
 def test_a_model_hands_the_moments_to_all_its_networks(generator, moments):
     model = model_of(f"generator={generator}")
     model.set_moments(moments)
-    for domain, own in moments.items():
-        assert is_set(model.whitening(domain), own)
-        assert is_set(model.discriminators()[domain].whitening, own)
+    for domain, pair in moments.items():
+        assert is_set(model.whitening(domain), pair)
+        assert is_set(model.discriminators()[domain].whitening, pair)
     for direction in ("ab", "ba"):
         for network in (model.generators()[f"gen_{direction}"], model.inference_generator(direction)):
             assert is_set(network.source, moments[direction[0]])
@@ -158,3 +158,31 @@ def test_cut_learns_one_direction_with_the_moments_of_both_genres(moments):
     model.set_moments(moments)
     assert is_set(model.gen_ab.source, moments["a"])
     assert is_set(model.disc_b.whitening, moments["b"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "needed"),
+    [
+        (("discriminator=patch_70",), False),
+        (("discriminator=patch_70", "model.source_variation.probability=1"), False),
+        (("discriminator=patch_70", "model.loss_weights.restoration=1"), True),
+        (("discriminator=patch_whitened",), True),
+        (("discriminator=patch_70", "generator=patch_residual"), True),
+        (("model=cut_small", "discriminator=patch_70"), False),
+    ],
+)
+def test_which_models_need_the_moments(overrides, needed):
+    assert model_of(*overrides).needs_moments is needed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mean", 3e38), ("mean", -1.1), ("spread", 0.0), ("spread", 1e-38), ("spread", -1.0)],
+)
+def test_hostile_moments_are_refused(name, value):
+    generator = PatchResidualGenerator(8, 2, 1)
+    generator.set_moments((torch.ones(8), torch.zeros(8)), (-torch.ones(8), torch.ones(8)))
+    check_moments(generator)
+    getattr(generator.target, name)[3] = value
+    with pytest.raises(UserError, match="the mean of a band is outside of -1 to 1, or its spread below 0.02"):
+        check_moments(generator)

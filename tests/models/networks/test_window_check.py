@@ -92,3 +92,13 @@ def test_a_network_that_needs_numbers_is_accepted(tiny_model):
     model = tiny_model()
     model.disc_b = model.disc_a = Numbers()
     model.check_windows(256, 87, None)
+
+
+def test_all_networks_for_other_bands_are_named_at_once():
+    model = model_of("generator=patch_residual", "discriminator=patch_whitened")
+    both = (
+        "model.generator.n_mels is 128 and model.discriminator.n_mels is 128, but the mels of the corpus have"
+    )
+    remedy = "give model.generator.n_mels=80 model.discriminator.n_mels=80"
+    with pytest.raises(UserError, match=f"{both} 80 bands; {remedy}$"):
+        model.check_windows(80, 128, 64)

@@ -27,6 +27,7 @@ AFTER_WARM_UP = (
     *("model.cycle_noise=0.1", "model.cycle_every=2", "model.schedule.warm_up_batches=20"),
 )
 DISCRIMINATORS_WARM_UP = (*WHITENED, *RANDOM_INPUTS, "model.restoration_warm_up=0.5")
+CYCLEGAN_SMALL = ("model=cyclegan_small", "model.generator.n_blocks=1")
 WITHIN_WARM_UP = ("model=cut_small", *RANDOM_INPUTS, "model.restoration_warm_up=0.9")
 
 
@@ -39,6 +40,7 @@ WITHIN_WARM_UP = ("model=cut_small", *RANDOM_INPUTS, "model.restoration_warm_up=
         AFTER_WARM_UP,
         DISCRIMINATORS_WARM_UP,
         WITHIN_WARM_UP,
+        CYCLEGAN_SMALL,
     ],
 )
 def test_stopped_and_resumed_equals_undisturbed(run, small, monkeypatch, model):
@@ -102,6 +104,15 @@ def test_a_run_keeps_the_moments_of_its_training_clips(run, small, corpus, monke
     assert torch.equal(resumed["whitening_b.mean"], state["whitening_b.mean"])
 
 
+def test_moments_that_nothing_needs_are_not_measured(run, small, monkeypatch):
+    def fail(*_):
+        raise AssertionError("no network whitens mels")
+
+    monkeypatch.setattr(UnpairedMelDataset, "band_moments", fail)
+    code, shown = run(*small, "n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out")
+    assert code == 0, shown
+
+
 def test_networks_for_another_mel_are_refused(run, small):
     code, shown = run(*small, "generator=patch_residual", "model.generator.n_mels=64")
     assert code == 2
@@ -155,6 +166,23 @@ def test_resume_with_more_epochs(run, small):
     assert load_model(LAST).batches == first.batches // 3 * 5
     assert load_model(LAST).training_intervals == first.training_intervals
     assert float(rows(Path("out"))[-1]["lr"]) == pytest.approx(1e-4)  # decays after the fourth epoch now
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "option"),
+    [
+        ((), "model.cycle_noise=0.05", "model.cycle_noise"),
+        ((), "model.loss_weights.restoration=5", "model.loss_weights.restoration"),
+        (RANDOM_INPUTS, "model.source_variation.probability=0", "model.source_variation.probability"),
+        ((), "model.adversarial.instance_noise=0.1", "model.adversarial"),
+    ],
+)
+def test_resume_names_the_option_whose_random_numbers_are_new(run, small, before, change, option):
+    once = (*small, *before, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")
+    assert run(*once)[0] == 0
+    code, shown = run("resume=out", "n_epochs=2", change)
+    assert code == 2
+    assert f"resume= cannot turn the random numbers of {option} on or off" in shown
 
 
 @pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])
