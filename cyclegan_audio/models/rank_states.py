@@ -36,7 +36,7 @@ def seed_rank(model: nn.Module, seed: int, rank: int) -> None:
         rng.manual_seed(seed + len(rngs) * rank + index)
 
 
-def draws_within_phases(model: nn.Module) -> bool:
+def phases_draw(model: nn.Module) -> bool:
     """Return whether the phases of a step draw random numbers, which a CUDA graph would repeat."""
     modules = rank_modules(model).items()
     return any(isinstance(module, SeededRNG) and not name.startswith(INPUTS) for name, module in modules)

@@ -29,12 +29,7 @@ from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
 from cyclegan_audio.models.networks.whitening import MomentGenerator, Moments, Whitening, is_whitened
 from cyclegan_audio.models.networks.window_check import check_bands, check_windows
-from cyclegan_audio.models.rank_states import (
-    draws_within_phases,
-    gather_rank_states,
-    restore_rank_state,
-    seed_rank,
-)
+from cyclegan_audio.models.rank_states import gather_rank_states, phases_draw, restore_rank_state, seed_rank
 from cyclegan_audio.models.source_variation import SourceVariation
 from cyclegan_audio.models.training_inputs import TrainingInputs
 from cyclegan_audio.utils.errors import check_number
@@ -293,7 +288,7 @@ class TranslationModule(BaseModule):
         seed_rank(self, self.seed, trainer.global_rank)
         self.acceleration.prepare([*self.generators().values(), *self.discriminators().values()])
         self.phases: dict[str, Phase] = {"gen": self.generator_phase, "disc": self.discriminator_phase}
-        if self.acceleration.cuda_graphs and not draws_within_phases(self) and trainer.world_size == 1:
+        if self.acceleration.cuda_graphs and not phases_draw(self) and trainer.world_size == 1:
             gen, disc = self.generator_parameters(), self.discriminator_parameters()
             self.phases = {
                 "gen": GraphedPhase(self.generator_phase, gen, self._generator_constants),

@@ -51,7 +51,7 @@ def draws(model) -> list[float]:
 
 
 def test_ranks_that_join_a_run_draw_other_numbers(tiny_model, as_rank):
-    """A run of one rank, or of three, goes on with two; the first continues, the second does not repeat it."""
+    """A run of one rank, or of three, goes on with two: the first continues, the second draws its own."""
     loaded = tiny_model(*RANDOM)
     draws(loaded)
     state = loaded.state_dict()

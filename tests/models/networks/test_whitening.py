@@ -184,5 +184,5 @@ def test_hostile_moments_are_refused(name, value):
     generator.set_moments((torch.ones(8), torch.zeros(8)), (-torch.ones(8), torch.ones(8)))
     check_moments(generator)
     getattr(generator.target, name)[3] = value
-    with pytest.raises(UserError, match="the mean of a band is outside of -1 to 1, or its spread below 0.02"):
+    with pytest.raises(UserError, match=r"outside of -1 to 1, or its spread below 0\.02"):
         check_moments(generator)
