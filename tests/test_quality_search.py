@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.models.lr_schedules import LinearDecay
@@ -36,6 +37,7 @@ def test_every_command_parses(search):
         "published OUT demo --corpus C",
         "table OUT --name report",
         "curves OUT --candidates old new --scores chroma",
+        "spectrograms OUT demo runs/mine --corpus C",
     ):
         assert search.parse(words.split()).out == Path("OUT")
     words = [
@@ -71,6 +73,47 @@ def test_candidates_compose(search):
     assert cfg.n_epochs == cfg.n_epochs_decay == 1_000_000
     with pytest.raises(search.UserError, match="--seconds"):
         search.compose_candidate("data", 20, 20, 0, [])
+
+
+def test_the_commands_of_the_docstring_run(search):
+    text = search.__doc__.replace("\\\n", " ")
+    commands = [line.split()[2:] for line in text.splitlines() if line.startswith("python $S ")]
+    assert {words[0] for words in commands} == {
+        "prepare", "train", "ceiling", "score", "published", "table", "curves", "spectrograms",
+    }  # fmt: skip
+    for words in commands:
+        options = search.parse(words)
+        if words[0] in ("train", "ceiling"):
+            search.compose_candidate(options.corpus, options.seconds, 0, 0, options.overrides)
+
+
+def test_candidates_are_cropped_as_the_demo_unless_overridden(search):
+    demo = compose("train", ["experiment=demo"]).data.crop_frames
+    for overrides, frames in (([], demo), (["data.crop_frames=64"], 64), (["data.crop_frames=null"], None)):
+        assert search.compose_candidate("data", 110, 0, 0, overrides).data.crop_frames == frames
+
+
+def test_the_ceiling_warms_up_its_learning_rate(search, tiny_model, monkeypatch):
+    import cpu_training
+
+    class Clock:
+        cpu_s, reads = 0.0, 0
+
+        def start(self) -> None:
+            pass
+
+        def read(self) -> float:
+            self.reads += 1
+            return 0.0 if self.reads <= 6 else 1e9
+
+    rates: list[float] = []
+    monkeypatch.setattr(cpu_training, "_step", lambda opt, _: rates.append(opt.param_groups[0]["lr"]))
+    model = tiny_model("model.schedule.warm_up_batches=4", "max_minutes=1", "model.optimizer.lr=0.4")
+    model.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
+    mels = {domain: torch.zeros(2, 32, 64) for domain in "ab"}
+    data = SimpleNamespace(batch_size=1, crop_frames=32)
+    cpu_training.fit_pairs(model, mels, data, "32-true", Clock())
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
 
 
 def test_corpora_compose(search):
@@ -121,6 +164,31 @@ def test_results_are_kept_once_and_seeds_are_averaged(search, tmp_path):
     )
     figure = search.draw_curves(results.on("choose"), ["new"], ["chroma"])
     assert len(figure.axes) == 1
+
+
+def test_baselines_of_other_normalisations_are_other_records(search, tmp_path):
+    options = SimpleNamespace(name="choose", corpus=tmp_path, tagger=False)
+    (tmp_path / search.MANIFEST_FILE).write_text("")
+    results = search.Results(tmp_path)
+    for normalisation, mean in (("", 0.9), ("normalised to -20.0 LUFS", 0.5)):
+        of_model = {"genres": ["a", "b"], "normalisation": normalisation}
+        one = search.baseline_record("untouched", of_model, options)
+        assert not results.has(one)
+        results.add(one | {"directions": {"a to b": {"chroma": {"mean": mean}}}})
+    table = search.markdown_table(search.Results(tmp_path).on("choose"))
+    assert "| untouched |  |  |  | 0.90 |" in table
+    assert "| untouched, normalised to -20.0 LUFS |  |  |  | 0.50 |" in table
+    figure = search.draw_curves(results.on("choose"), [], ["chroma"])
+    assert sorted(line.get_ydata()[0] for line in figure.axes[0].lines) == [0.5, 0.9]
+
+
+def test_runs_in_folders_of_the_same_name_get_different_reports(search):
+    one, two, again = (
+        search.report_folder(Path("out"), "choose", system) for system in ("/x/mine", "/y/mine", "/x/mine")
+    )
+    assert one == again != two
+    assert one.parent == Path("out/reports")
+    assert one.name.startswith("choose_mine_")
 
 
 def test_published_scores_are_those_of_the_report(search, tmp_path, monkeypatch):
@@ -200,5 +268,8 @@ def test_a_tiny_search_is_whole(tmp_path):
     assert scores["untouched"]["chroma"]["mean"] == pytest.approx(1)
     assert scores["untouched"]["checkerboard_added_db"]["mean"] == 0
     assert "| new | 3 | 1 |" in run("table", out)
+    run("spectrograms", out, out / "new_3s_seed0", "--corpus", tmp_path / "choose/corpus")
+    for name in ("lofi_to_rnb", "rnb_to_lofi"):
+        assert (out / f"spectrograms_{name}.png").stat().st_size > 10_000
     run("curves", out, "--name", "choose")
     assert (out / "curves_choose.png").stat().st_size > 10_000

@@ -84,9 +84,9 @@ class Direction:
         pairs, source_db, truth_db: paired clips and the mels of both sides.
     """
 
-    def __init__(self, judge: "Judge", source: str, target: str) -> None:
-        corpus = judge.corpus
-        self.judge, self.source, self.target = judge, source, target
+    def __init__(self, scorer: "Scorer", source: str, target: str) -> None:
+        corpus = scorer.corpus
+        self.scorer, self.source, self.target = scorer, source, target
         self.clips = held_out_clips(corpus, source, HELD_OUT_CLIPS)
         self.pairs = held_out_pairs(corpus, source, target, HELD_OUT_CLIPS)
         if not self.pairs:
@@ -111,13 +111,36 @@ class Direction:
             fake_db = _translate(system, self.real_db)
             audio_of = self.clips if torch.equal(fake_db, self.real_db) else None
             clips = ClipSet(self.clips, self.real_db, fake_db, audio_of)
-        return scores | self._clip_scores(clips) | self.judge.distances(clips, self.target) | self._tag(clips)
+        return (
+            scores | self._clip_scores(clips) | self.scorer.distances(clips, self.target) | self._tag(clips)
+        )
+
+    def panels(self, models: Mapping[str, TranslationModel]) -> list[tuple[str, Tensor]]:
+        """Name and return the mels (M, F) in dB of the middle pair.
+
+        They are the source, the translation by each model that has this direction, the equaliser's, and the
+        paired truth.
+
+        Args:
+            models: the models by name.
+        """
+        index = len(self.pairs) // 2
+        source_db, truth_db = self.source_db[index], self.truth_db[index]
+        systems = {
+            name: partial(translate_normalised, model, self.scorer.corpus, self.target)
+            for name, model in models.items()
+            if self.target in model.targets
+        }
+        with torch.inference_mode():
+            rows = [(name, translate(source_db)) for name, translate in systems.items()]
+            equalised_db = self.scorer.equaliser(self)(source_db)
+        return [(self.source, source_db), *rows, (EQUALISER, equalised_db), (TRUTH, truth_db)]
 
     def _paired_scores(self, fakes_db: Tensor) -> Scores:
         """Compare translations of the paired clips with the truth."""
         triples = list(zip(self.source_db, fakes_db, self.truth_db, strict=True))
         groups = [str(clip.score) for clip, _ in self.pairs]
-        paired = score_pairs(triples, groups, self.means_db, self.judge.corpus.mel)
+        paired = score_pairs(triples, groups, self.means_db, self.scorer.corpus.mel)
         movement = _movement(fakes_db) / _movement(self.truth_db)
         return {
             "paired_error_db": paired.error_db[MODEL].to_dict(),
@@ -130,7 +153,7 @@ class Direction:
     def _clip_scores(self, clips: ClipSet) -> Scores:
         """Compare clips with their input, and measure the checkerboard that is not in the input."""
         metrics = [metric for metric in METRICS if metric.name in KEPT]
-        values = compute_metrics(metrics, MetricInput(clips.fake_db, self.judge.corpus.mel, clips.real_db))
+        values = compute_metrics(metrics, MetricInput(clips.fake_db, self.scorer.corpus.mel, clips.real_db))
         out = {}
         for metric in metrics:
             value = mean_over_tracks(values[metric.name], clips.clips)
@@ -141,10 +164,10 @@ class Direction:
 
     def _tag(self, clips: ClipSet) -> Scores:
         """Measure how far the independent tagger hears the clips move; empty without it."""
-        tagger = self.judge.tagger
+        tagger = self.scorer.tagger
         if tagger is None:
             return {}
-        heard = self.judge.listen(clips)
+        heard = self.scorer.listen(clips)
         share = tagger.axis(self.source, self.target).position(heard.embeddings)
         share_mean = mean_over_tracks(share.numpy(), clips.clips)
         reference = tagger.references[self.target].embeddings
@@ -159,7 +182,7 @@ class Direction:
         }
 
 
-class Judge:
+class Scorer:
     """Scores systems on a corpus that no candidate was trained on.
 
     Args:
@@ -210,16 +233,16 @@ class Judge:
                 for one in has
             }
 
+    def equaliser(self, direction: Direction) -> Translate:
+        """Return what matches mean and spread of each band."""
+        moments = self.moments[direction.source], self.moments[direction.target]
+        return lambda mel_db: match_moments(mel_db[None], *moments)[0]
+
     def baseline(self, name: str) -> dict[str, Scores]:
         """Score one of `BASELINES`."""
-
-        def equaliser(direction: Direction) -> Translate:
-            moments = self.moments[direction.source], self.moments[direction.target]
-            return lambda mel_db: match_moments(mel_db[None], *moments)[0]
-
         systems: Mapping[str, Callable[[Direction], Translate | None]] = {
             UNTOUCHED: lambda direction: lambda mel_db: mel_db,
-            EQUALISER: equaliser,
+            EQUALISER: self.equaliser,
             TRUTH: lambda direction: None,
         }
         return self.score(systems[name])
@@ -230,8 +253,8 @@ class Judge:
         kinds = {KERNEL: kernel_distance, KAD: kernel_audio_distance}
         tracks = [clip.track for clip in clips.clips]
         candidates = {MODEL: self.embed(clips.fake_db)}
-        found = distances_to(self.references[target], reference_tracks, candidates, tracks, kinds)
-        return {"kernel_distance": found[KERNEL][MODEL].to_dict(), "kad": found[KAD][MODEL].to_dict()}
+        by_kind = distances_to(self.references[target], reference_tracks, candidates, tracks, kinds)
+        return {"kernel_distance": by_kind[KERNEL][MODEL].to_dict(), "kad": by_kind[KAD][MODEL].to_dict()}
 
     def listen(self, clips: ClipSet) -> TaggedSounds:
         """Tag the sound of clips: original audio, or their mels after the default vocoder."""

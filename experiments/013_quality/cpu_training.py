@@ -36,7 +36,7 @@ from cyclegan_audio.utils.errors import UserError, check_number
 RECORD_FILE = "candidate.json"  # in the run folder, once it is trained
 CALLBACKS = ("loss_log", "recovery", "checkpoints")
 DEFAULTS = (  # so many epochs that only the CPU time ends a run; the learning rate falls in its second half
-    "genre_pair=lofi_rnb", "n_epochs=1000000", "n_epochs_decay=1000000",
+    "genre_pair=lofi_rnb", "n_epochs=1000000", "n_epochs_decay=1000000", "data.crop_frames=128",
     "callbacks.checkpoints.every_epochs=1000000", "callbacks.checkpoints.every_minutes=null",
 )  # fmt: skip
 FIXED = ("threads=1", "trainer.accelerator=cpu", "+trainer.enable_progress_bar=false", "logger=none")
@@ -113,8 +113,8 @@ def compose_candidate(
         raise UserError(
             f"rendering took {render_seconds:g} of {seconds:g} s; choose larger --seconds or fewer songs"
         )
-    own = [*FIXED, f"seed={seed}", f"max_minutes={(seconds - render_seconds) / 60}"]
-    cfg = compose("train", [*DEFAULTS, *overrides, *own])
+    fixed = [*FIXED, f"seed={seed}", f"max_minutes={(seconds - render_seconds) / 60}"]
+    cfg = compose("train", [*DEFAULTS, *overrides, *fixed])
     cfg.corpus = str(Path(corpus).absolute())
     cfg.callbacks = {name: cfg.callbacks[name] for name in CALLBACKS}
     return cfg
@@ -187,8 +187,9 @@ def fit_pairs(
     frames = data.crop_frames or n_frames
     clock.start()
     while not model.schedule.is_over(clock.read()):
+        factor = model.schedule.lr_factor(0, clock.cpu_s) * model.schedule.warm_up_factor(model.batches)
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * model.schedule.lr_factor(0, clock.cpu_s)
+            group["lr"] = group["initial_lr"] * factor
         rows, start = rng.integers(n_pairs, size=data.batch_size), int(rng.integers(n_frames - frames + 1))
         batch = {
             domain: pad_to_multiple(x[rows, None, :, start : start + frames], model.frame_multiple)

@@ -59,9 +59,10 @@ CURVES = (
 )
 
 
-def key_of(record: Record) -> tuple[str, str, str]:
-    """Return what a record is about: corpus, genres and system."""
-    return record["scored_on"], " ".join(record["genres"]), record["system"]
+def key_of(record: Record) -> tuple[str, str, str, str]:
+    """Return what a record is about: corpus, its normalisation, genres and system."""
+    normalisation = record.get("normalisation", "")  # not in older lines
+    return record["scored_on"], normalisation, " ".join(record["genres"]), record["system"]
 
 
 class Results:
@@ -74,7 +75,7 @@ class Results:
     def __init__(self, out: Path) -> None:
         self.path = out / RESULTS
         lines = self.path.read_text().splitlines() if self.path.is_file() else []
-        self.records: dict[tuple[str, str, str], Record] = {}
+        self.records: dict[tuple[str, str, str, str], Record] = {}
         for record in map(json.loads, lines):
             self.records[key_of(record)] = record
 
@@ -191,9 +192,10 @@ def _draw_panel(
             ax.plot(list(points), means, "o-", color=colour, label=label(name), markersize=4)
         for seconds, values in points.items():
             ax.plot([seconds, seconds], [min(values), max(values)], color=colour, linewidth=3, alpha=0.3)
-    for name, style in LANDMARKS.items():
-        values = seed_means(groups.get((name, None), []), direction, score)
-        if values and not (name == TRUTH and score in ERRORS):
+    for (name, _), records_of in groups.items():
+        system, values = records_of[0]["system"], seed_means(records_of, direction, score)
+        if values and system in LANDMARKS and not (system == TRUTH and score in ERRORS):
+            style = LANDMARKS[system]
             ax.axhline(values[0], color=LANDMARK_COLOUR, linestyle=style, linewidth=1, label=label(name))
     budgets = sorted({seconds for name, seconds in groups if name in names and seconds})
     ax.set_xscale("log")

@@ -3,17 +3,20 @@ r"""Train candidates for a fixed budget of CPU seconds of one core, and give all
 S=experiments/013_quality/search.py
 python $S prepare OUT --songs 20 80
 python $S train OUT nearest --corpus OUT/songs_80/corpus --seconds 110 \
-    model=cyclegan_small model.generator.upsampling=nearest model.ema_decay=0.99
+    model=cyclegan_resnet_small model.generator.upsampling=nearest model.ema_decay=0.99
 python $S ceiling OUT ceiling --corpus OUT/pairs/corpus --seconds 110 model=cyclegan_small
 python $S score OUT OUT/nearest_110s_seed0 demo --corpus OUT/choose/corpus --name choose
 python $S published OUT runs/mine lofi_trap --corpus data/published
 python $S table OUT --name choose
 python $S curves OUT --name choose
+python $S spectrograms OUT OUT/nearest_110s_seed0 demo --corpus OUT/choose/corpus
 
-OUT gets the run folders, results.jsonl (a line for each system and corpus) and curves.png.
+OUT gets the run folders, results.jsonl (a line for each system and corpus), curves_NAME.png and
+spectrograms_A_to_B.png.
 """
 
 import argparse
+import hashlib
 import resource
 import subprocess
 import sys
@@ -21,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from candidate_scores import BASELINES, Judge, load_for, score_published
+from candidate_scores import BASELINES, Scorer, load_for, score_published
 from cpu_training import (
     compose_candidate,
     read_record,
@@ -33,9 +36,12 @@ from cpu_training import (
 from score_tables import CURVES, Record, Results, candidate_names, draw_curves, markdown_table
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
+from cyclegan_audio.config.instantiation import slug
 from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.checkpoints import load_model, resolve_run
 from cyclegan_audio.metrics.paired_error import MODEL
+from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.printing import echo
 
@@ -98,6 +104,8 @@ def make_parser() -> argparse.ArgumentParser:
     curves.add_argument("--name", default=REPORT, help="name of the corpus that was scored")
     curves.add_argument("--candidates", nargs="*", help="names of candidates (default: all)")
     curves.add_argument("--scores", nargs="*", choices=CURVES, default=CURVES, help="scores to draw")
+    spectrograms = add("spectrograms", spectrograms_command, "draw a held-out pair of each direction")
+    _add_scored_options(spectrograms)
     return parser
 
 
@@ -113,9 +121,13 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
     command.set_defaults(overrides=[])
 
 
-def _add_scoring_options(command: argparse.ArgumentParser, name: str) -> None:
+def _add_scored_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("runs", nargs="+", metavar="RUN", help="run folders, checkpoints, pretrained models")
-    command.add_argument("--corpus", type=Path, required=True, help="corpus to score on")
+    command.add_argument("--corpus", type=Path, required=True, help="corpus of the clips")
+
+
+def _add_scoring_options(command: argparse.ArgumentParser, name: str) -> None:
+    _add_scored_options(command)
     command.add_argument("--name", default=name, help="name of that corpus in the results")
 
 
@@ -162,7 +174,7 @@ def _train(options: argparse.Namespace, train: Any) -> None:
 
 def score_command(options: argparse.Namespace) -> None:
     """Score the baselines and each run, unless it is done."""
-    results, judges = Results(options.out), {}
+    results, scorers = Results(options.out), {}
     for run in options.runs:
         record = make_record(run, options)
         if results.has(record):
@@ -170,18 +182,18 @@ def score_command(options: argparse.Namespace) -> None:
             continue
         model, corpus, _ = load_for(run, options.corpus)
         key = (model.genres, str(corpus.normalisation))
-        if key not in judges:
-            judges[key] = Judge(corpus, model.genres, options.tagger)
-            _score_baselines(judges[key], options, results)
-        results.add(record | {"directions": judges[key].score_model(model)})
+        if key not in scorers:
+            scorers[key] = Scorer(corpus, model.genres, options.tagger)
+            _score_baselines(scorers[key], record, options, results)
+        results.add(record | {"directions": scorers[key].score_model(model)})
         echo(f"{run} is scored")
 
 
-def _score_baselines(judge: Judge, options: argparse.Namespace, results: Results) -> None:
+def _score_baselines(scorer: Scorer, of_model: Record, options: argparse.Namespace, results: Results) -> None:
     for name in BASELINES:
-        record = baseline_record(name, list(judge.genres), options)
+        record = baseline_record(name, of_model, options)
         if not results.has(record):
-            results.add(record | {"directions": judge.baseline(name)})
+            results.add(record | {"directions": scorer.baseline(name)})
 
 
 def published_command(options: argparse.Namespace) -> None:
@@ -192,11 +204,17 @@ def published_command(options: argparse.Namespace) -> None:
         if results.has(record):
             echo(f"{run} is scored already")
             continue
-        report = options.out / "reports" / f"{options.name}_{Path(run).name}"
+        report = report_folder(options.out, options.name, record["system"])
         systems = score_published(run, options.corpus, report)
         results.add(record | {"directions": systems.pop(MODEL)})
         for name, directions in systems.items():
-            results.add(baseline_record(name, record["genres"], options) | {"directions": directions})
+            results.add(baseline_record(name, record, options) | {"directions": directions})
+
+
+def report_folder(out: Path, name: str, system: str) -> Path:
+    """Return the folder of a report; runs in folders of the same name get different ones."""
+    digest = hashlib.sha256(system.encode()).hexdigest()[:8]
+    return out / "reports" / f"{name}_{Path(system).name}_{digest}"
 
 
 def make_record(run: str, options: argparse.Namespace) -> Record:
@@ -210,13 +228,16 @@ def make_record(run: str, options: argparse.Namespace) -> Record:
     return about | {
         "system": str(Path(run).absolute() if Path(run).exists() else run),
         "genres": list(model.genres),
+        "normalisation": str(CorpusNormalisation.from_dict(model.normalisation)),
         **_scoring(file, options),
     }
 
 
-def baseline_record(name: str, genres: list[str], options: argparse.Namespace) -> Record:
-    """Return the record of a baseline without its scores."""
-    about = {"name": name, "seconds": None, "seed": None, "system": name, "genres": genres}
+def baseline_record(name: str, of_model: Record, options: argparse.Namespace) -> Record:
+    """Return the record of a baseline without its scores, for the genres and normalisation of a model."""
+    about = {key: of_model[key] for key in ("genres", "normalisation")}
+    full_name = f"{name}, {about['normalisation']}" if about["normalisation"] else name
+    about |= {"name": full_name, "seconds": None, "seed": None, "system": name}
     return about | _scoring(options.corpus / MANIFEST_FILE, options)
 
 
@@ -240,6 +261,28 @@ def curves_command(options: argparse.Namespace) -> None:
     path = options.out / f"curves_{options.name}.png"
     draw_curves(records, options.candidates or candidate_names(records), options.scores).savefig(path)
     echo(str(path))
+
+
+def spectrograms_command(options: argparse.Namespace) -> None:
+    """Draw OUT/spectrograms_A_to_B.png: source, translations, equaliser and paired truth of one pair.
+
+    Raises:
+        UserError: the runs have different genres or normalisations.
+    """
+    loaded = {run: load_for(run, options.corpus)[:2] for run in options.runs}
+    (first, corpus), *others = loaded.values()
+    for model, other in others:
+        if (model.genres, other.normalisation) != (first.genres, corpus.normalisation):
+            raise UserError("the runs have different genres or normalisations; draw them one at a time")
+    models = {run: model for run, (model, _) in loaded.items()}
+    for direction in Scorer(corpus, first.genres).directions:
+        title = f"{direction.source} to {direction.target}"
+        panels = direction.panels(models)
+        labels = [Path(name).name for name, _ in panels]
+        figure = cycle_grid([{title: mel_db} for _, mel_db in panels], corpus.mel, row_labels=labels)
+        path = options.out / f"spectrograms_{slug(direction.source)}_to_{slug(direction.target)}.png"
+        figure.savefig(path)
+        echo(str(path))
 
 
 def _records(options: argparse.Namespace) -> list[Record]:

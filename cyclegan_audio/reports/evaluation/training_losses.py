@@ -1,6 +1,7 @@
 """Section of training losses: curves, and whether each loss exploded or fell by the paper's rule."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cyclegan_audio.inference.run_paths import LOSSES
@@ -15,6 +16,7 @@ from cyclegan_audio.utils.printing import get_logger
 log = get_logger(__name__)
 
 NOT_LOSSES = ("batch", "epoch", "elapsed_s", "lr")
+TOTAL = "gen_total"  # the weighted sum of the generators' losses
 GAN_NOTE = "Adversarial and discriminator losses work against each other, so they need not fall."
 
 
@@ -39,6 +41,20 @@ def read_losses(path: Path) -> tuple[list[float], dict[str, list[float | None]]]
     return table.numbers("batch"), losses
 
 
+def loss_trends(losses: Mapping[str, Sequence[float | None]]) -> dict[str, LossTrend]:
+    """Compute the trend of each loss over the rows that have a value.
+
+    That of `TOTAL` starts with the first row by which every loss has had one: a warm-up computes a part of
+    its terms, so that the sum rises at its end although no term does.
+
+    Args:
+        losses: values in order of training, of equal length and each with at least one number, by name.
+    """
+    starts = [next(i for i, x in enumerate(values) if x is not None) for values in losses.values()]
+    values = {name: rows[max(starts) :] if name == TOTAL else rows for name, rows in losses.items()}
+    return {name: loss_trend([x for x in rows if x is not None]) for name, rows in values.items()}
+
+
 def losses_section(evaluated: EvaluationData) -> Section:
     """Return the loss curves and a table with a row for each loss."""
     section = Section("losses", "Training losses")
@@ -55,7 +71,7 @@ def losses_section(evaluated: EvaluationData) -> Section:
     if not losses:
         section.paragraphs.append(f"{LOSSES} is empty: the run logged no losses.")
         return section
-    trends = {name: loss_trend([x for x in values if x is not None]) for name, values in losses.items()}
+    trends = loss_trends(losses)
     exploded = [name for name, trend in trends.items() if trend.exploded]
     fell = [name for name, trend in trends.items() if trend.fell]
     summary = f"{', '.join(exploded) or 'None'} exploded; {len(fell)} of {len(trends)} losses fell."

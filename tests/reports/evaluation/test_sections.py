@@ -12,7 +12,7 @@ import torch
 from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
 from cyclegan_audio.reports.evaluation.report_files import write_report
 from cyclegan_audio.reports.evaluation.summary import ground_truth_summary
-from cyclegan_audio.reports.evaluation.training_losses import read_losses
+from cyclegan_audio.reports.evaluation.training_losses import loss_trends, read_losses
 from cyclegan_audio.reports.html import Section, Table, encode_audio
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.utils.errors import UserError
@@ -65,6 +65,24 @@ def test_untrained_losses_are_skipped(tmp_path: Path) -> None:
     assert losses["cycle_a"] == [2.0, 1.0]
     assert losses["restoration_a"] == [None, 3.0]
     assert np.isnan(losses["disc_a"][0])
+
+
+def test_the_total_loss_is_judged_from_the_end_of_the_warm_up() -> None:
+    warm_up, after = 4, 20
+    losses = {
+        "gen_total": [1.0] * warm_up + [5.0] * after,
+        "adversarial_ab": [None] * warm_up + [2.0, None] * (after // 2),
+        "restoration_a": [0.2] * (warm_up + after),
+        "identity_a": [None] * warm_up + [0.5] * 10 + [None] * 10,  # its weight falls to 0
+        "disc_a": [None] * 2 + [0.5] * (warm_up + after - 2),
+    }
+    trends = loss_trends(losses)
+    assert (trends["gen_total"].first, trends["gen_total"].last) == (5.0, 5.0)
+    assert not any(trend.exploded for trend in trends.values())
+    losses["gen_total"][-2:] = [16.0, 16.0]
+    assert loss_trends(losses)["gen_total"].exploded
+    only_warm_up = loss_trends({"gen_total": [1.0, 4.0], "restoration_a": [0.2, 0.8]})["gen_total"]
+    assert (only_warm_up.first, only_warm_up.last, only_warm_up.exploded) == (1.0, 4.0, True)
 
 
 def test_damaged_losses_are_a_user_error(tmp_path: Path) -> None:
