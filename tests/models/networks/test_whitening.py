@@ -144,12 +144,16 @@ def test_a_model_without_whitening_networks_keeps_the_moments_itself(moments):
 
 
 @pytest.mark.parametrize(
-    ("generator", "part"), [("patch_residual", "generator"), ("resnet_6", "discriminator")]
+    ("generator", "parts"),
+    [("patch_residual", ("generator", "discriminator")), ("resnet_6", ("discriminator",))],
 )
-def test_another_number_of_bands_is_refused(generator, part):
+def test_another_number_of_bands_is_refused(generator, parts):
     model = model_of(f"generator={generator}")
     model.check_windows(128, 128, 64)
-    with pytest.raises(UserError, match=rf"model.{part}.n_mels is 128, .* have 80 bands; give model.{part}."):
+    stated = " and ".join(f"model.{part}.n_mels is 128" for part in parts)
+    remedy = " ".join(f"model.{part}.n_mels=80" for part in parts)
+    message = f"{stated}, but the mels of the corpus have 80 bands; give {remedy}"
+    with pytest.raises(UserError, match=f"^{message}$"):
         model.check_windows(80, 128, 64)
 
 
