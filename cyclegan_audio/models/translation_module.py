@@ -23,7 +23,7 @@ from cyclegan_audio.models.losses.terms import (
     list_losses,
     weighted_sum,
 )
-from cyclegan_audio.models.lr_schedules import LinearDecay
+from cyclegan_audio.models.lr_schedules import LinearDecay, lr_options
 from cyclegan_audio.models.networks.discriminators import WhitenedPatchDiscriminator
 from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
@@ -115,7 +115,7 @@ class TranslationModule(BaseModule):
         used = check_corruption(corruption) if restores else None
         self.inputs = TrainingInputs(self.directions, used, source_variation)
         self.optimizer_factory = optimizer
-        self.discriminator_options = _lr_options("model.discriminator_lr", discriminator_lr)
+        self.discriminator_options = lr_options("model.discriminator_lr", discriminator_lr)
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 
@@ -388,13 +388,6 @@ class TranslationModule(BaseModule):
         """Return what the generators' phase depends on beside its inputs, for CUDA graphs."""
         due = tuple(term for term in self.terms if self.is_due(term))
         return (self.warm_up.trains_discriminators, due, *self.loss_weights.items())
-
-
-def _lr_options(name: str, lr: float | None) -> dict[str, float]:
-    if lr is None:
-        return {}
-    check_number(name, lr, low=0)
-    return {"lr": lr}
 
 
 def _parameters(networks: Iterable[nn.Module]) -> list[nn.Parameter]:
