@@ -212,25 +212,27 @@ def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[s
         UserError: weights are missing or have other shapes, or options that draw random numbers have changed.
     """
     shapes, expected_shapes = (
-        {
-            name: value.shape
-            for name, value in values.items()
-            if isinstance(value, Tensor) and not name.endswith(RANDOM_STATE)
-        }
+        {name: value.shape for name, value in values.items() if isinstance(value, Tensor)}
         for values in (state, expected)
     )
-    if shapes != expected_shapes:
-        raise UserError(
-            f"the weights in {checkpoint} are not of these networks, or of another version; "
-            "use another checkpoint of the run, or train a new model"
+    names = {name for name, _ in shapes.items() ^ expected_shapes.items()}
+    if not names:
+        return
+    if (
+        all(name.endswith(RANDOM_STATE) for name in names)
+        and not names & shapes.keys() & expected_shapes.keys()
+    ):
+        option = next(
+            (text for place, text in RANDOM_OPTIONS.items() if min(names).startswith(place)), "model"
         )
-    before, after = ({name for name in values if name.endswith(RANDOM_STATE)} for values in (state, expected))
-    if differing := sorted(before ^ after):
-        option = next((o for prefix, o in RANDOM_OPTIONS.items() if differing[0].startswith(prefix)), "model")
         raise UserError(
             f"resume= cannot turn the random numbers of {option} on or off; leave that change out, "
             "or train a new model"
         )
+    raise UserError(
+        f"the weights in {checkpoint} are not of these networks, or of another version; "
+        "use another checkpoint of the run, or train a new model"
+    )
 
 
 def _check_position(content: Mapping[str, Any]) -> None:
