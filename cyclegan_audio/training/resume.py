@@ -218,13 +218,10 @@ def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[s
     names = {name for name, _ in shapes.items() ^ expected_shapes.items()}
     if not names:
         return
-    if (
-        all(name.endswith(RANDOM_STATE) for name in names)
-        and not names & shapes.keys() & expected_shapes.keys()
-    ):
-        option = next(
-            (text for place, text in RANDOM_OPTIONS.items() if min(names).startswith(place)), "model"
-        )
+    in_both = shapes.keys() & expected_shapes.keys()
+    if all(name.endswith(RANDOM_STATE) and name not in in_both for name in names):
+        first = min(names)
+        option = next((o for place, o in RANDOM_OPTIONS.items() if first.startswith(place)), "model")
         raise UserError(
             f"resume= cannot turn the random numbers of {option} on or off; leave that change out, "
             "or train a new model"
