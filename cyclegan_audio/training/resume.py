@@ -212,25 +212,24 @@ def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[s
         UserError: weights are missing or have other shapes, or options that draw random numbers have changed.
     """
     shapes, expected_shapes = (
-        {
-            name: value.shape
-            for name, value in values.items()
-            if isinstance(value, Tensor) and not name.endswith(RANDOM_STATE)
-        }
+        {name: value.shape for name, value in values.items() if isinstance(value, Tensor)}
         for values in (state, expected)
     )
-    if shapes != expected_shapes:
-        raise UserError(
-            f"the weights in {checkpoint} are not of these networks, or of another version; "
-            "use another checkpoint of the run, or train a new model"
-        )
-    before, after = ({name for name in values if name.endswith(RANDOM_STATE)} for values in (state, expected))
-    if differing := sorted(before ^ after):
-        option = next((o for prefix, o in RANDOM_OPTIONS.items() if differing[0].startswith(prefix)), "model")
+    names = {name for name, _ in shapes.items() ^ expected_shapes.items()}
+    if not names:
+        return
+    in_both = shapes.keys() & expected_shapes.keys()
+    if all(name.endswith(RANDOM_STATE) and name not in in_both for name in names):
+        first = min(names)
+        option = next((o for place, o in RANDOM_OPTIONS.items() if first.startswith(place)), "model")
         raise UserError(
             f"resume= cannot turn the random numbers of {option} on or off; leave that change out, "
             "or train a new model"
         )
+    raise UserError(
+        f"the weights in {checkpoint} are not of these networks, or of another version; "
+        "use another checkpoint of the run, or train a new model"
+    )
 
 
 def _check_position(content: Mapping[str, Any]) -> None:

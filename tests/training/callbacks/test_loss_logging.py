@@ -70,3 +70,18 @@ def test_means_are_over_the_batches_that_computed_the_loss(tmp_path):
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = [(row["cycle_a"], row["identity_a"]) for row in csv.DictReader(file)]
     assert rows == [("3.0", "3.5"), ("5.0", "")]
+
+
+def test_a_batch_copies_nothing_to_the_device(tmp_path, monkeypatch):
+    """A tensor of a Python list would be copied, and every step would wait for the device."""
+
+    def fail(*_):
+        raise AssertionError("copied from the host")
+
+    log = LossLog(str(tmp_path), every_batches=9)
+    batches = [module(number, cycle_a=1.0) for number in (1, 2)]
+    monkeypatch.setattr(torch.Tensor, "new_tensor", fail)
+    monkeypatch.setattr(torch, "tensor", fail)
+    for batch in batches:
+        log.on_train_batch_end(trainer(), batch)
+    assert log.sums[1].tolist() == [2.0 * (name == "cycle_a") for name in log.names]
