@@ -11,7 +11,7 @@ from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 CLIP_RANGE_DB = 100.0  # from -1 to 1 if each clip is scaled to its extremes
-LOWEST_CUTOFF = 0.6  # share of the bands below the low-pass: 5 kHz with mel=hifi
+LOWEST_CUTOFF = 0.6  # share of the bands below the low-pass: 4.3 kHz with mel=hifi
 SLOPES_DB = (0.5, 4.0)  # of the low-pass, a band
 NOISE_SPREAD_DB = 2.0  # standard deviation of the noise floor's points
 

@@ -84,8 +84,8 @@ class WhitenedGenerator(MomentGenerator, FeatureGenerator):
     The output is colour_B(core(z)), or with `skip` colour_B(blur(z) + core(z)), where z is the mel, whitened
     by the moments of its genre A. The skip keeps the piece, and its blur leaves the fine texture, which
     differs between genres, to the core. The core starts at 0 then: an untrained generator matches the mean
-    and spread of each band of genre B, and blurs. In training the output may be outside of [-1, 1], so that
-    losses reach all points; in eval mode it is limited to it.
+    of each band of genre B, and its spread too if the skip does not blur. In training the output may be
+    outside of [-1, 1], so that losses reach all points; in eval mode it is limited to it.
 
     Args:
         core: generator of whitened mels; with `skip` its last layer is `core.tail[-1]`.
