@@ -39,11 +39,9 @@ COLUMNS = {
     "kad": Column("KAD", 1),
     "tagger_kad": Column("KAD, tagger", 1),
     "tagger_share": Column("way, tagger", 2),
-    "checkerboard_db": Column("checkerboard, dB", 1),
     "checkerboard_added_db": Column("checkerboard above the input's, dB", 1),
     "onset_f1": Column("onset F1", 2),
     "chroma": Column("chroma", 2),
-    "bass": Column("bass", 2),
     "movement": Column("movement", 2),
 }
 ERRORS = ("paired_error_db", "rhythm_db")  # 0 for the truth, whose line would flatten the curves
