@@ -148,5 +148,5 @@ class TimeEstimate(pl.Callback):
         duration = progress.format_duration(left)
         text = f"{step_s:.2g} s per batch: training ends in about {duration}, at {end:%H:%M}{day}"
         if left > 3600 * self.long_hours and module.device.type == "cpu":
-            text += f"; {module.small_model} is ten times faster, max_minutes=60 sets a time limit"
+            text += f"; {module.small_model} is several times faster, max_minutes=60 sets a time limit"
         return text
