@@ -144,10 +144,14 @@ def test_a_model_without_whitening_networks_keeps_the_moments_itself(moments):
 
 
 @pytest.mark.parametrize(
-    ("generator", "part"), [("patch_residual", "generator"), ("resnet_6", "discriminator")]
+    ("overrides", "part"),
+    [
+        (("generator=patch_residual", "discriminator=patch_70"), "generator"),
+        (("generator=resnet_6",), "discriminator"),
+    ],
 )
-def test_another_number_of_bands_is_refused(generator, part):
-    model = model_of(f"generator={generator}")
+def test_another_number_of_bands_is_refused(overrides, part):
+    model = model_of(*overrides)
     model.check_windows(128, 128, 64)
     with pytest.raises(UserError, match=rf"model.{part}.n_mels is 128, .* have 80 bands; give model.{part}."):
         model.check_windows(80, 128, 64)
