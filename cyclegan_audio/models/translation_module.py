@@ -112,13 +112,12 @@ class TranslationModule(BaseModule):
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
-        used = check_corruption(corruption) if restores else None
-        self.inputs = TrainingInputs(self.directions, used, source_variation)
+        self.inputs = TrainingInputs(
+            self.directions, check_corruption(corruption, restores), source_variation
+        )
         self.optimizer_factory = optimizer
-        self.discriminator_options = {}
-        if discriminator_lr is not None:
-            check_number("model.discriminator_lr", discriminator_lr, low=0)
-            self.discriminator_options["lr"] = discriminator_lr
+        check_number("model.discriminator_lr", discriminator_lr or 0, low=0)
+        self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 
