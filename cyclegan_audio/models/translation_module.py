@@ -15,7 +15,7 @@ from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
-from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp, check_corruption
+from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp, used_corruption
 from cyclegan_audio.models.losses.terms import (
     LossTerm,
     check_terms,
@@ -112,9 +112,7 @@ class TranslationModule(BaseModule):
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
-        self.inputs = TrainingInputs(
-            self.directions, check_corruption(corruption, restores), source_variation
-        )
+        self.inputs = TrainingInputs(self.directions, used_corruption(corruption, restores), source_variation)
         self.optimizer_factory = optimizer
         check_number("model.discriminator_lr", discriminator_lr or 0, low=0)
         self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}

@@ -68,7 +68,7 @@ class Corruption(nn.Module):
         return band_curve(self.rng.normal_like(z.new_empty(len(z), N_POINTS)), z.shape[2])
 
 
-def check_corruption(corruption: Corruption | None, restores: bool) -> Corruption | None:
+def used_corruption(corruption: Corruption | None, restores: bool) -> Corruption | None:
     """Return the corruption, if the restoration loss has a weight.
 
     Raises:
