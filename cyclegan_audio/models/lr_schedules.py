@@ -77,15 +77,3 @@ class NoDecay(LinearDecay):
     def decay_factor(self, decayed: float) -> float:
         """Return 1."""
         return 1.0
-
-
-def lr_options(name: str, lr: float | None) -> dict[str, float]:
-    """Return the option `lr` of an optimizer; none for None.
-
-    Raises:
-        UserError: `lr`, whose setting is `name`, is negative.
-    """
-    if lr is None:
-        return {}
-    check_number(name, lr, low=0)
-    return {"lr": lr}

@@ -15,7 +15,7 @@ from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
 from cyclegan_audio.models.ema import GeneratorEMA
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.adversarial import AdversarialLoss, linear_decay
-from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp, check_corruption
+from cyclegan_audio.models.losses.restoration import Corruption, RestorationWarmUp, used_corruption
 from cyclegan_audio.models.losses.terms import (
     LossTerm,
     check_terms,
@@ -23,7 +23,7 @@ from cyclegan_audio.models.losses.terms import (
     list_losses,
     weighted_sum,
 )
-from cyclegan_audio.models.lr_schedules import LinearDecay, lr_options
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.discriminators import WhitenedPatchDiscriminator
 from cyclegan_audio.models.networks.images import check_image_sizes
 from cyclegan_audio.models.networks.protocols import Generator, check_generator
@@ -111,10 +111,10 @@ class TranslationModule(BaseModule):
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
-        used = check_corruption(corruption) if restores else None
-        self.inputs = TrainingInputs(self.directions, used, source_variation)
+        self.inputs = TrainingInputs(self.directions, used_corruption(corruption, restores), source_variation)
         self.optimizer_factory = optimizer
-        self.discriminator_options = lr_options("model.discriminator_lr", discriminator_lr)
+        check_number("model.discriminator_lr", discriminator_lr or 0, low=0)
+        self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
         self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 

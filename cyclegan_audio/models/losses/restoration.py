@@ -68,12 +68,14 @@ class Corruption(nn.Module):
         return band_curve(self.rng.normal_like(z.new_empty(len(z), N_POINTS)), z.shape[2])
 
 
-def check_corruption(corruption: Corruption | None) -> Corruption:
-    """Return the corruption of a model with a restoration loss.
+def used_corruption(corruption: Corruption | None, restores: bool) -> Corruption | None:
+    """Return the corruption, if the restoration loss has a weight.
 
     Raises:
-        UserError: there is none.
+        UserError: it has a weight, and there is no corruption.
     """
+    if not restores:
+        return None
     if corruption is None:
         raise UserError(
             "the restoration loss needs model.corruption; leave out model.corruption=null, or set "
