@@ -32,6 +32,7 @@ from cyclegan_audio.models.networks.window_check import check_bands, check_windo
 from cyclegan_audio.models.rank_states import gather_rank_states, phases_draw, restore_rank_state, seed_rank
 from cyclegan_audio.models.source_variation import SourceVariation
 from cyclegan_audio.models.training_inputs import TrainingInputs
+from cyclegan_audio.utils.errors import check_number
 
 Batch = Mapping[str, Tensor]
 
