@@ -144,7 +144,7 @@ def record(name: str, seed: int, mean: float, low: float) -> dict[str, object]:
     scores = {"rhythm_gain_db": {"mean": mean, "low": low}, "chroma": {"mean": 0.9}}
     return {
         "name": name, "seconds": 110.0, "seed": seed, "batches": 100 + seed, "system": f"{name}{seed}",
-        "genres": ["a", "b"], "scored_on": "choose", "file_time": 1, "tagger": False,
+        "genres": ["a", "b"], "normalisation": "", "scored_on": "choose", "file_time": 1, "tagger": False,
         "directions": {"a to b": scores},
     }  # fmt: skip
 

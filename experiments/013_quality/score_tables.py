@@ -59,8 +59,7 @@ CURVES = (
 
 def key_of(record: Record) -> tuple[str, str, str, str]:
     """Return what a record is about: corpus, its normalisation, genres and system."""
-    normalisation = record.get("normalisation", "")  # not in older lines
-    return record["scored_on"], normalisation, " ".join(record["genres"]), record["system"]
+    return record["scored_on"], record["normalisation"], " ".join(record["genres"]), record["system"]
 
 
 class Results:

@@ -32,7 +32,7 @@ SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
     ),
     "checkerboard": (
         1,
-        "checkerboard artefacts: look at the grids, or use model.generator.upsampling=nearest",
+        "checkerboard artefacts: see the grids; ResNets have fewer with model.generator.upsampling=nearest",
     ),
 }
 
