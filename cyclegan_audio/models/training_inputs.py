@@ -45,6 +45,7 @@ class TrainingInputs(nn.Module):
         batch: Mapping[str, Tensor],
         whitening: Callable[[str], Whitening],
         convert: Callable[[Tensor], Tensor],
+        restores: bool = True,
     ) -> dict[str, Tensor]:
         """Return the reals of a batch and what is drawn from them.
 
@@ -52,13 +53,14 @@ class TrainingInputs(nn.Module):
             batch: `real_a` and `real_b`, each (B, 1, M, F) in [-1, 1].
             whitening: returns the whitening of a domain.
             convert: the `training_input` of the generators.
+            restores: whether the restoration loss is due, which needs `corrupted_*`.
         """
         mels = {name: batch[name] for name in ("real_a", "real_b")}
         for source, target in map(tuple, self.directions):
             real, other = batch[f"real_{target}"], batch[f"real_{source}"]
             if self.variation is not None:
                 mels[f"source_{source}"] = self.variation(other)
-            if self.corruption is not None:
+            if self.corruption is not None and restores:
                 corrupted = self.corruption(whitening(target).whiten(real), whitening(source).whiten(other))
                 mels[f"corrupted_{target}"] = whitening(source).colour(corrupted)
         inputs = {name: convert(mel) for name, mel in mels.items()}

@@ -58,8 +58,8 @@ class TranslationModule(BaseModule):
         ema_decay: decay of the generators' moving average, which then translates; 0: no average.
         extra_losses: further terms of the generators' loss, by name.
         corruption: draws the inputs of the restoration loss, which needs it.
-        restoration_warm_up: share of the run in which the generators learn by the restoration loss alone.
-            The discriminators train in its last quarter.
+        restoration_warm_up: share of the run in which the generators learn by the restoration loss alone,
+            which ends with it; see `RestorationWarmUp`. 0: the restoration loss is a term of the whole run.
         source_variation: varies the generators' sources; discriminators and targets stay clean.
         discriminator_lr: learning rate of the discriminators; None: that of the optimizer.
 
@@ -252,7 +252,7 @@ class TranslationModule(BaseModule):
 
     def is_due(self, term: str) -> bool:
         """Return whether a term of the loss is computed in this batch, if it has a weight."""
-        return self.warm_up.is_over or term == "restoration"
+        return self.warm_up.restores if term == "restoration" else self.warm_up.is_over
 
     def generator_losses(self, batch: Batch, out: Batch) -> dict[str, Tensor]:
         """Compute the generators' losses by name, unweighted.
@@ -333,7 +333,8 @@ class TranslationModule(BaseModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
-        inputs = self.inputs(batch, self.whitening, self._first_generator.training_input)
+        convert, restores = self._first_generator.training_input, self.is_due("restoration")
+        inputs = self.inputs(batch, self.whitening, convert, restores)
         self.nonfinite_guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
             gen = self.phases["gen"](inputs)

@@ -88,10 +88,11 @@ class RestorationWarmUp:
     """The first part of a run, in which the generators learn by the restoration loss alone.
 
     In its last quarter the discriminators train on translations, so that they are not random when the
-    adversarial loss begins. That is a share of the run too, so a resume needs no further state.
+    adversarial loss begins. After it the restoration loss is not computed: it pulls toward the median, which
+    has no texture. That depends on the share of the run alone, so a resume needs no further state.
 
     Args:
-        share: share of the run; 0 for no warm-up.
+        share: share of the run; 0 for no warm-up, but the restoration loss in the whole run.
         restores: whether the restoration loss has a weight.
 
     Raises:
@@ -106,6 +107,7 @@ class RestorationWarmUp:
                 "set model.loss_weights.restoration=5, or model.restoration_warm_up=0"
             )
         self.share = share
+        self.always_restores = restores and share == 0
         self.progress = 1.0
 
     def update(self, progress: float) -> None:
@@ -114,8 +116,13 @@ class RestorationWarmUp:
 
     @property
     def is_over(self) -> bool:
-        """Return whether all losses are computed; so before training too."""
+        """Return whether all other losses are computed; so before training too."""
         return self.progress >= self.share
+
+    @property
+    def restores(self) -> bool:
+        """Return whether the restoration loss is computed."""
+        return self.always_restores or not self.is_over
 
     @property
     def trains_discriminators(self) -> bool:

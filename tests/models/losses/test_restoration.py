@@ -141,11 +141,17 @@ def test_stages_of_the_warm_up():
     stages = []
     for progress in (0.0, 0.29, 0.31, 0.39, 0.4):
         warm_up.update(progress)
-        stages.append((warm_up.is_over, warm_up.trains_discriminators))
-    assert stages == [(False, False), (False, False), (False, True), (False, True), (True, True)]
-    none = RestorationWarmUp(0.0, False)
-    none.update(0.0)
-    assert (none.is_over, none.trains_discriminators) == (True, True)
+        stages.append((warm_up.restores, warm_up.trains_discriminators, warm_up.is_over))
+    alone, with_discriminators, others = (True, False, False), (True, True, False), (False, True, True)
+    assert stages == [alone, alone, with_discriminators, with_discriminators, others]
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_without_a_warm_up_a_weight_decides_on_restoration(restores):
+    warm_up = RestorationWarmUp(0.0, restores)
+    for progress in (0.0, 1.0):
+        warm_up.update(progress)
+        assert (warm_up.restores, warm_up.trains_discriminators, warm_up.is_over) == (restores, True, True)
 
 
 @pytest.mark.parametrize("overrides", [("0.1",), ("0.95", RESTORES), ("-0.1", RESTORES)])
@@ -157,7 +163,7 @@ def test_invalid_warm_ups_are_refused(tiny_model, overrides):
 
 @pytest.mark.parametrize("model", ["cyclegan_resnet_small", "cut_small"])
 def test_networks_learn_when_it_is_their_turn(tiny_model, model):
-    """Ten batches: four of restoration, one with discriminators, five of everything."""
+    """Ten batches: four of restoration, one with discriminators, five of all other losses."""
     overrides = ("n_epochs=1", "n_epochs_decay=0", "model.restoration_warm_up=0.5", "model.ema_decay=0.5")
     module = tiny_model(f"model={model}", RESTORES, *overrides)
     module.set_moments({domain: (torch.zeros(32), torch.ones(32)) for domain in "ab"})
@@ -180,7 +186,8 @@ def test_networks_learn_when_it_is_their_turn(tiny_model, model):
     judged = {f"disc_{domain}" for domain in module.targets}
     assert [row[2] for row in rows[1:5]] == [restored] * 4
     assert rows[5][2] == restored | judged
-    assert all(row[2] == set(module.loss_terms) for row in rows[6:])
+    others = {name for name in module.loss_terms if not name.startswith("restoration_")}
+    assert all(row[2] == others for row in rows[6:])
     assert any(not torch.equal(x, y) for x, y in zip(averages[0], averages[1], strict=True))
 
 
