@@ -1,5 +1,6 @@
-"""Discriminators: patch (PatchGAN), whitened patch, pixel and multi-scale; from mels to raw scores."""
+"""Discriminators: patch (PatchGAN), whitened patch, texture patch, pixel, multi-scale; mels to raw scores."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm as apply_spectral_norm
 
 from cyclegan_audio.models.networks.generators import init_weights
 from cyclegan_audio.models.networks.norm import InstanceNorm
-from cyclegan_audio.models.networks.whitening import MAX_MELS, Moments, Whitening
+from cyclegan_audio.models.networks.whitening import MAX_MELS, Moments, Whitening, blur, check_box
 from cyclegan_audio.utils.errors import UserError, check_number, shortened
 
 NORMS = ("instance", "none")
@@ -109,6 +110,41 @@ class WhitenedPatchDiscriminator(PatchDiscriminator):
     def forward(self, x: Tensor) -> Tensor:
         positions = self.positions.expand(len(x), -1, -1, x.shape[3])
         return super().forward(torch.cat([self.whitening.whiten(x), positions], 1))
+
+
+class TexturePatchDiscriminator(PatchDiscriminator):
+    """PatchGAN on mels (B, 1, M, F) in [-1, 1] and, in a second channel, their amplified texture.
+
+    The texture is the mel minus its average over boxes. Beside notes and drums it is so faint that a plain
+    PatchGAN hardly sees whether it is missing.
+
+    Args:
+        n_filters: as in `PatchDiscriminator`.
+        n_layers: as in `PatchDiscriminator`.
+        gain: factor of the texture.
+        box: odd numbers of bands and frames over which a mel is averaged.
+        norm: as in `PatchDiscriminator`.
+        spectral_norm: as in `PatchDiscriminator`.
+
+    Raises:
+        UserError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        n_filters: int = 64,
+        n_layers: int = 3,
+        gain: float = 6.0,
+        box: Sequence[int] = (9, 5),
+        norm: str = "instance",
+        spectral_norm: bool = False,
+    ) -> None:
+        check_number("discriminator.gain", gain, low=0)
+        super().__init__(n_filters, n_layers, 2, spectral_norm, norm)
+        self.gain, self.box = gain, check_box("discriminator.box", box)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.cat([x, self.gain * (x - blur(x, self.box))], 1))
 
 
 class PixelDiscriminator(nn.Module):

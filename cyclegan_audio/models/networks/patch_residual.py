@@ -1,5 +1,6 @@
 """Patch residual generator: a ResNet on patches of whitened mels beside a few channels at full resolution."""
 
+import math
 from collections.abc import Sequence
 from itertools import islice
 
@@ -14,6 +15,7 @@ from cyclegan_audio.models.networks.whitening import WhitenedGenerator, check_si
 
 STRIDE = 4  # bands and frames between patches, which are twice as large
 FINE_KERNEL = 5
+NOISE_SCALE = 1e4  # turns the last digits of a whitened mel into noise
 
 
 class PatchBlock(nn.Module):
@@ -42,12 +44,13 @@ class PatchResidualCore(nn.Module):
 
     Overlapping patches of 8 x 8 points, 4 apart, pass residual blocks. Their features are brought to full
     resolution by bilinear interpolation, which has no checkerboard, and joined with those of a 5 x 5
-    convolution of the mel.
+    convolution of the mel and of noise.
 
     Args:
         n_mels: M, a multiple of 4.
         n_filters: the blocks have four times as many channels, full resolution has half as many.
         n_blocks: residual blocks.
+        noise: whether there is noise, of which hiss and haze can be drawn; see `digit_noise`.
 
     Attributes:
         feature_widths: channels of `features`.
@@ -55,11 +58,12 @@ class PatchResidualCore(nn.Module):
 
     frame_multiple = STRIDE
 
-    def __init__(self, n_mels: int, n_filters: int, n_blocks: int) -> None:
+    def __init__(self, n_mels: int, n_filters: int, n_blocks: int, noise: bool) -> None:
         super().__init__()
+        self.noise = noise
         n_rows, n_coarse, n_fine = n_mels // STRIDE, 4 * n_filters, n_filters // 2
         pad = FINE_KERNEL // 2
-        self.fine = nn.Sequential(nn.ReflectionPad2d(pad), RowConv2d(1, n_fine, FINE_KERNEL))
+        self.fine = nn.Sequential(nn.ReflectionPad2d(pad), RowConv2d(1 + noise, n_fine, FINE_KERNEL))
         self.patches = nn.Sequential(
             nn.Conv2d(1, n_coarse, 2 * STRIDE, STRIDE, padding=STRIDE // 2), InstanceNorm()
         )
@@ -79,7 +83,7 @@ class PatchResidualCore(nn.Module):
         }
 
     def forward(self, z: Tensor) -> Tensor:
-        fine = self.fine(z)
+        fine = self.fine(torch.cat([z, digit_noise(z)], 1) if self.noise else z)
         coarse = self.up(self.blocks(self._start(self.patches(z))))
         return self.tail(self.join(torch.cat([fine, coarse.to(fine.dtype)], 1)))
 
@@ -106,6 +110,7 @@ class PatchResidualGenerator(WhitenedGenerator):
         n_filters: the blocks have four times as many channels, full resolution has half as many.
         n_blocks: residual blocks.
         skip: as in `WhitenedGenerator`.
+        noise: as in `PatchResidualCore`.
 
     Raises:
         UserError: a size is out of range.
@@ -117,6 +122,18 @@ class PatchResidualGenerator(WhitenedGenerator):
         n_filters: int = 64,
         n_blocks: int = 6,
         skip: Sequence[int] | None = (9, 5),
+        noise: bool = True,
     ) -> None:
         check_sizes(n_mels, n_filters, n_blocks, STRIDE)
-        super().__init__(PatchResidualCore(n_mels, n_filters, n_blocks), n_mels, skip)
+        super().__init__(PatchResidualCore(n_mels, n_filters, n_blocks, noise), n_mels, skip)
+
+
+def digit_noise(z: Tensor) -> Tensor:
+    """Make noise of the last digits of whitened mels (..., M, F): the same shape, mean 0 and deviation 1.
+
+    It is uniform, and looks independent from point to point, but where neighbours are exactly equal, as in
+    digital silence. As it depends on the mel alone, the same mel always gives the same translation, wherever
+    a window begins. It is a triangle wave, not a sawtooth, so that a rounding error moves it a little.
+    """
+    turns = z.detach().float() * NOISE_SCALE
+    return math.sqrt(3) * (4 * (turns - turns.floor() - 0.5).abs() - 1)

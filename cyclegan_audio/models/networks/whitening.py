@@ -99,7 +99,7 @@ class WhitenedGenerator(MomentGenerator, FeatureGenerator):
 
     def __init__(self, core: Any, n_mels: int, skip: Sequence[int] | None) -> None:
         super().__init__(n_mels)
-        self.core, self.skip = core, _check_box(skip)
+        self.core, self.skip = core, None if skip is None else check_box("generator.skip", skip)
         self.frame_multiple: int = core.frame_multiple
         self.feature_widths: dict[str, int] = core.feature_widths
         if self.skip:
@@ -146,19 +146,19 @@ def blur(mels: Tensor, box: tuple[int, int]) -> Tensor:
     return F.avg_pool2d(mels, box, 1, (box[0] // 2, box[1] // 2), count_include_pad=False)
 
 
-def _check_box(skip: Sequence[int] | None) -> tuple[int, int] | None:
-    """Return `skip` of `WhitenedGenerator`, checked."""
-    if skip is None:
-        return None
-    if not isinstance(skip, Sequence) or len(skip) != 2:
-        raise UserError(
-            f"generator.skip must be two numbers, bands and frames, or null, got {shortened(skip)}"
-        )
-    for size in skip:
-        check_number("generator.skip", size, low=1, high=MAX_BOX, integer=True)
+def check_box(name: str, box: Sequence[int]) -> tuple[int, int]:
+    """Return the box of a `blur`.
+
+    Raises:
+        UserError: it is not two odd numbers; the message begins with `name`.
+    """
+    if not isinstance(box, Sequence) or len(box) != 2:
+        raise UserError(f"{name} must be two numbers, bands and frames, got {shortened(box)}")
+    for size in box:
+        check_number(name, size, low=1, high=MAX_BOX, integer=True)
         if size % 2 == 0:
-            raise UserError(f"generator.skip must be odd numbers, got {size}")
-    return skip[0], skip[1]
+            raise UserError(f"{name} must be odd numbers, got {size}")
+    return box[0], box[1]
 
 
 def check_sizes(n_mels: int, n_filters: int, n_blocks: int, multiple: int) -> None:

@@ -8,9 +8,11 @@ from cyclegan_audio.models.networks.discriminators import (
     MultiScaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
+    TexturePatchDiscriminator,
     WhitenedPatchDiscriminator,
 )
 from cyclegan_audio.models.networks.norm import InstanceNorm
+from cyclegan_audio.models.networks.whitening import blur
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -106,6 +108,32 @@ def test_without_norm_a_score_depends_on_its_patch_alone():
         PatchDiscriminator(norm="batch")
     with pytest.raises(UserError, match="position_channels must be an integer >= 0 and <= 5, got 6"):
         WhitenedPatchDiscriminator(position_channels=6)
+
+
+def test_texture_beside_the_mel():
+    """A lone point of 9 in boxes of 3 x 3: the mean around it is 1, so its texture is 8, and -1 around."""
+    disc = TexturePatchDiscriminator(4, 1, gain=2.0, box=(3, 3))
+    assert disc.layers[0].weight.shape == (4, 2, 4, 4)
+    disc.layers = torch.nn.Identity()
+    mel = torch.zeros(1, 1, 8, 8)
+    mel[0, 0, 4, 4] = 9
+    expected = torch.zeros(8, 8)
+    expected[3:6, 3:6] = -2
+    expected[4, 4] = 16
+    torch.testing.assert_close(disc(mel), torch.stack([mel[0, 0], expected])[None])
+
+
+def test_texture_discriminators_take_the_same_layers_and_refuse_wrong_boxes():
+    torch.manual_seed(0)
+    disc, mel = TexturePatchDiscriminator(4, 2, gain=3.0), torch.rand(2, 1, 64, 48)
+    plain = PatchDiscriminator(4, 2, 2)
+    plain.load_state_dict(disc.state_dict())
+    expected = plain(torch.cat([mel, 3 * (mel - blur(mel, (9, 5)))], 1))
+    torch.testing.assert_close(disc(mel), expected)
+    with pytest.raises(UserError, match=r"discriminator\.box must be odd numbers, got 4"):
+        TexturePatchDiscriminator(box=(4, 5))
+    with pytest.raises(UserError, match=r"discriminator\.gain must be"):
+        TexturePatchDiscriminator(gain=-1.0)
 
 
 def test_the_pixel_discriminator_layer_by_layer():

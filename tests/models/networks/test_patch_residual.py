@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from cyclegan_audio.models.networks.norm import InstanceNorm, collect_statistics, with_statistics
-from cyclegan_audio.models.networks.patch_residual import PatchResidualGenerator
+from cyclegan_audio.models.networks.patch_residual import PatchResidualGenerator, digit_noise
 from cyclegan_audio.models.networks.whitening import blur
 
 
@@ -58,7 +58,9 @@ def test_layer_by_layer():
         if number == 1:
             expected["block_1"] = x
     coarse = bilinear(conv(x, core.up[0], padding=1))
-    fine = conv(reflect(z, 2), core.fine[1])
+    fractions = (z.float() * 10_000).remainder(1).double()
+    noise = 3**0.5 * (4 * (fractions - 0.5).abs() - 1)
+    fine = conv(reflect(torch.cat([z, noise], 1), 2), core.fine[1])
     joined = F.leaky_relu(conv(F.leaky_relu(torch.cat([fine, coarse], 1), 0.2), core.join[1], padding=1), 0.2)
     y = blur(z, (9, 5)) + conv(reflect(joined, 2), core.tail[1])
     y = y * generator.target.spread[:, None] + generator.target.mean[:, None]
@@ -72,11 +74,44 @@ def test_layer_by_layer():
 
 def test_sizes():
     small = PatchResidualGenerator(n_filters=16)
-    assert sum(p.numel() for p in small.parameters()) == 468_201
+    assert sum(p.numel() for p in small.parameters()) == 468_401
     assert small.frame_multiple == 4
     assert list(small.feature_widths) == ["input", "patches", "block_1", "block_5"]
     assert small.core.blocks[0].first[1].weight.shape == (64, 64, 3, 3)
-    assert small.core.fine[1].weight.shape == (8, 1, 5, 5)
+    assert small.core.fine[1].weight.shape == (8, 2, 5, 5)
+    without_noise = PatchResidualGenerator(n_filters=16, noise=False)
+    assert without_noise.core.fine[1].weight.shape == (8, 1, 5, 5)
+    assert without_noise(torch.rand(1, 1, 128, 16)).shape == (1, 1, 128, 16)
+
+
+def correlation(x: torch.Tensor, y: torch.Tensor) -> float:
+    return float(torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1])
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01])
+def test_noise_of_the_last_digits(slope):
+    """Of a mel that changes much from point to point, and of one that hardly does: uniform, no memory."""
+    torch.manual_seed(0)
+    z = torch.randn(1, 1, 128, 256) * (1 if slope == 0 else slope)
+    z = z + slope * torch.arange(256)
+    noise = digit_noise(z)
+    assert noise.shape == z.shape
+    assert float(noise.mean()) == pytest.approx(0, abs=0.02)
+    assert float(noise.std()) == pytest.approx(1, abs=0.02)
+    assert float(noise.abs().max()) <= 3**0.5 + 1e-5
+    counts = torch.histc(noise, 10)
+    assert float(counts.min()) > 0.9 * float(counts.mean())
+    for near in (noise[..., 1:], noise[..., 1:, :-1]):
+        assert abs(correlation(noise[..., : near.shape[2], :-1], near)) < 0.03
+    assert abs(correlation(noise, z)) < 0.03
+    assert torch.equal(digit_noise(z[..., 100:]), noise[..., 100:])  # wherever a window begins
+    moved = digit_noise(z * (1 + 1e-7)) - noise
+    assert float(moved.abs().max()) < 0.1 * 3**0.5
+
+
+def test_noise_has_no_gradient():
+    z = torch.rand(1, 1, 8, 8, requires_grad=True)
+    assert not digit_noise(z).requires_grad
 
 
 @pytest.mark.parametrize("skip", [(5, 3), None])

@@ -94,7 +94,7 @@ def test_the_whitened_resnet_is_a_resnet_without_tanh_between_the_moments():
     [
         ({"n_mels": 130}, "generator.n_mels must be a multiple of 4, got 130"),
         ({"n_mels": 4096}, "generator.n_mels must be an integer >= 8 and <= 2048"),
-        ({"skip": True}, "generator.skip must be two numbers, bands and frames, or null, got True"),
+        ({"skip": True}, "generator.skip must be two numbers, bands and frames, got True"),
         ({"skip": [5, 4]}, "generator.skip must be odd numbers, got 4"),
         ({"n_filters": 1 << 20}, "generator.n_filters must be an integer >= 2 and <= 512"),
         ({"n_blocks": 0}, "generator.n_blocks must be an integer >= 1 and <= 64"),
