@@ -15,7 +15,7 @@ from cyclegan_audio.models.networks.whitening import WhitenedGenerator, check_si
 
 STRIDE = 4  # bands and frames between patches, which are twice as large
 FINE_KERNEL = 5
-NOISE_SCALE = 1e4  # turns the last digits of a whitened mel into noise
+NOISE_SCALE = 256.0  # turns of the wave for a unit of a whitened mel; neighbours differ by many turns
 
 
 class PatchBlock(nn.Module):
@@ -133,7 +133,7 @@ def digit_noise(z: Tensor) -> Tensor:
 
     It is uniform, and looks independent from point to point, but where neighbours are exactly equal, as in
     digital silence. As it depends on the mel alone, the same mel always gives the same translation, wherever
-    a window begins. It is a triangle wave, not a sawtooth, so that a rounding error moves it a little.
+    a window begins. It is a triangle wave, not a sawtooth, so that a rounding error hardly moves it.
     """
     turns = z.detach().float() * NOISE_SCALE
     return math.sqrt(3) * (4 * (turns - turns.floor() - 0.5).abs() - 1)
