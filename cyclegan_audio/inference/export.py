@@ -46,10 +46,10 @@ EXAMPLE_SIZE, CHECK_SIZE = (2, 16), (1, 21)  # batch and steps of the traced inp
 
 MAX_ONNX_BYTES = 1 << 31  # a limit of the format
 OPERATOR_NAMES = """
-    Add AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose Div Elu Erf Exp Gather
-    Gemm HardSigmoid HardSwish Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Log MatMul
-    Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid
-    Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+    Abs Add AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose Div Elu Erf Exp
+    Floor Gather Gemm HardSigmoid HardSwish Identity InstanceNormalization IsNaN LayerNormalization
+    LeakyRelu Log MatMul Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape
+    Resize Shape Sigmoid Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
 """  # of generators: no loops, no code of others, nothing that reads files
 OPERATORS = frozenset(OPERATOR_NAMES.split())
 

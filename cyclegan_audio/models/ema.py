@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from cyclegan_audio.utils.errors import check_number
 
 
 class GeneratorEMA(nn.Module):
-    """Average weights after each step: average = decay · average + (1 - decay) · weights.
+    """Average weights after each step: average = d · average + (1 - d) · weights.
 
-    The first step's weights start the average. The state dict holds `networks.<name>.module.*`.
+    d is the decay, or (1 + n) / (10 + n) after n steps where that is less, as in TensorFlow's average: so it
+    never reaches back over more than about a tenth of the batches so far, and a short training is not
+    judged by the weights of its beginning. The first step's weights start the average.
+    The state dict holds `networks.<name>.module.*`.
 
     Args:
         networks: networks by name; they are copied.
@@ -21,10 +25,14 @@ class GeneratorEMA(nn.Module):
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         super().__init__()
         check_number("model.ema_decay", decay, low=0, high=1)
-        rule = get_ema_multi_avg_fn(decay)
+
+        def average(averaged: Tensor, weights: Tensor, n_averaged: Tensor) -> Tensor:
+            share = (9 / (10 + n_averaged)).clamp_min(1 - decay).to(weights.dtype)
+            return torch.lerp(averaged, weights, share)
+
         self.networks = nn.ModuleDict(
             {
-                name: AveragedModel(network, multi_avg_fn=rule).requires_grad_(False)
+                name: AveragedModel(network, avg_fn=average).requires_grad_(False)
                 for name, network in networks.items()
             }
         )
