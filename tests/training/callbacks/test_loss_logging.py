@@ -11,10 +11,10 @@ from cyclegan_audio.training.callbacks.loss_logging import LossLog
 
 
 def trainer(batches_an_epoch: int = 100):
-    optimizer = SimpleNamespace(param_groups=[{"lr": 1e-4}])
+    optimizers = [SimpleNamespace(param_groups=[{"lr": lr}]) for lr in (1e-4, 3e-5)]
     return SimpleNamespace(
         num_training_batches=batches_an_epoch,
-        optimizers=[optimizer],
+        optimizers=optimizers,
         current_epoch=0,
         loggers=[],
         is_global_zero=True,
@@ -86,7 +86,7 @@ def test_loggers_get_each_loss_once_and_only_where_it_was_computed(tmp_path):
             log.on_train_epoch_end(run, module(batch))
     log.on_train_batch_end(run, module(8, disc_a=8.0))
     log.on_train_epoch_end(run, module(8))
-    others = {"progress/lr": 1e-4, "progress/epoch": 0}
+    others = {"progress/lr": 1e-4, "progress/lr_disc": 3e-5, "progress/epoch": 0}
     assert logged == [
         (2, {"cycle/cycle_a": 10.0, "disc/disc_a": 1.5, **others}),
         (4, {"cycle/cycle_a": 30.0, "disc/disc_a": 3.5, **others}),
