@@ -1,8 +1,10 @@
 """Two processes (gloo, on the CPU) train as one would with their batches joined."""
 
+import math
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +13,14 @@ from pytorch_lightning import Callback, Trainer
 
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.checkpoints import load_model
+from cyclegan_audio.models.rank_states import rank_modules
 from cyclegan_audio.training.distributed import (
     WORLD_SIZE_VARIABLES,
     check_shared_run_dir,
     parent_run_dir,
     rank_environment,
 )
+from cyclegan_audio.training.resume import set_data_position
 from cyclegan_audio.utils.errors import UserError
 
 
@@ -66,6 +70,83 @@ def test_gradients_of_two_processes_are_those_of_one_with_the_doubled_batch(tiny
         assert first["losses"][name] != second["losses"][name]
         assert (first["losses"][name] + second["losses"][name]) / 2 == pytest.approx(loss, rel=1e-4)
     assert not torch.equal(first["pool"]["rng"], second["pool"]["rng"])
+
+
+WARM_UP = (  # of 12 batches: 8, the last 2 with discriminators
+    *("n_epochs=2", "n_epochs_decay=1", "model.restoration_warm_up=0.65", "model.loss_weights.restoration=5"),
+    *("model.source_variation.probability=0.5", "model.cycle_noise=0.1", "model.cycle_every=2"),
+    *("model.ema_decay=0.5", "model.pool_size=2"),
+)
+
+
+class KeepRank(Callback):
+    """Writes a checkpoint before the seventh batch, and what each process has at the end."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.losses: list[dict[str, float]] = []
+
+    def on_train_batch_start(self, trainer, pl_module, *args):
+        if pl_module.batches == 6:
+            trainer.save_checkpoint(self.folder / "within.ckpt")
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        self.losses.append({name: float(loss) for name, loss in pl_module.losses.items()})
+
+    def on_train_end(self, trainer, pl_module):
+        ranks = {name: module.get_extra_state() for name, module in rank_modules(pl_module).items()}
+        optimizers = [optimizer.state_dict()["state"] for optimizer in trainer.optimizers]
+        weights = {name: x for name, x in pl_module.state_dict().items() if "_extra_state" not in name}
+        kept = {"weights": weights, "optimizers": optimizers, "ranks": ranks, "losses": self.losses}
+        torch.save(kept, self.folder / f"{trainer.global_rank}.pt")
+
+
+def train_two_processes(model, corpus, folder, checkpoint=None) -> list[dict[str, Any]]:
+    """Train with `KeepRank` on two processes, and return what each has at the end."""
+    folder.mkdir()
+    data = UnpairedMelDataModule(corpus, "low", "high", frame_multiple=4, crop_frames=32)
+    data.setup()
+    model.set_moments(dict(zip("ab", map(data.train_data.band_moments, "ab"), strict=True)))
+    if checkpoint is not None:
+        set_data_position(torch.load(checkpoint, weights_only=True), data)
+    Trainer(
+        max_epochs=3, limit_val_batches=0, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, devices=2,
+        strategy="ddp_fork_find_unused_parameters_true", callbacks=[KeepRank(folder)],
+    ).fit(model, data, ckpt_path=checkpoint, weights_only=True)  # fmt: skip
+    return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+
+
+def test_processes_stay_in_step_and_resume_within_the_warm_up(tiny_model, corpus, tmp_path):
+    first, second = train_two_processes(tiny_model(*WARM_UP), corpus, tmp_path / "whole")
+    for kind in ("weights", "optimizers"):
+        torch.testing.assert_close(first[kind], second[kind], rtol=0, atol=0)
+    drawn = {"pool_a", "pool_b", "inputs.corruption.rng", "inputs.variation.rng", "inputs.rng"}
+    assert set(first["ranks"]) == set(second["ranks"]) == drawn
+    states = [
+        [state["stored"] if "pool" in name else state for name, state in sorted(rank["ranks"].items())]
+        for rank in (first, second)
+    ]
+    assert not any(torch.equal(mine, others) for mine, others in zip(*states, strict=True))
+
+    names = [set(losses) for losses in first["losses"]]
+    assert names == [set(losses) for losses in second["losses"]]
+    restored, judged = {"gen_total", "restoration_a", "restoration_b"}, {"disc_a", "disc_b"}
+    everything = set(tiny_model(*WARM_UP).loss_terms)
+    assert names[:8] == [restored] * 6 + [restored | judged] * 2
+    assert names[8:] == [everything, everything - {"cycle_a", "cycle_b"}] * 2
+    assert all(math.isfinite(loss) for losses in first["losses"] for loss in losses.values())
+    assert all(
+        mine["restoration_a"] != others["restoration_a"]
+        for mine, others in zip(first["losses"], second["losses"], strict=True)
+    )
+
+    checkpoint = tmp_path / "whole" / "within.ckpt"
+    resumed = train_two_processes(tiny_model(*WARM_UP), corpus, tmp_path / "resumed", checkpoint)
+    for mine, whole in zip(resumed, (first, second), strict=True):
+        assert mine["losses"] == whole["losses"][6:]
+        for kind in ("weights", "optimizers", "ranks"):
+            torch.testing.assert_close(mine[kind], whole[kind], rtol=0, atol=0)
 
 
 def test_further_ranks_get_the_run_folder_and_the_next_job_is_rank_zero(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.fields import Range, check_value
 
-POSITION_COLUMNS = ("batch", "epoch", "elapsed_s", "lr")  # before the losses
+POSITION_COLUMNS = ("batch", "epoch", "elapsed_s", "lr")  # before the losses; lr of the first optimizer
+RATES = ("progress/lr", "progress/lr_disc")  # of each optimizer, in the loggers
 
 
 class LossLog(pl.Callback):
@@ -72,15 +73,14 @@ class LossLog(pl.Callback):
         self.sums, self.count = None, 0
         if not means:
             return
-        lr = trainer.optimizers[0].param_groups[0]["lr"]
-        position = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": lr}
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+        position = {"batch": module.batches, "epoch": trainer.current_epoch, "lr": rates[0]}
         if trainer.is_global_zero:
             self.csv.add({**position, "elapsed_s": round(module.elapsed_s, 2), **means})
         grouped = {f"{module.loss_terms[name]}/{name}": value for name, value in means.items()}
+        progress = {"progress/epoch": position["epoch"], **dict(zip(RATES, rates, strict=False))}
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {**grouped, "progress/lr": lr, "progress/epoch": position["epoch"]}, position["batch"]
-            )
+            logger.log_metrics({**grouped, **progress}, position["batch"])
 
     def _means(self, trainer: pl.Trainer) -> dict[str, float]:
         """Average the losses since the last row over all ranks; without those of no finite batch."""

@@ -1,12 +1,14 @@
 """Callbacks for progress: a bar with losses and time left, and an early estimate of when training ends."""
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ProgressBar
+from torch import Tensor
 
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.training.distributed import rank_zero_print
@@ -38,10 +40,14 @@ def seconds_left(trainer: pl.Trainer, module: BaseModule, step_s: float) -> floa
 
 
 class LossProgressBar(ProgressBar):
-    """Progress bar with epoch, batch, the main losses of the last step, and the time left of the run."""
+    """Progress bar with epoch, batch, the last known value of each main loss, and the time left of the run.
+
+    A loss that a batch does not compute, such as `cycle` with `cycle_every: 2`, keeps its value.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.losses: dict[str, Tensor] = {}  # the last value of each loss, on the device
         self.bar: progress.ProgressBar | None = None
         self.pace = Pace()
         self.enabled = True
@@ -56,11 +62,13 @@ class LossProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: BaseModule) -> None:  # type: ignore[override]
         if self.enabled:
+            self.losses = {}
             self.bar = progress.ProgressBar("training")
             self.bar.open()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         step_s = self.pace.step_s(pl_module)
+        self.losses |= pl_module.losses
         if self.bar is None or not self.bar.is_due():  # reading losses waits for the device
             return
         batch, n_batches = args[-1] + 1, int(trainer.num_training_batches)
@@ -70,7 +78,7 @@ class LossProgressBar(ProgressBar):
             1.0,
             label=f"epoch {trainer.current_epoch + 1}/{n_epochs}",
             count=f"batch {batch}/{n_batches}",
-            notes=format_losses(pl_module),
+            notes=format_losses(pl_module, self.losses),
             remaining_s=math.inf if step_s is None else seconds_left(trainer, pl_module, step_s),
         )
 
@@ -91,13 +99,13 @@ class LossProgressBar(ProgressBar):
         print(*args, **kwargs)
 
 
-def format_losses(module: BaseModule) -> str:
-    """Format the main losses of the last step, such as `cycle 0.52, disc 0.21`."""
+def format_losses(module: BaseModule, losses: Mapping[str, Tensor]) -> str:
+    """Format the mean of each of the module's main terms over its `losses`, as `cycle 0.520, disc 0.210`."""
     means = {}
     for term in module.progress_bar_losses:
-        losses = [loss for name, loss in module.losses.items() if module.loss_terms[name] == term]
-        if losses:
-            means[term] = torch.stack([loss.detach().float() for loss in losses]).mean()
+        of_term = [loss for name, loss in losses.items() if module.loss_terms[name] == term]
+        if of_term:
+            means[term] = torch.stack([loss.detach().float() for loss in of_term]).mean()
     numbers = torch.stack(list(means.values())).tolist() if means else []
     return ", ".join(f"{name} {number:.3f}" for name, number in zip(means, numbers, strict=True))
 

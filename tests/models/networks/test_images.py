@@ -1,5 +1,7 @@
 """The paper's networks on colour images of mels."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from cyclegan_audio.models.networks.images import (
     image_to_mel,
     mel_to_image,
 )
+from tests.models.test_cyclegan import fit
 
 
 @pytest.fixture
@@ -73,3 +76,59 @@ def test_generator_and_discriminator_take_mels_and_pictures(mels):
         torch.testing.assert_close(generator(mels), image_to_mel(translated, 128, 189))
         assert generator(mels).shape == mels.shape
         torch.testing.assert_close(discriminator(mels), discriminator(images))
+
+
+PICTURES = (
+    *(
+        "generator=images",
+        "discriminator=images",
+        "model.generator.size=32",
+        "model.discriminator.n_layers=2",
+    ),
+    *("model.loss_weights.restoration=5", "model.source_variation.probability=1"),
+    *("model.restoration_warm_up=0.5", "n_epochs=1", "n_epochs_decay=0"),
+)
+
+
+def picture_model(tiny_model, *overrides: str):
+    model = tiny_model(*overrides, *PICTURES)
+    model.set_moments(
+        {domain: (torch.full((32,), mean), torch.ones(32)) for domain, mean in (("a", -0.25), ("b", 0.5))}
+    )
+    return model
+
+
+def test_varied_sources_and_corrupted_targets_are_drawn_as_mels_and_become_pictures(tiny_model):
+    model = picture_model(tiny_model, "model.cycle_noise=0.1")
+    model.inputs.variation.forward = lambda mels: mels / 2
+    model.inputs.corruption.forward = lambda clips, other: clips + 0.1 * other
+    reals = {f"real_{domain}": torch.rand(2, 1, 32, 32) - 0.5 for domain in "ab"}
+    a, b = reals.values()
+    inputs = model.inputs(reals, model.whitening, model.gen_ab.training_input)
+    for name, mels in {
+        "source_a": a / 2,
+        "source_b": b / 2,
+        "corrupted_a": (a + 0.25) + 0.1 * (b - 0.5) + 0.5,  # in the look of B
+        "corrupted_b": (b - 0.5) + 0.1 * (a + 0.25) - 0.25,
+        **reals,
+    }.items():
+        torch.testing.assert_close(inputs[name], mel_to_image(mels, 32), atol=0.1, rtol=0, msg=name)
+    assert {x.shape for x in inputs.values()} == {(2, 3, 32, 32)}
+    assert inputs["cycle_noise_b"].std() == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("model.cycle_noise=0.1", "model.cycle_every=2"), ("model=cut_small",)],
+    ids=["cyclegan", "cut"],
+)
+def test_pictures_train_with_restoration_and_varied_sources(tiny_model, options):
+    """Eight batches: the restoration of each falls in the warm-up; then all losses are finite."""
+    model, rows = picture_model(tiny_model, *options), []
+    model.on_train_batch_end = lambda *_: rows.append({name: float(x) for name, x in model.losses.items()})
+    fit(model, n_batches=8)
+    restored = [name for name in rows[0] if name != "gen_total"]
+    assert restored == [f"restoration_{domain}" for domain in model.targets]
+    assert all(rows[3][name] < rows[0][name] for name in restored)
+    assert set(rows[4]) == set(model.loss_terms)
+    assert all(math.isfinite(loss) for row in rows for loss in row.values())

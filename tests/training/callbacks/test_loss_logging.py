@@ -11,10 +11,10 @@ from cyclegan_audio.training.callbacks.loss_logging import LossLog
 
 
 def trainer(batches_an_epoch: int = 100):
-    optimizer = SimpleNamespace(param_groups=[{"lr": 1e-4}])
+    optimizers = [SimpleNamespace(param_groups=[{"lr": lr}]) for lr in (1e-4, 3e-5)]
     return SimpleNamespace(
         num_training_batches=batches_an_epoch,
-        optimizers=[optimizer],
+        optimizers=optimizers,
         current_epoch=0,
         loggers=[],
         is_global_zero=True,
@@ -70,6 +70,29 @@ def test_means_are_over_the_batches_that_computed_the_loss(tmp_path):
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = [(row["cycle_a"], row["identity_a"]) for row in csv.DictReader(file)]
     assert rows == [("3.0", "3.5"), ("5.0", "")]
+
+
+def test_loggers_get_each_loss_once_and_only_where_it_was_computed(tmp_path):
+    """A cycle loss of every second batch, of which the last row of the epoch has none."""
+    logged = []
+    run = trainer()
+    run.loggers = [SimpleNamespace(log_metrics=lambda numbers, step: logged.append((step, numbers)))]
+    log = LossLog(str(tmp_path), every_batches=2)
+    log.on_train_start(run, module())
+    for batch in range(1, 7):
+        losses = {"disc_a": float(batch)} | ({"cycle_a": 10.0 * batch} if batch % 2 else {})
+        log.on_train_batch_end(run, module(batch, **losses))
+        if batch in (4, 6):
+            log.on_train_epoch_end(run, module(batch))
+    log.on_train_batch_end(run, module(8, disc_a=8.0))
+    log.on_train_epoch_end(run, module(8))
+    others = {"progress/lr": 1e-4, "progress/lr_disc": 3e-5, "progress/epoch": 0}
+    assert logged == [
+        (2, {"cycle/cycle_a": 10.0, "disc/disc_a": 1.5, **others}),
+        (4, {"cycle/cycle_a": 30.0, "disc/disc_a": 3.5, **others}),
+        (6, {"cycle/cycle_a": 50.0, "disc/disc_a": 5.5, **others}),
+        (8, {"disc/disc_a": 8.0, **others}),
+    ]
 
 
 def test_a_batch_copies_nothing_to_the_device(tmp_path, monkeypatch):

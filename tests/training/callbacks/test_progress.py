@@ -1,5 +1,6 @@
 """The progress bar and the time estimate of a run."""
 
+import math
 import re
 from types import SimpleNamespace
 
@@ -91,14 +92,41 @@ def test_a_run_without_end_gets_an_estimate():
 
 
 def test_progress_bar_losses_are_means_of_their_terms(tiny_model):
-    assert (
-        format_losses(module(cycle_a=0.5, cycle_b=0.25, disc_a=0.1, gen_total=9.0))
-        == "cycle 0.375, disc 0.100"
-    )
-    assert format_losses(module()) == ""
+    run = module(cycle_a=0.5, cycle_b=0.25, disc_a=0.1, gen_total=9.0)
+    assert format_losses(run, run.losses) == "cycle 0.375, disc 0.100"
+    assert format_losses(run, {}) == ""
     for model in (tiny_model(), tiny_model("model=cut_small"), VocoderGAN):
         assert 2 <= len(model.progress_bar_losses) <= 3
         assert set(model.progress_bar_losses) <= set(model.loss_terms.values())
+
+
+def test_a_loss_that_a_batch_leaves_out_keeps_its_value(capsys, monkeypatch):
+    """The cycle loss of every second batch, also of a batch that is not shown; nothing of an older run."""
+    bar, run = LossProgressBar(), module()
+
+    def train(*batches: tuple[bool, dict[str, float]]) -> None:
+        bar.on_train_start(TRAINER, run)
+        for number, (is_shown, losses) in enumerate(batches):
+            monkeypatch.setattr(progress, "LINE_S", 0.0 if is_shown else math.inf)
+            run.losses = module(**losses).losses
+            bar.on_train_batch_end(TRAINER, run, None, None, number)
+        bar.on_train_end()
+
+    train(
+        (True, {"disc_a": 0.5}),
+        (True, {"disc_a": 0.4, "cycle_a": 0.3}),
+        (True, {"disc_a": 0.25}),
+        (False, {"disc_a": 0.25, "cycle_a": 0.2}),
+        (True, {"disc_a": 0.1}),
+    )
+    train((True, {"disc_a": 0.9}))
+    assert [line.split("/100, ")[1] for line in capsys.readouterr().err.splitlines()] == [
+        "disc 0.500",
+        "cycle 0.300, disc 0.400",
+        "cycle 0.300, disc 0.250",
+        "cycle 0.200, disc 0.100",
+        "disc 0.900",
+    ]
 
 
 def test_a_run_without_a_terminal_prints_lines(capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """What W&B and TensorBoard get from a run."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,30 @@ def test_wandb_gets_what_the_folder_gets_and_the_corpus_and_checkpoints(run, sma
     assert Path(last.local_path).read_bytes() == (out / "checkpoints" / "last.ckpt").read_bytes()
 
 
+def without_genre(name: str) -> str:
+    """Leave out a genre or a direction at the end of a name, such as `_ab` or `a_to_b`."""
+    return re.sub("(_ab|_ba|a_to_b|b_to_a|_a|_b)$", "", name)
+
+
+def documented_names() -> set[str]:
+    """Return the names in the tables of the section about loggers, by `without_genre`."""
+    guide = (Path(__file__).parents[3] / "conf" / "README.md").read_text()
+    section = guide.split("\n## Loggers\n")[1].split("\n## ")[0]
+    return {without_genre(name) for name in re.findall(r"`(\w+/\w+)`", section)}
+
+
 def test_tensorboard_gets_what_the_folder_gets(run, small):
+    """Also the numbers of the restoration and of the discriminators' optimizer; all names are documented."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    once = ("n_epochs=1", "n_epochs_decay=0", "callbacks.previews.every_epochs=1")
+    once = (
+        *(
+            "n_epochs=1",
+            "n_epochs_decay=0",
+            "callbacks.previews.every_epochs=1",
+            "model.discriminator_lr=5e-5",
+        ),
+        *("model.loss_weights.restoration=5", "model.cycle_every=2"),
+    )
     code, shown = run(*small, *once, "logger=tensorboard", "run_dir=out")
     assert code == 0, shown
     events = accumulator.EventAccumulator("out/tensorboard")
@@ -75,7 +97,10 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
     assert [step for step, _ in cycle] == [step for step, _ in written] == [2, 4, 6, 8]
     assert [value for _, value in cycle] == pytest.approx([value for _, value in written])
     tags = events.Tags()
-    assert {"held_out/score", "disc/disc_b", "progress/lr"} <= set(tags["scalars"])
+    names = {*tags["scalars"], *(name.removesuffix("/text_summary") for name in tags["tensors"])}
+    assert {"restoration/restoration_a", "restoration/restoration_b", "held_out/checkerboard_ba"} <= names
+    assert {without_genre(name) for name in names if not name.startswith("tagger/")} <= documented_names()
+    assert [event.value for event in events.Scalars("progress/lr_disc")] == pytest.approx([5e-5] * 4)
     assert set(tags["images"]) == {"grids/a_to_b", "grids/b_to_a"}
     assert "cycle error (dB)" in text_of(events, "clips/a_to_b")
     assert set(tags["audio"]) == {
