@@ -42,7 +42,8 @@ def seconds_left(trainer: pl.Trainer, module: BaseModule, step_s: float) -> floa
 class LossProgressBar(ProgressBar):
     """Progress bar with epoch, batch, the last known value of each main loss, and the time left of the run.
 
-    A loss that a batch does not compute, such as `cycle` with `cycle_every: 2`, keeps its value.
+    A loss that a batch does not compute, such as `cycle` with `cycle_every: 2`, keeps its value until the
+    first batch with another loss, which begins a new part of the training.
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,8 @@ class LossProgressBar(ProgressBar):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
         step_s = self.pace.step_s(pl_module)
-        self.losses |= pl_module.losses
+        losses = pl_module.losses
+        self.losses = losses if losses.keys() - self.losses.keys() else self.losses | losses
         if self.bar is None or not self.bar.is_due():  # reading losses waits for the device
             return
         batch, n_batches = args[-1] + 1, int(trainer.num_training_batches)

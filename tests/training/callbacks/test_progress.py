@@ -120,12 +120,15 @@ def test_a_loss_that_a_batch_leaves_out_keeps_its_value(capsys, monkeypatch):
         (True, {"disc_a": 0.1}),
     )
     train((True, {"disc_a": 0.9}))
+    train((True, {"cycle_a": 0.7}), (True, {"disc_a": 0.6}))  # a new loss begins a new part
     assert [line.split("/100, ")[1] for line in capsys.readouterr().err.splitlines()] == [
         "disc 0.500",
         "cycle 0.300, disc 0.400",
         "cycle 0.300, disc 0.250",
         "cycle 0.200, disc 0.100",
         "disc 0.900",
+        "cycle 0.700",
+        "disc 0.600",
     ]
 
 
