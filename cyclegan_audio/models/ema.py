@@ -12,9 +12,9 @@ from cyclegan_audio.utils.errors import check_number
 class GeneratorEMA(nn.Module):
     """Average weights after each step: average = d · average + (1 - d) · weights.
 
-    d is the decay, or (1 + n) / (5 + n) after n steps where that is less (TensorFlow's average has 10 for 5):
-    so it never reaches back over more than about a quarter of the batches so far, and a short training is
-    not judged by the weights of its beginning. The first step's weights start the average.
+    d is the decay, or (1 + n) / (10 + n) after n steps where that is less, as in TensorFlow's average: so it
+    reaches back over about a tenth of the batches so far. An average over more of a short training blurs:
+    it has no haze. The first step's weights start the average.
     The state dict holds `networks.<name>.module.*`.
 
     Args:
@@ -27,7 +27,7 @@ class GeneratorEMA(nn.Module):
         check_number("model.ema_decay", decay, low=0, high=1)
 
         def average(averaged: Tensor, weights: Tensor, n_averaged: Tensor) -> Tensor:
-            share = (4 / (5 + n_averaged)).clamp_min(1 - decay).to(weights.dtype)
+            share = (9 / (10 + n_averaged)).clamp_min(1 - decay).to(weights.dtype)
             return torch.lerp(averaged, weights, share)
 
         self.networks = nn.ModuleDict(

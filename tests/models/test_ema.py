@@ -20,14 +20,14 @@ def test_average_by_hand():
     for weight in (4.0, 8.0, 0.0):
         nn.init.constant_(live.weight, weight)
         average.update({"gen": live})
-    # 4; 2 of 6 parts of it and 4 of 8; then 3 of 7 parts
-    assert float(average["gen"].weight) == pytest.approx((2 * 4 + 4 * 8) / 6 * 3 / 7)
+    # 4; 2 of 11 parts of it and 9 of 8; then 3 of 12 parts
+    assert float(average["gen"].weight) == pytest.approx((2 * 4 + 9 * 8) / 11 * 3 / 12)
     assert float(live.weight.detach()) == 0.0
     assert not any(p.requires_grad for p in average.parameters())
 
 
 def test_the_decay_is_reached_and_kept():
-    """d is 2 / 6, 3 / 7, ..., and 0.9 from (1 + n) / (5 + n) = 36 / 40 on."""
+    """d is 2 / 11, 3 / 12, ..., and 0.9 from (1 + n) / (10 + n) = 81 / 90 on."""
     live, decay = network(1.0), 0.9
     average = GeneratorEMA({"gen": live}, decay)
     average.update({"gen": live})
@@ -35,7 +35,7 @@ def test_the_decay_is_reached_and_kept():
     for n in range(1, 200):
         nn.init.constant_(live.weight, n % 7)
         average.update({"gen": live})
-        d = (1 + n) / (5 + n) if n < 35 else decay
+        d = (1 + n) / (10 + n) if n < 80 else decay
         expected = d * expected + (1 - d) * (n % 7)
         assert float(average["gen"].weight) == pytest.approx(expected, rel=1e-5)
 
@@ -49,7 +49,7 @@ def test_a_saved_average_continues():
     nn.init.constant_(live.weight, 4.0)
     for average in (first, second):
         average.update({"gen": live})
-        assert float(average["gen"].weight) == pytest.approx((2 * 2 + 4 * 4) / 6)
+        assert float(average["gen"].weight) == pytest.approx((2 * 2 + 9 * 4) / 11)
     assert "networks.gen.module.weight" in first.state_dict()
     assert torch.equal(first["gen"](torch.ones(1, 1)), second["gen"](torch.ones(1, 1)))
 
