@@ -26,9 +26,9 @@ class GeneratorEMA(nn.Module):
         super().__init__()
         check_number("model.ema_decay", decay, low=0, high=1)
 
-        def average(averaged: Tensor, weights: Tensor, n_averaged: Tensor) -> Tensor:
-            share = (9 / (10 + n_averaged)).clamp_min(1 - decay).to(weights.dtype)
-            return torch.lerp(averaged, weights, share)
+        def average(averaged: Tensor, weights: Tensor, n_averaged: Tensor | int) -> Tensor:
+            share = torch.as_tensor(9 / (10 + n_averaged), dtype=weights.dtype, device=weights.device)
+            return torch.lerp(averaged, weights, share.clamp_min(1 - decay))
 
         self.networks = nn.ModuleDict(
             {
