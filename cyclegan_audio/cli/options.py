@@ -18,7 +18,7 @@ from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
 TRUST_PACKAGE = "trust_package"
-PRETRAINED_HELP = "demo or lofi_trap (they ship with the package)"
+PRETRAINED_HELP = "demo, lofi_rnb or lofi_trap (they ship with the package)"
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
 _SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")
 _OTHER_CONFIG = ("--config", "-cd", "-cn", "-cp")

@@ -114,7 +114,7 @@ class Translator:
         """Load the translator of a run.
 
         Args:
-            run: run folder, checkpoint, or name of a pretrained model (`demo`, `lofi_trap`).
+            run: run folder, checkpoint, or name of a pretrained model (`demo`, `lofi_rnb`, `lofi_trap`).
             checkpoint: file to use in place of the best (else last) checkpoint of the run.
             vocoder: name in `conf/vocoder`, or a vocoder.
             device: `auto`, `cpu`, `cuda` or `mps`.

@@ -208,7 +208,7 @@ def test_run_that_is_not_there(tmp_path):
 
 def test_every_pretrained_model_loads_and_changes_its_input():
     files = sorted(PRETRAINED.glob("*/model.json"))
-    assert [file.parent.name for file in files] == ["demo", "lofi_trap"]
+    assert [file.parent.name for file in files] == ["demo", "lofi_rnb", "lofi_trap"]
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     for file in files:
         assert all(word in PRETRAINED_HELP for word in (file.parent.name, "ship"))
