@@ -13,7 +13,7 @@ class GeneratorEMA(nn.Module):
     """Average weights after each step: average = d · average + (1 - d) · weights.
 
     d is the decay, or (1 + n) / (10 + n) after n steps where that is less, as in TensorFlow's average: so it
-    reaches back over about a tenth of the batches so far. An average over more of a short training blurs:
+    reaches back over about a tenth of the batches so far. An average over more of a training blurs:
     it has no haze. The first step's weights start the average.
     The state dict holds `networks.<name>.module.*`.
 
