@@ -11,12 +11,14 @@ import torch
 from hydra.utils import instantiate
 
 from cyclegan_audio.audio.io import save
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.preparation.writer import build_settings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.genre_classifier import classifier
 from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 from cyclegan_audio.models.cyclegan import CycleGAN
+from tests.corpus.noise_songs import load_mel
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,6 +36,24 @@ def cache_of_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch_home")))
         yield
+
+
+@pytest.fixture(scope="session", params=["hifi", "paper"])
+def any_mel(request: pytest.FixtureRequest) -> MelSpectrogram:
+    """Return each mel preset."""
+    return load_mel(request.param)
+
+
+@pytest.fixture(scope="session")
+def hifi() -> MelSpectrogram:
+    """Return the default mel preset."""
+    return load_mel("hifi")
+
+
+@pytest.fixture(scope="session")
+def paper() -> MelSpectrogram:
+    """Return the mel preset of the paper."""
+    return load_mel("paper")
 
 
 TINY = (

@@ -106,7 +106,7 @@ def test_defaults_are_those_of_the_paper():
     cfg = compose("train")
     assert (cfg.model.generator.n_filters, cfg.model.generator.n_blocks, cfg.model.pool_size) == (64, 9, 50)
     assert dict(cfg.model.loss_weights) == {
-        "adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "restoration": 0.0,
+        "adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "restoration": 0.0, "piece": 0.0,
     }  # fmt: skip
     assert (cfg.n_epochs, cfg.n_epochs_decay, cfg.data.batch_size) == (25, 25, 1)
     assert (cfg.model.optimizer.lr, list(cfg.model.optimizer.betas)) == (2e-4, [0.5, 0.999])
@@ -126,6 +126,7 @@ def flat(settings: Any, path: str = "") -> dict[str, Any]:
 SWITCHES = {
     "model.cycle_every": 1,
     "model.loss_weights.restoration": 0,
+    "model.loss_weights.piece": 0,
     "model.source_variation.probability": 0,
 }
 DETAILS = ("model.corruption.", "model.source_variation.")  # details of what is off

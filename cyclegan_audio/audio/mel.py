@@ -23,6 +23,7 @@ from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.fields import Length, Range, check_fields, check_value
 
 NEPER_PER_DB = math.log(10) / 20
+CLIP_RANGE_DB = 100.0  # taken for the range of a clip whose extremes become -1 and 1
 MAX_OVERLAP = 64  # hops in a frame
 
 
@@ -144,6 +145,11 @@ class MelSpectrogram:
     def floor_db(self) -> float:
         """Level of digital silence in the mel, in dB."""
         return 20 * math.log10(self.floor)
+
+    @property
+    def unit_db(self) -> float:
+        """DB of one unit of a normalised mel; with `scaling: clip` a typical number, as clips differ."""
+        return (self.max_db - self.min_db if self.scaling == "fixed" else CLIP_RANGE_DB) / 2
 
     @property
     def frame_s(self) -> float:

@@ -20,6 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.musical_features import onset_strength
 from cyclegan_audio.metrics import rhythm
 from cyclegan_audio.metrics.genre_classifier.classifier import GenreClassifier
 from cyclegan_audio.metrics.tagger import GenreAxis, TaggedSounds
@@ -99,7 +100,7 @@ class MetricInput:
     @cached_property
     def onset_strength(self) -> Tensor:
         """Onset strength (N, F) in dB."""
-        return rhythm.onset_strength(self.mels_db, self.mel)
+        return onset_strength(self.mels_db, self.mel)
 
     @cached_property
     def onsets_s(self) -> list[np.ndarray]:
@@ -109,7 +110,7 @@ class MetricInput:
     @cached_property
     def hihat_onsets_s(self) -> list[np.ndarray]:
         """Times in seconds of the onsets above 6 kHz of each clip."""
-        strength = rhythm.onset_strength(self.mels_db, self.mel, rhythm.HIHATS_ABOVE_HZ)
+        strength = onset_strength(self.mels_db, self.mel, rhythm.HIHATS_ABOVE_HZ)
         return rhythm.detect_onsets(strength, self.mel.frame_s)
 
     @cached_property

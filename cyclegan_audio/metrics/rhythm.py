@@ -1,7 +1,6 @@
 """Detect onsets, tempo and beats in mels, and compare them between two clips.
 
-Clips are (N, M, F) in dB. Levels more than `RANGE_DB` below the loudest point of a clip are clipped, so that
-inaudible noise is not taken for a hi-hat.
+Clips are (N, M, F) in dB; their onset strength is that of `audio.musical_features`.
 """
 
 import math
@@ -12,11 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSpectrogram
-
-RANGE_DB = 70.0
 HIHATS_ABOVE_HZ = 6000.0
-ATTACK_S = 0.022  # from before an attack to its peak
 MIN_INTERVAL_S = 0.024  # between two onsets: a roll in 64ths at 150 BPM
 CONTEXT_S = 0.1  # on each side, for the local mean
 MIN_STRENGTH_DB = 1.0  # above the local mean
@@ -29,27 +24,6 @@ PREFERRED_BPM = 110.0
 BPM_SPREAD_OCTAVES = 0.9
 TIGHTNESS = 100.0  # of the beat tracker, as in librosa
 SAME_TEMPO = 0.04  # relative, as in MIREX
-
-
-def audible_db(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
-    """Return the level per Hz of (N, M, F), clipped at `RANGE_DB` below the loudest point of each clip."""
-    gain_db = 20 * mel.filter_bank(mels_db.device).sum(1).clamp_min(1e-9).log10()[:, None]
-    density_db = mels_db - gain_db
-    return density_db.maximum(density_db.amax((1, 2), keepdim=True) - RANGE_DB)
-
-
-def onset_strength(mels_db: Tensor, mel: MelSpectrogram, above_hz: float = 0.0) -> Tensor:
-    """Compute the mean rise (N, F) in dB of the bands above `above_hz` over the last `ATTACK_S`.
-
-    Raises:
-        ValueError: no band lies above `above_hz`.
-    """
-    bands = mel.band_hz >= above_hz
-    if not bands.any():
-        raise ValueError(f"no mel band lies above {above_hz:.0f} Hz; raise f_max_hz of the mel")
-    audible = audible_db(mels_db, mel)[:, bands.to(mels_db.device)]
-    lag = max(round(ATTACK_S / mel.frame_s), 1)
-    return F.pad((audible[..., lag:] - audible[..., :-lag]).clamp_min(0).mean(1), (lag, 0))
 
 
 def detect_onsets(strength: Tensor, frame_s: float) -> list[np.ndarray]:

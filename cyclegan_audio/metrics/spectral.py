@@ -1,23 +1,20 @@
 """Measure the spectrum of mels: bandwidth, brightness, harmony (chroma), bass, and fixed filters.
 
 Levels are relative to the loudest point of a clip, so that mels whose full scale is unknown (images) can be
-measured too. From 500 Hz up the mel bands of the usual settings are a semitone wide or less; below, bands are
-wider than a semitone, so that only the movement of the bass can be compared.
+measured too. Below 500 Hz mel bands are wider than a semitone, so that only the movement of the bass can be
+compared.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.metrics.rhythm import HIHATS_ABOVE_HZ, audible_db, row_correlation
+from cyclegan_audio.audio.musical_features import audible_db, chroma
+from cyclegan_audio.metrics.rhythm import HIHATS_ABOVE_HZ, row_correlation
 
 ROLL_OFF_FRACTION = 0.95
 BANDWIDTH_DB = 50.0
-CHROMA_HZ = (500.0, 4000.0)
 BASS_BELOW_HZ = 250.0
-SEGMENT_S = 0.2
-A4_HZ = 440.0
 
 
 def band_energy(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
@@ -58,22 +55,6 @@ def fixed_filter_fraction(source_db: Tensor, fake_db: Tensor) -> Tensor:
     residual = change - change.mean(2, keepdim=True)
     total = change.square().sum((1, 2))
     return 1 - (residual.square().sum((1, 2)) / total.clamp_min(1e-12)).where(total > 1e-6, 0.0)
-
-
-def chroma(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
-    """Sum magnitudes by pitch class (A first) in segments of `SEGMENT_S`: (N, M, F) in dB to (N, 12, S)."""
-    segment = max(round(SEGMENT_S / mel.frame_s), 1)
-    magnitude = mel.db_to_mel(mels_db - mels_db.amax((1, 2), keepdim=True))
-    return F.avg_pool1d(torch.matmul(pitch_class_weights(mel).to(magnitude), magnitude), segment)
-
-
-def pitch_class_weights(mel: MelSpectrogram) -> Tensor:
-    """Compute the weight of each band in each pitch class, (12, M); 0 outside `CHROMA_HZ`."""
-    hz = mel.band_hz
-    semitones = 12 * torch.log2(hz.clamp_min(1.0) / A4_HZ)
-    distance = (semitones[None] - torch.arange(12)[:, None] + 6).remainder(12) - 6
-    weights = torch.cos(torch.pi / 2 * distance.clamp(-1, 1)).square()
-    return weights * ((hz >= CHROMA_HZ[0]) & (hz <= CHROMA_HZ[1]))
 
 
 def chroma_similarity(a_db: Tensor, b_db: Tensor, mel: MelSpectrogram) -> Tensor:

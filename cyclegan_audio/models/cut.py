@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.image_pool import ImagePool
 from cyclegan_audio.models.losses.patchnce import ContrastTerm, IdentityContrastTerm, PatchNCELoss
+from cyclegan_audio.models.losses.piece import PieceTerm
 from cyclegan_audio.models.losses.restoration import RestorationTerm
 from cyclegan_audio.models.losses.terms import AdversarialTerm
 from cyclegan_audio.models.networks.protocols import FeatureGenerator
@@ -18,8 +19,8 @@ class CUT(TranslationModule):
 
     `gen_ab` maps A to B, `disc_b` scores mels of B. The terms of the loss are `adversarial`; `contrast` of
     the translation with its source (eq. 3); `identity`, the contrast of a mel of B with the generator's
-    output for it (the paper's external loss of the target domain); and `restoration` as in CycleGAN. The last
-    two are left out at weight 0.
+    output for it (the paper's external loss of the target domain); `restoration` and `piece` as in CycleGAN.
+    The last three are left out at weight 0.
 
     The paper has two settings: CUT with lambda 1 for both contrasts (the published code halves each), and
     FastCUT with lambda 10 for the first alone. Its flips are left out: they would play music backwards.
@@ -35,6 +36,7 @@ class CUT(TranslationModule):
         "contrast": ContrastTerm,
         "identity": IdentityContrastTerm,
         "restoration": RestorationTerm,
+        "piece": PieceTerm,
     }
     progress_bar_losses = ("restoration", "contrast", "disc")
     small_model = "model=cut_small"

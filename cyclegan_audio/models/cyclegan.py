@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.image_pool import ImagePool
+from cyclegan_audio.models.losses.piece import PieceTerm
 from cyclegan_audio.models.losses.restoration import RestorationTerm
 from cyclegan_audio.models.losses.terms import AdversarialTerm, CycleTerm, IdentityTerm
 from cyclegan_audio.models.translation_module import Batch, TranslationModule
@@ -16,7 +17,7 @@ class CycleGAN(TranslationModule):
     """Translate mels between genre A and genre B from unpaired clips (Zhu et al. 2017).
 
     `gen_ab` maps A to B, `gen_ba` B to A; `disc_a` scores mels of A, `disc_b` mels of B. The terms of the
-    loss are `adversarial`, `cycle`, `identity` and `restoration`.
+    loss are `adversarial`, `cycle`, `identity`, `restoration` and `piece`.
 
     Args:
         cycle_noise: standard deviation of noise on translations before they are translated back, so that
@@ -31,6 +32,7 @@ class CycleGAN(TranslationModule):
         "cycle": CycleTerm,
         "identity": IdentityTerm,
         "restoration": RestorationTerm,
+        "piece": PieceTerm,
     }
     progress_bar_losses = ("restoration", "cycle", "disc")
     small_model = "model=cyclegan_small"

@@ -5,12 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.mel import CLIP_RANGE_DB, MelSpectrogram
 from cyclegan_audio.models.band_curves import N_POINTS, band_curve
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
-CLIP_RANGE_DB = 100.0  # from -1 to 1 if each clip is scaled to its extremes
 LOWEST_CUTOFF = 0.6  # share of the bands below the low-pass: 4.3 kHz with mel=hifi
 SLOPES_DB = (0.5, 4.0)  # of the low-pass, a band
 NOISE_SPREAD_DB = 2.0  # standard deviation of the noise floor's points
@@ -19,8 +18,7 @@ NOISE_SPREAD_DB = 2.0  # standard deviation of the noise floor's points
 class SourceVariation(nn.Module):
     """Vary level, equaliser, bandwidth and noise floor of mels (B, 1, M, F) in [-1, 1], each clip on its own.
 
-    The numbers are dB of the mel. `use_mel` states how many dB are one unit; with `scaling: clip` it differs
-    between clips, and `CLIP_RANGE_DB` for the whole range takes its place.
+    The numbers are dB of the mel, of which `use_mel` gives the `unit_db`.
 
     Args:
         probability: share of the clips that are varied; 0 turns it off.
@@ -54,9 +52,8 @@ class SourceVariation(nn.Module):
         self.rng = SeededRNG(0)  # `seed_rank` seeds it
 
     def use_mel(self, mel: MelSpectrogram) -> None:
-        """Take the dB of a unit from the range of `mel`, if its scaling is fixed."""
-        range_db = mel.max_db - mel.min_db if mel.scaling == "fixed" else CLIP_RANGE_DB
-        self.unit_db = range_db / 2
+        """Take the dB of a unit from `mel`."""
+        self.unit_db = mel.unit_db
 
     def forward(self, mels: Tensor) -> Tensor:
         """Vary mels; those that are not varied stay as they are."""

@@ -206,9 +206,12 @@ class TranslationModule(BaseModule):
         check_windows(self._first_generator, discriminator, n_mels, clip_frames, crop_frames)
 
     def use_mel(self, mel: MelSpectrogram) -> None:
-        """Take the range of `mel`, by which sources are varied."""
+        """Take `mel`, by whose range sources are varied and which terms of the loss may need."""
         if self.inputs.variation is not None:
             self.inputs.variation.use_mel(mel)
+        for term in self.terms.values():
+            assert isinstance(term, LossTerm)
+            term.prepare(mel, self._first_generator)
 
     def forward(self, mel: Tensor, direction: str = DIRECTIONS[0]) -> Tensor:
         """Translate (B, 1, M, F) in a direction."""

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from cyclegan_audio.audio.io import decode, find_audio, save
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.musical_features import onset_strength
 from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.artefacts import clicks_per_s
-from cyclegan_audio.metrics.rhythm import TOLERANCE_S, detect_onsets, f1_score, onset_strength
+from cyclegan_audio.metrics.rhythm import TOLERANCE_S, detect_onsets, f1_score
 from cyclegan_audio.vocoders import Vocoder, make_vocoder
 from cyclegan_audio.vocoders.mel_inversion import mel_to_bins
 

@@ -1,25 +1,14 @@
-"""Fixtures: mel settings, corpus settings, and a small corpus of noise."""
+"""Fixtures: corpus settings, and a small corpus of noise."""
 
 from collections.abc import Callable
 
 import pytest
 
-from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.preparation.clip_stream import ClipSettings
 from cyclegan_audio.corpus.preparation.writer import CorpusSettings, prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
-from tests.corpus.noise_songs import load_mel, write_genres, write_noise
-
-
-@pytest.fixture(scope="session")
-def hifi() -> MelSpectrogram:
-    return load_mel("hifi")
-
-
-@pytest.fixture(scope="session")
-def paper() -> MelSpectrogram:
-    return load_mel("paper")
+from tests.corpus.noise_songs import write_genres, write_noise
 
 
 @pytest.fixture(scope="session")

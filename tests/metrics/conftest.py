@@ -6,26 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from cyclegan_audio.audio.mel import MelSpectrogram
-from cyclegan_audio.config import CONF_DIR
 from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 
 SECONDS = 4.0
-
-
-@pytest.fixture(scope="session", params=["hifi", "paper"])
-def any_mel(request: pytest.FixtureRequest) -> MelSpectrogram:
-    """Return each mel preset."""
-    return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / f"{request.param}.yaml")))
-
-
-@pytest.fixture(scope="session")
-def hifi() -> MelSpectrogram:
-    """Return the default mel preset."""
-    return MelSpectrogram.from_dict(dict(OmegaConf.load(CONF_DIR / "mel" / "hifi.yaml")))
 
 
 def noise_bursts(times_s: Sequence[float], rate: int, level: float = 0.3, seed: int = 0) -> Tensor:

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.musical_features import chroma
 from cyclegan_audio.metrics.spectral import (
     band_energy,
     bandwidth_hz,
     bass_similarity,
-    chroma,
     chroma_similarity,
     fixed_filter_fraction,
     high_band_db,
-    pitch_class_weights,
     roll_off_hz,
 )
 
@@ -119,12 +118,6 @@ def test_chroma_of_a_tone_is_its_pitch_class(any_mel: MelSpectrogram, melody: Me
     assert min((int(strength.argmax()) - step) % 12, (step - int(strength.argmax())) % 12) <= 1
 
 
-def test_pitch_class_weights_sum_to_one_inside_their_range(any_mel: MelSpectrogram) -> None:
-    weights = pitch_class_weights(any_mel)
-    inside = (any_mel.band_hz >= 500) & (any_mel.band_hz <= 4000)
-    torch.testing.assert_close(weights.sum(0), inside.float(), atol=1e-5, rtol=0)
-
-
 def test_chroma_similarity_ignores_filters_and_separates_tunes(
     any_mel: MelSpectrogram, melody: Melody
 ) -> None:
@@ -152,32 +145,6 @@ def test_bass_similarity_ignores_equalisers_and_higher_bands(hifi: MelSpectrogra
     equalised[n_low:] = flat[n_low:] + torch.randn(128 - n_low, 40)
     assert bass_similarity(moving[None], equalised[None], hifi).item() == pytest.approx(1, abs=1e-5)
     assert bass_similarity(moving[None], flat[None], hifi).item() == 0
-
-
-def test_pitch_class_weights_by_hand(hifi: MelSpectrogram) -> None:
-    """A band between two semitones belongs to both by the square of a cosine."""
-    weights = pitch_class_weights(hifi)
-    for band in range(128):
-        hz = float(hifi.band_hz[band])
-        expected = torch.zeros(12)
-        if 500 <= hz <= 4000:
-            semitones = 12 * math.log2(hz / 440)
-            low = math.floor(semitones)
-            expected[low % 12] = math.cos(math.pi / 2 * (semitones - low)) ** 2
-            expected[(low + 1) % 12] = math.sin(math.pi / 2 * (semitones - low)) ** 2
-        torch.testing.assert_close(weights[:, band], expected, atol=1e-4, rtol=0)
-
-
-def test_chroma_by_hand(hifi: MelSpectrogram) -> None:
-    """Segments of 0.2 s are 17 frames; levels are relative to the clip's loudest point."""
-    mels_db = torch.full((1, 128, 40), -400.0)
-    band = int((hifi.band_hz - 880).abs().argmin())
-    mels_db[0, band] = -20.0
-    mels_db[0, band, 17:34] = -40.0
-    actual = chroma(mels_db, hifi)
-    assert actual.shape == (1, 12, 2)
-    expected = pitch_class_weights(hifi)[:, band, None] * torch.tensor([[1.0, 0.1]])
-    torch.testing.assert_close(actual[0], expected, atol=1e-3, rtol=0)
 
 
 def test_chroma_similarity_weights_loud_moments_more(hifi: MelSpectrogram) -> None:

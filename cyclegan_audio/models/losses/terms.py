@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.models.networks.protocols import Generator
 from cyclegan_audio.utils.errors import UserError, check_number
 
 Suffix = Literal["direction", "source", "target"]
@@ -32,6 +34,13 @@ class LossTerm(nn.Module):
         super().__init__()
         check_number(f"the weight of {type(self).__name__}", weight, low=0)
         self.weight = float(weight)
+
+    def prepare(self, mel: MelSpectrogram, generator: Generator) -> None:
+        """Take what the term needs of the mel and of a generator before training, or refuse them.
+
+        Raises:
+            UserError: they do not fit the term.
+        """
 
     def forward(self, model: Any, mels: Mapping[str, Tensor], direction: str) -> Tensor:
         """Compute the loss, a scalar, without its weight.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan_audio.audio.musical_features import onset_strength
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics import rhythm
 from cyclegan_audio.metrics.paired_error import AUDIBLE_RANGE_DB, MATCHED_MEAN, MODEL, UNTOUCHED, PairedScores
@@ -156,9 +157,7 @@ def score_alignment(direction: DirectionResult, corpus: Corpus) -> dict[str, dic
 def _onset_f1(
     mels_db: Tensor, reference_s: Sequence[np.ndarray], corpus: Corpus, above_hz: float
 ) -> np.ndarray:
-    detected_s = rhythm.detect_onsets(
-        rhythm.onset_strength(mels_db, corpus.mel, above_hz), corpus.mel.frame_s
-    )
+    detected_s = rhythm.detect_onsets(onset_strength(mels_db, corpus.mel, above_hz), corpus.mel.frame_s)
     pairs = zip(detected_s, reference_s, strict=True)
     return np.array(
         [rhythm.f1_score(detected, reference, rhythm.TOLERANCE_S) for detected, reference in pairs]

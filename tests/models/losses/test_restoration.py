@@ -186,7 +186,7 @@ def test_networks_learn_when_it_is_their_turn(tiny_model, model):
     judged = {f"disc_{domain}" for domain in module.targets}
     assert [row[2] for row in rows[1:5]] == [restored] * 4
     assert rows[5][2] == restored | judged
-    others = {name for name in module.loss_terms if not name.startswith("restoration_")}
+    others = {name for name in module.loss_terms if not name.startswith(("restoration_", "piece_"))}
     assert all(row[2] == others for row in rows[6:])
     assert any(not torch.equal(x, y) for x, y in zip(averages[0], averages[1], strict=True))
 

@@ -42,7 +42,7 @@ def test_weights_apply_once_to_each_term():
 
 
 def test_a_weight_of_0_leaves_a_term_out():
-    weights = {"adversarial": 1, "cycle": 10, "identity": 0, "restoration": 0}
+    weights = {"adversarial": 1, "cycle": 10, "identity": 0, "restoration": 0, "piece": 0}
     assert check_weights(weights, tuple(CycleGAN.term_types)) == weights
 
 

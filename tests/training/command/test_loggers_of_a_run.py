@@ -76,7 +76,7 @@ def documented_names() -> set[str]:
 
 
 def test_tensorboard_gets_what_the_folder_gets(run, small):
-    """Also the numbers of the restoration and of the discriminators' optimizer; all names are documented."""
+    """Also the numbers of restoration, piece and the discriminators' optimizer; all names are documented."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     once = (
         *(
@@ -85,7 +85,7 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
             "callbacks.previews.every_epochs=1",
             "model.discriminator_lr=5e-5",
         ),
-        *("model.loss_weights.restoration=5", "model.cycle_every=2"),
+        *("model.loss_weights.restoration=5", "model.loss_weights.piece=1", "model.cycle_every=2"),
     )
     code, shown = run(*small, *once, "logger=tensorboard", "run_dir=out")
     assert code == 0, shown
@@ -98,6 +98,7 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
     tags = events.Tags()
     names = {*tags["scalars"], *(name.removesuffix("/text_summary") for name in tags["tensors"])}
     assert {"restoration/restoration_a", "restoration/restoration_b", "held_out/checkerboard_ba"} <= names
+    assert {"piece/piece_ab", "piece/piece_ba"} <= names
     assert {without_genre(name) for name in names if not name.startswith("tagger/")} <= documented_names()
     assert [event.value for event in events.Scalars("progress/lr_disc")] == pytest.approx([5e-5] * 4)
     assert set(tags["images"]) == {"grids/a_to_b", "grids/b_to_a"}

@@ -56,9 +56,18 @@ def test_a_run_of_one_direction_translates_that_one_and_refuses_the_other(run, s
     out = Path("out")
     losses, (held_out,) = rows(out), rows(out, "validation.csv")
     names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
-    assert list(losses[0]) == ["batch", "epoch", "elapsed_s", "lr", *names[:-1], "restoration_b", "disc_b"]
+    assert list(losses[0]) == [
+        "batch",
+        "epoch",
+        "elapsed_s",
+        "lr",
+        *names[:-1],
+        "restoration_b",
+        "piece_ab",
+        "disc_b",
+    ]
     assert all(float(losses[-1][name]) > 0 for name in names)
-    assert losses[-1]["restoration_b"] == ""
+    assert losses[-1]["restoration_b"] == losses[-1]["piece_ab"] == ""
     assert {"score", "genre_ab", "lost_ab", "identity_b", "disc_wins_ab", "moved_ab"} <= set(held_out)
     assert not [name for name, value in held_out.items() if value == "" or name.endswith(("_ba", "_a"))]
     assert [path.name for path in (out / "grids").iterdir()] == ["epoch_0001_a_to_b.png"]
