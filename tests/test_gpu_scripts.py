@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.inference.checkpoints import load_model
@@ -137,3 +138,13 @@ def test_tiny_ablation_is_whole(tmp_path):
     assert (tmp_path / "grids" / "trap_to_lofi.png").stat().st_size > 10_000
     assert (tmp_path / "compared" / "compare.json").stat().st_size > 1000
     assert (tmp_path / "identity_0" / "report" / "report.json").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["reference", "auto"])
+def test_steps_of_the_speed_experiment_train(monkeypatch, name):
+    monkeypatch.syspath_prepend(ROOT / "experiments" / "003_speed")
+    measure = import_module("measure")
+    step = measure.make(name, (4, 1), torch.device("cpu"), 1)
+    losses = step(*torch.rand(2, 1, 1, 32, 32))
+    assert all(float(loss) > 0 for loss in losses.values())
+    assert {"cycle_a", "disc_b"} <= set(losses)

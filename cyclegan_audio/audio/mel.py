@@ -148,7 +148,7 @@ class MelSpectrogram:
 
     @property
     def unit_db(self) -> float:
-        """DB of one unit of a normalised mel; with `scaling: clip` a typical number, as clips differ."""
+        """Decibels in one unit of a normalised mel; if each clip has its own range, a typical number."""
         return (self.max_db - self.min_db if self.scaling == "fixed" else CLIP_RANGE_DB) / 2
 
     @property

@@ -43,8 +43,11 @@ def onset_strength(mels_db: Tensor, mel: MelSpectrogram, above_hz: float = 0.0) 
 
 
 def chroma(mels_db: Tensor, mel: MelSpectrogram) -> Tensor:
-    """Sum magnitudes by pitch class (A first) in segments of `SEGMENT_S`: (N, M, F) in dB to (N, 12, S)."""
-    segment = max(round(SEGMENT_S / mel.frame_s), 1)
+    """Sum magnitudes by pitch class (A first) in segments of `SEGMENT_S`: (N, M, F) in dB to (N, 12, S).
+
+    A clip that is shorter is one segment.
+    """
+    segment = min(max(round(SEGMENT_S / mel.frame_s), 1), mels_db.shape[2])
     magnitude = mel.db_to_mel(mels_db - mels_db.amax((1, 2), keepdim=True))
     weights = pitch_class_weights(mel, magnitude.device).to(magnitude.dtype)
     return F.avg_pool1d(torch.matmul(weights, magnitude), segment)

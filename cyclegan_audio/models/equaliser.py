@@ -68,7 +68,7 @@ class Equaliser(BaseModule):
         check_bands({"generator": self.gen_ab}, n_mels)
 
     def use_mel(self, mel: MelSpectrogram) -> None:
-        """Do nothing: an equaliser varies no sources."""
+        """Do nothing: an equaliser varies no sources and has no loss."""
 
     def set_moments(self, moments: Mapping[str, Moments]) -> None:
         """Set the mean and spread (M,) of the training mels in [-1, 1] of each domain."""

@@ -83,7 +83,13 @@ class PackageStep:
             generator=lambda: ResnetGenerator(width, n_blocks, n_channels),
             discriminator=lambda: PatchDiscriminator(width, n_channels=n_channels),
             adversarial=AdversarialLoss(LSGANLoss()),
-            loss_weights={"adversarial": 1.0, "cycle": 10.0, "identity": 5.0, "restoration": 0.0},
+            loss_weights={
+                "adversarial": 1.0,
+                "cycle": 10.0,
+                "identity": 5.0,
+                "restoration": 0.0,
+                "piece": 0.0,
+            },
             optimizer=lambda parameters, fused=None: torch.optim.Adam(
                 parameters, lr=2e-4, betas=(0.5, 0.999), fused=fused
             ),
@@ -91,7 +97,7 @@ class PackageStep:
             acceleration=engine,
         )
         strategy = SimpleNamespace(root_device=device, backward=lambda loss, *_: loss.backward())
-        module.trainer = SimpleNamespace(strategy=strategy, precision=precision, world_size=1)
+        module.trainer = SimpleNamespace(strategy=strategy, precision=precision, world_size=1, global_rank=0)
         module.setup("fit")
         module.to(device)
         strategy._lightning_optimizers = module.trainer.optimizers = module.configure_optimizers()

@@ -14,15 +14,16 @@ from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.models.networks.protocols import Generator
 from cyclegan_audio.utils.errors import UserError
 
-SILENT_DB2 = 1e-3  # product of two norms of onset strength below which there is nothing to compare
+STILL_DB = 1.0  # norm of a clip's onset strength, of music some 30, below which gradients do not grow
+STILL_CHROMA = 1e-3  # the same of a segment's chroma
 
 
 class PieceTerm(LossTerm):
     """Distance in onsets and harmony between a translation and its source, from 0 to 2.
 
     The mean of one minus the correlation of both onset strengths, and of one minus the cosine similarity of
-    both chromas, centred, in segments weighted by the source. Neither depends on level or on timbre, as long
-    as that is the same throughout a clip.
+    both chromas, centred, in segments weighted by the source. Neither depends on the level, and a gentle
+    equaliser changes both little.
 
     Attributes:
         mel: the mel-spectrogram of the training, once `prepare` has it.
@@ -55,16 +56,17 @@ class PieceTerm(LossTerm):
 
 
 def _onset_correlation(source: Tensor, fake: Tensor) -> Tensor:
-    """Correlate the rows of (N, F), to (N,); 0 for silence."""
+    """Correlate the rows of (N, F), to (N,); less where both hardly change."""
     x, y = (strength - strength.mean(1, keepdim=True) for strength in (source, fake))
-    return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(SILENT_DB2)
+    return F.cosine_similarity(x, y, dim=1, eps=STILL_DB)
 
 
 def _chroma_similarity(source: Tensor, fake: Tensor) -> Tensor:
     """Compute the similarity (N,) of (N, 12, S) as `metrics.spectral` does, but weighted by the source alone.
 
-    The gradient of the weights would be infinite in silence.
+    The gradient of the metric's weights would be infinite in silence.
     """
     a, b = (x.log1p() - x.log1p().mean(1, keepdim=True) for x in (source, fake))
     weights = a.norm(dim=1)
-    return (F.cosine_similarity(a, b, dim=1) * weights).sum(1) / weights.sum(1).clamp_min(1e-9)
+    cosine = F.cosine_similarity(a, b, dim=1, eps=STILL_CHROMA)
+    return (cosine * weights).sum(1) / weights.sum(1).clamp_min(1e-9)
