@@ -1,3 +1,3 @@
 """The fixtures of `tests/corpus`, for what feeds training from such a corpus."""
 
-from tests.corpus.conftest import corpus, hifi, paper, settings  # noqa: F401
+from tests.corpus.conftest import corpus, settings  # noqa: F401

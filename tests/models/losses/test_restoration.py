@@ -199,4 +199,4 @@ def test_restoration_without_corruption_is_refused(tiny_model):
 
 def test_a_warm_up_of_the_model_is_turned_off_by_a_number(tiny_model):
     with pytest.raises(Exception, match=r"or model\.restoration_warm_up=0"):
-        tiny_model("model=cyclegan_small", "model.loss_weights.restoration=0")
+        tiny_model("model.restoration_warm_up=0.4", "model.loss_weights.restoration=0")
