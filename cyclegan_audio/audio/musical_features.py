@@ -1,7 +1,7 @@
 """Compute onset strength and chroma of mels, by which pieces of music are compared.
 
-Clips are (N, M, F) in dB. Levels more than `RANGE_DB` below the loudest point of a clip are clipped, so that
-inaudible noise is not taken for a hi-hat. Gradients flow through all functions.
+Clips are (N, M, F) in dB. For onsets, levels more than `RANGE_DB` below the loudest point of a clip are
+clipped, so that inaudible noise is not taken for a hi-hat. Gradients flow through all functions of clips.
 """
 
 from functools import lru_cache

@@ -56,16 +56,8 @@ def test_a_run_of_one_direction_translates_that_one_and_refuses_the_other(run, s
     out = Path("out")
     losses, (held_out,) = rows(out), rows(out, "validation.csv")
     names = ("gen_total", "adversarial_ab", "contrast_a", "identity_b", "disc_b")
-    assert list(losses[0]) == [
-        "batch",
-        "epoch",
-        "elapsed_s",
-        "lr",
-        *names[:-1],
-        "restoration_b",
-        "piece_ab",
-        "disc_b",
-    ]
+    columns = ["batch", "epoch", "elapsed_s", "lr", *names[:-1], "restoration_b", "piece_ab", "disc_b"]
+    assert list(losses[0]) == columns
     assert all(float(losses[-1][name]) > 0 for name in names)
     assert losses[-1]["restoration_b"] == losses[-1]["piece_ab"] == ""
     assert {"score", "genre_ab", "lost_ab", "identity_b", "disc_wins_ab", "moved_ab"} <= set(held_out)
