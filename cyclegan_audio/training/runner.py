@@ -179,8 +179,10 @@ def build_trainer(cfg: DictConfig, model: BaseModule, config: dict[str, Any]) ->
     """Build the trainer of `cfg` with its callbacks and logger.
 
     Raises:
-        UserError: one of `callbacks` is no callback, or a value is invalid.
+        UserError: one of `callbacks` is null or no callback, or a value is invalid.
     """
+    if null := [name for name, callback in cfg.callbacks.items() if callback is None]:
+        raise UserError(f"callbacks.{null[0]} must not be null; to leave it out, write ~callbacks.{null[0]}")
     callbacks = {name: build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()}
     if others := [name for name, callback in callbacks.items() if not isinstance(callback, pl.Callback)]:
         raise UserError(f"callbacks.{others[0]} is not a Lightning callback; correct its _target_")

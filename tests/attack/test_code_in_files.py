@@ -280,6 +280,7 @@ WRONG_PLACES = [
     ("data._target_", "cyclegan_audio.corpus.screening.Silence", REFUSED),
     ("data", {"_target_": "torch.optim.Adam", "lr": 0.1}, "invalid `data` settings"),
     ("callbacks.extra", {"_target_": "pytorch_lightning.Trainer"}, "extra is not a Lightning callback"),
+    ("callbacks.extra", None, "to leave it out, write ~callbacks.extra"),
     (
         "callbacks.extra",
         {"_target_": "cyclegan_audio.audio.mel.MelSpectrogram"},

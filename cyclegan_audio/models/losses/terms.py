@@ -114,16 +114,18 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def check_weights(weights: Mapping[str, float], terms: Sequence[str]) -> dict[str, float]:
-    """Return the weights of the terms as floats.
+    """Return the weights of all terms as floats; one that is not given is 0, as in runs older than its term.
 
     Raises:
-        UserError: a term is missing or unknown, or a weight is negative.
+        UserError: a term is unknown, or a weight is negative.
     """
-    if set(weights) != set(terms):
-        raise UserError(f"model.loss_weights must have exactly {', '.join(terms)}, got {', '.join(weights)}")
-    if min(weights.values()) < 0:
+    if unknown := weights.keys() - set(terms):
+        raise UserError(
+            f"model.loss_weights has no {', '.join(sorted(unknown))}; choose of {', '.join(terms)}"
+        )
+    if min(weights.values(), default=0) < 0:
         raise UserError("model.loss_weights must be >= 0; 0 leaves a term out")
-    return {term: float(weights[term]) for term in terms}
+    return {term: float(weights.get(term, 0)) for term in terms}
 
 
 def check_terms(extra: Mapping[str, LossTerm], names: Sequence[str]) -> dict[str, LossTerm]:
