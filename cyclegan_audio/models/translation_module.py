@@ -206,7 +206,8 @@ class TranslationModule(BaseModule):
         check_windows(self._first_generator, discriminator, n_mels, clip_frames, crop_frames)
 
     def use_mel(self, mel: MelSpectrogram) -> None:
-        """Take `mel`, by whose range sources are varied and which terms of the loss may need."""
+        """Take `mel`, by whose range mels are varied and which terms of the loss may need."""
+        self.adversarial.augmentation.use_mel(mel)
         if self.inputs.variation is not None:
             self.inputs.variation.use_mel(mel)
         for term in self.terms.values():
@@ -274,9 +275,9 @@ class TranslationModule(BaseModule):
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute each discriminator's loss on the reals and the fakes of its domain."""
-        compute, batched_forward = self.adversarial.discriminator_loss, self.acceleration.batched_forward
+        compute, forward = self.adversarial.discriminator_loss, self.acceleration.batched_forward
         return {
-            f"disc_{domain}": compute(disc, batch[f"real_{domain}"], batch[f"fake_{domain}"], batched_forward)
+            f"disc_{domain}": compute(domain, disc, batch[f"real_{domain}"], batch[f"fake_{domain}"], forward)
             for domain, disc in self.discriminators().items()
         }
 

@@ -32,12 +32,13 @@ CHANGEABLE_GROUPS = (
     "trainer",
     "vocoder",
 )  # others define the training
-RANDOM_STATE = "._extra_state"  # the end of the names of random states in a state dict
-RANDOM_OPTIONS = {  # that turn random numbers on, by the place of their state
+EXTRA_STATE = "._extra_state"  # the end of the names of random states and averages in a state dict
+STATE_OPTIONS = {  # that turn random numbers or averages on, by the place of their state
     "inputs.corruption": "model.loss_weights.restoration",
     "inputs.variation": "model.source_variation.probability",
     "inputs.rng": "model.cycle_noise",
-    "adversarial": "model.adversarial",
+    "adversarial.lecam": "model.adversarial.lecam_weight",
+    "adversarial": "noise or augmentation of model.adversarial",
 }
 NOT_OF_THE_RUN = ("resume=", "run_dir=", "trust_package=")  # never read from its checkpoint
 PARTS = ("model", "data", "trainer", "callbacks")
@@ -206,10 +207,10 @@ def restore_data_position(checkpoint: Path, data: "ResumableData", model: BaseMo
 
 
 def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Check that a checkpoint has the weights and the random states of a model.
+    """Check that a checkpoint has the weights and the states of a model.
 
     Raises:
-        UserError: weights are missing or have other shapes, or options that draw random numbers have changed.
+        UserError: weights are missing or have other shapes, or options that keep a state have changed.
     """
     shapes, expected_shapes = (
         {name: value.shape for name, value in values.items() if isinstance(value, Tensor)}
@@ -219,12 +220,11 @@ def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[s
     if not names:
         return
     in_both = shapes.keys() & expected_shapes.keys()
-    if all(name.endswith(RANDOM_STATE) and name not in in_both for name in names):
+    if all(name.endswith(EXTRA_STATE) and name not in in_both for name in names):
         first = min(names)
-        option = next((o for place, o in RANDOM_OPTIONS.items() if first.startswith(place)), "model")
+        option = next((o for place, o in STATE_OPTIONS.items() if first.startswith(place)), "model")
         raise UserError(
-            f"resume= cannot turn the random numbers of {option} on or off; leave that change out, "
-            "or train a new model"
+            f"resume= cannot turn {option} on or off; leave that change out, or train a new model"
         )
     raise UserError(
         f"the weights in {checkpoint} are not of these networks, or of another version; "

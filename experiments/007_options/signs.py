@@ -27,7 +27,9 @@ from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.metrics.validation import temporal_decorrelation
 from cyclegan_audio.models.losses.adversarial import r1_penalty
+from cyclegan_audio.models.losses.limited_data import DiscriminatorAugmentation
 from cyclegan_audio.models.translation_module import TranslationModule
+from cyclegan_audio.utils.rng import SeededRNG
 
 STEPS, SIZE, CLIPS = 200, 32, 20
 TINY = (
@@ -123,6 +125,20 @@ class Watched:
             scores = [self.model.disc_b(x).flatten() for x in (real, fake)]
         return float((scores[0].mean() - scores[1].mean()) / torch.cat(scores).std())
 
+    def gap(self) -> float:
+        """Compute the mean score of reals minus that of translations, by the discriminator of B."""
+        real, fake = (torch.stack([batch[f"real_{one}"] for batch in batches()]) for one in "ba")
+        with torch.no_grad():
+            return float(self.model.disc_b(real).mean() - self.model.disc_b(self.model.gen_ab(fake)).mean())
+
+    def unsteadiness(self) -> float:
+        """Compute the mean squared change of a real clip's mean score by 10 augmentations of it."""
+        real = torch.stack([batch["real_b"] for batch in batches()]).repeat(10, 1, 1, 1)
+        changed = DiscriminatorAugmentation().change(real, SeededRNG(0))
+        with torch.no_grad():
+            one, other = (self.model.disc_b(x).flatten(1).mean(1) for x in (real, changed))
+        return float((one - other).square().mean())
+
     def gain(self) -> float:
         """Compute the largest spectral norm of a discriminator's convolution."""
         self.model.disc_b.eval()
@@ -197,6 +213,9 @@ SIGNS = {
     "spectral_norm": Sign(  # every convolution's gain is held at 1
         ("model.discriminator.spectral_norm=true",), lambda run: abs(run.gain() - 1)
     ),
+    "augmentation": Sign(("model.adversarial.augmentation.probability=1",), Watched.unsteadiness),
+    "consistency": Sign(("model.adversarial.consistency_weight=10",), Watched.unsteadiness),
+    "lecam": Sign(("model.adversarial.lecam_weight=1",), Watched.gap),
     "noise": Sign(("model.adversarial.instance_noise=1.0",), lambda run: -run.mean("disc_b", 0, 100)),
     "upsampling": Sign(("model.generator.upsampling=nearest",), Watched.checkerboard),
     "schedule_cosine": Sign(("schedule=cosine",), last_step, ("schedule=constant",)),

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_audio.utils.errors import check_number
+from cyclegan_audio.models.losses.limited_data import DiscriminatorAugmentation, LeCam
+from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
 BatchedForward = Callable[..., Sequence[Tensor]]  # a network and its inputs to its outputs
@@ -116,55 +117,91 @@ class AdversarialLoss(nn.Module):
         r1_weight: weight of `r1_penalty` at real mels; 0 leaves it out.
         instance_noise: standard deviation of normal noise on the discriminators' inputs (Sønderby et al.
             2017) at the start of the run; it falls linearly to 0 at the end. 0 adds none.
-        seed: seed of noise and penalties.
+        augmentation: changes what the discriminators hear; None, or one of probability 0, does not.
+        consistency_weight: weight of the squared change of a real clip's mean score by the augmentation,
+            whatever its probability (Zhang et al. 2020); 0 leaves it out.
+        lecam_weight: weight of `LeCam`; 0 leaves it out.
+        seed: seed of noise, augmentation and penalties.
 
     Attributes:
         progress: the share of the run that is done.
     """
 
     def __init__(
-        self, loss: GANLoss, r1_weight: float = 0.0, instance_noise: float = 0.0, seed: int = 0
+        self,
+        loss: GANLoss,
+        r1_weight: float = 0.0,
+        instance_noise: float = 0.0,
+        augmentation: DiscriminatorAugmentation | None = None,
+        consistency_weight: float = 0.0,
+        lecam_weight: float = 0.0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        check_number("model.adversarial.r1_weight", r1_weight, low=0)
-        check_number("model.adversarial.instance_noise", instance_noise, low=0)
+        name = "model.adversarial"
+        check_number(f"{name}.r1_weight", r1_weight, low=0)
+        check_number(f"{name}.instance_noise", instance_noise, low=0)
+        check_number(f"{name}.consistency_weight", consistency_weight, low=0)
+        check_number(f"{name}.lecam_weight", lecam_weight, low=0)
+        if augmentation is None and consistency_weight > 0:
+            raise UserError(f"{name}.consistency_weight needs {name}.augmentation; leave out its null")
         self.loss, self.r1_weight, self.instance_noise = loss, r1_weight, instance_noise
+        self.augmentation = augmentation or DiscriminatorAugmentation()
+        self.consistency_weight, self.lecam_weight = consistency_weight, lecam_weight
         self.progress = 0.0
+        if lecam_weight > 0:
+            self.lecam = LeCam()
         if self.is_random:
             self.rng = SeededRNG(seed)
 
     @property
     def is_random(self) -> bool:
         """Return whether a step draws random numbers, which a CUDA graph would repeat."""
-        return self.instance_noise > 0 or self.loss.is_random
+        augmented = self.augmentation.probability > 0 or self.consistency_weight > 0
+        return self.instance_noise > 0 or augmented or self.loss.is_random
 
     def generator_loss(self, disc: nn.Module, fake: Tensor) -> Tensor:
         """Compute the generator's loss for its fakes."""
-        return self.loss.generator_loss(disc(self._add_noise(fake)))
+        return self.loss.generator_loss(disc(self._vary(fake)))
 
     def discriminator_loss(
-        self, disc: nn.Module, real: Tensor, fake: Tensor, batched_forward: BatchedForward
+        self, domain: str, disc: nn.Module, real: Tensor, fake: Tensor, batched_forward: BatchedForward
     ) -> Tensor:
         """Compute the discriminator's loss with its penalties.
 
         Args:
+            domain: the domain that the discriminator scores.
             disc: the discriminator.
             real: real mels.
             fake: translated mels.
             batched_forward: applies a network to several inputs.
         """
-        real, fake = self._add_noise(real), self._add_noise(fake.detach())
-        score_real, score_fake = batched_forward(disc, real, fake)
+        again = [self.augmentation.change(real, self.rng)] if self.consistency_weight > 0 else []
+        real, fake = self._vary(real), self._vary(fake.detach())
+        score_real, score_fake, *score_again = batched_forward(disc, real, fake, *again)
         total = self.loss.discriminator_loss(score_real, score_fake)
+        for scores in score_again:
+            total = total + self.consistency_weight * _consistency(score_real, scores)
+        if self.lecam_weight > 0:
+            total = total + self.lecam_weight * self.lecam(domain, score_real, score_fake)
         if self.loss.is_random:
             total = total + self.loss.penalty(disc, real, fake, self.rng)
         if self.r1_weight > 0:
             total = total + self.r1_weight * r1_penalty(disc, real)
         return total
 
-    def _add_noise(self, mel: Tensor) -> Tensor:
+    def _vary(self, mel: Tensor) -> Tensor:
+        """Augment mels and add noise, as the options say."""
+        if self.is_random:
+            mel = self.augmentation.apply(mel, self.rng)
         deviation = self.instance_noise * (1.0 - self.progress)
         return mel + deviation * self.rng.normal_like(mel) if deviation > 0 else mel
+
+
+def _consistency(scores: Tensor, others: Tensor) -> Tensor:
+    """Compute the mean squared difference of the clips' mean scores; (B, ...) each."""
+    one, other = (x.float().flatten(1).mean(1) for x in (scores, others))
+    return F.mse_loss(one, other)
 
 
 def r1_penalty(disc: nn.Module, real: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ REAL, FAKE = torch.full((2, 1, 2, 2), 0.5), torch.full((2, 1, 2, 2), -0.5)
 def test_r1_adds_to_the_discriminator_alone():
     loss = AdversarialLoss(LSGANLoss(), r1_weight=8.0)
     # 0.5 * ((0.5 - 1)^2 + 0.25) + 8 * half of 4 * (1/4)^2
-    assert float(loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(
+    assert float(loss.discriminator_loss("a", Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(
         0.25 + 8 * 0.125
     )
     assert float(loss.generator_loss(Sum(), FAKE)) == pytest.approx(1.5**2)
@@ -147,7 +147,7 @@ def test_r1_adds_to_the_discriminator_alone():
 def test_gradient_penalty_is_added():
     loss = AdversarialLoss(WGANGPLoss(10.0))
     # -0.5 - 0.5, and the norm of the gradient is 1/2
-    value = loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)
+    value = loss.discriminator_loss("a", Sum(), REAL, FAKE, separate_forwards)
     assert float(value) == pytest.approx(-1 + 10 * 0.5**2)
 
 
@@ -178,20 +178,20 @@ def test_noise_differs_by_seed_and_by_call_and_both_mels_get_it():
         AdversarialLoss(LSGANLoss(), instance_noise=0.4),
         AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=1),
     ):
-        loss.discriminator_loss(Sum(), REAL, FAKE, recording_forwards)
+        loss.discriminator_loss("a", Sum(), REAL, FAKE, recording_forwards)
     noise = [mel - plain for mel, plain in zip(recorded, (REAL, FAKE, REAL, FAKE), strict=True)]
     assert all(float(one.abs().max()) > 0.1 for one in noise)
     assert not torch.allclose(noise[0], noise[1])
     assert not torch.allclose(noise[0], noise[2])
     same_seed = AdversarialLoss(LSGANLoss(), instance_noise=0.4, seed=0)
-    same_seed.discriminator_loss(Sum(), REAL, FAKE, recording_forwards)
+    same_seed.discriminator_loss("a", Sum(), REAL, FAKE, recording_forwards)
     assert torch.equal(recorded[4], recorded[0])
 
 
 def test_without_options_the_mels_go_in_as_they_are():
     loss = AdversarialLoss(LSGANLoss())
     assert not loss.is_random
-    assert float(loss.discriminator_loss(Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(0.25)
+    assert float(loss.discriminator_loss("a", Sum(), REAL, FAKE, separate_forwards)) == pytest.approx(0.25)
     assert loss.progress == 0
 
 

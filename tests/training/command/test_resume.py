@@ -174,15 +174,16 @@ def test_resume_with_more_epochs(run, small):
         ((), "model.cycle_noise=0.05", "model.cycle_noise"),
         ((), "model.loss_weights.restoration=5", "model.loss_weights.restoration"),
         (RANDOM_INPUTS, "model.source_variation.probability=0", "model.source_variation.probability"),
-        ((), "model.adversarial.instance_noise=0.1", "model.adversarial"),
+        ((), "model.adversarial.instance_noise=0.1", "noise or augmentation of model.adversarial"),
+        ((), "model.adversarial.lecam_weight=0.1", "model.adversarial.lecam_weight"),
     ],
 )
-def test_resume_names_the_option_whose_random_numbers_are_new(run, small, before, change, option):
+def test_resume_names_the_option_whose_state_is_new(run, small, before, change, option):
     once = (*small, *before, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")
     assert run(*once)[0] == 0
     code, shown = run("resume=out", "n_epochs=2", change)
     assert code == 2
-    assert f"resume= cannot turn the random numbers of {option} on or off" in shown
+    assert f"resume= cannot turn {option} on or off" in shown
 
 
 @pytest.mark.parametrize("change", ["model=cyclegan", "optimiser=sgd"])
