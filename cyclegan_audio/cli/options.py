@@ -19,6 +19,7 @@ _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "versi
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
 TRUST_PACKAGE = "trust_package"
 PRETRAINED_HELP = "demo, lofi_rnb or lofi_trap (they ship with the package)"
+CHECKPOINT_HELP = "a checkpoint of the run (default: its best, else its last)"
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
 _SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")
 _OTHER_CONFIG = ("--config", "-cd", "-cn", "-cp")
@@ -251,13 +252,9 @@ class VerbParser(argparse.ArgumentParser):
         """Add `--device`."""
         self.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
 
-    def add_checkpoint(self) -> None:
+    def add_checkpoint(self, help_text: str = CHECKPOINT_HELP) -> None:
         """Add `--checkpoint`."""
-        self.add_argument(
-            "--checkpoint",
-            metavar="FILE",
-            help="a checkpoint of the run (default: its best, else its last)",
-        )
+        self.add_argument("--checkpoint", metavar="FILE", help=help_text)
 
     def add_trust_package(self) -> None:
         """Add `--trust-package`, which may be repeated; the result is the list `trust_packages`."""
@@ -268,9 +265,9 @@ class VerbParser(argparse.ArgumentParser):
             help="an installed package whose networks may be built from a run, and so run their code",
         )
 
-    def add_translation_options(self) -> None:
+    def add_translation_options(self, checkpoint_help: str = CHECKPOINT_HELP) -> None:
         """Add the options of verbs that translate with one run: checkpoint, vocoder, shifts and others."""
-        self.add_checkpoint()
+        self.add_checkpoint(checkpoint_help)
         self.add_vocoder()
         self.add_argument(
             "--shifts",

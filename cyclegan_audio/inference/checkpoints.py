@@ -92,6 +92,22 @@ def resolve_run(
     )
 
 
+def list_checkpoints(run: str | Path, trust_packages: Collection[str] = ()) -> list[Path]:
+    """List the checkpoints in a run folder by their batches, of those with the same batches one.
+
+    Args:
+        run: path of the folder.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
+
+    Raises:
+        UserError: a checkpoint is damaged.
+    """
+    by_batches: dict[int, Path] = {}
+    for path in sorted((Path(run) / CHECKPOINTS).glob(f"*{Path(LAST).suffix}")):  # the best one first
+        by_batches.setdefault(load_model(path, trust_packages=trust_packages).batches, path)
+    return [path for _, path in sorted(by_batches.items())]
+
+
 def _is_model(path: Path) -> bool:
     """Return whether a path is a file or a pretrained folder.
 

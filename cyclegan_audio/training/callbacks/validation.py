@@ -9,10 +9,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from cyclegan_audio.inference.run_paths import VALIDATION
+from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, VALIDATION
 from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.eval_mode import eval_mode
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import CSVLog
@@ -20,6 +21,8 @@ from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.fields import check_value
 
 METRIC_PREFIX = "held_out/"  # of logged metrics
+PATIENCE = 1 / 3  # share of the run over which a score that does not fall is warned of
+STALE = "stale"  # among the signs that were warned of
 SIGNS = {  # warn above (1) or below (-1) the threshold, with this text
     "disc_wins": (
         1,
@@ -44,23 +47,29 @@ class ValidationCallback(pl.Callback):
         run_dir: the run's folder.
         thresholds: for each of `SIGNS` the value beyond which to warn, once until it is back.
         every_epochs: interval in epochs.
+        early_stop: end the run when the score has not fallen for `PATIENCE` of it; otherwise only warn.
 
     Attributes:
         best: the lowest score so far and its number of batches, or None.
+        best_at: epochs and seconds of training until then.
     """
 
-    def __init__(self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5) -> None:
+    def __init__(
+        self, run_dir: str, thresholds: Mapping[str, float], every_epochs: int = 5, early_stop: bool = False
+    ) -> None:
         check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
             check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
-        self.csv = CSVLog(Path(run_dir) / VALIDATION)
+        self.run_dir, self.early_stop = Path(run_dir), early_stop
+        self.csv = CSVLog(self.run_dir / VALIDATION)
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
         self.best: tuple[float, int] | None = None
+        self.best_at = (0, 0.0)
         self.warned: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "warned": self.warned}
+        return {"best": self.best, "best_at": self.best_at, "warned": self.warned}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         best, warned = state_dict["best"], state_dict["warned"]
@@ -68,6 +77,8 @@ class ValidationCallback(pl.Callback):
         if best is not None:
             score, batches = best
             best = (float(score), int(batches))
+            epochs, elapsed_s = state_dict.get("best_at", self.best_at)
+            self.best_at = int(epochs), float(elapsed_s)
         self.best, self.warned = best, warned
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
@@ -94,7 +105,28 @@ class ValidationCallback(pl.Callback):
         module.log_dict(named, logger=False)  # to `trainer.callback_metrics`
         if self.best is None or metrics["score"] < self.best[0]:
             self.best = (metrics["score"], module.batches)
+            self.best_at = (trainer.current_epoch + 1, module.elapsed_s)
         self.warn(metrics)
+        if self.is_stale(module.schedule, trainer.current_epoch + 1, module.elapsed_s):
+            trainer.should_stop = trainer.should_stop or self.early_stop
+
+    def is_stale(self, schedule: LinearDecay, epochs: int, elapsed_s: float) -> bool:
+        """Return whether the score has not fallen for `PATIENCE` of the run; warn of it once.
+
+        Args:
+            schedule: schedule of the run, which gives its length.
+            epochs, elapsed_s: epochs and seconds of training so far.
+        """
+        done, best = schedule.progress(epochs, elapsed_s), schedule.progress(*self.best_at)
+        stale = done - best >= PATIENCE
+        if stale and self.best is not None and STALE not in self.warned:
+            what = "training ends" if self.early_stop else "early_stop=true would end the run"
+            rank_zero_print(
+                f"warning: the held-out score has not fallen for a third of the run: {what}; it was best "
+                f"after {self.best[1]} batches: {self.run_dir / CHECKPOINTS / BEST}"
+            )
+        self.warned = [sign for sign in self.warned if sign != STALE] + [STALE] * stale
+        return stale
 
     @torch.no_grad()
     def translate_clips(
@@ -125,7 +157,7 @@ class ValidationCallback(pl.Callback):
 
     def warn(self, metrics: Mapping[str, float]) -> None:
         """Warn of signs that have passed their thresholds since the last validation."""
-        warned = []
+        warned = [STALE] if STALE in self.warned else []
         for (sign, (side, text)), direction in product(SIGNS.items(), DIRECTIONS):
             name = f"{sign}_{direction}"
             value, threshold = metrics.get(name, self.thresholds[sign]), self.thresholds[sign]

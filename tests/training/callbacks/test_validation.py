@@ -1,7 +1,10 @@
-"""Warnings of the validation callback."""
+"""Warnings of the validation callback, and the end of a run whose score does not fall any more."""
+
+from types import SimpleNamespace
 
 import pytest
 
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.training.callbacks.validation import ValidationCallback
 from cyclegan_audio.utils.errors import UserError
 
@@ -24,3 +27,54 @@ def test_a_sign_is_warned_of_once_until_it_disappears(tmp_path, capsys):
 def test_a_missing_threshold_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"thresholds\.variety"):
         ValidationCallback(str(tmp_path), {**THRESHOLDS, "variety": None})
+
+
+SCORES = [0.9, 0.5, 0.7, 0.6, 0.8, 0.5, 0.6, 0.4, 0.5]
+
+
+def validate(validation, scores, schedule, monkeypatch, first_epoch=0):
+    """Validate once an epoch of 10 batches; return the epochs after which training was to stop."""
+    monkeypatch.setattr(validation, "translate_clips", lambda trainer, module: ({}, {}))
+    module = SimpleNamespace(schedule=schedule, batches=10 * first_epoch, elapsed_s=0.0)
+    module.log_dict = lambda *args, **options: None
+    stops = []
+    for epoch, score in enumerate(scores, first_epoch):
+        trainer = SimpleNamespace(current_epoch=epoch, is_global_zero=False, loggers=[], should_stop=False)
+        module.batches += 10
+        package = "cyclegan_audio.training.callbacks.validation"
+        monkeypatch.setattr(f"{package}.validation_metrics", lambda clips, score=score: {"score": score})
+        monkeypatch.setattr(f"{package}.validation_diagnostics", lambda clips: {})
+        validation.validate(trainer, module)
+        if trainer.should_stop:
+            stops.append(epoch + 1)
+    return stops
+
+
+def test_a_score_that_does_not_fall_is_warned_of_once_with_the_best_checkpoint(tmp_path, capsys, monkeypatch):
+    validation = ValidationCallback(str(tmp_path), THRESHOLDS)
+    assert validate(validation, SCORES, LinearDecay(6, 6), monkeypatch) == []
+    (line,) = capsys.readouterr().out.splitlines()  # epoch 6 is 4 of 12 after epoch 2
+    assert "has not fallen for a third of the run: early_stop=true would end the run" in line
+    assert f"best after 20 batches: {tmp_path / 'checkpoints' / 'best.ckpt'}" in line
+    assert validation.best == (0.4, 80)
+    assert validate(validation, [0.5] * 4, LinearDecay(6, 6), monkeypatch, first_epoch=9) == []
+    assert "best after 80 batches" in capsys.readouterr().out  # it is warned of again after it was better
+
+
+def test_early_stop_ends_the_run(tmp_path, capsys, monkeypatch):
+    validation = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
+    assert validate(validation, SCORES, LinearDecay(6, 6), monkeypatch) == [6, 7]
+    assert "a third of the run: training ends; it was best" in capsys.readouterr().out
+
+
+def test_a_longer_run_has_more_patience(tmp_path, monkeypatch):
+    validation = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
+    assert validate(validation, SCORES, LinearDecay(9, 9), monkeypatch) == []
+
+
+def test_patience_goes_on_after_a_resume(tmp_path, monkeypatch):
+    first = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
+    assert validate(first, SCORES[:4], LinearDecay(6, 6), monkeypatch) == []
+    second = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
+    second.load_state_dict(first.state_dict())
+    assert validate(second, SCORES[4:6], LinearDecay(6, 6), monkeypatch, first_epoch=4) == [6]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan_audio import translate
+from cyclegan_audio import evaluate, translate
 from cyclegan_audio.audio.io import save
 from cyclegan_audio.config import compose
-from cyclegan_audio.inference.checkpoints import load_model, save_pretrained
+from cyclegan_audio.inference.checkpoints import list_checkpoints, load_model, save_pretrained
 from cyclegan_audio.reports.evaluation.translations import open_corpus
 from tests.loss_table import rows
 
@@ -153,3 +153,46 @@ def test_multirun_gives_each_job_its_folder(run, small):
     assert 0 < record["metrics"]["held_out/cycle_a"] < 2
     assert set(compose("train").optimized_metric) <= set(record["metrics"])
     assert float(rows(Path("sweep/1_low_high"))[0]["identity_a"]) > 0
+
+
+def test_early_stop_ends_a_run_that_does_not_get_better(run, small, monkeypatch):
+    scores = iter([0.5, 0.6, 0.6, 0.6])
+    monkeypatch.setattr(
+        "cyclegan_audio.training.callbacks.validation.validation_metrics",
+        lambda clips: {"score": next(scores)},
+    )
+    code, shown = run(
+        *small, "logger=none", "run_dir=out", "n_epochs=3", "n_epochs_decay=3", "early_stop=true",
+        "callbacks.validation.every_epochs=1",
+    )  # fmt: skip
+    assert code == 0, shown
+    assert "training ends; it was best after 8 batches: " in shown
+    assert "trained 24 batches" in shown  # three of six epochs: two, a third of the run, after the best
+    assert load_model("out").batches == 8
+    assert load_model("out/checkpoints/last.ckpt").batches == 24
+
+
+@pytest.mark.slow
+def test_the_checkpoints_of_a_run_are_put_side_by_side(run, small, capsys):
+    options = ("logger=none", "run_dir=out", "n_epochs=2", "n_epochs_decay=0")
+    assert run(*small, *options, "callbacks.checkpoints.every_epochs=1")[0] == 0
+    evaluate.main(["out", "--checkpoint", "all"])
+    assert f"comparison: {Path('out/comparison/compare.html')}" in capsys.readouterr().out
+    columns = json.loads(Path("out/comparison/compare.json").read_text())["columns"]
+    names = [path.stem for path in list_checkpoints("out")]
+    assert len(names) == 2  # last.ckpt has the same batches as epoch_0002.ckpt
+    assert [column["name"] for column in columns] == names
+
+
+def test_checkpoints_are_listed_by_their_batches(run, small, capsys):
+    options = ("logger=none", "run_dir=out", "n_epochs=2", "n_epochs_decay=1")
+    assert run(*small, *options, "callbacks.checkpoints.every_epochs=1", "~callbacks.validation")[0] == 0
+    names = [path.name for path in list_checkpoints("out")]
+    assert names == ["epoch_0001.ckpt", "epoch_0002.ckpt", "epoch_0003.ckpt"]
+    for arguments, message in (
+        (["out", "--checkpoint", "all", "--shifts", "2"], "all cannot take --shifts; leave it out"),
+        (["demo", "--checkpoint", "all"], "demo has fewer than two checkpoints to compare"),
+    ):
+        with pytest.raises(SystemExit):
+            evaluate.main(arguments)
+        assert message in capsys.readouterr().err
