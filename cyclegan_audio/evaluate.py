@@ -1,7 +1,6 @@
 """Verb `evaluate`: measure a trained model on held-out clips and write RUN/report/report.html."""
 
 from collections.abc import Sequence
-
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ def parser() -> VerbParser:
         "evaluate",
         (
             "runs/mine",
-            "runs/mine --shifts 4 --out reports/smooth",
-            "runs/mine --corpus data/other --clips 50",
             "runs/mine --checkpoint all",
+            "runs/mine --corpus data/other --clips 50 --shifts 4 --out reports/other",
         ),
     )
     verb_parser.add_run()

@@ -128,8 +128,11 @@ SWITCHES = {
     "model.loss_weights.restoration": 0,
     "model.loss_weights.piece": 0,
     "model.source_variation.probability": 0,
+    "model.adversarial.augmentation.probability": 0,
+    "model.adversarial.consistency_weight": 0,
+    "model.adversarial.lecam_weight": 0,
 }
-DETAILS = ("model.corruption.", "model.source_variation.")  # details of what is off
+DETAILS = ("model.corruption.", "model.source_variation.", "model.adversarial.augmentation.")  # details of what is off
 
 
 @pytest.mark.parametrize("choice", PAPER)
