@@ -132,7 +132,11 @@ SWITCHES = {
     "model.adversarial.consistency_weight": 0,
     "model.adversarial.lecam_weight": 0,
 }
-DETAILS = ("model.corruption.", "model.source_variation.", "model.adversarial.augmentation.")  # details of what is off
+DETAILS = (
+    "model.corruption.",
+    "model.source_variation.",
+    "model.adversarial.augmentation.",
+)  # details of what is off
 
 
 @pytest.mark.parametrize("choice", PAPER)

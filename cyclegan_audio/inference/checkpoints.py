@@ -37,6 +37,7 @@ from cyclegan_audio.inference.weights import (
     n_bytes,
     read_safetensors,
 )
+from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.models.networks.whitening import check_moments
 from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
 from cyclegan_audio.utils.errors import FileError, UserError, error_reason
@@ -46,6 +47,7 @@ from cyclegan_audio.utils.regular_files import check_file
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
+ONNX = ".onnx"  # suffix of exported models
 DEMO_MODEL = "demo"  # the pretrained model of the demo songs
 
 
@@ -170,7 +172,7 @@ def load_model(
             torch.export program.
     """
     path = resolve_run(run, checkpoint)
-    if path.suffix == ".onnx":
+    if path.suffix == ONNX:
         from cyclegan_audio.inference.export import load_onnx
 
         return load_onnx(path)
@@ -234,6 +236,26 @@ def _read_trained(
         return weights
 
     return _build_model(metadata, read, device, path, trust_packages)
+
+
+def read_discriminators(run: str | Path) -> dict[str, dict[str, Tensor]]:
+    """Read the weights of a RUN's discriminators by domain; empty where it has generators alone.
+
+    Args:
+        run: path or name, see `resolve_run`.
+
+    Raises:
+        UserError: there is no such run, or its checkpoint is damaged.
+    """
+    path = resolve_run(run)
+    if path.is_dir() or path.suffix == ONNX:
+        return {}
+    state = read_checkpoint(path).get("state_dict", {})
+    weights = {domain: _strip_prefix(f"disc_{domain}.", state) for domain in DOMAINS}
+    with naming(path):
+        for of_domain in weights.values():
+            check_tensors(of_domain, path.stat().st_size)
+    return {domain: of_domain for domain, of_domain in weights.items() if of_domain}
 
 
 def _strip_prefix(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import Intervals
+from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
 from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, make_metadata
@@ -21,7 +21,8 @@ from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
-from cyclegan_audio.training.resume import TrainingCompleteError
+from cyclegan_audio.training.head_start import load_networks
+from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
@@ -72,8 +73,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
         """Build the model, then the data with the generators' `frame_multiple`; check that they fit.
 
-        A new run gets the moments of its training clips if the model needs them; a resumed one has them in
-        its checkpoint.
+        A new run begins with the networks of `init_from`, and gets the moments of its training clips if the
+        model needs them; a resumed one has both in its checkpoint.
         """
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
@@ -87,6 +88,10 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
         model.use_mel(data.mel)
+        self.heard_before: Intervals = {}
+        if cfg.resume is None and cfg.init_from is not None:
+            packages = trusted_packages(cfg)
+            self.heard_before = load_networks(model, cfg.init_from, data.genres, data.mel, packages)
         measured = cfg.resume is None and model.needs_moments
         model.set_moments(
             {
@@ -108,9 +113,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         intervals: Intervals,
     ) -> dict[str, Any]:
         """Describe the translation model."""
-        metadata = make_metadata(
-            data.genres, data.mel, data.window_frames, config, intervals, model.directions
-        )
+        heard = merge_intervals(self.heard_before, intervals)
+        metadata = make_metadata(data.genres, data.mel, data.window_frames, config, heard, model.directions)
         return metadata | {"normalisation": data.corpus.normalisation.to_dict()}
 
     def title(self, cfg: DictConfig, data: UnpairedMelDataModule) -> str:

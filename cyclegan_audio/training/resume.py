@@ -201,9 +201,11 @@ def restore_data_position(checkpoint: Path, data: "ResumableData", model: BaseMo
     mel_before.check_compatible(mel, f"the checkpoint {checkpoint}", "the corpus")
     _check_state(checkpoint, content["state_dict"], model.state_dict())
     set_data_position(content, data)
-    if metadata["training_intervals"] != before["training_intervals"]:
+    merged = merge_intervals(before["training_intervals"], metadata["training_intervals"])
+    has_head_start = metadata["config"].get("init_from") is not None  # its clips are among those before
+    if before["training_intervals"] != (merged if has_head_start else metadata["training_intervals"]):
         rank_zero_print("warning: the training clips of the corpus have changed since this run began")
-    return merge_intervals(before["training_intervals"], metadata["training_intervals"])
+    return merged
 
 
 def _check_state(checkpoint: Path, state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -1,0 +1,79 @@
+"""Head start: a training begins with the networks of another model, of the same genres or of others."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.corpus.leakage import Intervals
+from cyclegan_audio.inference.checkpoints import load_model, read_discriminators
+from cyclegan_audio.inference.weights import check_weights
+from cyclegan_audio.models.translation_module import TranslationModule
+from cyclegan_audio.training.distributed import rank_zero_print
+from cyclegan_audio.utils.errors import UserError
+
+SWAPPED = {"a": "b", "b": "a"}
+
+
+def load_networks(
+    model: TranslationModule,
+    run: str,
+    genres: Sequence[str],
+    mel: MelSpectrogram,
+    trust_packages: Collection[str] = (),
+) -> Intervals:
+    """Copy the networks of RUN into a new model: generators, and discriminators where RUN has them.
+
+    Genre A of RUN becomes genre A of the training, unless a genre that both have shows that they are the
+    other way round.
+
+    Args:
+        model: the new model.
+        run: RUN as on the command line.
+        genres: names of A and B of the training.
+        mel: mel-spectrogram of the training.
+        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
+
+    Returns:
+        The times of the clips that RUN was trained on, which are no held-out clips of the new model either.
+
+    Raises:
+        UserError: no such RUN, or it has another mel, other networks, or no networks that learn.
+    """
+    source = load_model(run, trust_packages=trust_packages)
+    mel.check_compatible(source.mel, "the corpus", f"init_from={run}")
+    straight, crossed = (sum(map(str.__eq__, source.genres, order)) for order in (genres, genres[::-1]))
+    domains = SWAPPED if crossed > straight else {domain: domain for domain in SWAPPED}
+    discriminators = read_discriminators(run)
+    taken = []
+    for direction in model.directions:
+        from_direction = "".join(domains[domain] for domain in direction)
+        if from_direction not in source.generators:
+            continue
+        for generator in {model.generator(direction), model.generator(direction, use_ema=True)}:
+            _copy(source.generators[from_direction].state_dict(), generator, run, "generator")
+        taken.append(f"the generator to {genres['ab'.index(direction[1])]}")
+    if not taken:
+        raise UserError(f"init_from={run} has no generator in a direction of this training; leave it out")
+    for domain, discriminator in model.discriminators().items():
+        if weights := discriminators.get(domains[domain]):
+            _copy(weights, discriminator, run, "discriminator")
+            taken.append(f"the discriminator of {genres['ab'.index(domain)]}")
+    rank_zero_print(f"from {run} ({' and '.join(source.genres)}): {', '.join(taken)}")
+    return source.training_intervals
+
+
+def _copy(weights: Mapping[str, Tensor], network: nn.Module, run: str, part: str) -> None:
+    """Copy weights into a network.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    try:
+        check_weights(weights, network)
+    except UserError as error:
+        raise UserError(
+            f"init_from={run} has another {part} than this training ({error}); choose model=, generator= and "
+            "discriminator= of that run, or leave it out"
+        ) from error
+    network.load_state_dict(weights)

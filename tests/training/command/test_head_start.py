@@ -1,0 +1,109 @@
+"""Trainings that begin with the networks of another model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
+
+NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
+ONCE = ("n_epochs=1", "n_epochs_decay=0", "logger=none")
+
+
+def weights_of(run):
+    """Generators and discriminators of the last checkpoint."""
+    last = Path(run) / "checkpoints" / "last.ckpt"
+    networks = {f"gen_{d}": g.state_dict() for d, g in load_model(last).generators.items()}
+    return networks | {f"disc_{d}": weights for d, weights in read_discriminators(last).items()}
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.fixture
+def first(run, small):
+    assert run(*small, *ONCE, "run_dir=first")[0] == 0
+    return weights_of("first")
+
+
+def test_all_networks_begin_as_those_of_the_run(run, small, first):
+    code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=first", "model.ema_decay=0.9", "seed=3")
+    assert code == 0, shown
+    assert (
+        "from first (low and high): the generator to high, the generator to low, "
+        "the discriminator of low, the discriminator of high\n"
+    ) in shown
+    for name, weights in weights_of("out").items():
+        assert_equal(weights, first[name])
+    assert load_model("out").training_intervals == load_model("first").training_intervals
+
+
+def test_a_genre_that_both_have_decides_which_generator_is_which(run, small, first):
+    swapped = ("genre_pair.a=high", "genre_pair.b=low")
+    code, shown = run(*small, *swapped, *NO_STEPS, "run_dir=out", "init_from=first")
+    assert code == 0, shown
+    now = weights_of("out")
+    for name, before in (
+        ("gen_ab", "gen_ba"),
+        ("gen_ba", "gen_ab"),
+        ("disc_a", "disc_b"),
+        ("disc_b", "disc_a"),
+    ):
+        assert_equal(now[name], first[before])
+
+
+def test_a_pretrained_model_gives_its_generators(run, small, first):
+    save_pretrained(load_model("first"), Path("pretrained"))
+    code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=pretrained")
+    assert code == 0, shown
+    assert "the generator to high, the generator to low\n" in shown
+    rounded = {name: value.half().float() for name, value in first["gen_ab"].items()}
+    assert_equal(weights_of("out")["gen_ab"], rounded)
+
+
+def test_one_direction_is_enough(run, small, first):
+    cut = [word for word in small if not word.startswith("model=")]
+    code, shown = run(
+        *cut, "model=cut_small", "generator=resnet_6", *NO_STEPS, "run_dir=out", "init_from=first"
+    )
+    assert code == 0, shown
+    assert "the generator to high, the discriminator of high\n" in shown
+    assert_equal(weights_of("out")["gen_ab"], first["gen_ab"])
+
+
+@pytest.mark.usefixtures("first")
+def test_the_clips_that_the_run_heard_are_no_held_out_clips_later(run, small):
+    heard = {**load_model("first").training_intervals, "another song": [[0.0, 4.0]]}
+    content = torch.load("first/checkpoints/last.ckpt", weights_only=True)
+    content["cyclegan_audio"]["training_intervals"] = heard
+    torch.save(content, "heard.ckpt")
+    assert run(*small, *ONCE, "run_dir=out", "init_from=heard.ckpt")[0] == 0
+    assert load_model("out").training_intervals == heard
+    Path("heard.ckpt").unlink()  # is not needed any more
+    code, shown = run("resume=out", "n_epochs=2")
+    assert code == 0, shown
+    assert "have changed" not in shown
+    assert load_model("out").training_intervals == heard
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "model.generator.n_filters=6",
+            "init_from=first has another generator than this training (the weights",
+        ),
+        ("model.discriminator.n_filters=6", "init_from=first has another discriminator than this training"),
+        ("init_from=nothing", "no run 'nothing'"),
+        ("init_from=lofi_trap", "the corpus (mel"),
+    ],
+)
+def test_other_networks_and_other_mels_are_refused(run, small, change, message):
+    code, shown = run(*small, *ONCE, "run_dir=out", "init_from=first", change)
+    assert code == 2
+    assert message in shown
+    assert not Path("out").exists()
