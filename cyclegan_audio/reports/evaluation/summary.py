@@ -16,14 +16,19 @@ from cyclegan_audio.metrics.metric_spec import (
 from cyclegan_audio.metrics.paired_error import MATCHED_MEAN, MIN_RELATIVE_GAIN, RHYTHM_ABOVE_HZ, PairedScores
 from cyclegan_audio.reports.evaluation.classifiers import STATISTICS, TAGGER
 from cyclegan_audio.reports.evaluation.scoring import DirectionScores
+from cyclegan_audio.statistics.estimates import Estimate
 
 LABELLED_SHARE = 0.5  # of clips that the genre classifier labels as the target genre
 DISTANCE_REDUCTION = 0.25  # of the kernel distance that the translation takes away
+MIN_TRACKS = 3  # held-out tracks of each genre, below which no verdict on the style is given
+CHANCE = 0.5  # balanced accuracy of a classifier that guesses
 STYLE_RULE = (
     "Rules of the first lines. The style changes if the genre classifier labels more than "
     f"{100 * LABELLED_SHARE:g} % of the translated clips as the target genre and the kernel distance by "
     f"band statistics falls by {100 * DISTANCE_REDUCTION:g} % or more. It changes partly if one of them "
-    "reaches half of that."
+    "reaches half of that. It cannot be told from fewer than "
+    f"{MIN_TRACKS} held-out tracks of a genre, nor where the accuracy of the classifier on real clips reaches "
+    f"{100 * CHANCE:g} %, chance, within its intervals."
 )
 TAGGER_GAIN = 0.25  # of the way between the genres
 TAGGER_RULE = (
@@ -114,13 +119,31 @@ def _style_phrase(scores: DirectionScores) -> str:
     )
     if real is not None:
         labelled += f", {100 * real.mean:.0f} % of real {scores.target}"
-    if after.mean > LABELLED_SHARE and reduction >= DISTANCE_REDUCTION:
+    if _is_too_little(scores, before, real):
+        verb = "whether the style changes cannot be told from this few tracks"
+    elif after.mean > LABELLED_SHARE and reduction >= DISTANCE_REDUCTION:
         verb = "the style changes"
     elif after.mean > LABELLED_SHARE / 2 or reduction >= DISTANCE_REDUCTION / 2:
         verb = "the style changes partly"
     else:
         verb = "the style does not change"
     return f"{verb} ({labelled}; {by_distance})"
+
+
+def _is_too_little(scores: DirectionScores, before: Estimate, real: Estimate | None) -> bool:
+    """Return whether there are too few tracks, or too few for the classifier to be better than chance.
+
+    The interval of its balanced accuracy combines those of both genres by Newcombe's method (1998).
+
+    Args:
+        scores: scores of a direction.
+        before, real: shares of source clips and of real target clips that are labelled as the target.
+    """
+    n_tracks = min(len({clip.track for clip in clips}) for clips in (scores.clips, scores.real_clips))
+    if n_tracks < MIN_TRACKS or real is None:
+        return n_tracks < MIN_TRACKS
+    margin = math.hypot(real.mean - real.low, before.high - before.mean) / 2
+    return (real.mean + 1 - before.mean) / 2 - margin <= CHANCE
 
 
 def _tagger_phrase(scores: DirectionScores) -> str:

@@ -1,5 +1,6 @@
 """Scores of a direction: first lines, position between floor and ceiling, clip scores, score alignment."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -74,6 +75,21 @@ def test_summary_names_what_changed_and_what_stayed() -> None:
     assert "the high band is dull (-5 dB compared with the target's)" in line
     assert "filter" not in line
     assert "checkerboard" not in line
+
+
+@pytest.mark.parametrize("real", [0.97, 0.3])
+def test_summary_says_where_the_classifier_may_guess(real: float) -> None:
+    line = metrics_summary([direction_scores(**GOOD, real__genre_classifier=real)])
+    assert ("the style changes (" in line) == (real > 0.9)
+    assert ("whether the style changes cannot be told from this few tracks (" in line) == (real < 0.9)
+
+
+def test_summary_of_two_tracks_has_no_verdict() -> None:
+    scores = direction_scores(**GOOD)
+    clips = [clip(i, f"t{i % 2}") for i in range(4)]
+    for few in ({"clips": clips}, {"real_clips": clips}):
+        line = metrics_summary([dataclasses.replace(scores, **few)])
+        assert "whether the style changes cannot be told from this few tracks (the genre classifier" in line
 
 
 def test_summary_names_artefacts() -> None:
