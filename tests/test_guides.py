@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from cyclegan_audio.cli.options import to_overrides
 from cyclegan_audio.cli.override_errors import check_overrides
@@ -52,7 +54,21 @@ def test_commands_run_in_their_order(guide, prepared, tmp_path, tiny, quick_clas
     for block in fenced(guide, "python"):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(workspace)
-            exec(compile(block, str(guide), "exec"), {})
+            names: dict[str, Any] = {}
+            exec(compile(block, str(guide), "exec"), names)
+            check_results(names, workspace)
+
+
+def check_results(names: dict[str, Any], workspace: Path) -> None:
+    """Check what the Python of a guide made, by the names that it gave."""
+    if "fakes" in names:
+        assert len(names["fakes"]) == 20
+        assert all(np.isfinite(fake).all() for fake in names["fakes"])
+    if "translated" in names:
+        out, _ = soundfile.read(workspace / "translated.wav")
+        source, _ = soundfile.read(workspace / "song.wav")
+        assert out.shape == source.shape
+        assert np.abs(out - source).max() > 0.01
 
 
 @pytest.mark.parametrize("guide", RUNNABLE, ids=name_of)

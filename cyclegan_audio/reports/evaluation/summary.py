@@ -27,8 +27,8 @@ STYLE_RULE = (
     f"{100 * LABELLED_SHARE:g} % of the translated clips as the target genre and the kernel distance by "
     f"band statistics falls by {100 * DISTANCE_REDUCTION:g} % or more. It changes partly if one of them "
     "reaches half of that. It cannot be told from fewer than "
-    f"{MIN_TRACKS} held-out tracks of a genre, nor where the accuracy of the classifier on real clips reaches "
-    f"{100 * CHANCE:g} %, chance, within its intervals."
+    f"{MIN_TRACKS} held-out tracks of a genre, nor where the 95 % interval of the classifier's accuracy on "
+    f"real clips reaches {100 * CHANCE:g} %, chance."
 )
 TAGGER_GAIN = 0.25  # of the way between the genres
 TAGGER_RULE = (
