@@ -65,13 +65,14 @@ def compare_checkpoints(options: dict[str, Any]) -> None:
     Raises:
         UserError: another option than `OPTIONS_OF_ALL` is given, or the run has fewer than two checkpoints.
     """
-    from cyclegan_audio.inference.checkpoints import list_checkpoints
+    from cyclegan_audio.inference.checkpoints import list_checkpoints, resolve_run
     from cyclegan_audio.reports.comparison.compare import compare
 
     run = options["run"]
     if others := [name for name in options if name not in OPTIONS_OF_ALL]:
         raise UserError(f"--checkpoint {ALL} cannot take --{others[0].replace('_', '-')}; leave it out")
-    checkpoints = list_checkpoints(run, options.get("trust_packages", ()))
+    resolve_run(run)  # a missing run is named first
+    checkpoints = list_checkpoints(run)
     if len(checkpoints) < 2:
         raise UserError(
             f"{run} has fewer than two checkpoints to compare; give a run folder with several, or leave out "

@@ -24,7 +24,7 @@ HELP = HelpExtras(
         "model.optimizer.lr",
     ),
 )
-LITERAL_KEYS = ("corpus", "run_dir", "resume", "genre_pair.a", "genre_pair.b")
+LITERAL_KEYS = ("corpus", "run_dir", "resume", "init_from", "genre_pair.a", "genre_pair.b")
 
 
 @hydra_main(

@@ -94,19 +94,19 @@ def resolve_run(
     )
 
 
-def list_checkpoints(run: str | Path, trust_packages: Collection[str] = ()) -> list[Path]:
+def list_checkpoints(run: str | Path) -> list[Path]:
     """List the checkpoints in a run folder by their batches, of those with the same batches one.
 
     Args:
         run: path of the folder.
-        trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
 
     Raises:
         UserError: a checkpoint is damaged.
     """
     by_batches: dict[int, Path] = {}
     for path in sorted((Path(run) / CHECKPOINTS).glob(f"*{Path(LAST).suffix}")):  # the best one first
-        by_batches.setdefault(load_model(path, trust_packages=trust_packages).batches, path)
+        metadata = from_mapping(ModelMetadata, read_checkpoint(path)["cyclegan_audio"])
+        by_batches.setdefault(metadata.batches, path)
     return [path for _, path in sorted(by_batches.items())]
 
 

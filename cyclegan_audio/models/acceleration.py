@@ -112,7 +112,8 @@ class GraphedPhase:
     batch; the `MAX_GRAPHS` that were used last are kept. Gradients keep the memory that they had at capture.
 
     Args:
-        phase: maps tensors to tensors, and replaces the gradients of `parameters`; no other effects.
+        phase: maps tensors to tensors, and replaces the gradients of `parameters`; no other effects
+            but on buffers, in place.
         parameters: whose gradients the phase computes.
         read_constants: returns the plain numbers that the phase depends on; a graph keeps their values.
     """

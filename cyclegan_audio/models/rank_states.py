@@ -20,6 +20,8 @@ def rank_modules(model: nn.Module) -> dict[str, ImagePool | SeededRNG]:
 def seed_rank(model: nn.Module, seed: int, rank: int) -> None:
     """Seed pools and inputs, each by another number, and by others than those of other ranks.
 
+    The random generators of phases keep the seeds of their options in the first rank.
+
     Args:
         model: the model, alike in every rank.
         seed: seed of the run.
@@ -30,7 +32,7 @@ def seed_rank(model: nn.Module, seed: int, rank: int) -> None:
     rngs += [
         module.generator
         for name, module in modules.items()
-        if isinstance(module, SeededRNG) and name.startswith(INPUTS)
+        if isinstance(module, SeededRNG) and (name.startswith(INPUTS) or rank > 0)
     ]
     for index, rng in enumerate(rngs):
         rng.manual_seed(seed + len(rngs) * rank + index)

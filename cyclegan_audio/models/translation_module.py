@@ -207,7 +207,7 @@ class TranslationModule(BaseModule):
 
     def use_mel(self, mel: MelSpectrogram) -> None:
         """Take `mel`, by whose range mels are varied and which terms of the loss may need."""
-        self.adversarial.augmentation.use_mel(mel)
+        self.adversarial.prepare(mel, self._first_generator)
         if self.inputs.variation is not None:
             self.inputs.variation.use_mel(mel)
         for term in self.terms.values():

@@ -1,12 +1,13 @@
 """Head start: a training begins with the networks of another model, of the same genres or of others."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.leakage import Intervals
-from cyclegan_audio.inference.checkpoints import load_model, read_discriminators
+from cyclegan_audio.inference.checkpoints import ONNX, load_model, read_discriminators
 from cyclegan_audio.inference.weights import check_weights
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
@@ -35,14 +36,17 @@ def load_networks(
         trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.
 
     Returns:
-        The times of the clips that RUN was trained on, which are no held-out clips of the new model either.
+        The times of the clips that RUN was trained on, with which `evaluate` must not test the new model.
 
     Raises:
-        UserError: no such RUN, or it has another mel, other networks, or no networks that learn.
+        UserError: no such RUN, or it has another mel, other networks, or none that can be trained.
     """
+    if Path(run).suffix == ONNX:
+        raise UserError(f"init_from={run} is an exported model, which cannot be trained; give the run itself")
     source = load_model(run, trust_packages=trust_packages)
     mel.check_compatible(source.mel, "the corpus", f"init_from={run}")
-    straight, crossed = (sum(map(str.__eq__, source.genres, order)) for order in (genres, genres[::-1]))
+    before, now = ([genre.casefold() for genre in names] for names in (source.genres, genres))
+    straight, crossed = (sum(map(str.__eq__, before, order)) for order in (now, now[::-1]))
     domains = SWAPPED if crossed > straight else {domain: domain for domain in SWAPPED}
     discriminators = read_discriminators(run)
     taken = []

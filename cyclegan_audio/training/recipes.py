@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build
 from cyclegan_audio.corpus.corpus import Clip
-from cyclegan_audio.corpus.leakage import Intervals, merge_intervals
+from cyclegan_audio.corpus.leakage import Intervals, merge_intervals, overlaps_training
 from cyclegan_audio.data.audio_datamodule import AudioSegmentDataModule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, make_metadata
@@ -21,6 +21,7 @@ from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
+from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.head_start import load_networks
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.hints import command_line
@@ -88,10 +89,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
         model.use_mel(data.mel)
-        self.heard_before: Intervals = {}
-        if cfg.resume is None and cfg.init_from is not None:
-            packages = trusted_packages(cfg)
-            self.heard_before = load_networks(model, cfg.init_from, data.genres, data.mel, packages)
+        has_head_start = cfg.resume is None and cfg.init_from is not None
+        self.heard_before = self.load_networks(cfg, model, data) if has_head_start else {}
         measured = cfg.resume is None and model.needs_moments
         model.set_moments(
             {
@@ -100,6 +99,19 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
             }
         )
         return model, data
+
+    def load_networks(
+        self, cfg: DictConfig, model: TranslationModule, data: UnpairedMelDataModule
+    ) -> Intervals:
+        """Load the networks of `init_from`; return the times of the clips that they were trained on."""
+        heard = load_networks(model, cfg.init_from, data.genres, data.mel, trusted_packages(cfg))
+        val = [clip for clips in data.clips("val") for clip in clips]
+        if n_heard := sum(overlaps_training(clip, heard) for clip in val):
+            rank_zero_print(
+                f"warning: {cfg.init_from} was trained on {n_heard} of the {len(val)} validation clips, so "
+                "the held-out score is too good; evaluate leaves such clips out"
+            )
+        return heard
 
     def training_clips(self, data: UnpairedMelDataModule) -> list[Clip]:
         """List the training clips of both genres."""

@@ -38,7 +38,7 @@ STATE_OPTIONS = {  # that turn random numbers or averages on, by the place of th
     "inputs.variation": "model.source_variation.probability",
     "inputs.rng": "model.cycle_noise",
     "adversarial.lecam": "model.adversarial.lecam_weight",
-    "adversarial": "noise or augmentation of model.adversarial",
+    "adversarial": "noise, augmentation or consistency of model.adversarial",
 }
 NOT_OF_THE_RUN = ("resume=", "run_dir=", "trust_package=")  # never read from its checkpoint
 PARTS = ("model", "data", "trainer", "callbacks")
@@ -114,6 +114,8 @@ def resumed_config(
     if networks[0] not in saved.model:
         other = next(command for part, command in COMMANDS_BY_PART.items() if part in saved.model)
         raise UserError(f"{run} is a run of {other}; resume it with {command_line(other, f'resume={run}')}")
+    if any(change.startswith("init_from=") for change in changes):
+        raise UserError("resume= goes on with the networks of the run; leave out init_from=")
     before = {part: deepcopy(saved.model.get(part)) for part in networks}
     apply_overrides(saved, changes, CHANGEABLE_GROUPS)
     for part in networks:

@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.losses.limited_data import DiscriminatorAugmentation, LeCam
+from cyclegan_audio.models.networks.images import ImageGenerator
+from cyclegan_audio.models.networks.protocols import Generator
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
@@ -118,8 +121,9 @@ class AdversarialLoss(nn.Module):
         instance_noise: standard deviation of normal noise on the discriminators' inputs (Sønderby et al.
             2017) at the start of the run; it falls linearly to 0 at the end. 0 adds none.
         augmentation: changes what the discriminators hear; None, or one of probability 0, does not.
-        consistency_weight: weight of the squared change of a real clip's mean score by the augmentation,
-            whatever its probability (Zhang et al. 2020); 0 leaves it out.
+        consistency_weight: weight of the squared difference of the mean scores of a real clip, as the
+            discriminator hears it, and of the same clip after the augmentation, whatever its probability
+            (Zhang et al. 2020); 0 leaves it out.
         lecam_weight: weight of `LeCam`; 0 leaves it out.
         seed: seed of noise, augmentation and penalties.
 
@@ -157,8 +161,24 @@ class AdversarialLoss(nn.Module):
     @property
     def is_random(self) -> bool:
         """Return whether a step draws random numbers, which a CUDA graph would repeat."""
-        augmented = self.augmentation.probability > 0 or self.consistency_weight > 0
-        return self.instance_noise > 0 or augmented or self.loss.is_random
+        return self.instance_noise > 0 or self._augments or self.loss.is_random
+
+    @property
+    def _augments(self) -> bool:
+        return self.augmentation.probability > 0 or self.consistency_weight > 0
+
+    def prepare(self, mel: MelSpectrogram, generator: Generator) -> None:
+        """Take the mel, by whose range levels are changed.
+
+        Raises:
+            UserError: clips are augmented, and the generator translates images.
+        """
+        if isinstance(generator, ImageGenerator) and self._augments:
+            raise UserError(
+                "model.adversarial.augmentation changes mels, and generator=images translates images; set "
+                "its probability and model.adversarial.consistency_weight to 0"
+            )
+        self.augmentation.unit_db = mel.unit_db
 
     def generator_loss(self, disc: nn.Module, fake: Tensor) -> Tensor:
         """Compute the generator's loss for its fakes."""
@@ -176,7 +196,9 @@ class AdversarialLoss(nn.Module):
             fake: translated mels.
             batched_forward: applies a network to several inputs.
         """
-        again = [self.augmentation.change(real, self.rng)] if self.consistency_weight > 0 else []
+        again = []
+        if self.consistency_weight > 0:
+            again.append(self._add_noise(self.augmentation.change(real, self.rng)))
         real, fake = self._vary(real), self._vary(fake.detach())
         score_real, score_fake, *score_again = batched_forward(disc, real, fake, *again)
         total = self.loss.discriminator_loss(score_real, score_fake)
@@ -192,8 +214,9 @@ class AdversarialLoss(nn.Module):
 
     def _vary(self, mel: Tensor) -> Tensor:
         """Augment mels and add noise, as the options say."""
-        if self.is_random:
-            mel = self.augmentation.apply(mel, self.rng)
+        return self._add_noise(self.augmentation.apply(mel, self.rng) if self._augments else mel)
+
+    def _add_noise(self, mel: Tensor) -> Tensor:
         deviation = self.instance_noise * (1.0 - self.progress)
         return mel + deviation * self.rng.normal_like(mel) if deviation > 0 else mel
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan_audio.audio.mel import CLIP_RANGE_DB, MelSpectrogram
+from cyclegan_audio.audio.mel import CLIP_RANGE_DB
 from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
@@ -43,30 +43,26 @@ class DiscriminatorAugmentation:
         check_number(f"{name}.cutout_bands", cutout_bands, low=0, high=0.5)
         self.probability, self.gain_db, self.shift = probability, gain_db, shift
         self.cutouts = (cutout_bands, cutout_frames)
-        self.unit_db = CLIP_RANGE_DB / 2
-
-    def use_mel(self, mel: MelSpectrogram) -> None:
-        """Take the dB of a unit from `mel`."""
-        self.unit_db = mel.unit_db
+        self.unit_db = CLIP_RANGE_DB / 2  # of the mel; `AdversarialLoss.prepare` sets it
 
     def apply(self, mels: Tensor, rng: SeededRNG) -> Tensor:
         """Change a share `probability` of the clips; the others stay as they are."""
         if self.probability == 0:
             return mels
-        chosen = rng.uniform((len(mels), 1, 1, 1)).to(mels) < self.probability
+        chosen = rng.uniform((len(mels), 1, 1, 1)).to(mels.device) < self.probability
         return torch.where(chosen, self.change(mels, rng), mels)
 
     def change(self, mels: Tensor, rng: SeededRNG) -> Tensor:
         """Change all clips."""
-        draws = rng.uniform((6, len(mels), 1, 1, 1)).to(mels)
-        gain_db = self.gain_db * (2 * draws[0] - 1)
+        draws = rng.uniform((6, len(mels), 1, 1, 1)).to(mels.device)  # in 32 bits
+        gain = (2 * draws[0] - 1) * self.gain_db / self.unit_db
         frames = torch.arange(mels.shape[3], device=mels.device)
         sources = frames - torch.round((2 * draws[1] - 1) * self.shift * len(frames)).long()
         kept = (sources >= 0) & (sources < len(frames))
         shifted = mels.gather(3, sources.clamp(0, len(frames) - 1).expand_as(mels))
         for axis, share, size, position in zip((2, 3), self.cutouts, draws[2:4], draws[4:6], strict=True):
-            kept = kept & ~_stretch(mels.shape[axis], share * size, position, axis).to(mels.device)
-        return torch.where(kept, shifted + gain_db / self.unit_db, SILENCE)
+            kept = kept & ~_stretch(mels.shape[axis], share * size, position, axis)
+        return torch.where(kept, shifted + gain.to(mels), SILENCE)
 
 
 def _stretch(n: int, share: Tensor, position: Tensor, axis: int) -> Tensor:
@@ -80,7 +76,7 @@ def _stretch(n: int, share: Tensor, position: Tensor, axis: int) -> Tensor:
 class LeCam(nn.Module):
     """Keep a discriminator's scores near the moving averages of the opposite kind (Tseng et al. 2021).
 
-    Its loss is mean (D(real) - average of D(fake))^2 + mean (D(fake) - average of D(real))^2, equation 7,
+    Its loss is mean (D(real) - average of D(fake))^2 + mean (D(fake) - average of D(real))^2,
     with averages over the batches so far, of each domain.
 
     Args:
@@ -110,7 +106,7 @@ class LeCam(nn.Module):
         return (real - of_fake).square().mean() + (fake - of_real).square().mean()
 
     def get_extra_state(self) -> Any:
-        return self.averages
+        return self.averages.clone()
 
     def set_extra_state(self, state: Any) -> None:
         self.averages.copy_(state)

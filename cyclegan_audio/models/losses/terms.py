@@ -14,6 +14,9 @@ from cyclegan_audio.utils.errors import UserError, check_number
 Suffix = Literal["direction", "source", "target"]
 
 
+LATER_TERMS = ("restoration", "piece")  # which runs from before them lack
+
+
 class LossTerm(nn.Module):
     """Base of the terms of the generators' loss: one loss for each direction, logged as `<name>_<suffix>`.
 
@@ -114,18 +117,17 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def check_weights(weights: Mapping[str, float], terms: Sequence[str]) -> dict[str, float]:
-    """Return the weights of all terms as floats; one that is not given is 0, as in runs older than its term.
+    """Return the weights of the terms as floats; of `LATER_TERMS`, one that is not given is 0.
 
     Raises:
-        UserError: a term is unknown, or a weight is negative.
+        UserError: a term is missing or unknown, or a weight is no number or negative.
     """
-    if unknown := weights.keys() - set(terms):
-        raise UserError(
-            f"model.loss_weights has no {', '.join(sorted(unknown))}; choose of {', '.join(terms)}"
-        )
-    if min(weights.values(), default=0) < 0:
-        raise UserError("model.loss_weights must be >= 0; 0 leaves a term out")
-    return {term: float(weights.get(term, 0)) for term in terms}
+    weights = dict.fromkeys((term for term in LATER_TERMS if term in terms), 0.0) | dict(weights)
+    if set(weights) != set(terms):
+        raise UserError(f"model.loss_weights must have exactly {', '.join(terms)}, got {', '.join(weights)}")
+    for term, weight in weights.items():
+        check_number(f"model.loss_weights.{term}", weight, low=0)
+    return {term: float(weights[term]) for term in terms}
 
 
 def check_terms(extra: Mapping[str, LossTerm], names: Sequence[str]) -> dict[str, LossTerm]:

@@ -116,9 +116,11 @@ def _load_or_evaluate(
             return _load(folder, trust_packages)
     checkpoint = resolve_run(run)
     folder = report_folder(checkpoint)
+    has_report = (folder / JSON_FILE).is_file()
     if path.suffix == ".ckpt":  # the run's report may be of another checkpoint
         folder = folder.with_name(f"{folder.name}_{path.stem}")
-    if not (folder / JSON_FILE).is_file():
+        has_report = (folder / JSON_FILE).is_file() and _is_current(folder, checkpoint, corpus)
+    if not has_report:
         echo(f"{run} has no report yet; evaluating it first", flush=True)
         options = ["--corpus", str(corpus)] if corpus else []
         options += [f"--trust-package={package}" for package in trust_packages]
@@ -168,9 +170,20 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return flatten(config)
 
 
+def _is_current(report_folder: Path, checkpoint: Path, corpus: str | Path | None) -> bool:
+    """Return whether a report is newer than its checkpoint, and of the corpus if one is given."""
+    of_corpus = _load(report_folder, ()).report["run"]["corpus"]
+    same_corpus = corpus is None or Path(corpus).resolve() == Path(of_corpus).resolve()
+    return same_corpus and not _is_outdated(report_folder, checkpoint)
+
+
+def _is_outdated(report_folder: Path, checkpoint: Path) -> bool:
+    report = report_folder / JSON_FILE
+    return checkpoint.is_file() and checkpoint.stat().st_mtime > report.stat().st_mtime
+
+
 def _outdated_notes(run: EvaluatedRun) -> list[str]:
-    report, checkpoint = run.report_folder / JSON_FILE, run.checkpoint
-    if checkpoint.is_file() and checkpoint.stat().st_mtime > report.stat().st_mtime:
+    if _is_outdated(run.report_folder, run.checkpoint):
         return [f"the report of {run.name} is older than its checkpoint; evaluate the run again"]
     return []
 

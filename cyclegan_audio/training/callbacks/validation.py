@@ -1,9 +1,10 @@
 """Callback that validates the model: metrics to `validation.csv` and loggers, the best score, warnings."""
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,12 +14,11 @@ from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, VALIDATION
 from cyclegan_audio.metrics.validation import discriminator_auc, validation_diagnostics, validation_metrics
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.eval_mode import eval_mode
-from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.loggers import CSVLog
 from cyclegan_audio.utils.errors import check_number
-from cyclegan_audio.utils.fields import check_value
+from cyclegan_audio.utils.fields import Length, check_value
 
 METRIC_PREFIX = "held_out/"  # of logged metrics
 PATIENCE = 1 / 3  # share of the run over which a score that does not fall is warned of
@@ -51,7 +51,8 @@ class ValidationCallback(pl.Callback):
 
     Attributes:
         best: the lowest score so far and its number of batches, or None.
-        best_at: epochs and seconds of training until then.
+        best_at: epochs and seconds of training until then; None after loading a checkpoint without them.
+        n_worse: validations since then.
     """
 
     def __init__(
@@ -65,11 +66,17 @@ class ValidationCallback(pl.Callback):
         self.every_epochs = every_epochs
         self.thresholds = dict(thresholds)
         self.best: tuple[float, int] | None = None
-        self.best_at = (0, 0.0)
+        self.best_at: list[float] | None = None
+        self.n_worse = 0
         self.warned: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_at": self.best_at, "warned": self.warned}
+        return {
+            "best": self.best,
+            "best_at": self.best_at,
+            "n_worse": self.n_worse,
+            "warned": self.warned,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         best, warned = state_dict["best"], state_dict["warned"]
@@ -77,9 +84,11 @@ class ValidationCallback(pl.Callback):
         if best is not None:
             score, batches = best
             best = (float(score), int(batches))
-            epochs, elapsed_s = state_dict.get("best_at", self.best_at)
-            self.best_at = int(epochs), float(elapsed_s)
-        self.best, self.warned = best, warned
+        best_at, n_worse = state_dict.get("best_at"), state_dict.get("n_worse", 0)
+        if best_at is not None:
+            check_value("callbacks.ValidationCallback.best_at", best_at, Annotated[list[float], Length(2, 2)])
+        check_value("callbacks.ValidationCallback.n_worse", n_worse, int)
+        self.best, self.best_at, self.n_worse, self.warned = best, best_at, n_worse, warned
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: TranslationModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
@@ -103,30 +112,27 @@ class ValidationCallback(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(named, module.batches)
         module.log_dict(named, logger=False)  # to `trainer.callback_metrics`
-        if self.best is None or metrics["score"] < self.best[0]:
-            self.best = (metrics["score"], module.batches)
-            self.best_at = (trainer.current_epoch + 1, module.elapsed_s)
+        now = [trainer.current_epoch + 1.0, module.elapsed_s]
+        self.n_worse += 1
+        if self.best is None or math.isnan(self.best[0]) or metrics["score"] < self.best[0]:
+            self.best, self.best_at, self.n_worse = (metrics["score"], module.batches), now, 0
         self.warn(metrics)
-        if self.is_stale(module.schedule, trainer.current_epoch + 1, module.elapsed_s):
-            trainer.should_stop = trainer.should_stop or self.early_stop
+        self.best_at = self.best_at or now
+        done, best = (module.schedule.progress(*at) for at in (now, self.best_at))
+        # No score counts before the warm-up is over, and a single worse one is chance.
+        stale = done - max(best, module.warm_up.share) > PATIENCE - 1e-9 and self.n_worse > 1
+        self.react_to_stale_score(trainer, stale and done < 1)
 
-    def is_stale(self, schedule: LinearDecay, epochs: int, elapsed_s: float) -> bool:
-        """Return whether the score has not fallen for `PATIENCE` of the run; warn of it once.
-
-        Args:
-            schedule: schedule of the run, which gives its length.
-            epochs, elapsed_s: epochs and seconds of training so far.
-        """
-        done, best = schedule.progress(epochs, elapsed_s), schedule.progress(*self.best_at)
-        stale = done - best >= PATIENCE
-        if stale and self.best is not None and STALE not in self.warned:
+    def react_to_stale_score(self, trainer: pl.Trainer, stale: bool) -> None:
+        """End the run if the score is `stale` and `early_stop` is on; otherwise warn of it once."""
+        if stale and self.best is not None and (self.early_stop or STALE not in self.warned):
             what = "training ends" if self.early_stop else "early_stop=true would end the run"
             rank_zero_print(
                 f"warning: the held-out score has not fallen for a third of the run: {what}; it was best "
                 f"after {self.best[1]} batches: {self.run_dir / CHECKPOINTS / BEST}"
             )
         self.warned = [sign for sign in self.warned if sign != STALE] + [STALE] * stale
-        return stale
+        trainer.should_stop = trainer.should_stop or (stale and self.early_stop)
 
     @torch.no_grad()
     def translate_clips(

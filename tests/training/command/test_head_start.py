@@ -1,11 +1,15 @@
 """Trainings that begin with the networks of another model."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.corpus.leakage import training_intervals
 from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
+from cyclegan_audio.training.head_start import load_networks
 
 NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
 ONCE = ("n_epochs=1", "n_epochs_decay=0", "logger=none")
@@ -42,6 +46,9 @@ def test_all_networks_begin_as_those_of_the_run(run, small, first):
 
 
 def test_a_genre_that_both_have_decides_which_generator_is_which(run, small, first):
+    content = torch.load("first/checkpoints/last.ckpt", weights_only=True)
+    content["cyclegan_audio"]["genres"] = ["Low", "something else"]
+    torch.save(content, "first/checkpoints/best.ckpt")
     swapped = ("genre_pair.a=high", "genre_pair.b=low")
     code, shown = run(*small, *swapped, *NO_STEPS, "run_dir=out", "init_from=first")
     assert code == 0, shown
@@ -90,6 +97,42 @@ def test_the_clips_that_the_run_heard_are_no_held_out_clips_later(run, small):
 
 
 @pytest.mark.usefixtures("first")
+def test_clips_that_the_run_heard_are_warned_of_if_they_validate(run, small):
+    content = torch.load("first/checkpoints/last.ckpt", weights_only=True)
+    corpus = Corpus.open(content["cyclegan_audio"]["config"]["corpus"])
+    heard = training_intervals([*corpus.clips("low", "val"), *corpus.clips("high", "train")])
+    content["cyclegan_audio"]["training_intervals"] = heard
+    torch.save(content, "heard.ckpt")
+    code, shown = run(*small, *ONCE, "run_dir=out", "init_from=heard.ckpt")
+    assert code == 0
+    n_val = len(corpus.clips("low", "val"))
+    assert re.search(
+        rf"heard\.ckpt was trained on {n_val} of the \d+ validation clips, so the held-out", shown
+    )
+
+
+@pytest.mark.usefixtures("first")
+def test_resume_refuses_a_head_start(run):
+    code, shown = run("resume=first", "n_epochs=2", "init_from=demo")
+    assert code == 2
+    assert "resume= goes on with the networks of the run; leave out init_from=" in shown
+
+
+def test_a_path_may_have_any_characters(run, small, first):
+    Path("first").rename("lo-fi (2), [trap]")
+    code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=lo-fi (2), [trap]")
+    assert code == 0, shown
+    assert_equal(weights_of("out")["gen_ab"], first["gen_ab"])
+
+
+def test_the_average_begins_as_the_networks(tiny_model, run, small, first):
+    model = tiny_model("model.ema_decay=0.9")
+    mel = load_model("first").mel
+    load_networks(model, "first", ("LOW", "HIGH"), mel)
+    assert_equal(model.inference_generator("ab").state_dict(), first["gen_ab"])
+
+
+@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -100,6 +143,7 @@ def test_the_clips_that_the_run_heard_are_no_held_out_clips_later(run, small):
         ("model.discriminator.n_filters=6", "init_from=first has another discriminator than this training"),
         ("init_from=nothing", "no run 'nothing'"),
         ("init_from=lofi_trap", "the corpus (mel"),
+        ("init_from=model.onnx", "init_from=model.onnx is an exported model, which cannot be trained"),
     ],
 )
 def test_other_networks_and_other_mels_are_refused(run, small, change, message):

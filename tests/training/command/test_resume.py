@@ -22,8 +22,12 @@ WHITENED = ("generator=patch_residual", "discriminator=patch_whitened", "model.e
 
 
 RANDOM_INPUTS = ("model.loss_weights.restoration=5", "model.source_variation.probability=0.5")
+LITTLE_MUSIC = (
+    *("model.adversarial.augmentation.probability=0.5", "model.adversarial.consistency_weight=1"),
+    "model.adversarial.lecam_weight=0.1",
+)
 AFTER_WARM_UP = (
-    *("model=cyclegan_resnet_small", *RANDOM_INPUTS, "model.restoration_warm_up=0.3"),
+    *("model=cyclegan_resnet_small", *RANDOM_INPUTS, *LITTLE_MUSIC, "model.restoration_warm_up=0.3"),
     *("model.cycle_noise=0.1", "model.cycle_every=2", "model.schedule.warm_up_batches=20"),
 )
 DISCRIMINATORS_WARM_UP = (*WHITENED, *RANDOM_INPUTS, "model.restoration_warm_up=0.5")
@@ -174,7 +178,11 @@ def test_resume_with_more_epochs(run, small):
         ((), "model.cycle_noise=0.05", "model.cycle_noise"),
         ((), "model.loss_weights.restoration=5", "model.loss_weights.restoration"),
         (RANDOM_INPUTS, "model.source_variation.probability=0", "model.source_variation.probability"),
-        ((), "model.adversarial.instance_noise=0.1", "noise or augmentation of model.adversarial"),
+        (
+            (),
+            "model.adversarial.instance_noise=0.1",
+            "noise, augmentation or consistency of model.adversarial",
+        ),
         ((), "model.adversarial.lecam_weight=0.1", "model.adversarial.lecam_weight"),
     ],
 )
