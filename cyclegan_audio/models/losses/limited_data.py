@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import CLIP_RANGE_DB
 from cyclegan_audio.models.directions import DOMAINS
+from cyclegan_audio.models.stretches import mark_stretch
 from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
@@ -61,16 +62,8 @@ class DiscriminatorAugmentation:
         kept = (sources >= 0) & (sources < len(frames))
         shifted = mels.gather(3, sources.clamp(0, len(frames) - 1).expand_as(mels))
         for axis, share, size, position in zip((2, 3), self.cutouts, draws[2:4], draws[4:6], strict=True):
-            kept = kept & ~_stretch(mels.shape[axis], share * size, position, axis)
+            kept = kept & ~mark_stretch(mels.shape[axis], share * size, position, axis)
         return torch.where(kept, shifted + gain.to(mels), SILENCE)
-
-
-def _stretch(n: int, share: Tensor, position: Tensor, axis: int) -> Tensor:
-    """Mark a stretch of `share` of `n` points along `axis`, at `position` (0 to 1) of where it fits."""
-    width = torch.round(share * n)
-    start = torch.round(position * (n - width))
-    points = torch.arange(n, device=share.device).view([-1 if axis == i else 1 for i in range(4)])
-    return (points >= start) & (points < start + width)
 
 
 class LeCam(nn.Module):

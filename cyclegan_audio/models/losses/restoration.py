@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cyclegan_audio.models.band_curves import N_POINTS, band_curve
 from cyclegan_audio.models.losses.terms import LossTerm, reconstruction_loss
 from cyclegan_audio.models.networks.whitening import blur
+from cyclegan_audio.models.stretches import mark_stretch
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.rng import SeededRNG
 
@@ -32,20 +33,25 @@ class Corruption(nn.Module):
     """Make whitened mels of one genre less like it, as a denoising autoencoder does (Vincent et al. 2008).
 
     Whitened mels have mean 0 and deviation 1 in every band. Each clip is blurred and gets a share of the
-    other genre's fine texture, then a smooth random scale and offset of its bands, then white noise.
+    other genre's fine texture, then a smooth random scale and offset of its bands, then white noise; at last
+    a stretch of its frames and one of its bands are masked (after Torbunov et al. 2023).
 
     Args:
         noise: the largest standard deviation of the noise; each clip's is uniform from 0.
         texture: the largest share of the other genre's texture; each clip's is uniform from 0.
         equaliser: standard deviation of the offset at `N_POINTS` points over the bands, interpolated.
+        mask: the largest share of the frames, and of the bands, that is masked; 0 masks none.
     """
 
-    def __init__(self, noise: float = 1.0, texture: float = 1.0, equaliser: float = 0.3) -> None:
+    def __init__(
+        self, noise: float = 1.0, texture: float = 1.0, equaliser: float = 0.3, mask: float = 0.0
+    ) -> None:
         super().__init__()
         check_number("model.corruption.noise", noise, low=0)
         check_number("model.corruption.texture", texture, low=0)
         check_number("model.corruption.equaliser", equaliser, low=0)
-        self.noise, self.texture, self.equaliser = noise, texture, equaliser
+        check_number("model.corruption.mask", mask, low=0, high=0.5)
+        self.noise, self.texture, self.equaliser, self.mask = noise, texture, equaliser, mask
         self.rng = SeededRNG(0)  # `seed_rank` seeds it
 
     def forward(self, clips: Tensor, other: Tensor) -> Tensor:
@@ -54,7 +60,15 @@ class Corruption(nn.Module):
         scale, offset = self._curve(z), self._curve(z)
         z = z * torch.exp(SCALE_SHARE * self.equaliser * scale) + self.equaliser * offset
         deviation = self.noise * self.rng.uniform((len(z), 1, 1, 1)).to(z)
-        return z + deviation * self.rng.normal_like(z)
+        z = z + deviation * self.rng.normal_like(z)
+        return self._mask(z) if self.mask > 0 else z
+
+    def _mask(self, z: Tensor) -> Tensor:
+        """Set a stretch of the bands and one of the frames to the mean."""
+        draws = self.rng.uniform((4, len(z), 1, 1, 1)).to(z.device)
+        for axis, share, position in zip((2, 3), draws[:2], draws[2:], strict=True):
+            z = z.masked_fill(mark_stretch(z.shape[axis], self.mask * share, position, axis), 0)
+        return z
 
     def _swap_texture(self, clips: Tensor, other: Tensor) -> Tensor:
         draws = self.rng.uniform((len(clips), 2)).tolist()

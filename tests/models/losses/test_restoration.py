@@ -73,7 +73,22 @@ def test_corruption_is_drawn_for_each_clip_and_continues_from_its_state():
     torch.testing.assert_close(still(flat, 2 * flat), flat)
 
 
-@pytest.mark.parametrize("sizes", [{"noise": -1}, {"texture": -1}, {"equaliser": float("nan")}])
+def test_masks_set_a_stretch_of_bands_and_one_of_frames_to_the_mean():
+    masked = Corruption(noise=0, texture=0, equaliser=0, mask=0.5)(
+        torch.ones(100, 1, 16, 20), torch.ones(100, 1, 16, 20)
+    )
+    assert set(masked.unique().tolist()) == {0.0, 1.0}
+    bands, frames = ((masked == 0).all(axis).sum(-1).flatten() for axis in (3, 2))
+    for marked, n in ((bands, 16), (frames, 20)):  # each clip's share is uniform up to half
+        assert int(marked.max()) <= n // 2
+        assert 0.2 < float(marked.float().mean()) / n < 0.3
+    of_both = bands * 20 + frames * 16 - bands * frames
+    assert torch.equal((masked == 0).flatten(1).sum(1), of_both)  # nothing else
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"noise": -1}, {"texture": -1}, {"equaliser": float("nan")}, {"mask": 0.6}]
+)
 def test_invalid_corruptions_are_refused(sizes):
     with pytest.raises(UserError, match=r"model\.corruption"):
         Corruption(**sizes)
