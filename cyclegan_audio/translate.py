@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import PRETRAINED_HELP, VerbParser, number
+from cyclegan_audio.translation.amounts import Amount, as_amount
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.hints import command_line, print_next_commands, suggest_path
 from cyclegan_audio.utils.printing import echo
@@ -46,10 +47,11 @@ def parser() -> VerbParser:
     verb_parser.add_to("the target genre, one of the two genres of the model", required=True)
     verb_parser.add_argument(
         "--amount",
-        type=number,
+        type=amount,
         default=1.0,
         metavar="X",
-        help="strength of the translation, from 0 (the input) to 1 (default: 1)",
+        help="strength of the translation, from 0 (the input) to 1, or one for drums and one for the rest: "
+        "drums=1,rest=0.3 (default: 1)",
     )
     verb_parser.add_translation_options()
     verb_parser.add_argument(
@@ -62,6 +64,11 @@ def parser() -> VerbParser:
         "--raw", default=None, metavar="RATE:CHANNELS", help="streams are raw 16-bit samples, not WAV"
     )
     return verb_parser
+
+
+def amount(text: str) -> float | Amount:
+    """Parse `--amount`: a number, or the shares of drums and rest."""
+    return Amount.parse(text) if "=" in text else number(text)
 
 
 @handle_user_errors("translate")
@@ -82,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     translator = Translator.load(options.run, **load_options)
     options.to = translator.model.genre(options.to)
     translator.model.generator(options.to)  # refuses an invalid target before any work
-    check_number("amount", options.amount, 0, 1)
+    options.amount = as_amount(options.amount)
     if translator.model.normalisation:
         _print_normalisation(translator, is_live)
     if is_live:
@@ -188,7 +195,7 @@ def _list_audio(path: Path) -> list[tuple[Path, Path]]:
     return [(path, Path(path.name))]
 
 
-def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: str, amount: float) -> None:
+def _translate_all(translator: "Translator", jobs: list[tuple[Path, Path]], to: str, amount: Amount) -> None:
     """Translate all songs with a progress bar; a song that fails does not stop the others.
 
     Raises:
@@ -223,7 +230,7 @@ def _translate_file(
     source: Path,
     target: Path,
     to: str,
-    amount: float,
+    amount: Amount,
     on_progress: Callable[[float], None],
 ) -> list[str]:
     """Translate one song; return the lines to print about it."""
@@ -235,7 +242,7 @@ def _translate_file(
     return [f"{target}  ({duration})", *(f"  note: {note}" for note in notes)]
 
 
-def _translate_stream(translator: "Translator", to: str, amount: float, raw: str | None) -> None:
+def _translate_stream(translator: "Translator", to: str, amount: Amount, raw: str | None) -> None:
     """Translate standard input to standard output until the input ends.
 
     Raises:

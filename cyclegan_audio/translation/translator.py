@@ -20,6 +20,7 @@ from cyclegan_audio.inference.clip_translation import generator_precision
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
+from cyclegan_audio.translation.amounts import Amount, as_amount
 from cyclegan_audio.translation.analysis_pass import Blocks, ChannelAnalysis, MidAnalysis, PieceStatistics
 from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
 from cyclegan_audio.translation.file_translation import NoteHandler, Progress, Renderer, translate_file
@@ -31,7 +32,7 @@ from cyclegan_audio.translation.pipeline import Pipeline
 from cyclegan_audio.translation.stages import group_blocks, n_edge_frames
 from cyclegan_audio.translation.windowed_generator import WindowedGenerator
 from cyclegan_audio.utils.devices import choose_device, has_fast_bf16, n_workers, single_threaded
-from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import DEFAULT, Vocoder, make_vocoder
 
 BLOCK = 1 << 16  # samples
@@ -156,7 +157,7 @@ class Translator:
         to: str,
         on_progress: Progress | None = None,
         *,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
     ) -> Waveform: ...
 
     @overload
@@ -167,7 +168,7 @@ class Translator:
         *,
         to: str,
         on_progress: Progress | None = None,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
     ) -> tuple[np.ndarray, int]: ...
 
     def __call__(
@@ -177,7 +178,7 @@ class Translator:
         to: str = "",
         on_progress: Progress | None = None,
         *,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
     ) -> Tensor | np.ndarray | tuple[np.ndarray, int]:
         """Translate a waveform (C, T) or (T,), or a file, to genre `to`, in memory.
 
@@ -187,7 +188,8 @@ class Translator:
             sample_rate: sample rate of the input and the result, in Hz; omit it for a file.
             to: the genre to translate to; the input is assumed to be of the model's other genre.
             on_progress: called with the share of the work that is done.
-            amount: share of the change in dB, from 0 (the source's mel) to 1.
+            amount: share of the change in dB, from 0 (the source's mel) to 1; an `Amount` has one for
+                drums and one for the rest.
 
         Returns:
             The translation, float32, with the input's shape, type (tensor or array) and device; for a file an
@@ -216,7 +218,7 @@ class Translator:
         target: str | Path,
         to: str,
         *,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
         on_progress: Progress | None = None,
         on_note: NoteHandler | None = None,
         overwrite: bool = False,
@@ -229,7 +231,8 @@ class Translator:
             source: audio file of any format that FFmpeg reads.
             target: .wav, .flac, .mp3, .ogg or .m4a; its folder is created.
             to: the genre to translate to; the source is assumed to be of the model's other genre.
-            amount: share of the change in dB, from 0 (the source's mel) to 1.
+            amount: share of the change in dB, from 0 (the source's mel) to 1; an `Amount` has one for
+                drums and one for the rest.
             on_progress: called with the share of the work that is done.
             on_note: called with each of `PieceStatistics.notes`.
             overwrite: whether to replace an existing target.
@@ -253,7 +256,7 @@ class Translator:
         store: BlockStore,
         on_progress: Progress | None = None,
         *,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
         on_note: NoteHandler | None = None,
     ) -> Renderer:
         """Translate a piece, all passes but the last.
@@ -273,7 +276,7 @@ class Translator:
         Raises:
             UserError: see `__call__`.
         """
-        check_number("amount", amount, 0, 1)
+        amount = as_amount(amount)
         self.model.generator(to)
         workers = n_workers(self.device)
         with single_threaded():
@@ -332,7 +335,7 @@ class Translator:
         to: str,
         statistics: PieceStatistics,
         *,
-        amount: float = 1.0,
+        amount: float | Amount = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
         resample_block_s: float | None = None,
         workers: int = 1,
@@ -389,7 +392,7 @@ class Translator:
         yield from_mid_and_sides(F.pad(out, (0, missing))) * signs
 
     def windowed_generator(
-        self, to: str, statistics: PieceStatistics, amount: float = 1.0
+        self, to: str, statistics: PieceStatistics, amount: float | Amount = 1.0
     ) -> WindowedGenerator:
         """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(

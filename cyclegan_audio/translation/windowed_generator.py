@@ -8,6 +8,7 @@ from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.clip_translation import run_generator
 from cyclegan_audio.models.networks.norm import with_statistics
+from cyclegan_audio.translation.amounts import Amount, as_amount
 from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS, PieceStatistics
 from cyclegan_audio.translation.stages import WindowStream, is_audible
 from cyclegan_audio.utils.errors import UserError
@@ -38,14 +39,14 @@ class WindowedGenerator:
         mel: MelSpectrogram,
         window: int,
         statistics: PieceStatistics,
-        amount: float,
+        amount: float | Amount,
         bf16: bool,
         normalisation: CorpusNormalisation,
     ) -> None:
         self.normalisation, self._gain_db = normalisation, normalisation.gain_db(statistics.mid_lufs)
         self._above_cutoff = normalisation.bands_above_cutoff(mel)
         self.mel, self.window = mel, window
-        self.amount, self.bf16 = amount, bf16
+        self.amount, self.bf16 = as_amount(amount), bf16
         shared = statistics.norm_statistics
         self.has_shared_statistics, self.is_single_window = shared is not None, statistics.is_single_window
         self._multiple = int(generator.frame_multiple)  # type: ignore[arg-type]
@@ -94,7 +95,8 @@ class WindowedGenerator:
         if not torch.isfinite(fake.sum()):
             raise UserError("the model's output is not finite; use another checkpoint")
         low, high = self.range_db
-        change_db = (fake - real)[:, 0] * ((high - low) / 2 * self.amount)
+        change_db = (fake - real)[:, 0] * ((high - low) / 2)
+        change_db = change_db * self.amount.weights(windows_db, windows_db + change_db, self.mel)
         return self._fill_above_cutoff(change_db, 0)
 
     def add_change(self, source_db: Tensor, change_db: Tensor) -> Tensor:

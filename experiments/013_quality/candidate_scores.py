@@ -136,17 +136,25 @@ class Direction:
             equalised_db = self.scorer.equaliser(self)(source_db)
         return [(self.source, source_db), *rows, (EQUALISER, equalised_db), (TRUTH, truth_db)]
 
+    @cached_property
+    def equalised_db(self) -> Tensor:
+        """Return the sources of the pairs through the equaliser."""
+        return _translate(self.scorer.equaliser(self), self.source_db)
+
     def _paired_scores(self, fakes_db: Tensor) -> Scores:
         """Compare translations of the paired clips with the truth."""
         triples = list(zip(self.source_db, fakes_db, self.truth_db, strict=True))
         groups = [str(clip.score) for clip, _ in self.pairs]
         paired = score_pairs(triples, groups, self.means_db, self.scorer.corpus.mel)
+        against = list(zip(self.equalised_db, fakes_db, self.truth_db, strict=True))  # in the source's place
+        over_equaliser = score_pairs(against, groups, self.means_db, self.scorer.corpus.mel)
         movement = _movement(fakes_db) / _movement(self.truth_db)
         return {
             "paired_error_db": paired.error_db[MODEL].to_dict(),
             "paired_gain_db": paired.gain_db[MATCHED_MEAN].to_dict(),
             "rhythm_db": paired.rhythm_db[MODEL].to_dict(),
             "rhythm_gain_db": paired.rhythm_gain_db[MATCHED_MEAN].to_dict(),
+            "rhythm_over_equaliser_db": over_equaliser.rhythm_gain_db[UNTOUCHED].to_dict(),
             "movement": {"mean": movement},
         }
 

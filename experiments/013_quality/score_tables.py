@@ -33,6 +33,7 @@ COLUMNS = {
     "paired_error_db": Column("paired error, dB", 2),
     "rhythm_db": Column("rhythm > 4 kHz, dB", 2),
     "rhythm_gain_db": Column("gain over the matched mean, dB (sure seeds)", 2),
+    "rhythm_over_equaliser_db": Column("over the equaliser, dB (sure seeds)", 2),
     "genre_classifier": Column("genre classifier", 2),
     "classifier_of_real": Column("of its rate on real targets", 2),
     "kernel_distance": Column("kernel distance", 2),
@@ -45,7 +46,7 @@ COLUMNS = {
     "movement": Column("movement", 2),
 }
 ERRORS = ("paired_error_db", "rhythm_db")  # 0 for the truth, whose line would flatten the curves
-WITH_SURE = "rhythm_gain_db"  # its cells also say in how many seeds the interval lies above 0
+WITH_SURE = ("rhythm_gain_db", "rhythm_over_equaliser_db")  # cells say in how many seeds it is above 0
 CURVES = (
     "paired_error_db",
     "rhythm_db",
@@ -139,7 +140,7 @@ def _cell(seeds: Sequence[Record], direction: str, score: str) -> str:
     text = f"{statistics.mean(values):z.{digits}f}"
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.{digits}f}"
-    if score == WITH_SURE:
+    if score in WITH_SURE:
         lows = [(seed["directions"][direction][score].get("low") or 0.0) for seed in seeds]
         text += f" ({sum(low > 0 for low in lows)}/{len(lows)})"
     return text
