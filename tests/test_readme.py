@@ -10,7 +10,7 @@ import soundfile
 from tests.commands import ROOT, broken_links, command_lines, run_command, write_inputs
 
 README = ROOT / "README.md"
-SET_UP = ("make demo", "make setup TORCH=cpu", "source .venv/bin/activate")  # not run by this test
+SET_UP = ("make demo", "make setup", "source .venv/bin/activate")  # not run by this test
 
 
 @pytest.fixture(scope="module")

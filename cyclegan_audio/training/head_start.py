@@ -1,9 +1,8 @@
-"""Head start of a training: networks of another model, or generators that first learn to restore clips."""
+"""Head start: a training begins with the networks of another model, of the same genres or of others."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
@@ -12,27 +11,9 @@ from cyclegan_audio.inference.checkpoints import ONNX, load_model, read_discrimi
 from cyclegan_audio.inference.weights import check_weights
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
-from cyclegan_audio.utils.errors import UserError, check_number
+from cyclegan_audio.utils.errors import UserError
 
-PRETRAINING_WEIGHT, MASK = 5.0, 0.25  # of the restoration loss, if it has none; see `Corruption`
 SWAPPED = {"a": "b", "b": "a"}
-
-
-def apply_pretraining(cfg: DictConfig) -> None:
-    """Set the restoration warm-up that `pretrain_minutes` asks for, with masks.
-
-    Raises:
-        UserError: there is no time limit, or nothing of it is left.
-    """
-    minutes = cfg.get("pretrain_minutes")
-    if minutes is None:
-        return
-    check_number("pretrain_minutes", minutes, low=0)
-    if cfg.max_minutes is None or minutes >= cfg.max_minutes:
-        raise UserError("pretrain_minutes is a part of max_minutes; give a larger max_minutes=")
-    cfg.model.restoration_warm_up = minutes / cfg.max_minutes
-    cfg.model.loss_weights.restoration = cfg.model.loss_weights.restoration or PRETRAINING_WEIGHT
-    cfg.model.corruption.mask = cfg.model.corruption.mask or MASK
 
 
 def load_networks(

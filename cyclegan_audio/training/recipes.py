@@ -22,7 +22,7 @@ from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
 from cyclegan_audio.training.distributed import rank_zero_print
-from cyclegan_audio.training.head_start import apply_pretraining, load_networks
+from cyclegan_audio.training.head_start import load_networks
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.vocos_training import VocoderGAN
@@ -77,8 +77,6 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         A new run begins with the networks of `init_from`, and gets the moments of its training clips if the
         model needs them; a resumed one has both in its checkpoint.
         """
-        if cfg.resume is None:
-            apply_pretraining(cfg)
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
         if cfg.resume is not None and not list(model.parameters()):

@@ -58,12 +58,14 @@ class Amount:
         return self.rest + (self.drums - self.rest) * percussive
 
 
-def as_amount(amount: float | Amount) -> Amount:
-    """Return an amount; a number is the share of drums and rest alike.
+def as_amount(amount: float | str | Amount) -> Amount:
+    """Return an amount; a number is the share of drums and rest alike, a text is parsed.
 
     Raises:
-        UserError: it is no number from 0 to 1.
+        UserError: it is no number from 0 to 1, and no text that `Amount.parse` takes.
     """
+    if isinstance(amount, str):
+        return Amount.parse(amount)
     if isinstance(amount, Amount):
         return amount
     check_number("amount", amount, 0, 1)

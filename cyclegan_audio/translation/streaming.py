@@ -43,7 +43,7 @@ def translate_live(
     rate: int,
     channels: int,
     to: str,
-    amount: float | Amount = 1.0,
+    amount: float | str | Amount = 1.0,
 ) -> Iterator[Tensor]:
     """Translate blocks (C, n) of a stream; the result has the same length and a delay of `latency_s`.
 

@@ -157,7 +157,7 @@ class Translator:
         to: str,
         on_progress: Progress | None = None,
         *,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
     ) -> Waveform: ...
 
     @overload
@@ -168,7 +168,7 @@ class Translator:
         *,
         to: str,
         on_progress: Progress | None = None,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
     ) -> tuple[np.ndarray, int]: ...
 
     def __call__(
@@ -178,7 +178,7 @@ class Translator:
         to: str = "",
         on_progress: Progress | None = None,
         *,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
     ) -> Tensor | np.ndarray | tuple[np.ndarray, int]:
         """Translate a waveform (C, T) or (T,), or a file, to genre `to`, in memory.
 
@@ -188,8 +188,8 @@ class Translator:
             sample_rate: sample rate of the input and the result, in Hz; omit it for a file.
             to: the genre to translate to; the input is assumed to be of the model's other genre.
             on_progress: called with the share of the work that is done.
-            amount: share of the change in dB, from 0 (the source's mel) to 1; an `Amount` has one for
-                drums and one for the rest.
+            amount: share of the change in dB, from 0 (the source's mel) to 1, or one for drums and one
+                for the rest: `drums=1,rest=0.3`.
 
         Returns:
             The translation, float32, with the input's shape, type (tensor or array) and device; for a file an
@@ -218,7 +218,7 @@ class Translator:
         target: str | Path,
         to: str,
         *,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
         on_progress: Progress | None = None,
         on_note: NoteHandler | None = None,
         overwrite: bool = False,
@@ -231,8 +231,8 @@ class Translator:
             source: audio file of any format that FFmpeg reads.
             target: .wav, .flac, .mp3, .ogg or .m4a; its folder is created.
             to: the genre to translate to; the source is assumed to be of the model's other genre.
-            amount: share of the change in dB, from 0 (the source's mel) to 1; an `Amount` has one for
-                drums and one for the rest.
+            amount: share of the change in dB, from 0 (the source's mel) to 1, or one for drums and one
+                for the rest: `drums=1,rest=0.3`.
             on_progress: called with the share of the work that is done.
             on_note: called with each of `PieceStatistics.notes`.
             overwrite: whether to replace an existing target.
@@ -256,7 +256,7 @@ class Translator:
         store: BlockStore,
         on_progress: Progress | None = None,
         *,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
         on_note: NoteHandler | None = None,
     ) -> Renderer:
         """Translate a piece, all passes but the last.
@@ -335,7 +335,7 @@ class Translator:
         to: str,
         statistics: PieceStatistics,
         *,
-        amount: float | Amount = 1.0,
+        amount: float | str | Amount = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
         resample_block_s: float | None = None,
         workers: int = 1,
@@ -392,7 +392,7 @@ class Translator:
         yield from_mid_and_sides(F.pad(out, (0, missing))) * signs
 
     def windowed_generator(
-        self, to: str, statistics: PieceStatistics, amount: float | Amount = 1.0
+        self, to: str, statistics: PieceStatistics, amount: float | str | Amount = 1.0
     ) -> WindowedGenerator:
         """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(

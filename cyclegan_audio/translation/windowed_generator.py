@@ -39,7 +39,7 @@ class WindowedGenerator:
         mel: MelSpectrogram,
         window: int,
         statistics: PieceStatistics,
-        amount: float | Amount,
+        amount: float | str | Amount,
         bf16: bool,
         normalisation: CorpusNormalisation,
     ) -> None:

@@ -25,24 +25,37 @@ from cyclegan_audio.translation.amounts import Amount
 AMOUNTS = {
     "drums=0,rest=1": Amount(0, 1),
     "drums=1,rest=0": Amount(1, 0),
-    "drums=0.5,rest=0.5": Amount(0.5, 0.5),
+    "0.3": Amount(0.3, 0.3),
+    "0.5": Amount(0.5, 0.5),
+    "0.8": Amount(0.8, 0.8),
     "drums=1,rest=1": Amount(1, 1),
 }
 MELODIC = ("bass", "chords", "melody")
 N_BANDS, AUDIBLE_DB, TOLERANCE_S = 8, 50.0, 0.05
+FAR_S = 0.2  # after a drum, before which a frame is not away from it
 
 
 def measure(before_db: Tensor, after_db: Tensor, drums_s: np.ndarray, mel: MelSpectrogram) -> list[float]:
-    """Return onset F1, mean change of the bands' levels at drums in dB, and chroma of mels (M, F) in dB."""
+    """Return onset F1, mean change of the bands' levels at drums and away from them in dB, and chroma.
+
+    Args:
+        before_db, after_db: mels (M, F) in dB.
+        drums_s: times of the drums.
+        mel: the mels' definition.
+    """
     frame_s = mel.hop_length / mel.sample_rate
     onsets = [detect_onsets(onset_strength(x[None], mel), frame_s)[0] for x in (before_db, after_db)]
     bands = [10 * (10 ** (x / 10)).unflatten(0, (N_BANDS, -1)).mean(1).log10() for x in (before_db, after_db)]
     frames = torch.from_numpy(drums_s / frame_s).round().long() + 1
     frames = frames[frames < before_db.shape[1]]
-    audible = bands[0][:, frames] > bands[0].max() - AUDIBLE_DB
-    change_db = float((bands[1] - bands[0])[:, frames].abs()[audible].mean())
+    audible = bands[0] > bands[0].max() - AUDIBLE_DB
+    far = torch.ones(before_db.shape[1], dtype=torch.bool)
+    for frame in frames.tolist():
+        far[max(0, frame - 2) : frame + round(FAR_S / frame_s)] = False
+    change_db = (bands[1] - bands[0]).abs()
+    at_drums, elsewhere = (float(change_db[:, x][audible[:, x]].mean()) for x in (frames, far))
     chroma = float(chroma_similarity(after_db[None], before_db[None], mel))
-    return [f1_score(*onsets, TOLERANCE_S), change_db, chroma]
+    return [f1_score(*onsets, TOLERANCE_S), at_drums, elsewhere, chroma]
 
 
 def main(songs: Path, run: str = DEMO_MODEL) -> None:
@@ -61,7 +74,7 @@ def main(songs: Path, run: str = DEMO_MODEL) -> None:
                 after = mel.mel_db(translator(sound, rate, to=target, amount=amount))[0]
                 rows[name].append(measure(before, after, drums_s, mel))
         print(f"\n{source} to {target}, {len(paths)} scores")
-        print("| amount | onset F1 | levels at drums, dB | chroma |\n|---|---|---|---|")
+        print("| amount | onset F1 | change at drums, dB | elsewhere | chroma |\n|---|---|---|---|---|")
         for name, values in rows.items():
             cells = [
                 f"{statistics.mean(x):.2f} ± {statistics.stdev(x):.2f}" for x in zip(*values, strict=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.musical_features import onset_strength
 from cyclegan_audio.demo import DemoSettings, make_demo_songs
@@ -134,3 +135,19 @@ def test_harmony_stays_without_the_amount_of_the_rest(translated):
     )
     assert np.mean(kept) >= 0.97
     assert np.mean(whole) < 0.95
+    at_drums, all_at_drums = (
+        np.mean([change_at_drums_db(song[0], x, song[2], mel) for x, song in zip(mels, songs, strict=True)])
+        for mels in (no_rest, [after for _, after, _ in songs])
+    )
+    assert at_drums > 0.7 * all_at_drums
+
+
+def test_amounts_go_through_the_translator():
+    translator, noise = Translator.load("demo"), np.random.default_rng(0).normal(0, 0.1, (1, 44100))
+    whole, same, drums = (
+        translator(noise, 44100, to="rnb", amount=amount) for amount in (1.0, "drums=1", "rest=0")
+    )
+    assert np.array_equal(whole, same)
+    assert np.abs(whole - drums).max() > 1e-3
+    with pytest.raises(UserError, match="no amount of 'hats'"):
+        translator(noise, 44100, to="rnb", amount="hats=1")

@@ -120,7 +120,7 @@ def _style_phrase(scores: DirectionScores) -> str:
     if real is not None:
         labelled += f", {100 * real.mean:.0f} % of real {scores.target}"
     if _is_too_little(scores, before, real):
-        verb = "whether the style changes cannot be told from this few tracks"
+        verb = "whether the style changes cannot be told from these tracks"
     elif after.mean > LABELLED_SHARE and reduction >= DISTANCE_REDUCTION:
         verb = "the style changes"
     elif after.mean > LABELLED_SHARE / 2 or reduction >= DISTANCE_REDUCTION / 2:

@@ -81,7 +81,7 @@ def test_summary_names_what_changed_and_what_stayed() -> None:
 def test_summary_says_where_the_classifier_may_guess(real: float) -> None:
     line = metrics_summary([direction_scores(**GOOD, real__genre_classifier=real)])
     assert ("the style changes (" in line) == (real > 0.9)
-    assert ("whether the style changes cannot be told from this few tracks (" in line) == (real < 0.9)
+    assert ("whether the style changes cannot be told from these tracks (" in line) == (real < 0.9)
 
 
 def test_summary_of_two_tracks_has_no_verdict() -> None:
@@ -89,7 +89,7 @@ def test_summary_of_two_tracks_has_no_verdict() -> None:
     clips = [clip(i, f"t{i % 2}") for i in range(4)]
     for few in ({"clips": clips}, {"real_clips": clips}):
         line = metrics_summary([dataclasses.replace(scores, **few)])
-        assert "whether the style changes cannot be told from this few tracks (the genre classifier" in line
+        assert "whether the style changes cannot be told from these tracks (the genre classifier" in line
 
 
 def test_summary_names_artefacts() -> None:

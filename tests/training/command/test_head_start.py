@@ -1,17 +1,15 @@
-"""Trainings that begin with the networks of another model, or by restoring clips."""
+"""Trainings that begin with the networks of another model."""
 
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import training_intervals
 from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
 from cyclegan_audio.training.head_start import load_networks
-from tests.loss_table import rows
 
 NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
 ONCE = ("n_epochs=1", "n_epochs_decay=0", "logger=none")
@@ -153,26 +151,3 @@ def test_other_networks_and_other_mels_are_refused(run, small, change, message):
     assert code == 2
     assert message in shown
     assert not Path("out").exists()
-
-
-def test_pretraining_restores_masked_clips_for_its_minutes(run, small):
-    code, shown = run(
-        *small, "logger=none", "run_dir=out", "max_minutes=0.05", "pretrain_minutes=0.025", "n_epochs=500",
-        "~callbacks.tagger", "~callbacks.previews",
-    )  # fmt: skip
-    assert code == 0, shown
-    model = OmegaConf.load("out/config.yaml").model
-    assert (model.restoration_warm_up, model.loss_weights.restoration) == (0.5, 5)
-    assert model.corruption.mask == 0.25
-    first, *_, last = rows(Path("out"))
-    assert first["restoration_b"]
-    assert not first["adversarial_ab"]
-    assert last["adversarial_ab"]
-    assert not last["restoration_b"]
-
-
-@pytest.mark.parametrize("limits", [("pretrain_minutes=1",), ("pretrain_minutes=1", "max_minutes=1")])
-def test_pretraining_needs_time_for_the_rest(run, small, limits):
-    code, shown = run(*small, "run_dir=out", *limits)
-    assert code == 2
-    assert "pretrain_minutes is a part of max_minutes; give a larger max_minutes=" in shown
