@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.models.base_module import BaseModule
 from cyclegan_audio.models.directions import DIRECTIONS, DOMAINS
+from cyclegan_audio.models.losses.restoration import RestorationWarmUp
 from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.equaliser import EqualiserGenerator
 from cyclegan_audio.models.networks.whitening import Moments
@@ -37,6 +38,7 @@ class Equaliser(BaseModule):
     targets: ClassVar = list(DOMAINS)
     progress_bar_losses = ()
     needs_moments = True
+    warm_up = RestorationWarmUp(0.0, restores=False)
     gen_ab: EqualiserGenerator
     gen_ba: EqualiserGenerator
 

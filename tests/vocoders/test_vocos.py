@@ -110,12 +110,12 @@ def test_adversarial_losses_by_hand(corpus):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.loss_weights.mel=-1", "must be >= 0"),
-        ("+model.loss_weights.kl=1", "must have exactly"),
+        ("model.loss_weights.mel=-1", r"\.mel must be a number >= 0"),
+        ("+model.loss_weights.kl=1", " must have exactly"),
     ],
 )
 def test_loss_weights_are_checked(corpus, override, message):
-    with pytest.raises(Exception, match=f"loss_weights {message}"):
+    with pytest.raises(Exception, match=f"loss_weights{message}"):
         make_gan(corpus, override)
 
 

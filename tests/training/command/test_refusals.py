@@ -14,7 +14,7 @@ from cyclegan_audio.utils.errors import UserError
         (["genre_pair.b=jazz"], "jazz"),
         (["mel=paper"], "hop_length"),
         (["corpus=nowhere"], "nowhere"),
-        (["model.loss_weights.cycle=-1"], "must be >= 0"),
+        (["model.loss_weights.cycle=-1"], "loss_weights.cycle must be a number >= 0, got -1"),
         (["precision=8"], "precision must be one of auto"),
         (["resume=nowhere"], "no run 'nowhere'"),
         (["data.crop_frames=5000"], "crop_frames"),
@@ -99,10 +99,11 @@ def test_a_complete_run_is_not_changed(run, small, limit, change, message):
     assert code == 2
     assert message in shown.strip().splitlines()[-1]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("out").rglob("*.*")} == before
-    batches = load_model("out").batches
+    last = "out/checkpoints/last.ckpt"  # which of them is best depends on the CPU
+    batches = load_model(last).batches
     code, shown = run("resume=out", "max_minutes=60", "n_epochs=2")
     assert code == 0, shown
-    assert load_model("out").batches == batches + 8
+    assert load_model(last).batches == batches + 8
 
 
 def test_a_batch_larger_than_the_corpus_gives_a_warning(run, small, caplog):
