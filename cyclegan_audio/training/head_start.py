@@ -41,8 +41,7 @@ def load_networks(
     Raises:
         UserError: no such RUN, or it has another mel, other networks, or none that can be trained.
     """
-    if Path(run).suffix == ONNX:
-        raise UserError(f"init_from={run} is an exported model, which cannot be trained; give the run itself")
+    _check_trainable(model, run)
     source = load_model(run, trust_packages=trust_packages)
     mel.check_compatible(source.mel, "the corpus", f"init_from={run}")
     before, now = ([genre.casefold() for genre in names] for names in (source.genres, genres))
@@ -65,6 +64,18 @@ def load_networks(
             taken.append(f"the discriminator of {genres['ab'.index(domain)]}")
     rank_zero_print(f"from {run} ({' and '.join(source.genres)}): {', '.join(taken)}")
     return source.training_intervals
+
+
+def _check_trainable(model: TranslationModule, run: str) -> None:
+    """Check that a model and RUN can be trained.
+
+    Raises:
+        UserError: the model is an equaliser, or RUN an exported file.
+    """
+    if not list(model.parameters()):
+        raise UserError("an equaliser is not trained; leave out init_from=, or choose another model=")
+    if Path(run).suffix == ONNX:
+        raise UserError(f"init_from={run} is an exported model, which cannot be trained; give the run itself")
 
 
 def _copy(weights: Mapping[str, Tensor], network: nn.Module, run: str, part: str) -> None:

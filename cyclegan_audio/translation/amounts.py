@@ -58,7 +58,10 @@ class Amount:
         return self.rest + (self.drums - self.rest) * percussive
 
 
-def as_amount(amount: float | str | Amount) -> Amount:
+AmountLike = float | str | Amount  # a text as in `Amount.parse`
+
+
+def as_amount(amount: AmountLike) -> Amount:
     """Return an amount; a number is the share of drums and rest alike, a text is parsed.
 
     Raises:

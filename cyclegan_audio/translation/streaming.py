@@ -11,7 +11,7 @@ from torch import Tensor
 from cyclegan_audio.audio.dc_blocker import LIVE_CUTOFF_HZ, block_dc
 from cyclegan_audio.audio.loudness import LoudnessMeter
 from cyclegan_audio.audio.resampling import Resampler
-from cyclegan_audio.translation.amounts import Amount
+from cyclegan_audio.translation.amounts import AmountLike
 from cyclegan_audio.translation.analysis_pass import PieceStatistics
 from cyclegan_audio.translation.input_levels import HEADROOM, check_samples
 from cyclegan_audio.translation.levelling import LIVE_DELAY_S
@@ -43,7 +43,7 @@ def translate_live(
     rate: int,
     channels: int,
     to: str,
-    amount: float | str | Amount = 1.0,
+    amount: AmountLike = 1.0,
 ) -> Iterator[Tensor]:
     """Translate blocks (C, n) of a stream; the result has the same length and a delay of `latency_s`.
 

@@ -20,7 +20,7 @@ from cyclegan_audio.inference.clip_translation import generator_precision
 from cyclegan_audio.inference.cycle_spinning import with_cycle_spinning
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.networks.norm import collect_statistics
-from cyclegan_audio.translation.amounts import Amount, as_amount
+from cyclegan_audio.translation.amounts import AmountLike, as_amount
 from cyclegan_audio.translation.analysis_pass import Blocks, ChannelAnalysis, MidAnalysis, PieceStatistics
 from cyclegan_audio.translation.continuation import continue_blocks, cut_continuations
 from cyclegan_audio.translation.file_translation import NoteHandler, Progress, Renderer, translate_file
@@ -157,7 +157,7 @@ class Translator:
         to: str,
         on_progress: Progress | None = None,
         *,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
     ) -> Waveform: ...
 
     @overload
@@ -168,7 +168,7 @@ class Translator:
         *,
         to: str,
         on_progress: Progress | None = None,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
     ) -> tuple[np.ndarray, int]: ...
 
     def __call__(
@@ -178,7 +178,7 @@ class Translator:
         to: str = "",
         on_progress: Progress | None = None,
         *,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
     ) -> Tensor | np.ndarray | tuple[np.ndarray, int]:
         """Translate a waveform (C, T) or (T,), or a file, to genre `to`, in memory.
 
@@ -218,7 +218,7 @@ class Translator:
         target: str | Path,
         to: str,
         *,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
         on_progress: Progress | None = None,
         on_note: NoteHandler | None = None,
         overwrite: bool = False,
@@ -256,7 +256,7 @@ class Translator:
         store: BlockStore,
         on_progress: Progress | None = None,
         *,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
         on_note: NoteHandler | None = None,
     ) -> Renderer:
         """Translate a piece, all passes but the last.
@@ -335,7 +335,7 @@ class Translator:
         to: str,
         statistics: PieceStatistics,
         *,
-        amount: float | str | Amount = 1.0,
+        amount: AmountLike = 1.0,
         chunk_frames: int = CHUNK_FRAMES,
         resample_block_s: float | None = None,
         workers: int = 1,
@@ -392,7 +392,7 @@ class Translator:
         yield from_mid_and_sides(F.pad(out, (0, missing))) * signs
 
     def windowed_generator(
-        self, to: str, statistics: PieceStatistics, amount: float | str | Amount = 1.0
+        self, to: str, statistics: PieceStatistics, amount: AmountLike = 1.0
     ) -> WindowedGenerator:
         """Return the generator toward `to`, to run over the mel of a piece."""
         return WindowedGenerator(

@@ -8,7 +8,7 @@ from cyclegan_audio.audio.windows import pad_reflect
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.clip_translation import run_generator
 from cyclegan_audio.models.networks.norm import with_statistics
-from cyclegan_audio.translation.amounts import Amount, as_amount
+from cyclegan_audio.translation.amounts import AmountLike, as_amount
 from cyclegan_audio.translation.analysis_pass import MAX_WINDOWS, PieceStatistics
 from cyclegan_audio.translation.stages import WindowStream, is_audible
 from cyclegan_audio.utils.errors import UserError
@@ -39,7 +39,7 @@ class WindowedGenerator:
         mel: MelSpectrogram,
         window: int,
         statistics: PieceStatistics,
-        amount: float | str | Amount,
+        amount: AmountLike,
         bf16: bool,
         normalisation: CorpusNormalisation,
     ) -> None:

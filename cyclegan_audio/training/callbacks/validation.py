@@ -61,6 +61,7 @@ class ValidationCallback(pl.Callback):
         check_number("callbacks.validation.every_epochs", every_epochs, low=1, integer=True)
         for sign in SIGNS:
             check_number(f"callbacks.validation.thresholds.{sign}", thresholds.get(sign))
+        check_value("early_stop", early_stop, bool)
         self.run_dir, self.early_stop = Path(run_dir), early_stop
         self.csv = CSVLog(self.run_dir / VALIDATION)
         self.every_epochs = every_epochs

@@ -26,6 +26,11 @@ def test_a_sign_is_warned_of_once_until_it_disappears(tmp_path, capsys):
     assert "moved_ab" in capsys.readouterr().out
 
 
+def test_early_stop_is_on_or_off(tmp_path):
+    with pytest.raises(UserError, match="early_stop must be true or false"):
+        ValidationCallback(str(tmp_path), THRESHOLDS, early_stop="later")
+
+
 def test_a_missing_threshold_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"thresholds\.variety"):
         ValidationCallback(str(tmp_path), {**THRESHOLDS, "variety": None})

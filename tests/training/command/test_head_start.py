@@ -111,6 +111,14 @@ def test_clips_that_the_run_heard_are_warned_of_if_they_validate(run, small):
     )
 
 
+def test_an_equaliser_refuses_a_head_start(run, corpus):
+    genres = ("genre_pair.a=low", "genre_pair.b=high")
+    code, shown = run("model=equaliser", f"corpus={corpus}", *genres, "run_dir=out", "init_from=demo")
+    assert code == 2
+    assert "an equaliser is not trained; leave out init_from=, or choose another model=" in shown
+    assert not Path("out").exists()
+
+
 @pytest.mark.usefixtures("first")
 def test_resume_refuses_a_head_start(run):
     code, shown = run("resume=first", "n_epochs=2", "init_from=demo")
