@@ -140,6 +140,22 @@ def test_a_run_ends_by_cpu_time_and_not_by_the_clock(search):
     assert 0.25 <= module.elapsed_s < 0.5
 
 
+def test_a_run_ends_by_its_batches_and_keeps_its_quarters(search, tmp_path, monkeypatch):
+    import cpu_training
+
+    saved: list[str] = []
+    monkeypatch.setattr(cpu_training, "save_checkpoint", lambda model, run_dir, name: saved.append(name))
+    clock, trainer = cpu_training.BatchClock(tmp_path, 10), SimpleNamespace(should_stop=True)
+    module = SimpleNamespace(elapsed_s=0.0, batches=0, schedule=LinearDecay(1, 1, max_minutes=10 / 60))
+    for batches in range(1, 11):
+        clock.on_train_batch_start(trainer, module)
+        assert module.elapsed_s == batches - 1
+        module.batches = batches
+        clock.on_train_batch_end(trainer, module)
+        assert trainer.should_stop == (batches == 10)
+    assert saved == [f"batch_{n:06d}.ckpt" for n in (2, 5, 7, 10)]
+
+
 def record(name: str, seed: int, mean: float, low: float) -> dict[str, object]:
     scores = {"rhythm_gain_db": {"mean": mean, "low": low}, "chroma": {"mean": 0.9}}
     return {
@@ -242,6 +258,7 @@ def test_a_tiny_search_is_whole(tmp_path):
         subprocess.run(command, check=True, capture_output=True)
     out = tmp_path / "out"
     run("train", out, "new", "--corpus", tmp_path / "train/corpus", "--seconds", "3", *TINY)
+    run("train", out, "few", "--corpus", tmp_path / "train/corpus", "--batches", "4", *TINY)
     run("ceiling", out, "ceiling", "--corpus", tmp_path / "pairs/corpus", "--seconds", "1", *TINY)
     trained = json.loads((out / "new_3s_seed0/candidate.json").read_text())
     assert 3 <= trained["cpu_s"] < 4.5
@@ -252,15 +269,16 @@ def test_a_tiny_search_is_whole(tmp_path):
         "score",
         out,
         out / "new_3s_seed0",
+        out / "few_4b_seed0/checkpoints/batch_000002.ckpt",
         out / "ceiling_1s_seed0",
         "--corpus",
         tmp_path / "choose/corpus",
     )
     run(*score)
-    assert run(*score).count("scored already") == 2
+    assert run(*score).count("scored already") == 3
     records = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    assert {one["name"] for one in records} == {"new", "ceiling", *BASELINES}
-    assert len(records) == 5
+    assert {one["name"] for one in records} == {"new", "few at 2", "ceiling", *BASELINES}
+    assert len(records) == 6
     assert all(set(one["directions"]) == DIRECTIONS for one in records)
     scores = {one["name"]: one["directions"]["lofi to rnb"] for one in records}
     assert scores["paired truth"]["paired_error_db"]["mean"] == 0

@@ -1,7 +1,7 @@
-"""Train a candidate for a budget of CPU seconds of one core; other work on the machine does not count.
+"""Train a candidate for a budget of CPU seconds of one core, or of batches; other work does not count.
 
 The learning rate, the falling weights and the end follow the CPU time of the process since the start of
-training, not the clock. There is no validation, no preview, no tagger and no logger.
+training, or the batches, not the clock. There is no validation, no preview, no tagger and no logger.
 """
 
 import json
@@ -62,29 +62,58 @@ class CPUClock(pl.Callback):
         self.cpu_s, self.wall_s = time.process_time() - self._start[0], time.monotonic() - self._start[1]
         return self.cpu_s
 
+    def elapsed_s(self, module: BaseModule) -> float:
+        """Return the seconds of the budget that are over."""
+        return self.read()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.start()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
-        pl_module.elapsed_s = self.read()  # before the module sets the learning rate by it
+        pl_module.elapsed_s = self.elapsed_s(pl_module)  # before the module sets the learning rate by it
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
-        pl_module.elapsed_s = self.read()
+        pl_module.elapsed_s = self.elapsed_s(pl_module)
         trainer.should_stop = pl_module.schedule.is_over(pl_module.elapsed_s)  # not by the clock
 
 
+class BatchClock(CPUClock):
+    """Let each batch take a second of the budget, and keep a checkpoint at each quarter of it.
+
+    Args:
+        run_dir: the run's folder.
+        batches: the budget.
+    """
+
+    def __init__(self, run_dir: Path, batches: int) -> None:
+        super().__init__()
+        self.run_dir, self.quarters = run_dir, [batches * i // 4 for i in (1, 2, 3, 4)]
+
+    def elapsed_s(self, module: BaseModule) -> float:
+        """Return the number of batches."""
+        self.read()
+        return float(module.batches)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: BaseModule, *args: Any) -> None:  # type: ignore[override]
+        super().on_train_batch_end(trainer, pl_module)
+        if pl_module.batches in self.quarters:
+            save_checkpoint(pl_module, self.run_dir, f"batch_{pl_module.batches:06d}.ckpt")
+
+
 class TimedRecipe(TranslationRecipe):
-    """The recipe of `train` with a `CPUClock`.
+    """The recipe of `train` with another clock.
+
+    Args:
+        clock: the clock.
 
     Attributes:
-        clock: the clock.
         model: the model, once it is assembled.
     """
 
     model: TranslationModule
 
-    def __init__(self) -> None:
-        self.clock = CPUClock()
+    def __init__(self, clock: CPUClock) -> None:
+        self.clock = clock
 
     def assemble(self, cfg: DictConfig) -> tuple[TranslationModule, UnpairedMelDataModule]:
         """Build model and data; Lightning asks the model for the clock."""
@@ -120,18 +149,18 @@ def compose_candidate(
     return cfg
 
 
-def train_candidate(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
-    """Train by the package's `train`; return what it took.
+def train_candidate(cfg: DictConfig, run_dir: Path, clock: CPUClock) -> dict[str, Any]:
+    """Train by the package's `train` until the clock ends it; return what it took.
 
     Raises:
         UserError: the configuration or the corpus is invalid, or the folder holds a run.
     """
-    recipe = TimedRecipe()
+    recipe = TimedRecipe(clock)
     train(recipe, cfg, run_dir)
-    return measurements(recipe.model, recipe.clock, cfg)
+    return measurements(recipe.model, clock, cfg)
 
 
-def train_ceiling(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
+def train_ceiling(cfg: DictConfig, run_dir: Path, clock: CPUClock) -> dict[str, Any]:
     """Train the generators alone by the L1 distance to the truth of true pairs; return what it took.
 
     It shows what the networks can learn in that time if they are told the answers.
@@ -150,7 +179,6 @@ def train_ceiling(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     }
     model.acceleration = model.requested_acceleration.resolve(torch.device("cpu"), str(cfg.precision))
     model.acceleration.prepare(list(model.generators().values()))
-    clock = CPUClock()
     fit_pairs(model, mels, data, str(cfg.precision), clock)
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     intervals = training_intervals([clip for pair in pairs for clip in pair])
@@ -214,11 +242,11 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def save_checkpoint(model: TranslationModule, run_dir: Path) -> None:
-    """Write the model as the last checkpoint of a run folder."""
+def save_checkpoint(model: BaseModule, run_dir: Path, name: str = LAST) -> None:
+    """Write the model as a checkpoint of a run folder, without optimizers."""
     checkpoint: dict[str, Any] = {"state_dict": model.state_dict()}
     model.on_save_checkpoint(checkpoint)
-    path = run_dir / CHECKPOINTS / LAST
+    path = run_dir / CHECKPOINTS / name
     path.parent.mkdir(parents=True, exist_ok=True)
     AtomicCheckpointIO(run_dir).save_checkpoint(checkpoint, path)
 
@@ -248,9 +276,9 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def run_folder(out: Path, name: str, seconds: float, seed: int) -> Path:
-    """Return the folder of a run."""
-    return out / f"{name}_{seconds:g}s_seed{seed}"
+def run_folder(out: Path, name: str, budget: str, seed: int) -> Path:
+    """Return the folder of a run; budgets are such as "110s" and "3600b"."""
+    return out / f"{name}_{budget}_seed{seed}"
 
 
 def write_record(run_dir: Path, record: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ from typing import Any
 
 from candidate_scores import BASELINES, Scorer, load_for, score_published
 from cpu_training import (
+    BatchClock,
+    CPUClock,
     compose_candidate,
     read_record,
     run_folder,
@@ -36,6 +38,7 @@ from cpu_training import (
 from score_tables import CURVES, Record, Results, candidate_names, draw_curves, markdown_table
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
+from cyclegan_audio.cli.options import positive_int
 from cyclegan_audio.config.instantiation import slug
 from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
@@ -92,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("train", train_command, "train a candidate"),
         ("ceiling", ceiling_command, "train a candidate's generators on true pairs"),
     ):
-        _add_training_options(add(name, function, text))
+        _add_training_options(add(name, function, text), by_batches=name == "train")
     score = add("score", score_command, "score models, and the baselines, on a corpus with pairs")
     score.add_argument("--tagger", action="store_true", help="the independent tagger listens, too (slow)")
     _add_scoring_options(score, CHOOSE)
@@ -109,16 +112,20 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_training_options(command: argparse.ArgumentParser) -> None:
+def _add_training_options(command: argparse.ArgumentParser, by_batches: bool) -> None:
     command.add_argument("name", metavar="NAME", help="name of the candidate, the same for all seeds")
     command.add_argument("--corpus", type=Path, required=True, help="training corpus")
-    command.add_argument("--seconds", type=float, default=110.0, help="budget in CPU seconds")
+    budget = command.add_mutually_exclusive_group()
+    budget.add_argument("--seconds", type=float, default=110.0, help="budget in CPU seconds")
+    if by_batches:
+        text = "budget in batches, with a checkpoint at each quarter"
+        budget.add_argument("--batches", type=positive_int, help=text)
     command.add_argument(
         "--render-seconds", type=float, default=0.0, help="seconds of the budget that rendering took"
     )
     command.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     command.epilog = "All other arguments are overrides of `train`, such as model=cyclegan_small."
-    command.set_defaults(overrides=[])
+    command.set_defaults(overrides=[], batches=None)
 
 
 def _add_scored_options(command: argparse.ArgumentParser) -> None:
@@ -159,15 +166,18 @@ def ceiling_command(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace, train: Any) -> None:
     """Train unless it is done, and write the record of the run."""
-    folder = run_folder(options.out, options.name, options.seconds, options.seed)
+    by_batches = options.batches is not None
+    budget = f"{options.batches}b" if by_batches else f"{options.seconds:g}s"
+    folder = run_folder(options.out, options.name, budget, options.seed)
     if read_record(folder):
         echo(f"{folder} is trained already")
         return
-    cfg = compose_candidate(
-        options.corpus, options.seconds, options.render_seconds, options.seed, options.overrides
-    )
+    seconds = options.batches if by_batches else options.seconds
+    cfg = compose_candidate(options.corpus, seconds, options.render_seconds, options.seed, options.overrides)
     asked = {key: getattr(options, key) for key in ("name", "seconds", "render_seconds", "seed", "overrides")}
-    record = asked | {"corpus": str(options.corpus), "method": train.__name__} | train(cfg, folder)
+    asked |= {"seconds": None} if by_batches else {}
+    clock = BatchClock(folder, options.batches) if by_batches else CPUClock()
+    record = asked | {"corpus": str(options.corpus), "method": train.__name__} | train(cfg, folder, clock)
     write_record(folder, record)
     echo(f"{folder}: {record['batches']} batches in {record['cpu_s']:.1f} CPU s, {record['wall_s']:.1f} s")
 
@@ -220,11 +230,12 @@ def report_folder(out: Path, name: str, system: str) -> Path:
 def make_record(run: str, options: argparse.Namespace) -> Record:
     """Return the record of a model without its scores."""
     path = resolve_run(run)
-    trained = read_record(Path(run))
     file = next(path.glob("gen_*.safetensors")) if path.is_dir() else path
-    about = {"name": Path(run).name, "seconds": None, "seed": None} | trained
+    about = {"name": Path(run).name, "seconds": None, "seed": None} | read_record(Path(run))
     model = load_model(run)
     about["batches"] = model.batches
+    if Path(run).is_file() and (trained := read_record(Path(run).parents[1])):
+        about |= {"name": f"{trained['name']} at {model.batches}", "seed": trained["seed"]}
     return about | {
         "system": str(Path(run).absolute() if Path(run).exists() else run),
         "genres": list(model.genres),
