@@ -38,7 +38,7 @@ class Equaliser(BaseModule):
     targets: ClassVar = list(DOMAINS)
     progress_bar_losses = ()
     needs_moments = True
-    warm_up = RestorationWarmUp(0.0, restores=False)
+    warm_up = RestorationWarmUp(0.0, False, None, LinearDecay(n_epochs=1, n_epochs_decay=0))
     gen_ab: EqualiserGenerator
     gen_ba: EqualiserGenerator
 

@@ -46,6 +46,7 @@ class TrainingInputs(nn.Module):
         whitening: Callable[[str], Whitening],
         convert: Callable[[Tensor], Tensor],
         restores: bool = True,
+        least_mask: float = 0.0,
     ) -> dict[str, Tensor]:
         """Return the reals of a batch and what is drawn from them.
 
@@ -54,6 +55,7 @@ class TrainingInputs(nn.Module):
             whitening: returns the whitening of a domain.
             convert: the `training_input` of the generators.
             restores: whether the restoration loss is due, which needs `corrupted_*`.
+            least_mask: see `Corruption`.
         """
         mels = {name: batch[name] for name in ("real_a", "real_b")}
         for source, target in map(tuple, self.directions):
@@ -61,8 +63,8 @@ class TrainingInputs(nn.Module):
             if self.variation is not None:
                 mels[f"source_{source}"] = self.variation(other)
             if self.corruption is not None and restores:
-                corrupted = self.corruption(whitening(target).whiten(real), whitening(source).whiten(other))
-                mels[f"corrupted_{target}"] = whitening(source).colour(corrupted)
+                whitened = whitening(target).whiten(real), whitening(source).whiten(other)
+                mels[f"corrupted_{target}"] = whitening(source).colour(self.corruption(*whitened, least_mask))
         inputs = {name: convert(mel) for name, mel in mels.items()}
         if self.cycle_noise > 0:
             for target in (direction[1] for direction in self.directions):

@@ -58,8 +58,8 @@ class TranslationModule(BaseModule):
         ema_decay: decay of the generators' moving average, which then translates; 0: no average.
         extra_losses: further terms of the generators' loss, by name.
         corruption: draws the inputs of the restoration loss, which needs it.
-        restoration_warm_up: share of the run in which the generators learn by the restoration loss alone,
-            which ends with it; see `RestorationWarmUp`. 0: the restoration loss is a term of the whole run.
+        restoration_warm_up, pretrain_minutes: share of the run, or minutes, in which the generators learn by
+            the restoration loss alone; see `RestorationWarmUp`. 0: it is a term of the whole run.
         source_variation: varies the generators' sources; discriminators and targets stay clean.
         discriminator_lr: learning rate of the discriminators; None: that of the optimizer.
 
@@ -94,6 +94,7 @@ class TranslationModule(BaseModule):
         extra_losses: Mapping[str, LossTerm] | None = None,
         corruption: Corruption | None = None,
         restoration_warm_up: float = 0.0,
+        pretrain_minutes: float | None = None,
         source_variation: SourceVariation | None = None,
         discriminator_lr: float | None = None,
     ) -> None:
@@ -111,7 +112,7 @@ class TranslationModule(BaseModule):
         self.identity_decay_end = identity_decay_end
         linear_decay(self.initial_identity_weight, identity_decay_end, 0.0)  # refuse a wrong value now
         restores = self.loss_weights["restoration"] > 0
-        self.warm_up = RestorationWarmUp(restoration_warm_up, restores)
+        self.warm_up = RestorationWarmUp(restoration_warm_up, restores, pretrain_minutes, schedule)
         self.inputs = TrainingInputs(self.directions, used_corruption(corruption, restores), source_variation)
         self.optimizer_factory = optimizer
         check_number("model.discriminator_lr", discriminator_lr or 0, low=0)
@@ -338,7 +339,7 @@ class TranslationModule(BaseModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         opt_gen, opt_disc = self.optimizers()  # type: ignore[attr-defined]
         convert, restores = self._first_generator.training_input, self.is_due("restoration")
-        inputs = self.inputs(batch, self.whitening, convert, restores)
+        inputs = self.inputs(batch, self.whitening, convert, restores, self.warm_up.least_mask)
         self.nonfinite_guard.start(self.device)
         with self.toggled_optimizer(opt_gen):
             gen = self.phases["gen"](inputs)
@@ -363,7 +364,7 @@ class TranslationModule(BaseModule):
             self.initial_identity_weight, self.identity_decay_end, progress
         )
         epochs = self.current_epoch + batch_idx / self.trainer.num_training_batches
-        self.warm_up.update(self.schedule.progress(epochs, self.elapsed_s))
+        self.warm_up.update(self.schedule.progress(epochs, self.elapsed_s), self.elapsed_s)
         super().on_train_batch_start(batch, batch_idx)
 
     def on_train_start(self) -> None:

@@ -24,6 +24,7 @@ from cyclegan_audio.training.autotune import choose_precision_and_threads
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.training.head_start import load_networks
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line
 from cyclegan_audio.vocoders.vocos_training import VocoderGAN
 
@@ -77,8 +78,12 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         A new run begins with the networks of `init_from`, and gets the moments of its training clips if the
         model needs them; a resumed one has both in its checkpoint.
         """
+        if cfg.get("early_stop") and not (cfg.get("callbacks") or {}).get("validation"):
+            raise UserError("early_stop=true needs callbacks.validation, which computes the held-out score")
         choose_precision_and_threads(cfg, build("model.generator", cfg.model.generator))
         model: TranslationModule = build("model", cfg.model)
+        if cfg.get("pretrain_minutes") and not list(model.parameters()):
+            raise UserError("an equaliser is not trained; leave out pretrain_minutes=")
         if cfg.resume is not None and not list(model.parameters()):
             raise TrainingCompleteError(
                 f"nothing is left to train: {cfg.resume} is a finished equaliser; to fit one "

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.models.band_curves import N_POINTS, band_curve
 from cyclegan_audio.models.losses.terms import LossTerm, reconstruction_loss
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.models.networks.whitening import blur
 from cyclegan_audio.models.stretches import mark_stretch
 from cyclegan_audio.utils.errors import UserError, check_number
@@ -15,6 +16,7 @@ from cyclegan_audio.utils.rng import SeededRNG
 
 BLURS = ((1, 1), (3, 1), (3, 3), (5, 3), (9, 3), (9, 5))  # bands x frames; the first changes nothing
 DISCRIMINATORS_FROM = 0.75  # share of the warm-up after which the discriminators train too
+PRETRAINING_MASK = 0.25  # least `mask` of `pretrain_minutes`
 SCALE_SHARE = 0.3  # deviation of the equaliser's scale, as a share of that of its offset
 
 
@@ -54,20 +56,27 @@ class Corruption(nn.Module):
         self.noise, self.texture, self.equaliser, self.mask = noise, texture, equaliser, mask
         self.rng = SeededRNG(0)  # `seed_rank` seeds it
 
-    def forward(self, clips: Tensor, other: Tensor) -> Tensor:
-        """Corrupt whitened mels (B, 1, M, F); `other` holds as many of the other genre."""
+    def forward(self, clips: Tensor, other: Tensor, least_mask: float = 0.0) -> Tensor:
+        """Corrupt whitened mels (B, 1, M, F).
+
+        Args:
+            clips: the mels.
+            other: as many of the other genre.
+            least_mask: `mask` is at least this.
+        """
         z = self._swap_texture(clips, other)
         scale, offset = self._curve(z), self._curve(z)
         z = z * torch.exp(SCALE_SHARE * self.equaliser * scale) + self.equaliser * offset
         deviation = self.noise * self.rng.uniform((len(z), 1, 1, 1)).to(z)
         z = z + deviation * self.rng.normal_like(z)
-        return self._mask(z) if self.mask > 0 else z
+        largest = max(self.mask, least_mask)
+        return self._mask(z, largest) if largest > 0 else z
 
-    def _mask(self, z: Tensor) -> Tensor:
+    def _mask(self, z: Tensor, largest: float) -> Tensor:
         """Set a stretch of the bands and one of the frames to the mean."""
         draws = self.rng.uniform((4, len(z), 1, 1, 1)).to(z.device)
         for axis, share, position in zip((2, 3), draws[:2], draws[2:], strict=True):
-            z = z.masked_fill(mark_stretch(z.shape[axis], self.mask * share, position, axis), 0)
+            z = z.masked_fill(mark_stretch(z.shape[axis], largest * share, position, axis), 0)
         return z
 
     def _swap_texture(self, clips: Tensor, other: Tensor) -> Tensor:
@@ -102,36 +111,57 @@ class RestorationWarmUp:
     """The first part of a run, in which the generators learn by the restoration loss alone.
 
     In its last quarter the discriminators train on translations, so that they are not random when the
-    adversarial loss begins. After it the restoration loss is not computed: it pulls toward the median, which
-    has no texture. That depends on the share of the run alone, so a resume needs no further state.
+    adversarial loss begins. It is a share of the run, after which the restoration loss is not computed (it
+    pulls toward the median, which has no texture); or a pre-training of some minutes with masked clips, after
+    which the run goes on as it is configured. Either depends on the epochs and the time of training alone,
+    so a resume needs no further state.
 
     Args:
         share: share of the run; 0 for no warm-up, but the restoration loss in the whole run.
         restores: whether the restoration loss has a weight.
+        pretrain_minutes: minutes of the pre-training; None or 0 for none.
+        schedule: the schedule of the run.
+
+    Attributes:
+        share: share of the run that it takes; 0 for minutes of a run without `max_minutes`.
+        done: how much of it is done, 1 for all; 1 also before training.
 
     Raises:
-        UserError: the share is invalid, or there is no restoration loss.
+        UserError: the share or the minutes are invalid, both are given, they take the whole run, or there is
+            no restoration loss.
     """
 
-    def __init__(self, share: float, restores: bool) -> None:
+    def __init__(
+        self, share: float, restores: bool, pretrain_minutes: float | None, schedule: LinearDecay
+    ) -> None:
         check_number("model.restoration_warm_up", share, low=0, high=0.9)
-        if share > 0 and not restores:
-            raise UserError(
-                f"model.restoration_warm_up={share} needs the restoration loss; "
-                "set model.loss_weights.restoration=5, or model.restoration_warm_up=0"
-            )
-        self.share = share
+        check_number("pretrain_minutes", pretrain_minutes or 0, low=0)
+        self.seconds = 60 * (pretrain_minutes or 0)
         self.always_restores = restores and share == 0
-        self.progress = 1.0
+        self.share = schedule.progress(0, self.seconds) if self.seconds > 0 else share
+        self.done = 1.0
+        if self.seconds > 0 and share > 0:
+            raise UserError("pretrain_minutes= is a warm-up, too; leave out model.restoration_warm_up=")
+        if self.share >= 1:
+            raise UserError("pretrain_minutes= takes all of max_minutes=; choose fewer minutes")
+        if (share > 0 or self.seconds > 0) and not restores:
+            name = "pretrain_minutes" if self.seconds > 0 else "model.restoration_warm_up"
+            raise UserError(
+                f"{name}={pretrain_minutes if self.seconds > 0 else share} needs the restoration loss; "
+                f"set model.loss_weights.restoration=5, or {name}=0"
+            )
 
-    def update(self, progress: float) -> None:
-        """Take the share of the run that is done."""
-        self.progress = progress
+    def update(self, progress: float, elapsed_s: float) -> None:
+        """Take the share of the run, and the seconds of training, that are over."""
+        if self.seconds > 0:
+            self.done = elapsed_s / self.seconds
+        else:
+            self.done = progress / self.share if self.share > 0 else 1.0
 
     @property
     def is_over(self) -> bool:
         """Return whether all other losses are computed; so before training too."""
-        return self.progress >= self.share
+        return self.done >= 1
 
     @property
     def restores(self) -> bool:
@@ -141,4 +171,9 @@ class RestorationWarmUp:
     @property
     def trains_discriminators(self) -> bool:
         """Return whether the discriminators train."""
-        return self.progress >= DISCRIMINATORS_FROM * self.share
+        return self.done >= DISCRIMINATORS_FROM
+
+    @property
+    def least_mask(self) -> float:
+        """Return the `least_mask` of the corruption."""
+        return PRETRAINING_MASK if self.seconds > 0 and not self.is_over else 0.0

@@ -3,10 +3,12 @@
 from itertools import pairwise
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from cyclegan_audio.models.losses.restoration import Corruption, RestorationTerm, RestorationWarmUp, blur
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.utils.errors import UserError
 from tests.models.test_cyclegan import Fill, batch, fit, state, with_fills
 
@@ -96,7 +98,7 @@ def test_invalid_corruptions_are_refused(sizes):
 
 def without_corruption(model):
     """Let the corruption change nothing, and give both genres their moments."""
-    model.inputs.corruption.forward = lambda clips, other: clips
+    model.inputs.corruption.forward = lambda clips, *_: clips
     ones = torch.ones(8)
     model.set_moments({"a": (0.25 * ones, 0.5 * ones), "b": (-0.5 * ones, 0.25 * ones)})
     return model
@@ -151,11 +153,11 @@ def test_joint_forwards_restore_the_same(tiny_model):
 
 
 def test_stages_of_the_warm_up():
-    warm_up = RestorationWarmUp(0.4, True)
+    warm_up = RestorationWarmUp(0.4, True, None, LinearDecay(1, 1))
     assert (warm_up.is_over, warm_up.trains_discriminators) == (True, True)  # outside of a training
     stages = []
     for progress in (0.0, 0.29, 0.31, 0.39, 0.4):
-        warm_up.update(progress)
+        warm_up.update(progress, 0.0)
         stages.append((warm_up.restores, warm_up.trains_discriminators, warm_up.is_over))
     alone, with_discriminators, others = (True, False, False), (True, True, False), (False, True, True)
     assert stages == [alone, alone, with_discriminators, with_discriminators, others]
@@ -163,10 +165,70 @@ def test_stages_of_the_warm_up():
 
 @pytest.mark.parametrize("restores", [True, False])
 def test_without_a_warm_up_a_weight_decides_on_restoration(restores):
-    warm_up = RestorationWarmUp(0.0, restores)
+    warm_up = RestorationWarmUp(0.0, restores, None, LinearDecay(1, 1))
     for progress in (0.0, 1.0):
-        warm_up.update(progress)
+        warm_up.update(progress, 60.0)
         assert (warm_up.restores, warm_up.trains_discriminators, warm_up.is_over) == (restores, True, True)
+
+
+@pytest.mark.parametrize("max_minutes", [None, 10, 20])
+def test_pre_training_goes_by_the_minutes_of_training_alone(max_minutes):
+    warm_up = RestorationWarmUp(0.0, True, 2, LinearDecay(1, 1, max_minutes=max_minutes))
+    stages = []
+    for seconds in (0.0, 89.0, 91.0, 119.0, 120.0):
+        warm_up.update(0.99, seconds)
+        stages.append((warm_up.trains_discriminators, warm_up.is_over, warm_up.least_mask))
+        assert warm_up.restores
+    assert stages == [(False, False, 0.25)] * 2 + [(True, False, 0.25)] * 2 + [(True, True, 0.0)]
+    assert warm_up.share == (2 / max_minutes if max_minutes else 0)
+
+
+def test_zero_minutes_are_no_pre_training():
+    warm_up = RestorationWarmUp(0.0, False, 0, LinearDecay(1, 1))
+    warm_up.update(0.0, 0.0)
+    assert (warm_up.is_over, warm_up.restores, warm_up.least_mask) == (True, False, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("pretrain_minutes=-1", RESTORES), r"pretrain_minutes must be a number >= 0"),
+        (("pretrain_minutes=1",), r"pretrain_minutes=1 needs the restoration loss; .*or pretrain_minutes=0"),
+        (("pretrain_minutes=1", RESTORES, "max_minutes=1"), "takes all of max_minutes"),
+        (("pretrain_minutes=1", RESTORES, "model.restoration_warm_up=0.1"), "leave out model.restoration_w"),
+    ],
+)
+def test_a_wrong_pre_training_is_refused(tiny_model, overrides, message):
+    with pytest.raises(Exception, match=message):
+        tiny_model(*overrides)
+
+
+def test_pre_training_masks_clips_and_what_follows_does_not():
+    corrupt = Corruption(noise=0, texture=0, equaliser=0)
+    ones = torch.ones(4, 1, 32, 32)
+    masked, plain = corrupt(ones, ones, 0.25), corrupt(ones, ones)
+    assert set(masked.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(plain, ones)
+
+
+def test_after_its_pre_training_a_run_goes_on_as_configured(tiny_model):
+    """A batch takes 15 s here: three of restoration, one with discriminators, four of all losses."""
+
+    class Clock(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            pl_module.elapsed_s = 15.0 * batch_idx
+
+    module = tiny_model("pretrain_minutes=1", RESTORES, "n_epochs=1", "n_epochs_decay=0")
+    masks, losses = [], []
+    draw = module.inputs.corruption.forward
+    module.inputs.corruption.forward = lambda *args: masks.append(args[2]) or draw(*args)
+    module.on_train_batch_end = lambda *_: losses.append(set(module.losses))
+    fit(module, n_batches=8, callbacks=[Clock()])
+    restored = {"gen_total", "restoration_a", "restoration_b"}
+    everything = {name for name in module.loss_terms if not name.startswith("piece_")}
+    assert losses == [restored] * 3 + [restored | {"disc_a", "disc_b"}] + [everything] * 4
+    assert restored < everything
+    assert masks == [0.25] * 8 + [0.0] * 8  # of both genres
 
 
 @pytest.mark.parametrize("overrides", [("0.1",), ("0.95", RESTORES), ("-0.1", RESTORES)])

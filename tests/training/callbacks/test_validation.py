@@ -43,7 +43,7 @@ def validate(validation, scores, schedule, monkeypatch, first_epoch=0, warm_up=0
     """Validate once an epoch of 10 batches; return the epochs after which training was to stop."""
     monkeypatch.setattr(validation, "translate_clips", lambda trainer, module: ({}, {}))
     module = SimpleNamespace(schedule=schedule, batches=10 * first_epoch, elapsed_s=0.0)
-    module.warm_up = RestorationWarmUp(warm_up, restores=True)
+    module.warm_up = RestorationWarmUp(warm_up, True, None, schedule)
     module.log_dict = lambda *args, **options: None
     stops = []
     for epoch, score in enumerate(scores, first_epoch):

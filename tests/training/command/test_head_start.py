@@ -111,11 +111,18 @@ def test_clips_that_the_run_heard_are_warned_of_if_they_validate(run, small):
     )
 
 
-def test_an_equaliser_refuses_a_head_start(run, corpus):
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        ("init_from=demo", "leave out init_from=, or choose another model="),
+        ("pretrain_minutes=1", "leave out pretrain_minutes="),
+    ],
+)
+def test_an_equaliser_refuses_a_head_start(run, corpus, override, advice):
     genres = ("genre_pair.a=low", "genre_pair.b=high")
-    code, shown = run("model=equaliser", f"corpus={corpus}", *genres, "run_dir=out", "init_from=demo")
+    code, shown = run("model=equaliser", f"corpus={corpus}", *genres, "run_dir=out", override)
     assert code == 2
-    assert "an equaliser is not trained; leave out init_from=, or choose another model=" in shown
+    assert f"an equaliser is not trained; {advice}" in shown
     assert not Path("out").exists()
 
 
@@ -159,3 +166,9 @@ def test_other_networks_and_other_mels_are_refused(run, small, change, message):
     assert code == 2
     assert message in shown
     assert not Path("out").exists()
+
+
+def test_early_stop_without_a_score_is_refused(run, small):
+    code, shown = run(*small, *ONCE, "run_dir=out", "early_stop=true", "~callbacks.validation")
+    assert (code, Path("out").exists()) == (2, False)
+    assert "early_stop=true needs callbacks.validation" in shown
