@@ -192,6 +192,13 @@ def _explain(run: str, error: Exception) -> UserError:
         return UserError(f"no access to {run} (HTTP {status}); run: {LOGIN}")
     if status is not None and status not in _TRY_LATER:
         return UserError(f"the Hub refuses {run} ({error_reason(error)}); check the name")
+    is_network = isinstance(error, OSError) or "TransportError" in {
+        kind.__name__ for kind in type(error).__mro__
+    }
+    if not is_network:  # the last is of httpx
+        return UserError(
+            f"the client of the Hub fails for {run} ({error_reason(error)}); upgrade huggingface_hub"
+        )
     reason = f"HTTP {status}" if status else error_reason(error)
     return UnreachableError(f"{constants.ENDPOINT} cannot be reached for {run} ({reason}); check the network")
 

@@ -2,8 +2,8 @@
 
     python experiments/000_demo_pair/ship.py RUN NAME --corpus DIR --report DIR
 
-The generators are stored in 16 bits. The texts of the card are those of NAME in cards.yaml, its numbers those of
-the report, and its picture shows clips of the corpus. RUN may be NAME itself, to make its card again.
+The generators are stored in 16 bits. The card has the texts of NAME in cards.yaml, the numbers of the report,
+and a picture of clips of the corpus. RUN may be NAME itself, to make its card again.
 """
 
 import argparse
@@ -28,7 +28,13 @@ target = PRETRAINED / options.name
 with tempfile.TemporaryDirectory() as temporary:
     folder = Path(temporary) / "pair"
     _, notes = write_pair(
-        options.run, folder, options.name, texts=texts, corpus=options.corpus, report=options.report, sounds=False
+        options.run,
+        folder,
+        options.name,
+        texts=texts,
+        corpus=options.corpus,
+        report=options.report,
+        sounds=False,
     )
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target)

@@ -14,8 +14,8 @@ from cyclegan_audio.inference.metadata import checksum
 from tests.attack.hostile_models import (
     CANARY,
     CHECKPOINT,
-    PAIR_JSON,
     ONNX,
+    PAIR_JSON,
     Mutation,
     change_checkpoint,
     change_metadata,
