@@ -1,9 +1,10 @@
 """Put a run into the package as a pair that ships, with its card.
 
-    python experiments/000_demo_pair/ship.py RUN NAME --corpus DIR --report DIR
+    python experiments/000_demo_pair/ship.py RUN NAME --corpus DIR [--report DIR]
 
-The generators are stored in 16 bits. The card has the texts of NAME in cards.yaml, the numbers of the report,
-and a picture of clips of the corpus. RUN may be NAME itself, to make its card again.
+The generators are stored in 16 bits. The card has what cards.yaml says of NAME, and a picture of clips of the
+corpus. Its numbers are those of cards.yaml, which are those of the experiments, or those of a report. RUN may be
+NAME itself, to make its card again.
 """
 
 import argparse
@@ -20,7 +21,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("run")
 parser.add_argument("name")
 parser.add_argument("--corpus", required=True, help="corpus with clips that the run was not trained on")
-parser.add_argument("--report", required=True, help="folder that evaluate wrote")
+parser.add_argument("--report", help="folder that evaluate wrote")
 options = parser.parse_args()
 
 texts = yaml.safe_load(Path(__file__).with_name("cards.yaml").read_text(encoding="utf-8"))[options.name]
