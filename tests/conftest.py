@@ -135,7 +135,7 @@ def corpus(music, tmp_path_factory) -> Path:
 @pytest.fixture
 def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     """Return a server in place of the Hub, an empty cache, no token, and no time to wait for retries."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download, utils
 
     from cyclegan_audio.inference.hub import download_pair
 
@@ -145,7 +145,8 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     with serve() as server:
         monkeypatch.setattr(constants, "ENDPOINT", server.address)
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        for module in (constants, file_download):  # the second before version 1
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -154,6 +155,7 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr("time.sleep", sleep)
+        getattr(utils, "reset_sessions", lambda: None)()  # before version 1 they keep settings
         download_pair.cache_clear()
         yield server
         download_pair.cache_clear()

@@ -180,7 +180,7 @@ def _explain(run: str, error: Exception) -> UserError:
         errors.LocalEntryNotFoundError: "",  # no network
         errors.EntryNotFoundError: f"{run} lacks a file ({error_reason(error)}); choose another model",
         errors.HFValidationError: f"{run} does not name a model on the Hub; write {PREFIX}OWNER/NAME",
-        errors.OfflineModeIsEnabled: f"{run} is not downloaded: HF_HUB_OFFLINE is set; unset it",
+        errors.OfflineModeIsEnabled: f"the Hub is not asked for {run}: HF_HUB_OFFLINE is set; unset it",
     }
     text = next((text for kind, text in texts.items() if isinstance(error, kind)), "")
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -191,7 +191,7 @@ def _explain(run: str, error: Exception) -> UserError:
     if status in (401, 403):
         return UserError(f"no access to {run} (HTTP {status}); run: {LOGIN}")
     if status is not None and status not in _TRY_LATER:
-        return UserError(f"the Hub refuses {run} ({error_reason(error)}); check the name")
+        return UserError(f"the Hub refuses {run}: {error_reason(error)}")
     is_network = isinstance(error, OSError) or "TransportError" in {
         kind.__name__ for kind in type(error).__mro__
     }

@@ -64,6 +64,7 @@ def write_pair(
     notes = _measure(model, path, report)
     if path.is_dir() and corpus is None:
         extras = _read_extras(path, sounds)
+        notes += [] if extras else ["no picture and no sounds: add --corpus DIR, whose clips they show"]
     else:
         extras, of_examples = _make_extras(model, path, corpus, sounds)
         notes += of_examples

@@ -2,9 +2,8 @@
 
     python experiments/000_demo_pair/ship.py RUN NAME --corpus DIR [--report DIR]
 
-The generators are stored in 16 bits. The card has what cards.yaml says of NAME, and a picture of clips of the
-corpus. Its numbers are those of cards.yaml, which are those of the experiments, or those of a report. RUN may be
-NAME itself, to make its card again.
+The generators are stored in 16 bits. The card has what cards.yaml says of NAME, the numbers of experiments or
+of a report, and a picture of clips of the corpus. RUN may be NAME itself, to make its card again.
 """
 
 import argparse
