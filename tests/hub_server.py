@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -39,6 +39,7 @@ class Hub:
     Attributes:
         status: a status that every answer has, such as 503; None for ordinary answers.
         token: the token that may read private models.
+        after_info: called after each answer about a model and its files.
     """
 
     address: str
@@ -46,6 +47,7 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     status: int | None = None
     token: str = "secret"
+    after_info: Callable[[], object] | None = None
 
     def add(self, name: str, files: Files, *refs: str) -> str:
         """Add a commit to a model, which is `main` unless refs are given; return its hash."""
@@ -113,6 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             info = {"id": name, "modelId": name, "sha": commit, "private": repository.private, "tags": [],
                     "gated": "auto" if repository.gated else False, "siblings": siblings}  # fmt: skip
+            if self.hub.after_info is not None:
+                self.hub.after_info()
             self._send(200, json.dumps(info).encode(), **{"Content-Type": "application/json"})
 
     def _send_file(self, name: str, revision: str, file: str) -> None:

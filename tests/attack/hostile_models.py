@@ -17,7 +17,7 @@ import torch
 from cyclegan_audio.inference.checkpoints import load_model, save_pretrained
 from cyclegan_audio.inference.export import export_model
 from cyclegan_audio.inference.metadata import NO_CHECKSUM, sign_content
-from cyclegan_audio.inference.translation_model import TranslationModel, make_metadata
+from cyclegan_audio.inference.translation_model import METADATA_FILE, TranslationModel, make_metadata
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 from cyclegan_audio.translation.translator import Translator
@@ -98,7 +98,7 @@ def change_onnx_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -
     metadata = json.loads(proto.metadata_props[0].value)
     metadata["checksum"] = NO_CHECKSUM
     change(metadata)
-    onnx.helper.set_model_props(proto, {PAIR_JSON: json.dumps(metadata)})
+    onnx.helper.set_model_props(proto, {METADATA_FILE: json.dumps(metadata)})
     content = proto.SerializeToString()
     path.write_bytes(sign_content(content) if NO_CHECKSUM.encode() in content else content)
 

@@ -161,6 +161,11 @@ SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that
     "sparse metadata": (replace_file(PAIR_JSON, sparse_file), "more than it can need"),
     "sparse checkpoint": (replace_file(CHECKPOINT, sparse_file), "more than it can need"),
     "swapped weights": (swap_weights, "does not match its checksum"),
+    "numbers on the card": (set_all(PAIR_JSON, card={"license": 3}), "card.license must be a text"),
+    "rows on the card": (
+        set_all(PAIR_JSON, card={"measured": [{"metric": "x"}]}),
+        "card.measured.direction is",
+    ),
     "no checksums": (set_all(PAIR_JSON, checksums={}), "no checksum of it"),
     "huge header": (rewrite_safetensors(lambda c: (1 << 60).to_bytes(8, "little") + c[8:]), "cannot be read"),
     "long header": (

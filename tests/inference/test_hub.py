@@ -18,6 +18,7 @@ from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 from cyclegan_audio.reports.evaluation.report_files import report_folder
+from cyclegan_audio.training.head_start import load_networks
 from cyclegan_audio.training.resume import find_resume_checkpoint
 from cyclegan_audio.vocoders.bigvgan import locate_checkpoint
 from tests.hub_server import Files, Hub, read_files
@@ -128,6 +129,25 @@ def test_damaged_weights_are_refused(hub: Hub, pairs):
     assert "delete" in str(error.value)
 
 
+def test_a_damaged_cache_is_named(hub: Hub, pairs):
+    commit = hub.add("me/pair", pairs[0])
+    path = resolve_run("hf:me/pair") / "gen_ab.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for run in ("hf:me/pair", f"hf:me/pair@{commit}"):
+        download_pair.cache_clear()
+        with pytest.raises(UserError, match=r"to download it again, delete .*hub_cache/models--me--pair$"):
+            load_model(run)
+
+
+def test_a_pair_that_changes_during_its_download_is_not_mixed(hub: Hub, pairs):
+    hub.add("me/pair", pairs[0])
+    hub.after_info = lambda: hub.add("me/pair", pairs[1])
+    with pytest.raises(UserError, match="hf:me/pair has changed during the download"):
+        load_model("hf:me/pair")
+
+
 def test_what_is_no_pair_of_ours_is_refused_in_one_line(hub: Hub, pairs):
     hub.add("me/pair", pairs[0])
     hub.add("me/private", pairs[0])
@@ -196,6 +216,14 @@ def test_files_about_a_downloaded_pair_lie_outside_of_the_cache(hub: Hub, pairs)
     assert str(report_folder(resolve_run("hf:me/pair"))) == f"runs/me_pair_{commit[:8]}/report"
     with pytest.raises(UserError, match="cannot be resumed"):
         find_resume_checkpoint("hf:me/pair")
+
+
+def test_a_training_begins_with_a_pair_from_the_hub(hub: Hub, pairs, tiny_model, hifi):
+    hub.add("me/pair", pairs[0], "v1")
+    model = tiny_model()
+    load_networks(model, "hf:me/pair@v1", ("lofi", "rnb"), hifi)
+    weights = next(iter(model.generator("ab").parameters()))
+    assert torch.equal(weights, first_weights("hf:me/pair@v1"))
 
 
 def test_translate_takes_a_pair_from_the_hub(hub: Hub, pairs, tmp_path):
