@@ -18,8 +18,8 @@ REQUIRED_FILES = (  # in addition to the code
     "conf/mel/hifi.yaml",
     *(
         f"inference/pretrained/{model}/{file}"
-        for model in ("demo", "lofi_trap")
-        for file in ("model.json", "gen_ab.safetensors", "gen_ba.safetensors")
+        for model in ("demo", "lofi_trap", "lofi_rnb")
+        for file in ("pair.json", "README.md", "picture.jpg", "gen_ab.safetensors", "gen_ba.safetensors")
     ),
     "reports/html/base.html.j2",
     "reports/html/page.html.j2",

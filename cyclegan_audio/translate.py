@@ -35,7 +35,7 @@ def parser() -> VerbParser:
         ),
         details="A folder includes its subfolders. A stream has a latency of some seconds.",
     )
-    verb_parser.add_run(f"a run folder, a .ckpt or exported .onnx file, or {PRETRAINED_HELP}")
+    verb_parser.add_run(f"a run folder, a .ckpt or exported .onnx file, {PRETRAINED_HELP}")
     verb_parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="audio files of any format, folders, or - (standard input)"
     )

@@ -19,6 +19,7 @@ from cyclegan_audio.metrics.genre_classifier import classifier
 from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 from cyclegan_audio.models.cyclegan import CycleGAN
 from tests.corpus.noise_songs import load_mel
+from tests.hub_server import Hub, serve
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -129,3 +130,32 @@ def corpus(music, tmp_path_factory) -> Path:
     genres = {genre: music / genre for genre in ("low", "high")}
     prepare_corpus(FolderSource(genres, music / "paired"), folder, settings)
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
+    """Return a server in place of the Hub, an empty cache, no token, and no time to wait for retries."""
+    from huggingface_hub import constants, file_download, utils
+
+    from cyclegan_audio.inference.hub import download_pair
+
+    def sleep(seconds: float) -> None:
+        raise AssertionError(f"a retry after {seconds} s")
+
+    with serve() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        for module in (constants, file_download):  # the second before version 1
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_URL_HOSTS", frozenset({"127.0.0.1"}), raising=False)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr("time.sleep", sleep)
+        getattr(utils, "reset_sessions", lambda: None)()  # before version 1 they keep settings
+        download_pair.cache_clear()
+        yield server
+        download_pair.cache_clear()

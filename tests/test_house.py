@@ -24,9 +24,9 @@ LAYERS = [  # each package may import from itself and from the layers below
     {"translation"},
     {"reports.evaluation", "reports.separability", "reports.corpus"},
     {"reports.comparison"},
-    {"listening"},
+    {"listening", "sharing"},
     {"prepare", "classify", "train", "train_vocoder"}  # verbs
-    | {"translate", "evaluate", "compare", "listening_test", "export"},
+    | {"translate", "evaluate", "compare", "listening_test", "export", "share"},
     {"__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

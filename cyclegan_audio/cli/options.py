@@ -18,7 +18,7 @@ from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
 TRUST_PACKAGE = "trust_package"
-PRETRAINED_HELP = "demo, lofi_rnb or lofi_trap (they ship with the package)"
+PRETRAINED_HELP = "a pair that ships (demo, lofi_rnb, lofi_trap) or hf:OWNER/NAME[@REVISION]"
 CHECKPOINT_HELP = "a checkpoint of the run (default: its best, else its last)"
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
 _SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")
@@ -215,7 +215,7 @@ class VerbParser(argparse.ArgumentParser):
         print_error(f"{message} ({self.prog} --help shows all options)")
         sys.exit(USER_ERROR_EXIT_CODE)
 
-    def add_run(self, help_text: str = f"a run folder, a .ckpt file, or {PRETRAINED_HELP}") -> None:
+    def add_run(self, help_text: str = f"a run folder, a .ckpt file, {PRETRAINED_HELP}") -> None:
         """Add the argument RUN, one trained model."""
         self.add_argument("run", metavar="RUN", help=help_text)
 

@@ -19,6 +19,7 @@ VERBS = {  # in the usual order of use
     "compare": "compare several trained models",
     "listening_test": "create a listening test, or analyse its responses",
     "export": "export a trained model as ONNX, for use without PyTorch",
+    "share": "publish a trained model on the Hugging Face Hub",
 }
 EXAMPLE = f"{PROGRAM} translate demo song.mp3 translated.wav --to rnb"
 _HELP, _VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")

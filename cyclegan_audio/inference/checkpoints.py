@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config.allow_list import check_from_file
+from cyclegan_audio.inference.hub import download_pair, is_hub_run
 from cyclegan_audio.inference.metadata import (
     MAX_TEXT_BYTES,
     ModelMetadata,
@@ -20,12 +21,14 @@ from cyclegan_audio.inference.metadata import (
     naming,
     parse_metadata,
 )
+from cyclegan_audio.inference.pair_card import README, PairFacts, write_readme
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
 from cyclegan_audio.inference.translation_model import (
-    METADATA_FILE,
     METADATA_FORMAT,
+    PAIR_FILE,
     TranslationModel,
     make_metadata,
+    weights_file,
 )
 from cyclegan_audio.inference.weights import (
     MAX_FILE_BYTES,
@@ -39,7 +42,7 @@ from cyclegan_audio.inference.weights import (
 )
 from cyclegan_audio.models.directions import DOMAINS
 from cyclegan_audio.models.networks.whitening import check_moments
-from cyclegan_audio.utils.atomic import atomic_path, atomic_write_text
+from cyclegan_audio.utils.atomic import atomic_write_bytes, atomic_write_text
 from cyclegan_audio.utils.errors import FileError, UserError, error_reason
 from cyclegan_audio.utils.fields import check_plain, check_value, from_mapping
 from cyclegan_audio.utils.hints import suggest_path
@@ -53,22 +56,24 @@ DEMO_MODEL = "demo"  # the pretrained model of the demo songs
 
 def list_pretrained() -> list[str]:
     """Return the names of the models that ship with the package, which `Translator.load` takes."""
-    return sorted(file.parent.name for file in PRETRAINED.glob(f"*/{METADATA_FILE}"))
+    return sorted(file.parent.name for file in PRETRAINED.glob(f"*/{PAIR_FILE}"))
 
 
 def resolve_run(
     run: str | Path, checkpoint: str | Path | None = None, prefer: Sequence[str] = (BEST, LAST)
 ) -> Path:
-    """Find the file or folder of a RUN: a checkpoint, a run folder's best or last one, a pretrained model.
+    """Find the file or folder of a RUN: a checkpoint, a run folder's best or last one, or a pair.
 
     Args:
-        run: path or name.
+        run: path, name of a pair that ships, or `hf:OWNER/NAME[@REVISION]`, which is downloaded.
         checkpoint: used instead of the run's default.
         prefer: names of checkpoints in a run folder; the first that exists is taken.
 
     Raises:
         UserError: there is none.
     """
+    if checkpoint is None and is_hub_run(run):
+        return download_pair(str(run))
     path = Path(checkpoint) if checkpoint is not None else Path(run)
     if _is_model(path):
         return path
@@ -77,20 +82,24 @@ def resolve_run(
     for name in prefer:
         if (path / CHECKPOINTS / name).exists():
             return path / CHECKPOINTS / name
+    if not path.is_dir() and path.name == str(run) and (PRETRAINED / path.name / PAIR_FILE).is_file():
+        return PRETRAINED / path.name
+    raise UserError(_why_no_run(path))
+
+
+def _why_no_run(path: Path) -> str:
+    """Return why a path is no RUN, and what to do."""
     if (path / CONFIG).is_file():
         option = shlex.quote(f"run_dir={path}")
-        raise UserError(
+        return (
             f"{path} has no checkpoint yet: its training has just started, or ended before the first one; "
             f"if it ended, start it again with the same command and {option}"
         )
     if path.is_dir():
-        raise UserError(f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed")
-    if path.name == str(run) and (PRETRAINED / path.name / METADATA_FILE).is_file():
-        return PRETRAINED / path.name
-    names = ", ".join(list_pretrained())
-    raise UserError(
-        f"no run {str(run)!r}; give a run folder, a .ckpt file, or a pretrained model ({names})"
-        f"{suggest_path(path)}"
+        return f"{path} has no {CHECKPOINTS}/{LAST}; name the folder that training printed"
+    return (
+        f"no run {str(path)!r}; give a run folder, a .ckpt file, hf:OWNER/NAME, or a pretrained model "
+        f"({', '.join(list_pretrained())}){suggest_path(path)}"
     )
 
 
@@ -120,7 +129,7 @@ def _is_model(path: Path) -> bool:
         with naming(path):
             check_file(path, MAX_FILE_BYTES)
         return True
-    return (path / METADATA_FILE).exists()
+    return (path / PAIR_FILE).exists()
 
 
 def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
@@ -181,44 +190,69 @@ def load_model(
             f"{path} is a program for torch.export.load; give the run itself, or export it to .onnx"
         )
     if path.is_dir():
-        with naming(path / METADATA_FILE):
+        with naming(path / PAIR_FILE):
             return _read_pretrained(path, device, trust_packages)
     with naming(path):
         return _read_trained(path, device, trust_packages)
 
 
-def save_pretrained(model: TranslationModel, folder: Path) -> None:
-    """Save the generators as safetensors in `folder`, then the metadata.
+def save_pretrained(
+    model: TranslationModel, folder: Path, run: str = "", extras: Mapping[str, bytes] | None = None
+) -> None:
+    """Save a pair in `folder`: generators as safetensors, pictures and sounds, `pair.json` and README.md.
 
     Parameters are rounded to 16 bits. Buffers stay as they are: rounded moments of whitening would move
     points of bands with a small spread by up to 1 dB.
+
+    Args:
+        model: the model with its card.
+        folder: the folder, which is created.
+        run: the RUN that names the pair in README.md; by default the folder.
+        extras: name to content of pictures and sounds.
     """
     from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    checksums = {}
+    contents = dict(extras or {})
     for direction, generator in model.generators.items():
         buffers = dict(generator.named_buffers())
         weights = {
             key: (value if key in buffers else value.half()).contiguous()
             for key, value in generator.state_dict().items()
         }
-        path = folder / weights_file(direction)
-        with atomic_path(path) as part:
-            part.write_bytes(content := save(weights))
-        checksums[path.name] = checksum(content)
+        contents[weights_file(direction)] = save(weights)
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_bytes(folder / name, content)
     config = {"model": {"generator": model.config["model"]["generator"]}}
     metadata = make_metadata(
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
-    metadata |= {"batches": model.batches, "normalisation": model.normalisation, "checksums": checksums}
+    metadata |= {"batches": model.batches, "normalisation": model.normalisation}
+    metadata |= {"card": model.card.to_dict()}
+    metadata |= {"checksums": {name: checksum(content) for name, content in contents.items()}}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in metadata.items()]
-    atomic_write_text(folder / METADATA_FILE, "{\n" + ",\n".join(lines) + "\n}\n")
+    atomic_write_text(folder / PAIR_FILE, "{\n" + ",\n".join(lines) + "\n}\n")
+    atomic_write_text(
+        folder / README, write_readme(_pair_facts(model, run or str(folder)), model.card, contents)
+    )
 
 
-def weights_file(direction: str) -> str:
-    """Return the name of a generator's file in a pretrained folder."""
-    return f"gen_{direction}.safetensors"
+def _pair_facts(model: TranslationModel, run: str) -> PairFacts:
+    settings = model.config["model"]["generator"]
+    package, _, name = settings["_target_"].partition(".")
+    arguments = ", ".join(f"{key} {value}" for key, value in settings.items() if not key.startswith("_"))
+    mel, generator = model.mel, next(iter(model.generators.values()))
+    return PairFacts(
+        run=run,
+        genres=model.genres,
+        targets=model.targets,
+        network=f"{name.rpartition('.')[2]} ({arguments})",
+        n_parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        mel=f"{mel.name}: {mel.sample_rate} Hz, {mel.n_mels} bands, hop {mel.hop_length}",
+        batches=model.batches,
+        intervals=model.training_intervals,
+        package=None if package == "cyclegan_audio" else package,
+    )
 
 
 def _read_trained(
@@ -266,7 +300,7 @@ def _read_pretrained(
     folder: Path, device: str | torch.device, trust_packages: Collection[str]
 ) -> TranslationModel:
     """Load the model of a pretrained folder."""
-    file = folder / METADATA_FILE
+    file = folder / PAIR_FILE
     check_file(file, MAX_TEXT_BYTES)
     metadata = parse_metadata(file.read_bytes())
 

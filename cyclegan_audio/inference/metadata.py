@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zlib import crc32
@@ -12,6 +13,7 @@ from torch import nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
+from cyclegan_audio.inference.pair_card import Card
 from cyclegan_audio.inference.translation_model import METADATA_FORMAT, TranslationModel
 from cyclegan_audio.utils.checked_json import DamagedFileError, parse_object
 from cyclegan_audio.utils.errors import FileError, UserError, shortened
@@ -28,12 +30,14 @@ Count = Annotated[int, Range(0, 1e15)]
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a checkpoint, a pretrained folder or an ONNX file says of its model; see `TranslationModel`.
+    """What a checkpoint, the folder of a pair or an ONNX file says of its model; see `TranslationModel`.
 
     Attributes:
         format: the version of the format.
         directions: the directions of the generators; old metadata, always of both, does not list them.
-        checksums: the checksum (see `checksum`) of each file of weights of a pretrained folder, by name.
+        elapsed_s: in a checkpoint, seconds of training.
+        card: in the folder of a pair, the fields of its `Card`.
+        checksums: in the folder of a pair, the SHA-256 of each other file but README.md, by name.
         frame_multiple: in ONNX, the number of which the generators' frames must be a multiple.
         outputs: in ONNX, the names of the translations.
         statistics: in ONNX, the channels of all norms of a generator.
@@ -51,6 +55,8 @@ class ModelMetadata:
     training_intervals: StoredIntervals = field(default_factory=dict)
     normalisation: dict[str, float | None] = field(default_factory=dict)
     loss_terms: dict[str, str] = field(default_factory=dict)
+    elapsed_s: Annotated[float, Range(0, 1e9)] | None = None
+    card: dict[str, Any] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
     frame_multiple: Annotated[int, Range(1, MAX_FRAME_MULTIPLE)] | None = None
     outputs: Annotated[list[Literal["fake_a", "fake_b"]], Length(1, 2)] | None = None
@@ -67,6 +73,7 @@ class ModelMetadata:
             values = [value.casefold() for value in getattr(self, name) or []]
             if len(set(values)) < len(values):
                 raise UserError(f"{name} must differ, got {shortened(values)}")
+        from_mapping(Card, self.card, "card")
         check_value("config.data", self.config.get("data", {}), dict[str, Any])
         check_value("config.data.corpus", self.config.get("data", {}).get("corpus"), str | None)
 
@@ -89,6 +96,7 @@ class ModelMetadata:
             UserError: the normalisation is invalid or does not fit the mel.
         """
         CorpusNormalisation.from_dict(self.normalisation).check_fits(mel)
+        minutes = {} if self.elapsed_s is None else {"training_minutes": self.elapsed_s / 60}
         return TranslationModel(
             genres=(self.genres[0], self.genres[1]),
             mel=mel,
@@ -99,6 +107,7 @@ class ModelMetadata:
             training_intervals=self.training_intervals,
             normalisation={key: value for key, value in self.normalisation.items() if value is not None},
             loss_terms=self.loss_terms,
+            card=from_mapping(Card, minutes | self.card, "card"),
         )
 
 
@@ -131,19 +140,18 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def checksum(content: bytes) -> str:
-    """Return the checksum of a file of weights: its CRC-32, 8 hexadecimal digits.
+    """Return the checksum of a file of a pair: its SHA-256, 64 hexadecimal digits, as the Hub shows it.
 
-    It finds accidents (every burst of up to 32 flipped bits), at the speed of the memory, and is the one that
-    checkpoints have for each part. It is no protection against malice: who changes a file can change its
-    checksum.
+    It proves that the file is the one of which `pair.json` speaks, not whom both are from: who changes a file
+    can change `pair.json`.
     """
-    return f"{crc32(content):08x}"
+    return sha256(content).hexdigest()
 
 
 def sign_content(content: bytes) -> bytes:
-    """Write the checksum of the rest of a file in place of `NO_CHECKSUM` in its metadata."""
+    """Write the CRC-32 of the rest of a file in place of `NO_CHECKSUM`; it finds accidents."""
     _, start, end = _find_checksum(content)
-    return content[:start] + checksum(content).encode() + content[end:]
+    return content[:start] + f"{crc32(content):08x}".encode() + content[end:]
 
 
 def check_signed(content: bytes) -> None:
@@ -153,7 +161,7 @@ def check_signed(content: bytes) -> None:
         UserError: the content has changed, or has no checksum.
     """
     stored, start, end = _find_checksum(content)
-    if stored != checksum(content[:start] + NO_CHECKSUM.encode() + content[end:]):
+    if stored != f"{crc32(content[:start] + NO_CHECKSUM.encode() + content[end:]):08x}":
         raise UserError("its content does not match its checksum")
 
 

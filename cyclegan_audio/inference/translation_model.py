@@ -8,13 +8,15 @@ import torch
 from torch import nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.inference.pair_card import Card
 from cyclegan_audio.models.directions import DIRECTIONS, source_and_target
 from cyclegan_audio.utils.devices import device_of
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import match_name
 
 METADATA_FORMAT = 2
-METADATA_FILE = "model.json"  # in the folder of a pretrained model, and in exported files
+METADATA_FILE = "model.json"  # in exported files
+PAIR_FILE = "pair.json"  # in the folder of a pair that ships or is shared
 
 
 @dataclass
@@ -32,6 +34,7 @@ class TranslationModel:
         training_intervals: the times of the training clips (`corpus.leakage`); empty if unknown.
         loss_terms: the term of each loss in the run's losses.csv; empty if unknown.
         normalisation: targets to which mels are normalised before the generators (`corpus.normalisation`).
+        card: what people should know of the pair.
     """
 
     genres: tuple[str, str]
@@ -43,6 +46,7 @@ class TranslationModel:
     training_intervals: dict[str, list[list[float]]] = field(default_factory=dict)
     normalisation: dict[str, float] = field(default_factory=dict)
     loss_terms: dict[str, str] = field(default_factory=dict)
+    card: Card = field(default_factory=Card)
 
     @property
     def frame_multiple(self) -> int:
@@ -100,6 +104,11 @@ class TranslationModel:
     @property
     def _first_generator(self) -> nn.Module:
         return next(iter(self.generators.values()))
+
+
+def weights_file(direction: str) -> str:
+    """Return the name of a generator's file in the folder of a pair."""
+    return f"gen_{direction}.safetensors"
 
 
 def make_metadata(

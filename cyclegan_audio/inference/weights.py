@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from cyclegan_audio.inference.metadata import MAX_FRAME_MULTIPLE, MAX_TEXT_BYTES, checksum
-from cyclegan_audio.inference.translation_model import METADATA_FILE
+from cyclegan_audio.inference.translation_model import PAIR_FILE
 from cyclegan_audio.models.networks.images import ImageGenerator
 from cyclegan_audio.utils.errors import UserError, check_number, error_reason, shortened
 from cyclegan_audio.utils.fields import check_value
@@ -57,11 +57,11 @@ def read_safetensors(path: Path, max_bytes: int, expected_checksum: str | None) 
 
     check_file(path, max_bytes + MAX_HEADER_BYTES)
     if expected_checksum is None:
-        raise UserError(f"{METADATA_FILE} has no checksum of it in checksums, save the model again")
+        raise UserError(f"{PAIR_FILE} has no checksum of it in checksums, save the model again")
     try:
         content = path.read_bytes()
         if checksum(content) != expected_checksum:
-            raise UserError(f"it does not match its checksum in {METADATA_FILE}")
+            raise UserError(f"it does not match its checksum in {PAIR_FILE}")
         return load(content)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"it cannot be read ({error_reason(error)})") from error

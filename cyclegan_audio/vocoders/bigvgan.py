@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import NEPER_PER_DB, MelSpectrogram
+from cyclegan_audio.inference.hub import download_file
 from cyclegan_audio.inference.metadata import MAX_TEXT_BYTES
 from cyclegan_audio.inference.weights import (
     MAX_FILE_BYTES,
@@ -96,27 +97,7 @@ def locate_checkpoint(checkpoint: str) -> tuple[Path, Path]:
         raise UserError(
             f"{checkpoint} is not a BigVGAN; give a folder with {CONFIG} and {WEIGHTS}, or OWNER/MODEL"
         )
-    return download(checkpoint, CONFIG), download(checkpoint, WEIGHTS)
-
-
-def download(name: str, file: str) -> Path:
-    """Download a file of the model `name` from the public hub, or return it from the client's cache.
-
-    Raises:
-        UserError: huggingface_hub is not installed, there is no network, or no such model.
-    """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise UserError(
-            f"downloading {name} needs the package huggingface_hub; run: pip install 'cyclegan-audio[vocos]'"
-        ) from error
-    try:
-        return Path(hf_hub_download(name, file))
-    except Exception as error:  # the client raises its own and its HTTP library's errors
-        raise UserError(
-            f"{file} of {name} cannot be downloaded ({error_reason(error)}); give the folder of a local copy"
-        ) from error
+    return download_file(checkpoint, CONFIG), download_file(checkpoint, WEIGHTS)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -17,14 +17,14 @@ import torch
 from cyclegan_audio.inference.checkpoints import load_model, save_pretrained
 from cyclegan_audio.inference.export import export_model
 from cyclegan_audio.inference.metadata import NO_CHECKSUM, sign_content
-from cyclegan_audio.inference.translation_model import TranslationModel, make_metadata
+from cyclegan_audio.inference.translation_model import METADATA_FILE, TranslationModel, make_metadata
 from cyclegan_audio.models.directions import DIRECTIONS
 from cyclegan_audio.models.networks.generators import ResnetGenerator
 from cyclegan_audio.translation.translator import Translator
 from cyclegan_audio.utils.errors import UserError
 from tests.vocoders.sounds import preset
 
-MODEL_JSON, CHECKPOINT, ONNX = "model.json", "model.ckpt", "model.onnx"
+PAIR_JSON, CHECKPOINT, ONNX = "pair.json", "model.ckpt", "model.onnx"
 LIMIT_S, LIMIT_BYTES = 60, 2 << 30  # for one model: time, and further address space
 CANARY = "canary"  # the file that hostile code would write
 
@@ -78,10 +78,10 @@ def change_metadata(kind: str, change: Callable[[dict[str, Any]], None]) -> Muta
     """Return the mutation that changes the metadata of one kind of file; a checksum stays valid."""
 
     def mutate(folder: Path) -> None:
-        if kind == MODEL_JSON:
-            metadata = json.loads((folder / MODEL_JSON).read_text())
+        if kind == PAIR_JSON:
+            metadata = json.loads((folder / PAIR_JSON).read_text())
             change(metadata)
-            (folder / MODEL_JSON).write_text(json.dumps(metadata))
+            (folder / PAIR_JSON).write_text(json.dumps(metadata))
         elif kind == CHECKPOINT:
             change_checkpoint(lambda content: change(content["cyclegan_audio"]))(folder)
         else:
@@ -98,7 +98,7 @@ def change_onnx_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -
     metadata = json.loads(proto.metadata_props[0].value)
     metadata["checksum"] = NO_CHECKSUM
     change(metadata)
-    onnx.helper.set_model_props(proto, {MODEL_JSON: json.dumps(metadata)})
+    onnx.helper.set_model_props(proto, {METADATA_FILE: json.dumps(metadata)})
     content = proto.SerializeToString()
     path.write_bytes(sign_content(content) if NO_CHECKSUM.encode() in content else content)
 
@@ -140,7 +140,7 @@ def delete_field(path: tuple[Any, ...]) -> Callable[[dict[str, Any]], None]:
 def field_mutations(folder: Path) -> dict[str, Mutation]:
     """Return all mutations of single fields of the metadata of the base models, by name."""
     checkpoint = torch.load(folder / CHECKPOINT, weights_only=True)["cyclegan_audio"]
-    described = {MODEL_JSON: json.loads((folder / MODEL_JSON).read_text()), CHECKPOINT: checkpoint}
+    described = {PAIR_JSON: json.loads((folder / PAIR_JSON).read_text()), CHECKPOINT: checkpoint}
     described[ONNX] = json.loads(onnx_metadata(folder / ONNX))
     mutations = {}
     for kind, metadata in described.items():
@@ -161,7 +161,7 @@ def onnx_metadata(path: Path) -> str:
 
 def byte_mutations(rng: np.random.Generator, n: int) -> dict[str, Mutation]:
     """Return `n` mutations that flip bits of a file, cut it, or overwrite a part with zeros."""
-    files = [MODEL_JSON, "gen_ab.safetensors", CHECKPOINT, ONNX]
+    files = [PAIR_JSON, "gen_ab.safetensors", CHECKPOINT, ONNX]
     mutations: dict[str, Mutation] = {}
     for number in range(n):
         file, damage = files[rng.integers(len(files))], ["flip", "cut", "zeros"][rng.integers(3)]

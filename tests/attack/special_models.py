@@ -14,8 +14,8 @@ from cyclegan_audio.inference.metadata import checksum
 from tests.attack.hostile_models import (
     CANARY,
     CHECKPOINT,
-    MODEL_JSON,
     ONNX,
+    PAIR_JSON,
     Mutation,
     change_checkpoint,
     change_metadata,
@@ -71,7 +71,7 @@ def rewrite_safetensors(change: Callable[[bytes], bytes]) -> Mutation:
         content = change(path.read_bytes())
         path.write_bytes(content)
         change_metadata(
-            MODEL_JSON, lambda metadata: metadata["checksums"].update({path.name: checksum(content)})
+            PAIR_JSON, lambda metadata: metadata["checksums"].update({path.name: checksum(content)})
         )(folder)
 
     return mutate
@@ -135,60 +135,65 @@ def set_generator(kind: str, **values: Any) -> Mutation:
 WEIGHTS = "gen_ab.safetensors"
 SHARED = torch.zeros(1 << 16)
 SPECIAL: dict[str, tuple[Mutation, str]] = {  # each with words of the line that refuses it
-    "window_frames 0": (set_all(MODEL_JSON, window_frames=0), "window_frames must be an integer >= 1"),
+    "window_frames 0": (set_all(PAIR_JSON, window_frames=0), "window_frames must be an integer >= 1"),
     "window_frames -4": (set_all(CHECKPOINT, window_frames=-4), "window_frames must be an integer >= 1"),
     "window_frames 1e9": (set_all(ONNX, window_frames=10**9), "window_frames must be"),
     "window_frames 1.5": (set_all(ONNX, window_frames=1.5), "window_frames must be an integer"),
-    "many directions": (set_all(MODEL_JSON, directions=["ab"] * 100_000), "directions must have 1 to 2"),
+    "many directions": (set_all(PAIR_JSON, directions=["ab"] * 100_000), "directions must have 1 to 2"),
     "double directions": (set_all(CHECKPOINT, directions=["ab", "ab"]), "directions must differ"),
-    "unknown direction": (set_all(MODEL_JSON, directions=["up"]), "directions.0 must be ab or ba"),
+    "unknown direction": (set_all(PAIR_JSON, directions=["up"]), "directions.0 must be ab or ba"),
     "one genre twice": (set_all(CHECKPOINT, genres=["rnb", "RnB"]), "genres must differ"),
-    "batches": (set_all(MODEL_JSON, batches="x"), "batches must be an integer"),
-    "another format": (set_all(MODEL_JSON, format=1), "another version"),
+    "batches": (set_all(PAIR_JSON, batches="x"), "batches must be an integer"),
+    "another format": (set_all(PAIR_JSON, format=1), "another version"),
     "pipe for weights": (replace_file(WEIGHTS, os.mkfifo), f"{WEIGHTS}: it is a pipe"),
     "device for weights": (
         replace_file(WEIGHTS, lambda path: path.symlink_to("/dev/zero")),
         f"{WEIGHTS}: it is a device",
     ),
     "folder for weights": (replace_file(WEIGHTS, Path.mkdir), f"{WEIGHTS}: it is a folder"),
-    "pipe for metadata": (replace_file(MODEL_JSON, os.mkfifo), "model.json: it is a pipe"),
+    "pipe for metadata": (replace_file(PAIR_JSON, os.mkfifo), "pair.json: it is a pipe"),
     "pipe for checkpoint": (replace_file(CHECKPOINT, os.mkfifo), "model.ckpt: it is a pipe"),
     "device for onnx": (
         replace_file(ONNX, lambda path: path.symlink_to("/dev/zero")),
         "model.onnx: it is a device",
     ),
     "sparse weights": (replace_file(WEIGHTS, sparse_file), "more than it can need"),
-    "sparse metadata": (replace_file(MODEL_JSON, sparse_file), "more than it can need"),
+    "sparse metadata": (replace_file(PAIR_JSON, sparse_file), "more than it can need"),
     "sparse checkpoint": (replace_file(CHECKPOINT, sparse_file), "more than it can need"),
     "swapped weights": (swap_weights, "does not match its checksum"),
-    "no checksums": (set_all(MODEL_JSON, checksums={}), "no checksum of it"),
+    "numbers on the card": (set_all(PAIR_JSON, card={"license": 3}), "card.license must be a text"),
+    "rows on the card": (
+        set_all(PAIR_JSON, card={"measured": [{"metric": "x"}]}),
+        "card.measured.direction is",
+    ),
+    "no checksums": (set_all(PAIR_JSON, checksums={}), "no checksum of it"),
     "huge header": (rewrite_safetensors(lambda c: (1 << 60).to_bytes(8, "little") + c[8:]), "cannot be read"),
     "long header": (
         rewrite_safetensors(lambda c: (900_000).to_bytes(8, "little") + b"[" * 900_000),
         "cannot",
     ),
-    "deep JSON": (replace_file(MODEL_JSON, lambda path: path.write_text("[" * 100_000)), "not valid JSON"),
+    "deep JSON": (replace_file(PAIR_JSON, lambda path: path.write_text("[" * 100_000)), "not valid JSON"),
     "large JSON": (
-        replace_file(MODEL_JSON, lambda path: path.write_text(" " * (17 << 20))),
+        replace_file(PAIR_JSON, lambda path: path.write_text(" " * (17 << 20))),
         "bytes, more than",
     ),
-    "huge integer": (replace_file(MODEL_JSON, lambda path: path.write_text("9" * 10_000)), "not valid JSON"),
+    "huge integer": (replace_file(PAIR_JSON, lambda path: path.write_text("9" * 10_000)), "not valid JSON"),
     "text for a mapping": (
-        replace_file(MODEL_JSON, lambda path: path.write_text('"x"')),
+        replace_file(PAIR_JSON, lambda path: path.write_text('"x"')),
         "is not a JSON object",
     ),
     "mel.n_fft": (
-        change_metadata(MODEL_JSON, set_field(("mel", "n_fft"), "x")),
+        change_metadata(PAIR_JSON, set_field(("mel", "n_fft"), "x")),
         "mel.n_fft must be an integer >= 16",
     ),
     "many filters": (
-        set_generator(MODEL_JSON, n_filters=10_000),
+        set_generator(PAIR_JSON, n_filters=10_000),
         "n_filters must be a number >= 0 and <= 2048",
     ),
     "many blocks": (set_generator(CHECKPOINT, n_blocks=10**6), "n_blocks must be a number >= 0 and <= 2048"),
     "more filters": (set_generator(CHECKPOINT, n_filters=2000), "do not fit the configuration"),
-    "a text for a number": (set_generator(MODEL_JSON, n_blocks="x"), "n_blocks must be an integer, got 'x'"),
-    "unknown argument": (set_generator(MODEL_JSON, x=1), "model.generator.x is 1, which is not read"),
+    "a text for a number": (set_generator(PAIR_JSON, n_blocks="x"), "n_blocks must be an integer, got 'x'"),
+    "unknown argument": (set_generator(PAIR_JSON, x=1), "model.generator.x is 1, which is not read"),
     "code": (
         set_generator(CHECKPOINT, _target_="os.mkdir", name=CANARY),
         "names os.mkdir, which is not built",

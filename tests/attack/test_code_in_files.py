@@ -207,13 +207,13 @@ def test_models_are_refused(attack, trained, seeds, share):
 
 
 def test_cards_are_refused(attack, trained, tmp_path):
-    """Each hostile node that JSON can hold in `model.json` of a shared model."""
+    """Each hostile node that JSON can hold in `pair.json` of a shared model."""
     save_pretrained(load_model(trained.folder / "run"), tmp_path)
-    card = json.loads((tmp_path / "model.json").read_text())
+    card = json.loads((tmp_path / "pair.json").read_text())
     for name, hostile in hostile_nodes(trained.folder).items():
         rng = random.Random(name)
         changed, where = inject({"generator": card["config"]["model"]["generator"]}, hostile, rng)
-        (tmp_path / "model.json").write_text(json.dumps({**card, "config": {"model": changed}}))
+        (tmp_path / "pair.json").write_text(json.dumps({**card, "config": {"model": changed}}))
         attack(f"{name}, {where}", load_directly, str(tmp_path))
 
 

@@ -112,7 +112,7 @@ def test_every_command_prints_the_line(base, tmp_path, capsys, monkeypatch, verb
         import_module(f"cyclegan_audio.{verb}").main([str(run), *arguments.get(verb, [])])
     errors = capsys.readouterr().err.splitlines()
     assert caught.value.code == USER_ERROR_EXIT_CODE
-    assert errors[-1].startswith(f"error: {run}/model.json: ")
+    assert errors[-1].startswith(f"error: {run}/pair.json: ")
     assert words in errors[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "song.wav"]
 

@@ -100,7 +100,7 @@ def test_metadata_of_a_pretrained_model_has_a_line_for_each_field(checkpoint, tm
     model = load_model(checkpoint[0])
     model.training_intervals = {"0" * 64: [[8.0 * n, 8.0 * n + 4] for n in range(300)]}
     save_pretrained(model, tmp_path / "small")
-    text = (tmp_path / "small" / "model.json").read_text()
+    text = (tmp_path / "small" / "pair.json").read_text()
     assert len(text.splitlines()) == len(json.loads(text)) + 2
     assert load_model(tmp_path / "small").training_intervals == model.training_intervals
 
@@ -207,7 +207,7 @@ def test_run_that_is_not_there(tmp_path):
 
 
 def test_every_pretrained_model_loads_and_changes_its_input():
-    files = sorted(PRETRAINED.glob("*/model.json"))
+    files = sorted(PRETRAINED.glob("*/pair.json"))
     assert [file.parent.name for file in files] == ["demo", "lofi_rnb", "lofi_trap"]
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     for file in files:

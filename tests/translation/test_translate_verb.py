@@ -17,9 +17,9 @@ from tests.translation.refusals import refused
 
 
 def test_normalisation_of_training_is_printed(run, song, tmp_path, capsys):
-    card = json.loads((run / "model.json").read_text())
+    card = json.loads((run / "pair.json").read_text())
     card["normalisation"] = {"loudness_lufs": -14.0, "cutoff_hz": 9000.0}
-    (run / "model.json").write_text(json.dumps(card))
+    (run / "pair.json").write_text(json.dumps(card))
     translate.main([str(run), str(song), str(tmp_path / "out.wav"), "--to", "trap", "--device", "cpu"])
     output = capsys.readouterr().out
     assert (

@@ -24,6 +24,7 @@ from cyclegan_audio.vocoders.bigvgan import (
     read_config,
 )
 from tests.attack.hostile_models import WRONG_VALUES
+from tests.hub_server import read_files
 from tests.vocoders.sounds import chords, preset
 
 PUBLISHED = {  # from config.json of nvidia/bigvgan_v2_44khz_128band_512x
@@ -148,20 +149,14 @@ def test_folded_weight_norm_equals_torch_weight_norm(published):
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "name"])
-def test_published_checkpoint_gives_a_waveform(published, kind, monkeypatch):
+def test_published_checkpoint_gives_a_waveform(published, kind, hub):
     mel = preset("hifi")
-    downloads = []
-
-    def download(name: str, file: str) -> str:
-        downloads.append((name, file))
-        return str(published / file)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    hub.add("owner/a-model", read_files(published))
     name = {"folder": published, "file": published / "bigvgan_generator.pt", "name": "owner/a-model"}[kind]
     vocoder = make_vocoder(f"bigvgan={name}")
-    assert downloads == []
+    assert hub.requests == []
     vocoder.check(mel)
-    assert len(downloads) == (2 if kind == "name" else 0)
+    assert hub.fetched() == ({"config.json", "bigvgan_generator.pt"} if kind == "name" else set())
     source = chords(mel, 0.5)
     got = vocoder(VocoderInput(mel.mel_db(source), mel, source.shape[1] + 100))
     assert got.shape == (1, source.shape[1] + 100)
@@ -175,7 +170,7 @@ class Evil:
         return print, ("this code ran",)
 
 
-def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path, capsys, monkeypatch):
+def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path, capsys, hub):
     mel = preset("hifi")
 
     def refused(checkpoint: object, message: str) -> None:
@@ -195,11 +190,9 @@ def test_damaged_foreign_and_missing_checkpoints_are_refused(published, tmp_path
     (tmp_path / "config.json").write_text("{}")
     refused(tmp_path, "is not the config of a BigVGAN")
 
-    def offline(name: str, file: str) -> str:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    refused("owner/other", r"cannot be downloaded \(no route to host\)")
+    refused("owner/other", "there is no owner/other on http")
+    hub.status = 503
+    refused("owner/other", r"cannot be reached for owner/other \(HTTP 503\)")
 
 
 @pytest.mark.parametrize("field", [*SMALL, "use_bias_at_final"])

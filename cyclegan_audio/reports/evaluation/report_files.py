@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan_audio.inference.checkpoints import PRETRAINED
+from cyclegan_audio.inference.hub import hub_label
 from cyclegan_audio.inference.run_paths import CHECKPOINTS
 from cyclegan_audio.reports import html
 from cyclegan_audio.reports.html import Section
@@ -15,8 +16,8 @@ DESCRIPTION = "the report"
 
 
 def run_folder(checkpoint: Path) -> Path | None:
-    """Return the run folder of a checkpoint; None for a pretrained model."""
-    if checkpoint.parent == PRETRAINED:
+    """Return the run folder of a checkpoint; None for a pair that ships or was downloaded."""
+    if checkpoint.parent == PRETRAINED or hub_label(checkpoint) is not None:
         return None
     if checkpoint.is_dir():
         return checkpoint
@@ -25,7 +26,8 @@ def run_folder(checkpoint: Path) -> Path | None:
 
 def report_folder(checkpoint: Path) -> Path:
     """Return the default folder of a checkpoint's report."""
-    return (run_folder(checkpoint) or Path("runs") / f"shipped_{checkpoint.name}") / REPORT
+    name = hub_label(checkpoint) or f"shipped_{checkpoint.name}"
+    return (run_folder(checkpoint) or Path("runs") / name) / REPORT
 
 
 def ensure_writable(folder: Path) -> None:
