@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cyclegan_audio.cli.error_reporting import handle_user_errors
 from cyclegan_audio.cli.options import VerbParser
@@ -32,9 +33,12 @@ def parser() -> VerbParser:
     verb_parser.add_argument("name", metavar="OWNER/NAME", help="its name on the Hub")
     for option, (metavar, text) in TEXTS.items():
         verb_parser.add_argument(f"--{option}", metavar=metavar, help=text)
-    verb_parser.add_corpus("its held-out clips become picture and sounds (default: the corpus of the run)")
+    verb_parser.add_corpus("its held-out clips become the picture (default: the corpus of the run)")
     verb_parser.add_argument(
-        "--without-sounds", action="store_true", default=False, help="share no sounds of the corpus"
+        "--sounds",
+        action="store_true",
+        default=False,
+        help="share the clips as sounds, too, before and after",
     )
     verb_parser.add_argument(
         "--dry-run", metavar="DIR", help="write to this folder exactly what would be uploaded, and stop"
@@ -60,12 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dry_run = options.get("dry_run")
     if dry_run is None:
         check_login()
-    chosen = {key: options[key] for key in ("corpus", "checkpoint", "trust_packages") if key in options}
-    texts = {key: options[key] for key in TEXTS if key in options}
+    chosen: dict[str, Any] = {
+        key: options[key] for key in ("corpus", "sounds", "checkpoint", "trust_packages") if key in options
+    }
+    chosen["texts"] = {key: options[key] for key in TEXTS if key in options}
     with tempfile.TemporaryDirectory(prefix="cyclegan_audio_") as temporary:
         folder = Path(dry_run) if dry_run is not None else Path(temporary) / "pair"
-        sounds = not options["without_sounds"]
-        model, notes = write_pair(options["run"], folder, run, texts=texts, sounds=sounds, **chosen)
+        model, notes = write_pair(options["run"], folder, run, **chosen)
         echo(*(f"note: {note}" for note in notes))
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             echo(f"{file.relative_to(folder)}  ({file.stat().st_size / 1000:.0f} kB)")

@@ -33,7 +33,7 @@ def write_pair(
     corpus: str | Path | None = None,
     report: str | Path | None = None,
     checkpoint: str | Path | None = None,
-    sounds: bool = True,
+    sounds: bool = False,
     trust_packages: Collection[str] = (),
 ) -> tuple[TranslationModel, list[str]]:
     """Write the folder of a pair; return its model, and notes on what the card lacks.

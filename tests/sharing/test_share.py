@@ -90,10 +90,10 @@ def front_matter(files: Files) -> Any:
 
 
 def test_a_dry_run_writes_what_is_uploaded(run, hub: Hub, uploads, tmp_path, capsys):
-    main([str(run), "me/pair", *STATED, "--dry-run", str(tmp_path / "dry")])
+    main([str(run), "me/pair", *STATED, "--sounds", "--dry-run", str(tmp_path / "dry")])
     assert hub.requests == []
     assert "nothing was uploaded" in capsys.readouterr().out
-    main([str(run), "me/pair", *STATED, "--private"])
+    main([str(run), "me/pair", *STATED, "--sounds", "--private"])
     files = read_files(tmp_path / "dry")
     (call,) = uploads
     assert call["files"] == files
@@ -117,7 +117,7 @@ def test_a_dry_run_writes_what_is_uploaded(run, hub: Hub, uploads, tmp_path, cap
 
 
 def test_the_card_says_what_it_is_and_hides_where_it_was_made(run, tmp_path, corpus, capsys):
-    main([str(run), "me/pair", *STATED, "--dry-run", str(tmp_path / "dry")])
+    main([str(run), "me/pair", *STATED, "--sounds", "--dry-run", str(tmp_path / "dry")])
     files = read_files(tmp_path / "dry")
     pair = json.loads(files["pair.json"])
     sums = {
@@ -156,8 +156,8 @@ def test_the_card_says_what_it_is_and_hides_where_it_was_made(run, tmp_path, cor
     assert abs(after).max() > 0.01
 
 
-def test_without_sounds_none_go_along(run, tmp_path):
-    main([str(run), "me/pair", *STATED, "--without-sounds", "--dry-run", str(tmp_path / "dry")])
+def test_no_music_goes_along_unless_it_is_asked_for(run, tmp_path):
+    main([str(run), "me/pair", *STATED, "--dry-run", str(tmp_path / "dry")])
     assert not (tmp_path / "dry" / "sounds").exists()
     assert (tmp_path / "dry" / "picture.jpg").exists()
 
@@ -165,8 +165,18 @@ def test_without_sounds_none_go_along(run, tmp_path):
 def test_a_shared_folder_is_shared_again_as_it_is(run, tmp_path, monkeypatch):
     """Without corpus, report and the client of the Hub; what the new command states replaces the old."""
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    write_pair(run, tmp_path / "first", "hf:me/pair", texts={"license": "mit", "data": "noise"})
-    main([str(tmp_path / "first"), "you/pair", "--license", "other", "--dry-run", str(tmp_path / "second")])
+    write_pair(run, tmp_path / "first", "hf:me/pair", texts={"license": "mit", "data": "noise"}, sounds=True)
+    main(
+        [
+            str(tmp_path / "first"),
+            "you/pair",
+            "--license",
+            "other",
+            "--sounds",
+            "--dry-run",
+            str(tmp_path / "second"),
+        ]
+    )
     first, second = (read_files(tmp_path / name) for name in ("first", "second"))
     assert {name for name in first if first[name] != second[name]} == {"README.md", "pair.json"}
     before, after = (load_model(tmp_path / name).card for name in ("first", "second"))
