@@ -192,5 +192,6 @@
     }
   }
 
+  document.addEventListener("change", (event) => { if (event.target.name === "view") playing?.pause(); });
   document.querySelectorAll(".player:not(.ready)").forEach((root, number) => new Player(root, number));
 })();

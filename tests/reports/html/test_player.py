@@ -8,7 +8,7 @@ import torch
 
 from cyclegan_audio.reports.figures.spectrograms import mel_pngs
 from cyclegan_audio.reports.html import Player, Version, encode_audio, player_html, player_page
-from cyclegan_audio.reports.html.player import png_size
+from cyclegan_audio.reports.html.page import png_size
 from tests.browser import BROWSER, open_browser
 
 RATE, SECONDS = 16000, 2.0
