@@ -49,6 +49,18 @@ def test_compare_writes_page_and_numbers(
     assert text.count("<figure>") == figures
     assert text.count("<audio") == 2 * 2 * 4  # directions, clips, and source, vocoder, two runs
     assert not EXTERNAL.search(text)
+    body = text[text.index("<body>") :]
+    marks = [
+        'class="lead"',
+        'class="headline"',
+        'class="player many"',
+        'class="scores"',
+        '<section id="figures"',
+    ]
+    assert [body.index(mark) for mark in marks] == sorted(body.index(mark) for mark in marks)
+    for column in ("identity=5", "identity=0"):
+        assert f'<strong class="verdict">{column}</strong>' in body
+    assert "2 runs on the same held-out music: identity=0 against identity=5" in visible_text(body)
     assert not re.search("[{}]", page_text(text))
 
 

@@ -50,6 +50,12 @@ def test_classify_writes_page_and_numbers(corpus: Path, tmp_path: Path, monkeypa
     page = (out / "classify.html").read_text()
     assert page.count("data:image/png") >= 4
     assert not EXTERNAL.search(page)
+    scores = re.findall(
+        r'class="tip name" href="#[^"]*">([^<]*)</a>\s*<strong class="verdict">([^<]*)<', page
+    )
+    assert dict(scores)["Told apart by band statistics"] == "yes"
+    assert dict(scores)["Told apart by roll-off alone"] == "yes"
+    assert page.index('class="scores"') < page.index('<section id="predictions"') < page.index("<details")
     assert "exceeds the split by track by more than 3%" in visible_text(page)
     assert not re.search("[{}]", page_text(page))
     assert {path.name for path in out.iterdir()} == {"classify.html", "classify.json"}
