@@ -22,7 +22,16 @@ REQUIRED_FILES = (  # in addition to the code
         for file in ("pair.json", "README.md", "picture.jpg", "gen_ab.safetensors", "gen_ba.safetensors")
     ),
     "reports/html/base.html.j2",
+    "README.md",
+    "reports/html/page.css",
     "reports/html/page.html.j2",
+    "reports/html/page.js",
+    "reports/html/player.css",
+    "reports/html/player.html.j2",
+    "reports/html/player.js",
+    "reports/html/player_page.html.j2",
+    "reports/html/scorecard.css",
+    "reports/html/scorecard.html.j2",
     "listening/test.html.j2",
     "listening/test.js",
 )

@@ -19,7 +19,7 @@ LAYERS = [  # each package may import from itself and from the layers below
     {"audio"},
     {"models", "corpus"},
     {"inference", "data", "demo", "statistics", "reports.html", "reports.figures"},
-    {"vocoders", "metrics"},
+    {"vocoders", "metrics", "reports.players"},
     {"training"},
     {"translation"},
     {"reports.evaluation", "reports.separability", "reports.corpus"},

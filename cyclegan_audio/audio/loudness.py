@@ -1,6 +1,7 @@
 """Measure the integrated loudness of a stream in LUFS (ITU-R BS.1770-4)."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -106,3 +107,35 @@ def _k_weights(sample_rate: int, step: int) -> Tensor:
     y = s / HIGH_PASS_HZ
     high_pass = y**2 / (y**2 + y / HIGH_PASS_Q + 1)
     return (shelf * high_pass).abs().square().float().repeat_interleave(2)
+
+
+def equalise_loudness(
+    sounds: Sequence[Tensor], sample_rate: int, lufs: float, max_peak: float
+) -> tuple[list[Tensor], float]:
+    """Scale sounds (T,) to the same loudness; silent ones stay silent.
+
+    Returns:
+        The sounds, and their loudness in LUFS: `lufs`, or less where a peak would exceed `max_peak`.
+    """
+    levels = [integrated_lufs(sound[None], sample_rate) for sound in sounds]
+    peaks_db = [20 * float(sound.abs().max().log10()) for sound in sounds]
+    headroom = [level - peak for level, peak in zip(levels, peaks_db, strict=True) if math.isfinite(level)]
+    common = min([lufs, *(room + 20 * math.log10(max_peak) for room in headroom)])
+    gains = [10 ** ((common - level) / 20) if math.isfinite(level) else 1.0 for level in levels]
+    return [sound * gain for sound, gain in zip(sounds, gains, strict=True)], common
+
+
+def integrated_lufs(waveform: Tensor, sample_rate: int) -> float:
+    """Measure the gated loudness of a waveform (C, T); minus infinity for silence."""
+    meter = LoudnessMeter(sample_rate)
+    meter.push(waveform)
+    return meter.integrated_lufs()
+
+
+def fade_ends(waveform: Tensor, n_samples: int) -> Tensor:
+    """Fade the first and the last samples of a waveform (..., T) linearly from and to 0."""
+    ramp = torch.linspace(0, 1, n_samples)[: waveform.shape[-1]]
+    out = waveform.clone()
+    out[..., : len(ramp)] *= ramp
+    out[..., waveform.shape[-1] - len(ramp) :] *= ramp.flip(0)
+    return out

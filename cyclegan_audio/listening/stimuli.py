@@ -1,13 +1,13 @@
 """Sounds of a listening test: held-out clips translated by each system, matched in loudness."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.audio.loudness import equalise_loudness, fade_ends, integrated_lufs
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.inference.translation_model import TranslationModel
@@ -133,28 +133,9 @@ def match_loudness(sounds: Sequence[Tensor], rate: int) -> tuple[list[Tensor], f
     Raises:
         UserError: a sound is silent.
     """
-    levels = [_lufs(sound, rate) for sound in sounds]
-    if not all(np.isfinite(levels)):
+    if not all(integrated_lufs(sound[None], rate) > -math.inf for sound in sounds):
         raise UserError(
             "a sound of the test is silent; evaluate the runs and omit those that produce silence"
         )
-    peaks_db = [20 * float(sound.abs().max().log10()) for sound in sounds]
-    headroom = [level - peak for level, peak in zip(levels, peaks_db, strict=True)]
-    common = min(LOUDNESS_LUFS, min(headroom) + 20 * float(np.log10(MAX_PEAK)))
-    gains = [10 ** ((common - level) / 20) for level in levels]
-    return [_faded(sound * gain, rate) for sound, gain in zip(sounds, gains, strict=True)], common
-
-
-def _lufs(sound: Tensor, rate: int) -> float:
-    meter = LoudnessMeter(rate)
-    meter.push(sound[None])
-    return meter.integrated_lufs()
-
-
-def _faded(sound: Tensor, rate: int) -> Tensor:
-    n = round(FADE_S * rate)
-    ramp = torch.linspace(0, 1, n)
-    out = sound.clone()
-    out[:n] *= ramp
-    out[-n:] *= ramp.flip(0)
-    return out
+    matched, common = equalise_loudness(sounds, rate, LOUDNESS_LUFS, MAX_PEAK)
+    return [fade_ends(sound, round(FADE_S * rate)) for sound in matched], common

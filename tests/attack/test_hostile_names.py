@@ -17,7 +17,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import compose
 from cyclegan_audio.reports.figures import classifier_results, distributions, relative_bars, spectrograms
 from cyclegan_audio.reports.figures.loss_curves import loss_curves
-from cyclegan_audio.reports.html import AudioGroup, Image, Section, Table, render
+from cyclegan_audio.reports.html import GOOD, Image, Player, Score, Section, Table, Version, View, render
 from cyclegan_audio.utils.errors import USER_ERROR_EXIT_CODE
 
 NAMES = {
@@ -94,8 +94,13 @@ def test_legends_show_names_that_begin_with_an_underscore():
 def test_pages_escape_names():
     name = "\n".join(NAMES.values())
     table = Table(name, [name], [[name]])
-    section = Section("s", name, [name], [table], [Image(b"", name, name)], [AudioGroup(name, [])])
-    page = render(name, name, [section])
+    picture = spectrograms.mel_pngs([NOISE], 4, 4)[0]
+    player = Player(name, (Version(name, b"", "audio/mpeg", picture),), 1.0, note=name)
+    place = (0.5, 0.4, 0.6)
+    score = Score(name, name, GOOD, name, place, (name, name), 0.5, name)
+    section = Section("s", name, [name], [table], [Image(picture, name, name)], [player])
+    missing = Section("m", name, missing=name)
+    page = render(name, name, [section, missing], [View(name, name, [player], name, [score])] * 2, name)
     page.encode("utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page

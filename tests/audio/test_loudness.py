@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchaudio
 
-from cyclegan_audio.audio.loudness import LoudnessMeter
+from cyclegan_audio.audio.loudness import LoudnessMeter, equalise_loudness, fade_ends, integrated_lufs
 
 
 def lufs(waveform: torch.Tensor, rate: int, step: int = 10_000) -> float:
@@ -105,3 +105,27 @@ def test_shortest_audio_has_a_loudness(seconds):
     assert lufs(tone, 8000) == pytest.approx(-23.01 - 0.691 + weight, abs=0.1)
     assert lufs(tone.repeat(2, 1), 8000) - lufs(tone, 8000) == pytest.approx(3.01, abs=0.01)
     assert lufs(tone / 2000, 8000) == (pytest.approx(-89.0, abs=1) if seconds < 0.1 else -math.inf)
+
+
+def test_sounds_get_the_loudness_that_the_highest_peak_allows():
+    rate = 44100
+    tone = torch.sin(2 * torch.pi * 1000 * torch.arange(2 * rate) / rate)
+    click = torch.zeros(2 * rate)
+    click[::4410] = 1.0
+    sounds, lufs = equalise_loudness([tone, 0.01 * tone, 0 * tone], rate, -20.0, 0.9)
+    assert lufs == -20
+    assert [integrated_lufs(sound[None], rate) for sound in sounds] == [
+        pytest.approx(-20, abs=0.02),
+        pytest.approx(-20, abs=0.02),
+        -math.inf,
+    ]
+    sounds, lufs = equalise_loudness([tone, click], rate, -20.0, 0.9)
+    assert lufs < -20
+    assert float(sounds[1].max()) == pytest.approx(0.9)
+    assert integrated_lufs(sounds[0][None], rate) == pytest.approx(lufs, abs=0.02)
+
+
+def test_ends_are_faded():
+    faded = fade_ends(torch.ones(1, 10), 3)
+    assert faded[0].tolist() == [0.0, 0.5, 1, 1, 1, 1, 1, 1, 0.5, 0.0]
+    assert fade_ends(torch.ones(2), 3).shape == (2,)

@@ -6,6 +6,7 @@ from pathlib import Path
 from cyclegan_audio.metrics.metric_spec import MetricSpec
 from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.reports.comparison.differences import compare_metrics
+from cyclegan_audio.reports.comparison.first_screen import first_screen, lead_sentence
 from cyclegan_audio.reports.comparison.grouping import columns
 from cyclegan_audio.reports.comparison.runs import EvaluatedRun, find_runs
 from cyclegan_audio.reports.comparison.sections import (
@@ -56,20 +57,22 @@ def compare(
     comparisons = compare_metrics(grouped, metrics)
     summary = conclusion(comparisons, grouped)
     title = f"Comparison: {', '.join(column.name for column in grouped)}"
+    side_by_side, players = side_by_side_section(grouped, corpus, trust_packages)
     sections = [
-        settings_section(grouped, notes),
-        tagger_section(grouped),
         table_section(comparisons, grouped),
+        settings_section(grouped, notes),
+        side_by_side,
+        tagger_section(grouped),
         contrast_section(comparisons, grouped),
-        side_by_side_section(grouped, corpus, trust_packages),
     ]
+    views = first_screen(comparisons, grouped, players)
     plain = {
         "title": title,
         "conclusion": summary,
         "notes": notes,
         **comparison_numbers(comparisons, grouped),
     }
-    texts = {JSON_FILE: to_json(plain), HTML_FILE: render(title, summary, sections)}
+    texts = {JSON_FILE: to_json(plain), HTML_FILE: render(title, lead_sentence(grouped), sections, views)}
     write_files(folder, texts, DESCRIPTION)
     page = folder / HTML_FILE
     echo(*notes, *summary.split("\n"), f"comparison: {page}")

@@ -142,7 +142,7 @@ def _load(folder: Path, trust_packages: Collection[str]) -> EvaluatedRun:
     run = folder.parent
     if not checkpoint.exists() and (run / CHECKPOINTS / checkpoint.name).is_file():
         checkpoint = run / CHECKPOINTS / checkpoint.name  # the run has moved
-    name = run.name if folder.name == REPORT else folder.name.removeprefix(f"{REPORT}_")
+    name = run.absolute().name if folder.name == REPORT else folder.name.removeprefix(f"{REPORT}_")
     return EvaluatedRun(name, folder, report, _settings(run, checkpoint, trust_packages), checkpoint)
 
 

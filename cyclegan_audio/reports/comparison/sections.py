@@ -20,7 +20,7 @@ from cyclegan_audio.reports.comparison.grouping import (
     training_settings,
 )
 from cyclegan_audio.reports.comparison.summary import RULE
-from cyclegan_audio.reports.evaluation.audio_examples import player_group
+from cyclegan_audio.reports.evaluation.audio_examples import place_of, versions_of
 from cyclegan_audio.reports.evaluation.metric_tables import format_estimate
 from cyclegan_audio.reports.evaluation.translations import (
     TranslatedClip,
@@ -30,7 +30,8 @@ from cyclegan_audio.reports.evaluation.translations import (
 )
 from cyclegan_audio.reports.figures import cycle_grid
 from cyclegan_audio.reports.figures.relative_bars import forest_plot
-from cyclegan_audio.reports.html import AudioGroup, Image, Section, Table, encode_figure
+from cyclegan_audio.reports.html import Image, Player, Section, Table, encode_figure
+from cyclegan_audio.reports.players import make_player
 from cyclegan_audio.statistics.estimates import Estimate
 from cyclegan_audio.statistics.significance import format_p
 from cyclegan_audio.utils.errors import UserError
@@ -48,6 +49,7 @@ TABLE_EXPLANATION = (
 )
 MAX_SHOWN, MAX_PLAYED = 3, 2
 MAX_COLUMNS = 6
+INPUT = "input"  # label of the clip itself
 CLIPS_EXPLANATION = (
     "The same held-out clips translated by the first run of each column, as in the paper's figure 1.8: x is "
     "a clip, G(x) its translation, F(G(x)) the cycle. The clips are evenly spaced among those on which all "
@@ -226,17 +228,28 @@ def _interval(metric: MetricSpec, value: Estimate) -> str:
 
 def side_by_side_section(
     columns: Sequence[Column], corpus: str | Path | None, trust_packages: Collection[str] = ()
-) -> Section:
-    """Return spectrograms and players for each direction, or the reason why there are none."""
-    section = Section("figures", "The same clips side by side (figure 1.8)", [CLIPS_EXPLANATION])
-    directions = [direction for column in columns for run in column.runs for direction in run.directions]
-    for direction in dict.fromkeys(directions):
+) -> tuple[Section, dict[str, list[Player]]]:
+    """Return spectrograms for each direction, or the reason why there are none, and players by direction."""
+    section = Section(
+        "figures",
+        "Figures of the paper: the same clips side by side (1.8)",
+        [CLIPS_EXPLANATION],
+        is_open=True,
+    )
+    players: dict[str, list[Player]] = {}
+    for direction in directions_of(columns):
         shown = [column for column in columns if column.runs_in(direction)][:MAX_COLUMNS]
         try:
-            _add_direction(section, direction, shown, corpus, trust_packages)
+            players[direction] = _add_direction(section, direction, shown, corpus, trust_packages)
         except UserError as error:
             section.paragraphs.append(f"{direction}: not shown: {error}.")
-    return section
+    return section, players
+
+
+def directions_of(columns: Sequence[Column]) -> list[str]:
+    """Return the directions in which any run translates."""
+    directions = (direction for column in columns for run in column.runs for direction in run.directions)
+    return list(dict.fromkeys(directions))
 
 
 def _add_direction(
@@ -245,8 +258,8 @@ def _add_direction(
     columns: Sequence[Column],
     corpus: str | Path | None,
     trust_packages: Collection[str],
-) -> None:
-    """Add spectrograms and players of one direction.
+) -> list[Player]:
+    """Add spectrograms of one direction, and return its players.
 
     Raises:
         UserError: a checkpoint or the corpus is missing, or the runs share no clip.
@@ -265,9 +278,10 @@ def _add_direction(
     names = [column.name for column in columns]
     section.images.append(_grid(direction, names, clips, translated, models[0]))
     try:
-        section.audio_groups += _players(direction, names, clips, translated, corpora)
+        return _players(names, clips, translated, corpora)
     except UserError as error:
         section.paragraphs.append(f"{direction}: no audio: {error}.")
+        return []
 
 
 def _shared_clips(evaluated_ids: Sequence[set[str]], corpus: Corpus) -> list[Clip]:
@@ -308,19 +322,18 @@ def _grid(
 
 
 def _players(
-    direction: str,
     names: Sequence[str],
     clips: Sequence[Clip],
     translated: Sequence[Sequence[TranslatedClip]],
     corpora: Sequence[Corpus],
-) -> list[AudioGroup]:
+) -> list[Player]:
     vocoder, played = make_vocoder(DEFAULT), clips[:MAX_PLAYED]
     players = []
-    with progress_bar(f"{direction}, vocoding", len(played), "clips") as bar:
+    with progress_bar("vocoding", len(played), "clips") as bar:
         for row, clip in enumerate(played):
             fakes_db = {name: examples[row].fake_db for name, examples in zip(names, translated, strict=True)}
-            players.append(
-                player_group(direction, clip, translated[0][row].real_db, fakes_db, corpora[0], vocoder)
-            )
+            real_db = translated[0][row].real_db
+            versions = versions_of(clip, real_db, fakes_db, corpora[0], vocoder, INPUT)
+            players.append(make_player(f"Clip {row + 1}", place_of(clip), versions, corpora[0].mel))
             bar.advance()
     return players

@@ -31,6 +31,7 @@ RULE = (
     "then holds for these songs, not for others. Intervals are not corrected."
 )
 MAX_NAMED = 6
+SINGLE_CONFIGURATION = "There is a single configuration. To compare, name runs with different settings."
 PHRASES = {
     BETTER: "better in",
     WORSE: "worse in",
@@ -43,7 +44,12 @@ PHRASES = {
 def conclusion(rows: Sequence[MetricComparison], columns: Sequence[Column]) -> str:
     """Return a line for each column but the first and each direction."""
     if len(columns) == 1:
-        return "There is a single configuration. To compare, name runs with different settings."
+        return SINGLE_CONFIGURATION
+    return "\n".join(f"{direction}, {text}" for direction, text in conclusions(rows, columns))
+
+
+def conclusions(rows: Sequence[MetricComparison], columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Return (direction, sentence) for each column but the first and each direction."""
     lines = []
     for column in columns[1:]:
         for direction in dict.fromkeys(row.direction for row in rows):
@@ -54,11 +60,9 @@ def conclusion(rows: Sequence[MetricComparison], columns: Sequence[Column]) -> s
             ]
             tested = [(row, one) for row, one in contrasts if one.p_corrected == one.p_corrected]
             if contrasts:
-                lines.append(
-                    f"{direction}, {column.name} against {columns[0].name}: "
-                    f"{_line(tested, column, columns[0])}"
-                )
-    return "\n".join(lines)
+                against = f"{column.name} against {columns[0].name}"
+                lines.append((direction, f"{against}: {_line(tested, column, columns[0])}"))
+    return lines
 
 
 def _line(tested: Sequence[tuple[MetricComparison, Contrast]], column: Column, first: Column) -> str:

@@ -32,7 +32,7 @@ def tagger_section(columns: Sequence[Column]) -> Section:
             section.tables.append(_tag_table(direction, known))
     section.images += style_content_images(all_panels)
     if not section.images and not section.tables:
-        section.paragraphs = [NO_TAGGER]
+        section.missing = NO_TAGGER
     return section
 
 

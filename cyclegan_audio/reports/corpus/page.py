@@ -1,14 +1,13 @@
 """Page of a corpus, corpus.html: counts, differences between genres, spectra, kept and dropped clips."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from textwrap import fill
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.bias import GenreStats, genre_comparison
@@ -21,13 +20,15 @@ from cyclegan_audio.reports import html
 from cyclegan_audio.reports.corpus.dropped_clips import DroppedClip, one_clip_per_reason
 from cyclegan_audio.reports.figures.distributions import histograms, mean_spectra
 from cyclegan_audio.reports.figures.spectrograms import ClipRow, contact_sheet
-from cyclegan_audio.reports.html import Audio, AudioGroup, Section, Table, encode_audio, encode_figure
+from cyclegan_audio.reports.html import Player, Section, Table, View, encode_figure
+from cyclegan_audio.reports.players import Sounding, make_player
 from cyclegan_audio.utils.atomic import atomic_write_bytes
 from cyclegan_audio.utils.errors import UserError
 
 PAGE = "corpus.html"
 TITLE = "Contents of the corpus"  # without the folder: the same corpus elsewhere has the same page
-MAX_KEPT = 6  # kept clips shown for each genre
+MAX_KEPT, N_FIRST = 6, 3  # kept clips shown for each genre, and those on the first screen
+CHOICE = "Kept clips, chosen at random; each is as loud as in the corpus."
 CLIPS_IN_ROW = 6  # dropped clips in a row
 LABEL_WIDTH = 26  # characters below a dropped clip
 MEAN_CLIPS = 200  # for each genre, in its mean spectrum
@@ -56,18 +57,28 @@ def write_corpus_page(
     """
     corpus = Corpus.open(folder)
     dropped = one_clip_per_reason(rows, source, corpus.clip_s, corpus.mel)
+    kept, players = kept_section(corpus)
     sections = [
         counts_section(rows),
         bias_section(genre_stats, warnings, rows),
-        spectra_section(corpus),
-        kept_section(corpus),
+        kept,
         dropped_section(rows, dropped, corpus.mel),
+        spectra_section(corpus),
     ]
-    content = html.render(TITLE, _summary(rows, warnings), sections).encode()
+    note = CHOICE if players else ""
+    views = [View(TITLE, _summary(rows, warnings), players, note)]
+    content = html.render(TITLE, _lead(corpus, rows), sections, views).encode()
     path = folder / PAGE
     if not path.is_file() or path.read_bytes() != content:
         atomic_write_bytes(path, content)
     return path
+
+
+def _lead(corpus: Corpus, rows: Sequence[Row]) -> str:
+    """Say in one sentence what the corpus is made of."""
+    n_files = len({(row["genre"], row["source"]) for row in rows})
+    genres = " and ".join(part for part in (", ".join(corpus.genres[:-1]), corpus.genres[-1]) if part)
+    return f"Clips of {corpus.clip_s:g} s of {genres}, from {n_files} recordings, to train and test a model."
 
 
 def _summary(rows: Sequence[Row], warnings: Sequence[str]) -> str:
@@ -79,7 +90,7 @@ def _summary(rows: Sequence[Row], warnings: Sequence[str]) -> str:
 
 def counts_section(rows: Sequence[Row]) -> Section:
     """Return the numbers of kept and dropped clips, and of the splits."""
-    section = Section("counts", "Kept and dropped")
+    section = Section("counts", "Kept and dropped", is_open=True)
     if line := dc_offset_line(rows):
         section.paragraphs.append(f"{line}.")
     genres, lines = reason_counts(rows)
@@ -91,7 +102,7 @@ def counts_section(rows: Sequence[Row]) -> Section:
 
 def bias_section(genre_stats: Sequence[GenreStats], warnings: Sequence[str], rows: Sequence[Row]) -> Section:
     """Return differences between the genres that are not musical."""
-    section = Section("bias", "Differences between the genres that are not musical")
+    section = Section("bias", "Differences between the genres that are not musical", is_open=True)
     section.paragraphs = [
         "A model copies every difference between two genres, and learns loudness and file format before "
         "musical style.",
@@ -131,23 +142,24 @@ def spectra_section(corpus: Corpus) -> Section:
     return section
 
 
-def kept_section(corpus: Corpus) -> Section:
-    """Return a contact sheet and the audio of randomly chosen kept clips of each genre."""
-    section = Section("kept", "Examples of kept clips")
+def kept_section(corpus: Corpus) -> tuple[Section, list[Player]]:
+    """Return a contact sheet of randomly chosen kept clips, and players: those of the first screen apart."""
+    section = Section("kept", "More kept clips")
     section.paragraphs.append(f"Chosen at random, {corpus.clip_s:g} s each, low bands at the bottom.")
-    strips = []
+    strips, first = [], []
     for genre in corpus.genres:
         clips = _sample_clips(corpus, genre, MAX_KEPT)
         labels = [f"{place}  {clip.split}" for place, clip in enumerate(clips, 1)]
         strips.append(ClipRow(genre, [corpus.mel_db(clip) for clip in clips], labels))
-        places = [f"{n}: {_format_place(clip.source, clip.start_s)}" for n, clip in enumerate(clips, 1)]
-        if players := _players(corpus, dict(zip(places, clips, strict=True))):
-            section.audio_groups.append(AudioGroup(genre, players))
+        if players := _players(corpus, clips):
+            first += players[:N_FIRST]
+            section.players += players[N_FIRST:]
         else:
+            places = [f"{n}: {_format_place(clip.source, clip.start_s)}" for n, clip in enumerate(clips, 1)]
             section.paragraphs.append(f"{genre}, no audio in the corpus: {'; '.join(places)}.")
     caption = "Mels in dB with a common colour scale; labels: number and split."
     section.images.append(encode_figure(contact_sheet(strips, corpus.mel), "Kept clips", caption))
-    return section
+    return section, first
 
 
 def dropped_section(rows: Sequence[Row], dropped: Sequence[DroppedClip], mel: MelSpectrogram) -> Section:
@@ -157,7 +169,7 @@ def dropped_section(rows: Sequence[Row], dropped: Sequence[DroppedClip], mel: Me
     if missing := sorted({row["reason"] for row in rows if not row["kept"]} - shown):
         section.paragraphs.append(f"Reasons without an example: {'; '.join(missing)}.")
     if not dropped:
-        section.paragraphs += [] if missing else ["No clip was dropped."]
+        section.missing = "" if missing else "No clip was dropped."
         return section
     strips = []
     for first in range(0, len(dropped), CLIPS_IN_ROW):
@@ -167,9 +179,11 @@ def dropped_section(rows: Sequence[Row], dropped: Sequence[DroppedClip], mel: Me
     figure = contact_sheet(strips, mel)
     section.images.append(encode_figure(figure, "Dropped clips", "The earliest clip of each reason."))
     for one in dropped:
-        label = f"{one.row['genre']}: {_format_place(one.row['source'], one.row['start_s'])}"
-        players = [] if one.mono is None else [_sound(label, one.mono.nan_to_num(), mel)]
-        section.audio_groups.append(AudioGroup(one.row["reason"], players))
+        if one.mono is not None:
+            place = f"{one.row['genre']}: {_format_place(one.row['source'], one.row['start_s'])}"
+            section.players.append(
+                _player(one.row["reason"], place, Sounding(one.row["reason"], one.mono, one.mel_db), mel)
+            )
     return section
 
 
@@ -177,16 +191,19 @@ def _format_place(source: str, start_s: float) -> str:
     return f"{source} at {start_s:.2f} s"
 
 
-def _sound(label: str, mono: Tensor, mel: MelSpectrogram) -> Audio:
-    return encode_audio(label, mono, mel.sample_rate, lossless=True)
+def _player(title: str, note: str, sounding: Sounding, mel: MelSpectrogram) -> Player:
+    """Make a player of a clip as loud as it is in the corpus."""
+    return make_player(title, note, [sounding], mel, equally_loud=False)
 
 
-def _players(corpus: Corpus, clips: Mapping[str, Clip]) -> list[Audio]:
-    """Return players of the clips (by label) whose audio the corpus keeps."""
+def _players(corpus: Corpus, clips: Sequence[Clip]) -> list[Player]:
+    """Return players of the clips whose audio the corpus keeps."""
     players = []
-    for label, clip in clips.items():
+    for number, clip in enumerate(clips, 1):
+        title, place = f"{clip.genre} {number}", _format_place(clip.source, clip.start_s)
         with suppress(UserError):
-            players.append(_sound(label, corpus.audio(clip), corpus.mel))
+            sounding = Sounding(title, corpus.audio(clip), corpus.mel_db(clip))
+            players.append(_player(title, place, sounding, corpus.mel))
     return players
 
 

@@ -16,6 +16,7 @@ from cyclegan_audio.metrics.registry import METRICS
 from cyclegan_audio.metrics.tagger import MusicTagger, load_tagger
 from cyclegan_audio.models.directions import source_and_target
 from cyclegan_audio.reports.evaluation.audio_examples import audio_section
+from cyclegan_audio.reports.evaluation.first_screen import first_screen, lead_sentence
 from cyclegan_audio.reports.evaluation.ground_truth import paired_section, score_section
 from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
 from cyclegan_audio.reports.evaluation.provenance import provenance_section
@@ -48,13 +49,13 @@ from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 SECTIONS: tuple[Callable[[EvaluationData], Section], ...] = (  # in the order of the page
+    spectrograms_section,
+    gallery_section,
+    audio_section,
     metrics_section,
     tagger_section,
     paired_section,
     score_section,
-    spectrograms_section,
-    gallery_section,
-    audio_section,
     reconstruction_section,
     seams_section,
     losses_section,
@@ -143,14 +144,17 @@ def _report(evaluated: EvaluationData, folder: Path) -> Path:
     # The scores come first: they take most of the time, and have bars of their own.
     lines = [ground_truth_summary(evaluated.paired_scores), metrics_summary(evaluated.direction_scores)]
     sections = []
-    with progress_bar("writing the report", len(SECTIONS), "sections") as bar:
+    with progress_bar("writing the report", len(SECTIONS) + 1, "sections") as bar:
+        views = first_screen(evaluated)
+        bar.advance()
         for make in SECTIONS:
             sections.append(make(evaluated))
             bar.advance()
     summary = "\n".join(lines if evaluated.paired_scores else reversed(lines))
     a, b = evaluated.model.genres
     directions = f"{a} and {b}" if len(evaluated.directions) > 1 else str(evaluated.directions[0])
-    page = write_report(folder, f"{directions}: {Path(evaluated.run).name}", summary, sections)
+    title, lead = f"{directions}: {Path(evaluated.run).name}", lead_sentence(evaluated)
+    page = write_report(folder, title, summary, sections, lead, views)
     if isinstance(evaluated.tagger, str):
         echo(f"no independent tagger: {evaluated.tagger}")
     echo(*summary.split("\n"), f"report: {page}")

@@ -56,7 +56,7 @@ def paired_section(evaluated: EvaluationData) -> Section:
     section = Section("paired", "Comparison with the ground truth")
     scores = evaluated.paired_scores
     if not scores:
-        section.paragraphs.append(NO_PAIRS)
+        section.missing = NO_PAIRS
         return section
     section.paragraphs += [PAIRED_EXPLANATION, GROUND_TRUTH_RULES]
     section.numbers = {key: value.to_dict() for key, value in scores.items()}
@@ -100,7 +100,7 @@ def score_section(evaluated: EvaluationData) -> Section:
     for direction in evaluated.directions:
         alignment = score_alignment(direction, evaluated.corpus)
         if alignment is None:
-            section.paragraphs = [NO_RECORD]
+            section.missing = NO_RECORD
             return section
         rows = [
             [label, *(str(alignment[metric][key]) for metric in ("onset_f1", "target_hats_f1"))]

@@ -64,12 +64,12 @@ def describe_model(settings: object) -> str:
     if not isinstance(settings, Mapping):
         return "unknown"
     if any(_of_networks_and_losses(settings) == _of_networks_and_losses(paper) for paper in _papers()):
-        return f"{_class_name(settings)} (the paper's)"
-    parts = [_class_name(settings)] if "_target_" in settings else []
+        return f"{class_name(settings)} (the paper's)"
+    parts = [class_name(settings)] if "_target_" in settings else []
     generator = settings.get("generator")
     if isinstance(generator, Mapping):
         arguments = [f"{key} {value}" for key, value in generator.items() if not str(key).startswith("_")]
-        parts.append(f"generator {_class_name(generator)} ({', '.join(arguments)})".removesuffix(" ()"))
+        parts.append(f"generator {class_name(generator)} ({', '.join(arguments)})".removesuffix(" ()"))
     return ", ".join(parts)[:MAX_TEXT] or "unknown"
 
 
@@ -83,7 +83,8 @@ def _of_networks_and_losses(settings: Any) -> Any:
     return {key: _of_networks_and_losses(settings[key]) for key in settings if key not in OTHER_SETTINGS}
 
 
-def _class_name(settings: Mapping[str, Any]) -> str:
+def class_name(settings: Mapping[str, Any]) -> str:
+    """Return the name of the class that settings build."""
     return str(settings.get("_target_")).rsplit(".", 1)[-1]
 
 

@@ -33,7 +33,7 @@ def reconstruction_section(evaluated: EvaluationData) -> Section:
     """Return cycle and identity error by genre, and those of the second run if it was given."""
     section = Section("reconstruction", "Cycle and identity error", [EXPLANATION])
     if len(evaluated.directions) == 1:
-        section.paragraphs = [ONE_DIRECTION]
+        section.missing = ONE_DIRECTION
         return section
     rows = []
     runs = {"this run": evaluated.directions, "without identity loss": evaluated.without_identity}

@@ -7,7 +7,7 @@ from cyclegan_audio.inference.checkpoints import PRETRAINED
 from cyclegan_audio.inference.hub import hub_label
 from cyclegan_audio.inference.run_paths import CHECKPOINTS
 from cyclegan_audio.reports import html
-from cyclegan_audio.reports.html import Section
+from cyclegan_audio.reports.html import Section, View
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
@@ -39,8 +39,22 @@ def ensure_writable(folder: Path) -> None:
     html.ensure_writable(folder, DESCRIPTION, "choose another with --out")
 
 
-def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Section]) -> Path:
+def write_report(
+    folder: Path,
+    title: str,
+    verdict: str,
+    sections: Sequence[Section],
+    lead: str = "",
+    views: Sequence[View] = (),
+) -> Path:
     """Write `report.json` and `report.html`, both or none; return the path of the page.
+
+    Args:
+        folder: folder of the report.
+        title: of the page.
+        verdict: its numbers as sentences.
+        sections: the page leaves out empty ones, `report.json` does not.
+        lead, views: the first screen (`html.render`).
 
     Raises:
         UserError: the folder cannot be written.
@@ -49,7 +63,7 @@ def write_report(folder: Path, title: str, verdict: str, sections: Sequence[Sect
     numbers = {"title": title, "verdict": verdict, **{section.name: section.numbers for section in sections}}
     texts = {
         JSON_FILE: html.to_json(numbers),
-        HTML_FILE: html.render(title, verdict, sections),
+        HTML_FILE: html.render(title, lead, sections, views, verdict),
     }
     html.write_files(folder, texts, DESCRIPTION)
     return folder / HTML_FILE

@@ -42,7 +42,7 @@ def seams_section(evaluated: EvaluationData) -> Section:
             rows.append([str(direction), str(value) if value else NO_BORDERS, str(value.n if value else 0)])
             section.numbers[str(direction)] = value.to_dict() if value else None
     except UserError as error:
-        section.paragraphs.append(f"Not computed: {error}.")
+        section.missing = f"Not computed: {error}."
         return section
     section.tables.append(Table("", ["", "seam energy (dB)", "stretches"], rows))
     return section

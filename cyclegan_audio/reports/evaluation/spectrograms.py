@@ -35,7 +35,7 @@ GALLERY_EXPLANATION = (
 def spectrograms_section(evaluated: EvaluationData) -> Section:
     """Return grids of each direction, and of the run without identity loss if it was given."""
     a, b = evaluated.model.genres
-    section = Section("figures", "Spectrograms", [FIGURES_EXPLANATION.format(a=a, b=b)])
+    section = Section("figures", "Figures of the paper", [FIGURES_EXPLANATION.format(a=a, b=b)], is_open=True)
     section.images += [_grid(evaluated, direction) for direction in evaluated.directions]
     if len(evaluated.directions) == 1:
         section.paragraphs.append(ONE_DIRECTION.format(direction=evaluated.directions[0]))

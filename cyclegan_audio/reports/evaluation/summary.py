@@ -30,6 +30,13 @@ STYLE_RULE = (
     f"{MIN_TRACKS} held-out tracks of a genre, nor where the 95 % interval of the classifier's accuracy on "
     f"real clips reaches {100 * CHANCE:g} %, chance."
 )
+CHANGES, PARTLY, STAYS, UNTOLD, UNJUDGED = "changes", "partly", "stays", "untold", "unjudged"
+STYLE_PHRASES = {
+    CHANGES: "the style changes",
+    PARTLY: "the style changes partly",
+    STAYS: "the style does not change",
+    UNTOLD: "whether the style changes cannot be told from these tracks",
+}
 TAGGER_GAIN = 0.25  # of the way between the genres
 TAGGER_RULE = (
     "The independent tagger confirms a change if the translation moves by at least "
@@ -100,6 +107,22 @@ def _phrases(scores: DirectionScores) -> list[str]:
     return [text for text in (_style_phrase(scores), _tagger_phrase(scores), *phrases) if text]
 
 
+def style_verdict(scores: DirectionScores) -> str:
+    """Return by `STYLE_RULE` a key of `STYLE_PHRASES`; `UNJUDGED` without a genre classifier."""
+    before, after, real = (
+        scores.estimate(key, "genre_classifier") for key in (UNTOUCHED, MODEL, REAL_TARGET)
+    )
+    if after is None or before is None:
+        return UNJUDGED
+    if _is_too_little(scores, before, real):
+        return UNTOLD
+    reduction = _distance_reduction(scores, STATISTICS, KERNEL) or 0.0
+    if after.mean > LABELLED_SHARE and reduction >= DISTANCE_REDUCTION:
+        return CHANGES
+    is_partly = after.mean > LABELLED_SHARE / 2 or reduction >= DISTANCE_REDUCTION / 2
+    return PARTLY if is_partly else STAYS
+
+
 def _style_phrase(scores: DirectionScores) -> str:
     reduction = _distance_reduction(scores, STATISTICS, KERNEL)
     before, after, real = (
@@ -110,7 +133,6 @@ def _style_phrase(scores: DirectionScores) -> str:
         if reduction is None
         else f"the kernel distance {_format_reduction(reduction)}"
     )
-    reduction = reduction or 0.0
     if after is None or before is None:
         return f"no genre classifier; {by_distance}"
     labelled = (
@@ -119,15 +141,13 @@ def _style_phrase(scores: DirectionScores) -> str:
     )
     if real is not None:
         labelled += f", {100 * real.mean:.0f} % of real {scores.target}"
-    if _is_too_little(scores, before, real):
-        verb = "whether the style changes cannot be told from these tracks"
-    elif after.mean > LABELLED_SHARE and reduction >= DISTANCE_REDUCTION:
-        verb = "the style changes"
-    elif after.mean > LABELLED_SHARE / 2 or reduction >= DISTANCE_REDUCTION / 2:
-        verb = "the style changes partly"
-    else:
-        verb = "the style does not change"
-    return f"{verb} ({labelled}; {by_distance})"
+    return f"{STYLE_PHRASES[style_verdict(scores)]} ({labelled}; {by_distance})"
+
+
+def has_few_tracks(scores: DirectionScores) -> bool:
+    """Return whether a genre has fewer than `MIN_TRACKS` held-out tracks."""
+    clips = (scores.clips, scores.real_clips)
+    return min(len({clip.track for clip in of_genre}) for of_genre in clips) < MIN_TRACKS
 
 
 def _is_too_little(scores: DirectionScores, before: Estimate, real: Estimate | None) -> bool:
@@ -139,31 +159,42 @@ def _is_too_little(scores: DirectionScores, before: Estimate, real: Estimate | N
         scores: scores of a direction.
         before, real: shares of source clips and of real target clips that are labelled as the target.
     """
-    n_tracks = min(len({clip.track for clip in clips}) for clips in (scores.clips, scores.real_clips))
-    if n_tracks < MIN_TRACKS or real is None:
-        return n_tracks < MIN_TRACKS
+    if has_few_tracks(scores) or real is None:
+        return has_few_tracks(scores)
     margin = math.hypot(real.mean - real.low, before.high - before.mean) / 2
     return (real.mean + 1 - before.mean) / 2 - margin <= CHANCE
 
 
+def tagger_confirms(scores: DirectionScores) -> bool | None:
+    """Return by `TAGGER_RULE` whether the independent tagger confirms a change; None where it cannot tell."""
+    reduction, shares = _distance_reduction(scores, TAGGER, KAD), _tagger_shares(scores)
+    if reduction is None or shares is None:
+        return None
+    by_equaliser = _distance_reduction(scores, TAGGER, KAD, MATCHED_MOMENTS) or 0.0
+    is_confirmed = shares[MODEL] - shares[UNTOUCHED] >= TAGGER_GAIN and reduction >= DISTANCE_REDUCTION
+    return is_confirmed and shares[MODEL] > shares[MATCHED_MOMENTS] and reduction > by_equaliser
+
+
+def _tagger_shares(scores: DirectionScores) -> dict[str, float] | None:
+    keys = (UNTOUCHED, MATCHED_MOMENTS, REAL_TARGET, MODEL)
+    shares = {key: value.mean for key in keys if (value := scores.estimate(key, TAGGER_SHARE))}
+    return shares if len(shares) == len(keys) else None
+
+
 def _tagger_phrase(scores: DirectionScores) -> str:
     """Say whether the independent tagger confirms the change of style; "" without it."""
-    keys = (UNTOUCHED, MATCHED_MOMENTS, REAL_TARGET, MODEL)
-    shares = [value.mean for key in keys if (value := scores.estimate(key, TAGGER_SHARE))]
-    if len(shares) < len(keys):
+    shares = _tagger_shares(scores)
+    if shares is None:
         return ""
-    untouched, equaliser, real, share = (f"{100 * value:z.0f} %" for value in shares)
+    text = {key: f"{100 * share:z.0f} %" for key, share in shares.items()}
     moved = (
-        f"{share} of the way, untouched {untouched}, an equaliser {equaliser}, real {scores.target} {real}"
+        f"{text[MODEL]} of the way, untouched {text[UNTOUCHED]}, an equaliser {text[MATCHED_MOMENTS]}, "
+        f"real {scores.target} {text[REAL_TARGET]}"
     )
     reduction = _distance_reduction(scores, TAGGER, KAD)
     if reduction is None:
         return f"independent tagger: {moved}"
-    by_equaliser = _distance_reduction(scores, TAGGER, KAD, MATCHED_MOMENTS) or 0.0
-    gain = shares[-1] - shares[0]
-    is_confirmed = gain >= TAGGER_GAIN and reduction >= DISTANCE_REDUCTION
-    beats_equaliser = shares[-1] > shares[1] and reduction > by_equaliser
-    verb = "confirms this" if is_confirmed and beats_equaliser else "does not confirm this"
+    verb = "confirms this" if tagger_confirms(scores) else "does not confirm this"
     return f"an independent tagger {verb} ({moved}; KAD {_format_reduction(reduction)})"
 
 

@@ -42,7 +42,7 @@ FIGURE_CAPTION = (
     "real clips of the target genre, which are other pieces, with the content of the input. Style is that of "
     "the sound after the vocoder, content that of the mel before it. Lines: 95 % intervals over tracks."
 )
-NO_TAGGER = "The independent tagger did not hear this run; the first section gives the reason."
+NO_TAGGER = "The independent tagger did not hear this run; the section on style gives the reason."
 
 
 def tagger_section(evaluated: EvaluationData) -> Section:
@@ -50,7 +50,7 @@ def tagger_section(evaluated: EvaluationData) -> Section:
     section = Section("tagger", "Independent tagger: style against content", [EXPLANATION])
     scores = [one for one in evaluated.direction_scores if one.tagged]
     if not scores:
-        section.paragraphs = [NO_TAGGER]
+        section.missing = NO_TAGGER
         return section
     numbers = {f"{one.source} to {one.target}": score_numbers(one)["metrics"] for one in scores}
     section.images += style_content_images(

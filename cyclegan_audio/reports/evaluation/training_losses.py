@@ -60,16 +60,16 @@ def losses_section(evaluated: EvaluationData) -> Section:
     section = Section("losses", "Training losses")
     path = evaluated.run_folder / LOSSES if evaluated.run_folder else None
     if path is None or not path.is_file():
-        section.paragraphs.append(f"There are no loss curves: no {LOSSES} lies beside this checkpoint.")
+        section.missing = f"There are no loss curves: no {LOSSES} lies beside this checkpoint."
         return section
     try:
         batches, losses = read_losses(path)
     except UserError as error:
         log.warning("warning: the report has no loss curves: %s", error)
-        section.paragraphs.append(f"There are no loss curves: {error}.")
+        section.missing = f"There are no loss curves: {error}."
         return section
     if not losses:
-        section.paragraphs.append(f"{LOSSES} is empty: the run logged no losses.")
+        section.missing = f"{LOSSES} is empty: the run logged no losses."
         return section
     trends = loss_trends(losses)
     exploded = [name for name, trend in trends.items() if trend.exploded]

@@ -69,7 +69,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], positive: st
 
 def confusion_matrices(matrices: Mapping[str, np.ndarray], genres: tuple[str, str]) -> "Figure":
     """Draw confusion matrices (2, 2) of counts by name: true genre by row, predicted genre by column."""
-    figure = new_figure(2.9 * len(matrices), 3.1, "constrained")
+    figure = new_figure(2.9 * len(matrices), 3.6, "constrained")
     axes, names = figure.subplots(1, len(matrices), squeeze=False)[0], [label(genre) for genre in genres]
     for ax, (name, counts) in zip(axes, matrices.items(), strict=True):
         shares = counts / counts.sum(1, keepdims=True).clip(min=1)

@@ -1,11 +1,18 @@
-"""Self-contained HTML pages with sections, figures, tables and players."""
+"""Self-contained HTML pages: a first screen with players and a scorecard, then open and folded sections."""
 
 from cyclegan_audio.reports.html.page import (
+    FAIR,
+    GOOD,
+    POOR,
+    UNKNOWN,
     Audio,
-    AudioGroup,
     Image,
+    Player,
+    Score,
     Section,
     Table,
+    Version,
+    View,
     encode_audio,
     encode_figure,
     ensure_writable,
@@ -14,16 +21,26 @@ from cyclegan_audio.reports.html.page import (
     to_json,
     write_files,
 )
+from cyclegan_audio.reports.html.player import player_html, player_page
 
 __all__ = [
+    "FAIR",
+    "GOOD",
+    "POOR",
+    "UNKNOWN",
     "Audio",
-    "AudioGroup",
     "Image",
+    "Player",
+    "Score",
     "Section",
     "Table",
+    "Version",
+    "View",
     "encode_audio",
     "encode_figure",
     "ensure_writable",
+    "player_html",
+    "player_page",
     "render",
     "template_environment",
     "to_json",

@@ -10,6 +10,7 @@ from torch import Tensor
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.metrics.spectral import bandwidth_hz, roll_off_hz
 from cyclegan_audio.reports import html
+from cyclegan_audio.reports.html import View
 from cyclegan_audio.reports.separability import sections
 from cyclegan_audio.reports.separability.logistic_regression import (
     Features,
@@ -21,13 +22,23 @@ from cyclegan_audio.reports.separability.logistic_regression import (
     single_feature,
     split_sizes,
 )
-from cyclegan_audio.reports.separability.summary import accuracy_summary, group_outcomes, verdict_sentences
+from cyclegan_audio.reports.separability.summary import (
+    accuracy_summary,
+    group_outcomes,
+    separability_scores,
+    verdict_sentences,
+)
 from cyclegan_audio.utils.errors import check_number
 from cyclegan_audio.utils.progress import progress_bar
 
 SPLITS = ("train", "val", "test")
 HTML_FILE, JSON_FILE = "classify.html", "classify.json"
 DESCRIPTION = "the page"
+LEAD = (
+    "A simple classifier tries to tell clips of two genres apart; if it cannot, a model has little to "
+    "learn, and if a single property such as loudness is enough for it, the model learns that property "
+    "first."
+)
 NO_LOUDNESS = "Loudness is not available: this corpus stores no levels, only images scaled by clip."
 
 
@@ -74,19 +85,18 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
         features.name: cross_validate_tracks(features, clips, settings.n_folds, 0).accuracy(clips)
         for features in _single_features(corpus, rows, mels_db)
     }
-    with progress_bar("logistic regressions", 4 * settings.n_seeds, "fits") as bar:
-        feature_sets = [
-            pixel_features(mels_db, tuple(settings.pixel_strengths)),
-            band_statistics_features(mels_db, corpus.mel.frame_s, tuple(settings.band_strengths)),
-        ]
-        outcomes = list(
-            run_protocols(feature_sets, clips, sizes, settings.n_seeds, settings.n_folds, bar.advance)
-        )
+    feature_sets = [
+        pixel_features(mels_db, tuple(settings.pixel_strengths)),
+        band_statistics_features(mels_db, corpus.mel.frame_s, tuple(settings.band_strengths)),
+    ]
+    n_seeds = settings.n_seeds
+    with progress_bar("logistic regressions", 4 * n_seeds, "fits") as bar:
+        outcomes = list(run_protocols(feature_sets, clips, sizes, n_seeds, settings.n_folds, bar.advance))
     summaries = {key: accuracy_summary(group, clips) for key, group in group_outcomes(outcomes).items()}
     verdict = verdict_sentences(summaries, single_accuracies, genres)
     note = "" if "loudness" in single_accuracies else NO_LOUDNESS
     parts = [
-        sections.accuracy_section(summaries, single_accuracies, settings.n_seeds, note),
+        sections.accuracy_section(summaries, single_accuracies, n_seeds, note),
         sections.predictions_section(outcomes, clips, rows, mels_db, corpus.mel, genres),
         sections.weights_section(outcomes, feature_sets, corpus.mel, corpus.clip_s, genres),
     ]
@@ -99,7 +109,8 @@ def classify(corpus: Corpus, genres: tuple[str, str], folder: Path, settings: Cl
         **{part.name: part.numbers for part in parts},
     }
     title = f"{genres[0]} or {genres[1]}? {counts[0]} and {counts[1]} clips of {corpus.folder.name}"
-    texts = {JSON_FILE: html.to_json(numbers), HTML_FILE: html.render(title, " ".join(verdict), parts)}
+    view = View(title, "\n".join(verdict), scores=separability_scores(summaries, single_accuracies))
+    texts = {JSON_FILE: html.to_json(numbers), HTML_FILE: html.render(title, LEAD, parts, [view])}
     html.write_files(folder, texts, DESCRIPTION)
     return verdict
 

@@ -87,7 +87,7 @@ def predictions_section(
 ) -> Section:  # fmt: skip
     """Return confusion matrices, ROC curves, and misclassified clips of both protocols (figure 1.1)."""
     groups = {key: group for key, group in group_outcomes(outcomes).items() if key[2] == "lbfgs"}
-    section = Section("predictions", "Predictions")
+    section = Section("predictions", "Figures of the paper: predictions", is_open=True)
     names = {key: f"{key[0]},\n{key[1]}" for key in groups}
     matrices = {names[key]: confusion_matrix(group, clips) for key, group in groups.items()}
     section.images.append(

@@ -1,10 +1,12 @@
 """First lines of classify.html: the verdict as sentences, its thresholds, and numbers of the outcomes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from cyclegan_audio.reports.html import GOOD, POOR, Score
 from cyclegan_audio.reports.separability.logistic_regression import (
     BANDS,
     PIXELS,
@@ -25,6 +27,14 @@ RULES = (
     f"track, reaches below {MIN_SEPARABLE:.0%}. A single feature separates them if its accuracy, split by "
     f"track, is at least {MAX_SINGLE_FEATURE:.0%}. The random split is too optimistic if its accuracy "
     f"exceeds the split by track by more than {MAX_LEAK:.0%}."
+)
+OVERALL = (
+    "Balanced accuracy on tracks that the classifier did not learn from. It should be clearly above "
+    "guessing, or a model cannot learn the difference."
+)
+SINGLE = (
+    "Balanced accuracy from {name} only. It should stay below {limit:.0%}, or a model learns {name} before "
+    "any music."
 )
 
 Key = tuple[str, str, str]
@@ -96,6 +106,34 @@ def verdict_sentences(
             f"The random split is too optimistic ({random_accuracy:.1%}): training and test share tracks."
         )
     return sentences
+
+
+def separability_scores(
+    summaries: Mapping[Key, Mapping[str, Any]], single_features: Mapping[str, Estimate]
+) -> list[Score]:
+    """Return the scorecard: accuracy split by track, from guessing to always right, and single features."""
+    scores = []
+    for name in (PIXELS, BANDS):
+        value = summaries[name, SPLIT_BY_TRACK, "lbfgs"]
+        is_separable = value["low"] >= MIN_SEPARABLE
+        accuracy = Estimate(value["accuracy"], math.nan, value["low"], value["high"], 0, 0)
+        verdict = ("yes", GOOD) if is_separable else ("not reliably", POOR)
+        scores.append(_score(f"Told apart by {name}", *verdict, OVERALL, accuracy, MIN_SEPARABLE))
+    for name, accuracy in single_features.items():
+        verdict = ("yes", POOR) if accuracy.mean >= MAX_SINGLE_FEATURE else ("no", GOOD)
+        definition = SINGLE.format(name=name, limit=MAX_SINGLE_FEATURE)
+        scores.append(
+            _score(f"Told apart by {name} alone", *verdict, definition, accuracy, MAX_SINGLE_FEATURE)
+        )
+    return scores
+
+
+def _score(name: str, verdict: str, tone: str, definition: str, accuracy: Estimate, limit: float) -> Score:
+    place, low, high, limit_place = (2 * x - 1 for x in (accuracy.mean, accuracy.low, accuracy.high, limit))
+    value = f"{accuracy.mean:.0%} ({accuracy.low:.0%} to {accuracy.high:.0%})"
+    return Score(
+        name, verdict, tone, definition, (place, low, high), ("guessing", "always right"), limit_place, value
+    )
 
 
 def solver_sentence(summaries: Mapping[Key, Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from cyclegan_audio.reports.evaluation.evaluate import evaluate
 from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
 from cyclegan_audio.reports.evaluation.provenance import provenance_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
-from tests.page_text import page_text
+from tests.page_text import EXTERNAL, page_text, visible_text
 
 SECTIONS = (metrics_section, reconstruction_section, provenance_section)
 
@@ -46,15 +46,27 @@ def test_compare_writes_page_and_numbers(
     assert "tracks or sections are too few for a significant result" in printed
     assert printed.endswith(f"\nnext: cyclegan-audio listening_test {runs[0]} {runs[1]}\n")
     figures = 2 * 2 + ("Style moved over content kept" in text)  # directions: differences, figure 1.8
-    assert text.count("data:image/png") == figures
+    assert text.count("<figure>") == figures
     assert text.count("<audio") == 2 * 2 * 4  # directions, clips, and source, vocoder, two runs
-    assert not re.search(r"https?://|<script", text)
+    assert not EXTERNAL.search(text)
+    body = text[text.index("<body>") :]
+    marks = [
+        'class="lead"',
+        'class="headline"',
+        'class="player many"',
+        'class="scores"',
+        '<section id="figures"',
+    ]
+    assert [body.index(mark) for mark in marks] == sorted(body.index(mark) for mark in marks)
+    for column in ("identity=5", "identity=0"):
+        assert f'<strong class="verdict">{column}</strong>' in body
+    assert "2 runs on the same held-out music: identity=0 against identity=5" in visible_text(body)
     assert not re.search("[{}]", page_text(text))
 
 
 def test_missing_checkpoint_leaves_out_figure(runs: list[Path], tmp_path: Path) -> None:
     (runs[1] / "checkpoints" / "last.ckpt").rename(tmp_path / "gone")
-    text = compare([run / "report" for run in runs]).read_text()
+    text = visible_text(compare([run / "report" for run in runs]).read_text())
     assert "not shown: no run" in text
     assert "Mel-spectrograms" not in text
 

@@ -111,11 +111,10 @@ def test_loud_sound_is_scaled_not_clipped() -> None:
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(0.5), abs=0.01)
 
 
-@pytest.mark.parametrize("lossless", [True, False])  # the encoder of MP3 would end this process
-def test_samples_that_are_not_finite_become_silence(lossless: bool) -> None:
+def test_samples_that_are_not_finite_become_silence() -> None:  # the encoder of MP3 would end this process
     waveform = torch.full((22050,), 0.5)
     waveform[5000:15000] = torch.tensor([float("nan"), float("inf")]).repeat(5000)
-    decoded, _ = soundfile.read(io.BytesIO(encode_audio("x", waveform, 22050, lossless=lossless).content))
+    decoded, _ = soundfile.read(io.BytesIO(encode_audio("x", waveform, 22050).content))
     assert abs(decoded[8000:12000]).max() < 0.05
     assert abs(decoded[1000:4000] - 0.5).max() < 0.1
 
@@ -126,7 +125,7 @@ def test_page_escapes_names_and_json_has_no_nan(tmp_path: Path) -> None:
     )
     page = write_report(tmp_path, "t", "v", [section]).read_text()
     assert "&lt;b&gt;rock &amp; roll&lt;/b&gt;" in page
-    assert "<script>" not in page
+    assert page.count("<script>") == 1  # of the page itself
     assert json.loads((tmp_path / "report.json").read_text())["x"] == {"y": None}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
 

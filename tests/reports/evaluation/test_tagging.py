@@ -25,7 +25,7 @@ from cyclegan_audio.reports.evaluation.sounds import GenreTagger, SoundJudge
 from cyclegan_audio.reports.evaluation.tagging import panels, tagger_section
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.vocoders import make_vocoder
-from tests.page_text import page_text
+from tests.page_text import visible_text
 
 MakeRun = Callable[..., Path]
 SECTIONS = (metrics_section, tagger_section, provenance_section)
@@ -63,7 +63,7 @@ def pages(make_run: MakeRun) -> list[Path]:
 @needs_musicnn
 def test_report_gives_share_of_the_way_and_tags(pages: list[Path]) -> None:
     page = pages[0]
-    report, text = report_of(page), page_text(page.read_text())
+    report, text = report_of(page), visible_text(page.read_text())
     share = report["metrics"]["dull to bright"]["metrics"][TAGGER_SHARE]
     assert {"model", "untouched", "matched_moments", "real_target"} <= share.keys()
     assert share["untouched"]["mean"] < 0.5 < share["real_target"]["mean"]
@@ -88,7 +88,7 @@ def test_comparison_shows_style_over_content_and_tags(pages: list[Path], tmp_pat
     report["tagger"]["dull to bright"]["tags"]["jazz"]["model"] = 0.98765
     (pages[1].parent / "report.json").write_text(json.dumps(report))
     page = compare(runs, out=tmp_path / "out")
-    text = page_text(page.read_text())
+    text = visible_text(page.read_text())
     assert "Tags that changed most: dull to bright" in text
     assert "jazz" in text
     assert "99" in text
@@ -106,14 +106,14 @@ def test_missing_tagger_is_named_in_a_line(
     pages = [evaluate(run, clips=1, vocoder="mask") for run in runs]
     line = "There is no independent tagger: the package musicnn is not installed"
     report = report_of(pages[0])
-    assert line in page_text(pages[0].read_text())
+    assert line in visible_text(pages[0].read_text())
     assert capsys.readouterr().out.startswith(
         "no independent tagger: the package musicnn is not installed; run: "
     )
     assert any(text.startswith(line) for text in report["metrics"]["dull to bright"]["missing"])
     assert "independent tagger" not in report["verdict"]
     assert TAGGER_SHARE not in report["metrics"]["dull to bright"]["metrics"]
-    assert "No run was heard by the independent tagger." in page_text(compare(runs).read_text())
+    assert "No run was heard by the independent tagger." in visible_text(compare(runs).read_text())
 
 
 def test_named_folder_must_hold_the_tagger(make_run: MakeRun, tmp_path: Path) -> None:
