@@ -23,6 +23,10 @@ REQUIRED_FILES = (  # in addition to the code
     ),
     "reports/html/base.html.j2",
     "reports/html/page.html.j2",
+    "reports/html/player.css",
+    "reports/html/player.html.j2",
+    "reports/html/player.js",
+    "reports/html/player_page.html.j2",
     "listening/test.html.j2",
     "listening/test.js",
 )

@@ -1,11 +1,13 @@
 """Draw mel-spectrograms: grids of clips before and after translation, and contact sheets of many clips."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.reports.figures.style import label, new_figure
@@ -20,6 +22,7 @@ TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000, 20000)
 COLOR_RANGE_DB = 80.0
 PANEL_INCHES = (3.0, 2.0)
 COLORMAP = "magma"
+PNG_COLORS = 64
 SHEET_WIDTH, ROW_HEIGHT, LABEL_HEIGHT = 12.4, 1.55, 0.4  # inches, of a contact sheet
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP = 0.9, 1.0, 0.1  # inches
 CLIP_GAP = 0.04  # between clips, as a fraction of a clip
@@ -81,6 +84,29 @@ def mel_image(mels: Sequence[Tensor]) -> np.ndarray:
     values = torch.cat([mel.detach().float().cpu() for mel in mels], 1).flip(0).numpy()
     low_db, high_db = color_limits_db(mels)
     return colormaps[COLORMAP]((values - low_db) / (high_db - low_db), bytes=True)[..., :3]
+
+
+def mel_pngs(mels: Sequence[Tensor], width: int = 720, height: int = 128) -> list[bytes]:
+    """Encode mels in dB (M, F) as PNG pictures of equal size with common colours, without axes.
+
+    The whole width is the whole duration. 64 colours keep a picture of 4 to 8 s at 30 to 40 kB.
+    """
+    from matplotlib import colormaps
+    from PIL import Image
+
+    low_db, high_db = color_limits_db(mels)
+    palette = colormaps[COLORMAP](np.linspace(0, 1, PNG_COLORS), bytes=True)[:, :3].tobytes()
+    pngs = []
+    for mel in mels:
+        values = mel.detach().float().cpu().flip(0).nan_to_num(low_db)[None, None]
+        resized = interpolate(values, (height, width), mode="bilinear", antialias=True)[0, 0]
+        scaled = ((resized - low_db) / (high_db - low_db)).clamp(0, 1) * (PNG_COLORS - 1)
+        image = Image.fromarray(scaled.round().to(torch.uint8).numpy())
+        image.putpalette(palette)
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", optimize=True)
+        pngs.append(buffer.getvalue())
+    return pngs
 
 
 def draw_mel(ax: "Axes", mel_db: Tensor, mel: MelSpectrogram, low_db: float, high_db: float) -> "AxesImage":

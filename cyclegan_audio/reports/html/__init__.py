@@ -14,16 +14,21 @@ from cyclegan_audio.reports.html.page import (
     to_json,
     write_files,
 )
+from cyclegan_audio.reports.html.player import Player, Version, player_html, player_page
 
 __all__ = [
     "Audio",
     "AudioGroup",
     "Image",
+    "Player",
     "Section",
     "Table",
+    "Version",
     "encode_audio",
     "encode_figure",
     "ensure_writable",
+    "player_html",
+    "player_page",
     "render",
     "template_environment",
     "to_json",
