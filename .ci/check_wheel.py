@@ -21,6 +21,7 @@ REQUIRED_FILES = (  # in addition to the code
         for model in ("demo", "lofi_trap")
         for file in ("model.json", "gen_ab.safetensors", "gen_ba.safetensors")
     ),
+    "inference/pretrained/README.md",
     "reports/html/base.html.j2",
     "reports/html/page.html.j2",
     "reports/html/player.css",

@@ -30,6 +30,7 @@ LESS_MEMORY = {  # for each verb, what makes it need less memory
     "compare": "compare fewer runs at once",
     "listening_test": f"give fewer clips (--clips N), or {ONE_THREAD}",
     "export": "export one direction (--to GENRE)",
+    "app": "choose Draft, or a shorter song",
 }
 
 
