@@ -14,10 +14,10 @@ ONE := OMP_NUM_THREADS=1
 NO_HINTS := CYCLEGAN_AUDIO_NO_HINTS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help always setup demo demo-songs demo-report test lint types wheel matrix constraints clean
+.PHONY: help always setup demo demo-songs demo-report test test-browser lint types wheel matrix constraints clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv with everything that is needed (repeated, it does nothing)
 
@@ -40,7 +40,10 @@ demo-report:
 	$(NO_HINTS) $(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 
 test: setup ## run the tests, two files at a time
-	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
+	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu and not browser'
+
+test-browser: setup ## run the tests of the page in a browser (chromium), which skip without one
+	$(ONE) $(BIN)/python -m pytest -m browser tests/web
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .
