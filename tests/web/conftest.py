@@ -24,7 +24,7 @@ from tests.commands import ROOT
 from tests.corpus.noise_songs import load_mel
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-START_S = 180
+START_S = 300
 
 
 def free_port() -> int:

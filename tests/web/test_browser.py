@@ -169,7 +169,9 @@ def test_a_second_user_waits_and_a_translation_is_cancelled(tab, chromium, serve
     assert "stopped" in toast(tab)
     other.wait_for_selector("#player iframe")
     assert time.monotonic() - start < 90
+    n_visitors = len(list(served.cache.glob("session_*")))
     other_window.close()
+    wait_until(lambda: len(list(served.cache.glob("session_*"))) < n_visitors)  # with all its sounds
     assert list(served.cache.glob("session_*/*/long_to_*")) == []
 
 
