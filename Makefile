@@ -14,10 +14,10 @@ ONE := OMP_NUM_THREADS=1
 NO_HINTS := CYCLEGAN_AUDIO_NO_HINTS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help always setup demo demo-songs demo-report test lint types wheel matrix constraints clean
+.PHONY: help always setup demo demo-songs demo-report test test-browser lint types wheel matrix constraints clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv with everything that is needed (repeated, it does nothing)
 
@@ -40,7 +40,10 @@ demo-report:
 	$(NO_HINTS) $(ONE) $(BIN)/python -m cyclegan_audio.evaluate $(DEMO)
 
 test: setup ## run the tests, two files at a time
-	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
+	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu and not browser'
+
+test-browser: setup ## run the tests of the page in a browser (chromium), which skip without one
+	$(ONE) $(BIN)/python -m pytest -m browser tests/web
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .
@@ -58,7 +61,10 @@ matrix: setup ## run the tests with the oldest, the newest and Colab's packages,
 	$(BIN)/python experiments/009_install/matrix.py $(foreach name,OLDEST NEWEST COLAB CPU,\
 		$(if $($(name)),$(name)=$($(name)))) $(if $(CPU_TORCH),--cpu-torch $(CPU_TORCH))
 
-constraints: setup ## resolve the versions in constraints.txt anew, for Python 3.11 and newer
+$(BIN)/uv:
+	@$(MAKE) --no-print-directory setup
+
+constraints: $(BIN)/uv ## resolve the versions in constraints.txt anew, for Python 3.11 and newer
 	$(BIN)/uv pip compile --universal --no-header --no-annotate --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
 
 clean: ## remove the environment and caches; data and runs stay

@@ -25,8 +25,9 @@ LAYERS = [  # each package may import from itself and from the layers below
     {"reports.evaluation", "reports.separability", "reports.corpus"},
     {"reports.comparison"},
     {"listening", "sharing"},
+    {"web"},
     {"prepare", "classify", "train", "train_vocoder"}  # verbs
-    | {"translate", "evaluate", "compare", "listening_test", "export", "share"},
+    | {"translate", "evaluate", "compare", "listening_test", "export", "share", "app"},
     {"__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -31,6 +31,7 @@ LESS_MEMORY = {  # for each verb, what makes it need less memory
     "listening_test": f"give fewer clips (--clips N), or {ONE_THREAD}",
     "export": "export one direction (--to GENRE)",
     "share": "leave out --sounds",
+    "app": "choose Draft, or a shorter song",
 }
 
 

@@ -20,6 +20,7 @@ VERBS = {  # in the usual order of use
     "listening_test": "create a listening test, or analyse its responses",
     "export": "export a trained model as ONNX, for use without PyTorch",
     "share": "publish a trained model on the Hugging Face Hub",
+    "app": "open a page in the browser to translate songs and train models",
 }
 EXAMPLE = f"{PROGRAM} translate demo song.mp3 translated.wav --to rnb"
 _HELP, _VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")

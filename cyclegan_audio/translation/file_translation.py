@@ -12,7 +12,7 @@ from torch import Tensor
 from cyclegan_audio.audio.file_tags import copy_tags, tags_at_creation
 from cyclegan_audio.audio.io import Writer, check_format, check_writable, is_lossy, open_writer, stream_blocks
 from cyclegan_audio.translation.input_levels import check_samples
-from cyclegan_audio.translation.loudness_matching import MAX_PEAK, peak_of
+from cyclegan_audio.translation.loudness_matching import MAX_PEAK, limit_peaks, peak_of
 from cyclegan_audio.utils.errors import UserError
 
 Progress = Callable[[float], None]  # called with the share of the work that is done
@@ -98,6 +98,19 @@ def translate_file(
                 _rewrite_while_clipping(writer, peak, render, writer_arguments)
             copy_tags(source, writer.path)
     return n_samples / rate
+
+
+def convert_file(source: str | Path, target: str | Path) -> None:
+    """Write an audio file in the format of another suffix, with its tags and with limited peaks.
+
+    Raises:
+        UserError: as `translate_file`.
+    """
+
+    def keep(blocks: Callable[[], Iterator[Tensor]], *_: object) -> Renderer:
+        return lambda max_peak: limit_peaks(blocks(), max_peak=max_peak)
+
+    translate_file(keep, source, target, "")
 
 
 @contextmanager

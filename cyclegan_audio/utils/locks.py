@@ -6,6 +6,8 @@ The operating system releases a lock when its process ends, so a killed process 
 import fcntl
 import itertools
 import os
+import struct
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,6 +48,25 @@ def process_lock(path: Path, *, shared: bool = False, wait: bool = False) -> Ite
         finally:
             if not shared:
                 path.unlink(missing_ok=True)
+
+
+def lock_holder(path: Path) -> int | None:
+    """Return the process that holds the exclusive lock of a file, as the system says; None if none does.
+
+    Locks of the calling process itself do not count.
+    """
+    # struct flock: type, whence, start, length, process; on a Mac start, length, process, type, whence.
+    is_mac = sys.platform == "darwin"
+    layout, request = (
+        ("qqihh", (0, 0, 0, fcntl.F_RDLCK, 0)) if is_mac else ("hhqqi", (fcntl.F_RDLCK, 0, 0, 0, 0))
+    )
+    try:
+        with path.open("rb") as file:
+            answer = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *request)))
+    except OSError:
+        return None
+    kind, process = (answer[3], answer[2]) if is_mac else (answer[0], answer[4])
+    return process if kind != fcntl.F_UNLCK else None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -119,7 +119,18 @@ def test(
 def run_tests(python: Path, folder: Path) -> tuple[str, list[str]]:
     """Run the tests; return the counts as text, and the report of each failed test, its name last."""
     report = folder / "report.xml"
-    command = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow and not gpu"]
+    command = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "-m",
+        "not slow and not gpu and not browser",
+    ]
     with (folder / "tests.log").open("w") as log:
         subprocess.run(
             [*command, f"--junitxml={report}", "-p", "no:cacheprovider"],
