@@ -42,8 +42,8 @@ demo-report:
 test: setup ## run the tests, two files at a time
 	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu and not browser'
 
-test-browser: setup ## run the tests of the page in a browser (chromium), which skip without one
-	$(ONE) $(BIN)/python -m pytest -m browser tests/web
+test-browser: setup ## run the tests of pages in a browser (chromium), which skip without one
+	$(ONE) $(BIN)/python -m pytest -m browser tests/web tests/reports
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .

@@ -1,9 +1,11 @@
 """Shared set-up and fixtures: one thread and fixed seeds for every test, small models, music and corpora."""
 
 import dataclasses
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,3 +161,19 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
         download_pair.cache_clear()
         yield server
         download_pair.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Start a headless browser of playwright, for tests with the marker `browser`."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no chromium on the path; Debian: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield browser
+        browser.close()

@@ -1,7 +1,6 @@
-"""The page on a free port, and a browser."""
+"""The page on a free port."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,7 +21,6 @@ from cyclegan_audio.utils.locks import lock_holder
 from tests.commands import ROOT
 from tests.corpus.noise_songs import load_mel
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 START_S = 300
 
 
@@ -102,18 +99,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
         if (trainer := lock_holder(lock)) is not None:
             os.kill(trainer, signal.SIGTERM)
     assert not page.cache.exists()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Start a headless browser."""
-    api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path; Debian: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-        )
-        yield browser
-        browser.close()

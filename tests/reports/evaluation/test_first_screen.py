@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from cyclegan_audio.reports.evaluation.scoring import DirectionScores
 from cyclegan_audio.reports.evaluation.translations import DirectionResult, PairedClip, TranslatedClip
 from cyclegan_audio.reports.html import FAIR, GOOD, POOR, UNKNOWN, Score
 from cyclegan_audio.statistics.estimates import Estimate
-from tests.browser import BROWSER, open_browser
 from tests.page_text import visible_text
 from tests.reports.evaluation.test_scoring import clip
 
@@ -210,22 +210,23 @@ ENLARGED = (
 )
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
-def test_page_fits_a_phone_and_explains_words_on_a_tap(page: Path, tmp_path: Path) -> None:
-    with open_browser(tmp_path) as tab:
-        tab.open(page, width=390, height=844)
-        tab.run(OPEN_ALL)
-        assert tab.run("document.documentElement.scrollWidth") == 390
-        tab.run("document.querySelector('.score .tip').click()")
-        meaning = tab.run("document.getElementById('tip').textContent")
+@pytest.mark.browser
+def test_page_fits_a_phone_and_explains_words_on_a_tap(page: Path, chromium: Any) -> None:
+    with chromium.new_page(viewport={"width": 390, "height": 844}) as tab:
+        tab.goto(page.as_uri())
+        tab.evaluate(OPEN_ALL)
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+        tab.evaluate("document.querySelector('.score .tip').click()")
+        meaning = tab.evaluate("document.getElementById('tip').textContent")
         assert meaning.startswith("A classifier that learnt dull and bright")
-        box = tab.run("document.getElementById('tip').getBoundingClientRect().toJSON()")
+        box = tab.evaluate("document.getElementById('tip').getBoundingClientRect().toJSON()")
         assert box["left"] >= 0
         assert box["right"] <= 390
-        tab.open(page, width=2000)
-        tab.run(OPEN_ALL)
-        assert tab.run(f"{ENLARGED}.length") == 0
-        assert tab.run("document.querySelectorAll('.view')[0].checkVisibility()")
-        tab.run("document.getElementById('view-2').click()")
-        assert not tab.run("document.querySelectorAll('.view')[0].checkVisibility()")
-        assert tab.run("document.querySelectorAll('.view')[1].checkVisibility()")
+        tab.set_viewport_size({"width": 2000, "height": 900})
+        tab.reload()
+        tab.evaluate(OPEN_ALL)
+        assert tab.evaluate(f"{ENLARGED}.length") == 0
+        assert tab.evaluate("document.querySelectorAll('.view')[0].checkVisibility()")
+        tab.evaluate("document.getElementById('view-2').click()")
+        assert not tab.evaluate("document.querySelectorAll('.view')[0].checkVisibility()")
+        assert tab.evaluate("document.querySelectorAll('.view')[1].checkVisibility()")

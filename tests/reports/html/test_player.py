@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ import torch
 from cyclegan_audio.reports.figures.spectrograms import mel_pngs
 from cyclegan_audio.reports.html import Player, Version, encode_audio, player_html, player_page
 from cyclegan_audio.reports.html.page import png_size
-from tests.browser import BROWSER, open_browser
 
 RATE, SECONDS = 16000, 2.0
 ROBOT = (Path(__file__).parent / "player_robot.js").read_text()
@@ -55,13 +55,13 @@ def test_pictures_have_common_colours_and_are_not_shown_larger():
         png_size(b"GIF89a")
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
-def test_switch_keeps_the_place_and_a_click_seeks(tmp_path: Path) -> None:
+@pytest.mark.browser
+def test_switch_keeps_the_place_and_a_click_seeks(tmp_path: Path, chromium: Any) -> None:
     page = tmp_path / "player.html"
     page.write_text(player_page(player()))
-    with open_browser(tmp_path) as tab:
-        tab.open(page)
-        result = tab.run(ROBOT)
+    with chromium.new_page() as tab:
+        tab.goto(page.as_uri())
+        result = tab.evaluate(ROBOT)
     assert result["started"] == "Pause"
     assert result["gains"] == [[1, 0], [0, 1]]
     before, after = result["switched"]
