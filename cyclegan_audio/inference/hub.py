@@ -204,14 +204,17 @@ def _explain(run: str, error: Exception) -> UserError:
 
 
 def _find_cached(name: str, revision: str | None) -> Path | None:
-    """Return the folder of a pair that is complete in the client's cache."""
+    """Return the folder of a pair that is complete in the client's cache, and can be read."""
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(name, PAIR_FILE, revision=revision)
     if not isinstance(path, str):
         return None
     folder = Path(path).parent
-    files = [folder / weights_file(direction) for direction in _read_pair(folder).directions]
+    try:
+        files = [folder / weights_file(direction) for direction in _read_pair(folder).directions]
+    except UserError:  # of an older format, or damaged: its owner may have shared it anew
+        return None
     return folder if all(file.is_file() for file in files) else None
 
 

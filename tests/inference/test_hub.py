@@ -141,6 +141,15 @@ def test_a_damaged_cache_is_named(hub: Hub, pairs):
             load_model(run)
 
 
+def test_a_cached_pair_of_an_older_format_is_updated(hub: Hub, pairs):
+    hub.add("me/pair", pairs[0])
+    old = resolve_run("hf:me/pair") / "pair.json"
+    old.write_text(old.read_text().replace('"format": 2,', '"format": 1,'))
+    new = hub.add("me/pair", pairs[1])
+    download_pair.cache_clear()
+    assert resolve_run("hf:me/pair").name == new
+
+
 def test_a_pair_that_changes_during_its_download_is_not_mixed(hub: Hub, pairs):
     hub.add("me/pair", pairs[0])
     hub.after_info = lambda: hub.add("me/pair", pairs[1])

@@ -16,6 +16,7 @@ from cyclegan_audio.utils.rng import SeededRNG
 
 BLURS = ((1, 1), (3, 1), (3, 3), (5, 3), (9, 3), (9, 5))  # bands x frames; the first changes nothing
 DISCRIMINATORS_FROM = 0.75  # share of the warm-up after which the discriminators train too
+MAX_SHARE = 0.9  # of the run
 PRETRAINING_MASK = 0.25  # least `mask` of `pretrain_minutes`
 SCALE_SHARE = 0.3  # deviation of the equaliser's scale, as a share of that of its offset
 
@@ -123,7 +124,7 @@ class RestorationWarmUp:
         schedule: the schedule of the run.
 
     Attributes:
-        share: share of the run that it takes; 0 for minutes of a run without `max_minutes`.
+        share: share of the run that it takes; for minutes of a run without `max_minutes` what it took so far.
         done: how much of it is done, 1 for all; 1 also before training.
 
     Raises:
@@ -134,7 +135,7 @@ class RestorationWarmUp:
     def __init__(
         self, share: float, restores: bool, pretrain_minutes: float | None, schedule: LinearDecay
     ) -> None:
-        check_number("model.restoration_warm_up", share, low=0, high=0.9)
+        check_number("model.restoration_warm_up", share, low=0, high=MAX_SHARE)
         check_number("pretrain_minutes", pretrain_minutes or 0, low=0)
         self.seconds = 60 * (pretrain_minutes or 0)
         self.always_restores = restores and share == 0
@@ -142,8 +143,10 @@ class RestorationWarmUp:
         self.done = 1.0
         if self.seconds > 0 and share > 0:
             raise UserError("pretrain_minutes= is a warm-up, too; leave out model.restoration_warm_up=")
-        if self.share >= 1:
-            raise UserError("pretrain_minutes= takes all of max_minutes=; choose fewer minutes")
+        if self.share > MAX_SHARE:
+            raise UserError(
+                f"pretrain_minutes= is more than {MAX_SHARE:.0%} of max_minutes=; choose fewer minutes"
+            )
         if (share > 0 or self.seconds > 0) and not restores:
             name = "pretrain_minutes" if self.seconds > 0 else "model.restoration_warm_up"
             raise UserError(
@@ -155,6 +158,7 @@ class RestorationWarmUp:
         """Take the share of the run, and the seconds of training, that are over."""
         if self.seconds > 0:
             self.done = elapsed_s / self.seconds
+            self.share = self.share if self.is_over else max(self.share, progress)
         else:
             self.done = progress / self.share if self.share > 0 else 1.0
 

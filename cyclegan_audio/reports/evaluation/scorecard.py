@@ -44,9 +44,10 @@ STYLE_VERDICTS = {
 }
 JUDGES = (
     "A classifier that learnt {source} and {target} from this corpus decides, together with the distance "
-    "to real {target}. The independent tagger, which others trained on other music, has to confirm it "
+    "to real {target}. The independent tagger, which others trained on other music, has to agree "
     "where it is installed."
 )
+ONLY_TAGGER = "The independent tagger decides, which others trained on other music."
 BARS = {
     TAGGER_SHARE: "The bar shows how far the independent tagger hears the clips move",
     "genre_classifier": "The bar shows how many clips the classifier takes for {target}",
@@ -73,7 +74,8 @@ def genre_score(scores: DirectionScores) -> Score:
     """Judge whether the genre moves: the genre classifier decides, the independent tagger confirms."""
     verdict, tone = _genre_verdict(scores)
     genres = {"source": scores.source, "target": scores.target}
-    definition, place = JUDGES.format(**genres), None
+    has_classifier = scores.estimate(MODEL, "genre_classifier") is not None
+    definition, place = JUDGES.format(**genres) if has_classifier else ONLY_TAGGER, None
     shown = next((name for name in BARS if scores.estimate(MODEL, name)), None)
     if shown is not None:
         metric = _metric(scores, shown)
@@ -88,7 +90,7 @@ def _genre_verdict(scores: DirectionScores) -> tuple[str, str]:
     if style == UNJUDGED:
         by_tagger = {None: UNJUDGED, True: CHANGES, False: STAYS}
         style = UNTOLD if has_few_tracks(scores) else by_tagger[confirmed]
-    if style == CHANGES and confirmed is False:
+    if (style == CHANGES and confirmed is False) or (style == STAYS and confirmed):
         return ONE_JUDGE, FAIR
     return STYLE_VERDICTS[style]
 

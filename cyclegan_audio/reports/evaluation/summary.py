@@ -194,7 +194,7 @@ def _tagger_phrase(scores: DirectionScores) -> str:
     reduction = _distance_reduction(scores, TAGGER, KAD)
     if reduction is None:
         return f"independent tagger: {moved}"
-    verb = "confirms this" if tagger_confirms(scores) else "does not confirm this"
+    verb = "confirms a change" if tagger_confirms(scores) else "does not confirm a change"
     return f"an independent tagger {verb} ({moved}; KAD {_format_reduction(reduction)})"
 
 

@@ -122,7 +122,12 @@ class ValidationCallback(pl.Callback):
         done, best = (module.schedule.progress(*at) for at in (now, self.best_at))
         # No score counts before the warm-up is over, and a single worse one is chance.
         stale = done - max(best, module.warm_up.share) > PATIENCE - 1e-9 and self.n_worse > 1
-        self.react_to_stale_score(trainer, stale and done < 1)
+        self.react_to_stale_score(trainer, stale and done < 1 and module.warm_up.is_over)
+        if done >= 1 and not module.warm_up.is_over:
+            rank_zero_print(
+                "warning: the run ended within pretrain_minutes=: it has learnt to restore clips, not to "
+                "translate; train longer, or choose fewer minutes"
+            )
 
     def react_to_stale_score(self, trainer: pl.Trainer, stale: bool) -> None:
         """End the run if the score is `stale` and `early_stop` is on; otherwise warn of it once."""

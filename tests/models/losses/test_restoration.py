@@ -176,11 +176,11 @@ def test_pre_training_goes_by_the_minutes_of_training_alone(max_minutes):
     warm_up = RestorationWarmUp(0.0, True, 2, LinearDecay(1, 1, max_minutes=max_minutes))
     stages = []
     for seconds in (0.0, 89.0, 91.0, 119.0, 120.0):
-        warm_up.update(0.99, seconds)
+        warm_up.update(min(0.5, seconds / 100) if max_minutes is None else 0.1, seconds)
         stages.append((warm_up.trains_discriminators, warm_up.is_over, warm_up.least_mask))
         assert warm_up.restores
     assert stages == [(False, False, 0.25)] * 2 + [(True, False, 0.25)] * 2 + [(True, True, 0.0)]
-    assert warm_up.share == (2 / max_minutes if max_minutes else 0)
+    assert warm_up.share == (2 / max_minutes if max_minutes else 0.5)
 
 
 def test_zero_minutes_are_no_pre_training():
@@ -194,7 +194,7 @@ def test_zero_minutes_are_no_pre_training():
     [
         (("pretrain_minutes=-1", RESTORES), r"pretrain_minutes must be a number >= 0"),
         (("pretrain_minutes=1",), r"pretrain_minutes=1 needs the restoration loss; .*or pretrain_minutes=0"),
-        (("pretrain_minutes=1", RESTORES, "max_minutes=1"), "takes all of max_minutes"),
+        (("pretrain_minutes=1", RESTORES, "max_minutes=1.1"), "more than 90% of max_minutes"),
         (("pretrain_minutes=1", RESTORES, "model.restoration_warm_up=0.1"), "leave out model.restoration_w"),
     ],
 )

@@ -42,7 +42,9 @@ def estimates(**means: float) -> dict[str, Estimate]:
     return {name: Estimate(mean, 0, mean, mean, N_CLIPS, N_CLIPS) for name, mean in means.items()}
 
 
-def direction_scores(spread: float = 0.01, n_tracks: int = N_CLIPS, **means: float) -> DirectionScores:
+def direction_scores(
+    spread: float = 0.01, n_tracks: int = N_CLIPS, distance: float = 0.5, **means: float
+) -> DirectionScores:
     """Return scores of five clips; keys are CANDIDATE__METRIC, values the clips' mean."""
     by_candidate: dict[str, dict[str, np.ndarray]] = {
         key: {} for key in (MODEL, UNTOUCHED, OTHER_PIECE, MATCHED_MOMENTS, "real")
@@ -52,7 +54,7 @@ def direction_scores(spread: float = 0.01, n_tracks: int = N_CLIPS, **means: flo
         by_candidate[candidate][name] = value + spread * np.array([0, 1, -1, 1, -1])
     real = by_candidate.pop("real")
     clips = [clip(i, f"t{i % n_tracks}") for i in range(N_CLIPS)]
-    distances = {STATISTICS: {KERNEL: estimates(**{UNTOUCHED: 2.0, MODEL: 0.5})}}
+    distances = {STATISTICS: {KERNEL: estimates(**{UNTOUCHED: 2.0, MODEL: distance})}}
     if TAGGER_SHARE in real:
         kads = {UNTOUCHED: 20.0, MODEL: 5.0, MATCHED_MOMENTS: 18.0}
         distances[TAGGER] = {KAD: estimates(**kads)}
@@ -98,8 +100,14 @@ def test_genre_needs_both_judges() -> None:
     not_moved = TAGGED | {"model__tagger_share": 0.05}
     line = lines_of(direction_scores(**KNOWN, **not_moved))["Genre moves"]
     assert (line.verdict, line.tone) == ("for one judge of two", FAIR)
+    not_for_classifier = KNOWN | TAGGED | {"model__genre_classifier": 0.1}
+    line = lines_of(direction_scores(distance=2.0, **not_for_classifier))["Genre moves"]
+    assert (line.verdict, line.tone) == ("for one judge of two", FAIR)
+    assert "A classifier that learnt lofi and trap" in line.definition
     by_tagger = {key: value for key, value in (KNOWN | TAGGED).items() if "genre_classifier" not in key}
-    assert lines_of(direction_scores(**by_tagger))["Genre moves"].verdict == "yes"
+    line = lines_of(direction_scores(**by_tagger))["Genre moves"]
+    assert line.verdict == "yes"
+    assert line.definition.startswith("The independent tagger decides")
     alone = {key: value for key, value in by_tagger.items() if TAGGER_SHARE not in key}
     assert lines_of(direction_scores(**alone))["Genre moves"].verdict == "no judge"
     few = lines_of(direction_scores(n_tracks=2, **alone))["Genre moves"]

@@ -127,11 +127,11 @@ MOVED = "80 % of the way, untouched 0 %, an equaliser 10 %, real trap 100 %"
 @pytest.mark.parametrize(
     ("share", "kad", "equaliser", "kad_of_equaliser", "words"),
     [
-        (0.8, 5.0, 0.1, 18.0, f"confirms this ({MOVED}; KAD falls by 75 %)"),
-        (0.2, 5.0, 0.1, 18.0, "does not confirm this (20 % of the way"),
-        (0.8, 30.0, 0.1, 40.0, f"does not confirm this ({MOVED}; KAD rises by 50 %)"),
-        (0.8, 5.0, 0.9, 18.0, "does not confirm this"),
-        (0.8, 5.0, 0.1, 4.0, "does not confirm this"),
+        (0.8, 5.0, 0.1, 18.0, f"confirms a change ({MOVED}; KAD falls by 75 %)"),
+        (0.2, 5.0, 0.1, 18.0, "does not confirm a change (20 % of the way"),
+        (0.8, 30.0, 0.1, 40.0, f"does not confirm a change ({MOVED}; KAD rises by 50 %)"),
+        (0.8, 5.0, 0.9, 18.0, "does not confirm a change"),
+        (0.8, 5.0, 0.1, 4.0, "does not confirm a change"),
     ],
 )  # fmt: skip
 def test_summary_says_whether_the_independent_tagger_confirms(

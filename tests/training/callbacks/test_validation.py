@@ -69,6 +69,16 @@ def test_a_score_that_does_not_fall_is_warned_of_once_with_the_best_checkpoint(t
     assert "best after 80 batches" in capsys.readouterr().out  # it is warned of again after it was better
 
 
+def test_a_run_that_ends_within_its_pre_training_is_warned_of(tmp_path, capsys, monkeypatch):
+    validation = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
+    schedule = LinearDecay(6, 6)
+    warm_up = RestorationWarmUp(0.0, True, 60, schedule)
+    warm_up.update(1.0, 600.0)
+    monkeypatch.setattr("tests.training.callbacks.test_validation.RestorationWarmUp", lambda *_: warm_up)
+    assert validate(validation, [0.5] + [0.6] * 11, schedule, monkeypatch) == []
+    assert "the run ended within pretrain_minutes=" in capsys.readouterr().out
+
+
 def test_early_stop_ends_the_run(tmp_path, capsys, monkeypatch):
     validation = ValidationCallback(str(tmp_path), THRESHOLDS, early_stop=True)
     assert validate(validation, SCORES, LinearDecay(6, 6), monkeypatch) == [6, 7]
