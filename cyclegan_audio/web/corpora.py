@@ -1,5 +1,6 @@
 """Corpora that the page prepares in `--runs`: settings of `prepare`, what it kept, and their removal."""
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -62,10 +63,10 @@ def check_folder(genre: str, text: str | None) -> Path:
 
 
 def gather_files(files: Sequence[str | Path], folder: Path) -> Path:
-    """Move dropped files into a folder; equal names get a number.
+    """Link dropped files into a new folder, or copy them; equal names get a number. The files stay.
 
     Raises:
-        UserError: the disk is full.
+        UserError: a file is gone, or the disk is full.
     """
     try:
         folder.mkdir(parents=True)
@@ -75,10 +76,19 @@ def gather_files(files: Sequence[str | Path], folder: Path) -> Path:
                 if not target.exists():
                     break
                 target = folder / f"{file.stem}_{number}{file.suffix}"
-            shutil.move(file, target)
+            _link_or_copy(file, target)
+    except FileNotFoundError:
+        raise UserError("the dropped files are gone; drop them again") from None
     except OSError as error:
         raise UserError(f"the files cannot be kept ({error.strerror}); free disk space") from error
     return folder
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # of a file system without links
+        shutil.copyfile(file, target)
 
 
 def new_folder(parent: Path, name: str) -> Path:

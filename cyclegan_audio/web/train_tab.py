@@ -122,7 +122,8 @@ class TrainTab:
     def connect(self) -> None:
         """Connect the components with what they do."""
         music = [component for genre in self.genres for component in genre]
-        self.prepare.click(self.start_prepare, music, self.prepare_status)
+        dropped = [files for _, _, files in self.genres]
+        self.prepare.click(self.start_prepare, music, [self.prepare_status, *dropped])
         self.stop.click(lambda: self.state.jobs.stop(PREPARE), None, None)
         listed = [self.corpus, self.prepare_status]
         for event in (self.timer.tick, self.blocks.load):
@@ -139,27 +140,28 @@ class TrainTab:
     def start_prepare(
         self, name_1: str, folder_1: str, files_1: list[str] | None, name_2: str, folder_2: str,
         files_2: list[str] | None,
-    ) -> str:  # fmt: skip
-        """Start `prepare` for two genres."""
+    ) -> Any:  # fmt: skip
+        """Start `prepare` for two genres; once it runs, the dropped files are its own and leave the page."""
         given = ((check_genre(name_1), folder_1, files_1), (check_genre(name_2), folder_2, files_2))
-        for name, folder, files in given:
-            if not files:
-                check_folder(name, folder)
         dropped = Path(tempfile.mkdtemp(dir=self.state.cache, prefix="music_"))
         remove = partial(shutil.rmtree, dropped, ignore_errors=True)
         try:
             one, other = (
-                GenreMusic(
-                    name, gather_files(files, dropped / str(number)) if files else check_folder(name, folder)
-                )
+                GenreMusic(name, dropped / str(number) if files else check_folder(name, folder))
                 for number, (name, folder, files) in enumerate(given)
             )
             corpus = new_folder(self.state.runs / FOLDER, f"{one.name}_{other.name}")
-            self.state.jobs.start(PREPARE, "prepare", prepare_arguments(one, other, corpus), on_end=remove)
+            arguments = prepare_arguments(one, other, corpus)
+            for music, (_, _, files) in zip((one, other), given, strict=True):
+                if files:
+                    gather_files(files, music.folder)
+            self.state.jobs.start(PREPARE, "prepare", arguments, on_end=remove)
         except Exception:
             remove()
             raise
-        return f"Preparing **{as_text(corpus.name)}**"
+        for file in [*(files_1 or ()), *(files_2 or ())]:
+            Path(file).unlink(missing_ok=True)
+        return f"Preparing **{as_text(corpus.name)}**", None, None
 
     @one_line_errors
     def refresh(self, corpus: str | None, before: str | None) -> Any:

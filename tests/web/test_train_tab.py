@@ -1,0 +1,63 @@
+"""The tab Train without a browser: what it does with dropped files, corpora and runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.web.state import PageState
+
+gr = pytest.importorskip("gradio")
+train_tab = pytest.importorskip("cyclegan_audio.web.train_tab")
+
+
+@pytest.fixture
+def tab(tmp_path) -> Any:
+    """Return the tab of a page without a server."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "cache").mkdir()
+    return train_tab.TrainTab(PageState(tmp_path / "runs", tmp_path / "cache"), None)
+
+
+@pytest.fixture
+def dropped(tab) -> list[str]:
+    """Return dropped files, as the page stores them."""
+    files = [tab.state.cache / name / "song.wav" for name in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(file.parent.name)
+    return list(map(str, files))
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise UserError("train_mine is running")
+
+
+@pytest.mark.parametrize(("name", "message"), [("Low", "both genres are called"), ("high", "is running")])
+def test_a_refused_prepare_keeps_dropped_files(name, message, tab, dropped, monkeypatch):
+    monkeypatch.setattr(tab.state.jobs, "start", refuse)
+    with pytest.raises(gr.Error, match=message):
+        tab.start_prepare("low", "", dropped[:1], name, "", dropped[1:])
+    assert [Path(file).read_text() for file in dropped] == ["one", "two"]
+    assert list(tab.state.cache.glob("music_*")) == []
+
+
+def test_a_started_prepare_takes_dropped_files(tab, dropped, monkeypatch):
+    ends: list[Callable[[], None]] = []
+    monkeypatch.setattr(tab.state.jobs, "start", lambda *_, on_end: ends.append(on_end))
+    status, *boxes = tab.start_prepare("low", "", dropped, "high", "", dropped[1:])  # one file in both boxes
+    assert status.startswith("Preparing")
+    assert boxes == [None, None]
+    assert sorted(file.read_text() for file in tab.state.cache.glob("music_*/*/*")) == ["one", "two", "two"]
+    assert not any(Path(file).exists() for file in dropped)
+    ends[0]()
+    assert list(tab.state.cache.glob("music_*")) == []
+
+
+def test_dropped_files_that_are_gone_are_one_line(tab, dropped):
+    Path(dropped[0]).unlink()
+    with pytest.raises(gr.Error, match="the dropped files are gone; drop them again"):
+        tab.start_prepare("low", "", dropped, "high", "", dropped)
+    assert Path(dropped[1]).is_file()
