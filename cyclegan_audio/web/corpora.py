@@ -144,6 +144,12 @@ def delete_corpus(runs: Path, name: str | None) -> Path:
     return folder
 
 
+def delete_unfinished(folder: Path) -> None:
+    """Delete what a `prepare` that was stopped or failed has left: a corpus without a manifest."""
+    if not (folder / MANIFEST_FILE).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def describe_corpus(folder: Path) -> str:
     """Describe what `prepare` kept, dropped and warns of, as Markdown.
 

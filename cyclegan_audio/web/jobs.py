@@ -24,6 +24,7 @@ class _Job:
     verb: str
     log: Path
     process: subprocess.Popen[bytes]
+    watcher: threading.Thread
 
 
 class Jobs:
@@ -41,7 +42,7 @@ class Jobs:
         self._lock = threading.Lock()
 
     def start(
-        self, name: str, verb: str, arguments: Sequence[str], on_end: Callable[[], None] | None = None
+        self, name: str, verb: str, arguments: Sequence[str], on_end: Callable[[], object] | None = None
     ) -> None:
         """Start a command in its own session, so that signals of the terminal do not reach it.
 
@@ -71,11 +72,12 @@ class Jobs:
                     )
             except OSError as error:
                 raise UserError(f"cannot start {verb} ({error}); free memory or disk space") from error
-            self._jobs[name] = _Job(verb, log, process)
-        threading.Thread(target=self._wait, args=(process, on_end), daemon=True).start()
+            watcher = threading.Thread(target=self._wait, args=(process, on_end), daemon=True)
+            watcher.start()
+            self._jobs[name] = _Job(verb, log, process, watcher)
 
     @staticmethod
-    def _wait(process: subprocess.Popen[bytes], on_end: Callable[[], None] | None) -> None:
+    def _wait(process: subprocess.Popen[bytes], on_end: Callable[[], object] | None) -> None:
         process.wait()
         if on_end is not None:
             on_end()
@@ -85,8 +87,8 @@ class Jobs:
         return next((name for name in self._jobs if self.is_running(name)), None)
 
     def is_running(self, name: str) -> bool:
-        """Return whether this page has started the job, and it has not ended."""
-        return name in self._jobs and self._jobs[name].process.poll() is None
+        """Return whether this page has started the job, and it and what follows it have not ended."""
+        return name in self._jobs and self._jobs[name].watcher.is_alive()
 
     def stop(self, name: str) -> None:
         """Ask the job to end in order; nothing happens if it has ended."""
@@ -94,8 +96,9 @@ class Jobs:
             self._jobs[name].process.terminate()
 
     def wait(self, name: str, timeout_s: float) -> None:
-        """Wait until the job ends; used at the end of a stop, and in tests."""
-        self._jobs[name].process.wait(timeout_s)
+        """Wait until the job and what follows it have ended; return at once if there is no such job."""
+        if name in self._jobs:
+            self._jobs[name].watcher.join(timeout_s)
 
     def output(self, name: str) -> str:
         """Return the end of what the job has printed, in this or an earlier start of the page."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"
 MAX_UPLOAD = "1gb"  # of one file
+STOP_S = 20  # for a command to end with the page
 CACHE_PREFIX = "cyclegan_audio_app_"
 
 
@@ -51,6 +52,7 @@ def serve(runs: str | Path = RUNS, port: int = APP_PORT) -> None:
         finally:
             blocks.close(verbose=False)
             state.jobs.stop(PREPARE)  # it may read dropped files, which are deleted now
+            state.jobs.wait(PREPARE, STOP_S)
             if state.jobs.running() not in (None, PREPARE):
                 echo(f"{state.jobs.running()} goes on; open the page again to see or to stop it")
 

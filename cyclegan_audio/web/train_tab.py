@@ -16,6 +16,7 @@ from cyclegan_audio.web.corpora import (
     check_folder,
     check_genre,
     delete_corpus,
+    delete_unfinished,
     describe_corpus,
     gather_files,
     list_corpora,
@@ -155,7 +156,9 @@ class TrainTab:
             for music, (_, _, files) in zip((one, other), given, strict=True):
                 if files:
                     gather_files(files, music.folder)
-            self.state.jobs.start(PREPARE, "prepare", arguments, on_end=remove)
+            self.state.jobs.start(
+                PREPARE, "prepare", arguments, on_end=lambda: (remove(), delete_unfinished(corpus))
+            )
         except Exception:
             remove()
             raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.web.state import PageState
 
@@ -61,3 +62,16 @@ def test_dropped_files_that_are_gone_are_one_line(tab, dropped):
     with pytest.raises(gr.Error, match="the dropped files are gone; drop them again"):
         tab.start_prepare("low", "", dropped, "high", "", dropped)
     assert Path(dropped[1]).is_file()
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_corpus_without_its_end_is_deleted(is_finished, tab, dropped, monkeypatch):
+    ends: list[Callable[[], None]] = []
+    monkeypatch.setattr(tab.state.jobs, "start", lambda *_, on_end: ends.append(on_end))
+    tab.start_prepare("low", "", dropped[:1], "high", "", dropped[1:])
+    corpus = tab.state.runs / "corpora" / "low_high"
+    (corpus / "audio").mkdir(parents=True)
+    if is_finished:
+        (corpus / MANIFEST_FILE).touch()
+    ends[0]()
+    assert corpus.exists() is is_finished

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,10 +126,14 @@ def test_a_stopped_job_has_not_failed(tmp_path):
         os.mkfifo(tmp_path / genre / "slow.wav")  # keeps the command busy
     jobs = Jobs(tmp_path)
     music = [corpora.GenreMusic(genre, tmp_path / genre) for genre in ("a", "b")]
-    jobs.start("prepare", "prepare", corpora.prepare_arguments(*music, tmp_path / "corpus"))
+    ended = []
+    arguments = corpora.prepare_arguments(*music, tmp_path / "corpus")
+    jobs.start("prepare", "prepare", arguments, on_end=lambda: (time.sleep(0.3), ended.append(1)))
     jobs.stop("prepare")
     jobs.wait("prepare", 60)
     assert jobs.failure("prepare") is None
+    assert ended == [1]  # what follows a job has ended too
+    jobs.wait("no such job", 60)
 
 
 def test_a_training_of_an_earlier_page_is_seen_and_stopped(tmp_path):
