@@ -15,6 +15,7 @@ from cyclegan_audio.web.markdown import as_text, code_block
 from cyclegan_audio.web.player import pictures, player_frame
 from cyclegan_audio.web.state import PageState
 from cyclegan_audio.web.training import (
+    LossPoint,
     describe_state,
     is_training,
     job_name,
@@ -98,18 +99,19 @@ class RunView:
         run = self.state.runs / name
         grids, sounds = latest_grids(run), previews(run)
         losses = run / LOSSES
-        is_new = (name, losses.stat().st_size if losses.is_file() else 0, grids, [p.after for p in sounds])
+        now = (name, losses.stat().st_size if losses.is_file() else 0, grids, [p.after for p in sounds])
+        is_old = bool(shown) and shown[0] == now
+        points, problem = ([], shown[1]) if is_old else read_points(run)
         listed = gr.Dropdown(choices=names, value=name)
-        status = f"**{as_text(name)}**: {as_text(describe_state(self.state.runs, run, self.state.jobs))}"
+        state = describe_state(self.state.runs, run, self.state.jobs)
+        status = f"**{as_text(name)}**: {as_text(state + problem)}"
         log = code_block(self.state.jobs.output(job_name(self.state.runs, run)))
-        if is_new == shown:
+        if is_old:
             return listed, status, gr.skip(), gr.skip(), gr.skip(), log, gr.skip()
-        points = pandas.DataFrame(
-            [[point.batch, point.value, point.loss] for point in loss_points(run)], columns=COLUMNS
-        )
+        table = pandas.DataFrame([[p.batch, p.value, p.loss] for p in points], columns=COLUMNS)
         labels = [preview.label for preview in sounds]
         choice = gr.Dropdown(choices=labels, value=None, visible=bool(labels))
-        return listed, status, points, pictures(grids), choice, log, is_new
+        return listed, status, table, pictures(grids), choice, log, (now, problem)
 
     @one_line_errors
     def stop_run(self, name: str) -> None:
@@ -139,3 +141,11 @@ class RunView:
         title = f"{chosen[0].label} of {name}"
         folder = Path(tempfile.mkdtemp(dir=self.state.session(request.session_hash).folder))
         return player_frame(chosen[0].before, chosen[0].after, title, mel, folder)
+
+
+def read_points(run: Path) -> tuple[list[LossPoint], str]:
+    """Return the curves of the losses, and for the status why there are none; the timer asks every 3 s."""
+    try:
+        return loss_points(run), ""
+    except UserError as error:
+        return [], f"; no losses are shown: {error}"

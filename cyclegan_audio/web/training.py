@@ -28,6 +28,7 @@ SIZES = {  # overrides of `train`
 }
 _ADVICE = re.compile(r"data\.normalise=\[(\w+)\]")  # in the warnings of `prepare`
 _SIDE = re.compile(r"_(ab|ba|a|b)$")  # of the name of a loss
+_FAKE = re.compile(r"epoch_\d{4,9}_.+_\d{1,9}_fake\.wav")
 _TOTAL = "gen_total"  # the sum of all losses of the generators
 
 
@@ -147,7 +148,7 @@ def latest_grids(run: Path) -> list[Path]:
 
 def previews(run: Path) -> list[Preview]:
     """Return the sounds of the newest previews."""
-    fakes = sorted((run / "audio").glob("epoch_*_fake.wav"))
+    fakes = sorted(file for file in (run / "audio").glob("*.wav") if _FAKE.fullmatch(file.name))
     newest = [fake for fake in fakes if fake.name[:10] == fakes[-1].name[:10]]
     pairs = [(fake, fake.with_name(fake.name.replace("_fake.wav", "_real.wav"))) for fake in newest]
     return [Preview(_preview_label(fake), real, fake) for fake, real in pairs if real.is_file()]

@@ -75,3 +75,17 @@ def test_a_corpus_without_its_end_is_deleted(is_finished, tab, dropped, monkeypa
         (corpus / MANIFEST_FILE).touch()
     ends[0]()
     assert corpus.exists() is is_finished
+
+
+def test_damaged_losses_are_named_in_the_status(tab):
+    run = tab.state.runs / "mine"
+    tab.state.started.append(run)
+    (run / "audio").mkdir(parents=True)
+    (run / "audio" / "epoch_x_fake.wav").touch()
+    (run / "losses.csv").write_text("no,table\n1\n")
+    first = tab.view.refresh("mine", ())
+    assert "losses.csv" in first[1]
+    assert len(first[2]) == 0
+    again = tab.view.refresh("mine", first[-1])
+    assert again[1] == first[1]
+    assert again[2] == gr.skip()
