@@ -23,6 +23,7 @@ from cyclegan_audio.web.training import (
     list_trainings,
     loss_points,
     previews,
+    resume_arguments,
     stop_training,
 )
 
@@ -65,13 +66,13 @@ class RunView:
             self.log = gr.Markdown()
         self.shown = gr.State(())
 
-    def connect(self, timer: gr.Timer, blocks: gr.Blocks) -> None:
+    def connect(self, timer: gr.Timer, blocks: gr.Blocks, minutes: gr.Number) -> None:
         """Connect the components with what they do."""
         outputs = [self.run, self.status, self.losses, self.grids, self.preview, self.log, self.shown]
         for event in (timer.tick, self.run.change, blocks.load):
             event(self.refresh, [self.run, self.shown], outputs, show_progress="hidden")
         self.stop.click(self.stop_run, self.run, None)
-        self.go_on.click(self.resume, self.run, None)
+        self.go_on.click(self.resume, [self.run, minutes], None)
         self.preview.input(self.play, [self.run, self.preview], self.player)
 
     def names(self) -> list[str]:
@@ -123,12 +124,12 @@ class RunView:
         gr.Info(f"{name} stops after its batch and writes a checkpoint; Go on continues it.", duration=6)
 
     @one_line_errors
-    def resume(self, name: str) -> None:
-        """Continue a run from its last checkpoint."""
+    def resume(self, name: str, minutes: float) -> None:
+        """Continue a run from its last checkpoint for some minutes."""
         run = self.folder(name)
         if is_training(self.state.runs, run, self.state.jobs):
             raise UserError(f"{name} trains already")
-        self.state.jobs.start(job_name(self.state.runs, run), "train", [f"resume={run}"])
+        self.state.jobs.start(job_name(self.state.runs, run), "train", resume_arguments(run, minutes))
 
     @one_line_errors
     def play(self, name: str, label: str, request: gr.Request) -> str:

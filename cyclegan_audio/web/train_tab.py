@@ -135,7 +135,7 @@ class TrainTab:
         self.confirm.click(self.delete_chosen, self.corpus, self.corpus)
         settings = [self.corpus, self.size, self.minutes, self.name]
         self.start.click(self.start_training, settings, self.view.run)
-        self.view.connect(self.timer, self.blocks)
+        self.view.connect(self.timer, self.blocks, self.minutes)
 
     @one_line_errors
     def start_prepare(

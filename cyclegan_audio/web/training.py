@@ -67,6 +67,18 @@ def train_arguments(corpus: Path, run: Path, size: str, minutes: float) -> list[
     return [f"corpus={corpus}", *genres, f"run_dir={run}", *SIZES[size], *normalise, *limits]
 
 
+def resume_arguments(run: Path, minutes: float) -> list[str]:
+    """Return the arguments of `train` that continue a run for some minutes, also one that has ended.
+
+    Raises:
+        UserError: an invalid time, or a run that cannot go on.
+    """
+    from cyclegan_audio.training.resume import train_longer  # takes seconds
+
+    check_number("the time in minutes", minutes, 1, MAX_TRAINING_MINUTES)
+    return [f"resume={run}", *train_longer(str(run), minutes)]
+
+
 def job_name(runs: Path, run: Path) -> str:
     """Return the name of the job that trains a run, which is that of its log."""
     return f"train_{slug(str(run.relative_to(runs)))}"
@@ -111,9 +123,7 @@ def describe_state(runs: Path, run: Path, jobs: Jobs) -> str:
     if (failure := jobs.failure(name)) is not None:
         return f"failed: {failure}"
     if (run / CHECKPOINTS / LAST).is_file():
-        return (
-            "not training; it stands in the tab Translate. Go on trains it further, if its time is not over"
-        )
+        return 'finished; choose it in the tab Translate. "Go on" trains it for longer.'
     return "it ended before its first checkpoint; start it again"
 
 

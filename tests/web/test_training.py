@@ -5,12 +5,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from cyclegan_audio.config import compose
 from cyclegan_audio.config.overrides import quote_values
+from cyclegan_audio.inference.translation_model import METADATA_FORMAT
+from cyclegan_audio.models.lr_schedules import LinearDecay
 from cyclegan_audio.train import LITERAL_KEYS
+from cyclegan_audio.training.resume import check_training_left
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.web import corpora
 from cyclegan_audio.web.jobs import Jobs
@@ -23,6 +28,7 @@ from cyclegan_audio.web.training import (
     list_trainings,
     loss_points,
     previews,
+    resume_arguments,
     stop_training,
     train_arguments,
     training_process,
@@ -165,5 +171,36 @@ def test_a_stale_lock_is_no_training(tmp_path):
 def test_an_ended_run_stands_in_translate(tiny_run):
     runs = tiny_run.parent
     assert list_trainings(runs) == [tiny_run]
-    assert "it stands in the tab Translate" in describe_state(runs, tiny_run, Jobs(runs))
+    assert "choose it in the tab Translate" in describe_state(runs, tiny_run, Jobs(runs))
     assert job_name(runs, tiny_run / "a b") == "train_tiny_a_b"
+
+
+def write_ended_run(run: Path, epochs: int, minutes: float) -> dict[str, Any]:
+    """Write the last checkpoint of a run of 25 + 25 epochs, with what a resume reads of it."""
+    counts = {"started": epochs, "processed": epochs, "completed": epochs}
+    batches = {"current": {"started": 0, "processed": 0, "completed": 0}}
+    composed = "{n_epochs: 25, n_epochs_decay: 25, model: {generator: {}}, data: {}, trainer: {}, callbacks: {}}"
+    content = {
+        "state_dict": {},
+        "optimizer_states": [{}],
+        "loops": {"fit_loop": {"epoch_progress": {"current": counts}, "epoch_loop.batch_progress": batches}},
+        "cyclegan_audio": {
+            "format": METADATA_FORMAT, "batches": 9, "elapsed_s": 60 * minutes, "training_intervals": {},
+            "composed": composed,
+        },
+    }  # fmt: skip
+    (run / "checkpoints").mkdir(parents=True)
+    torch.save(content, run / "checkpoints" / "last.ckpt")
+    return content
+
+
+@pytest.mark.parametrize(("epochs", "n_epochs"), [(50, 75), (0, 25)])
+def test_a_run_goes_on_after_its_end(epochs, n_epochs, tmp_path):
+    content = write_ended_run(tmp_path / "mine", epochs, 60.5)
+    arguments = resume_arguments(tmp_path / "mine", 30)
+    assert arguments == [f"resume={tmp_path / 'mine'}", "max_minutes=90.5", f"n_epochs={n_epochs}"]
+    check_training_left(content, LinearDecay(n_epochs, 25, 90.5))
+    with pytest.raises(UserError, match="nothing is left to train"):
+        check_training_left(content, LinearDecay(25, 25, 60.5))
+    with pytest.raises(UserError, match="the time in minutes"):
+        resume_arguments(tmp_path / "mine", 0)
