@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from cyclegan_audio.reports.corpus import PAGE as CORPUS_PAGE
+from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.web.corpora import (
     FOLDER,
     GenreMusic,
@@ -198,7 +199,9 @@ class TrainTab:
 
     @one_line_errors
     def delete_chosen(self, name: str) -> Any:
-        """Delete a corpus."""
+        """Delete a corpus that no command reads."""
+        if (busy := self.state.jobs.running()) is not None:
+            raise UserError(f"{busy} is running and may read this music; wait until it ends, or stop it first")
         folder = delete_corpus(self.state.runs, name)
         gr.Info(f"{folder} is deleted.", duration=5)
         names = [other.name for other in list_corpora(self.state.runs)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cyclegan_audio.corpus.manifest_file import MANIFEST_FILE
+from cyclegan_audio.corpus.settings_file import SETTINGS_FILE
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.web.state import PageState
 
@@ -89,3 +90,16 @@ def test_damaged_losses_are_named_in_the_status(tab):
     again = tab.view.refresh("mine", first[-1])
     assert again[1] == first[1]
     assert again[2] == gr.skip()
+
+
+def test_music_is_not_deleted_while_a_command_may_read_it(tab, monkeypatch):
+    corpus = tab.state.runs / "corpora" / "low_high"
+    corpus.mkdir(parents=True)
+    for name in (MANIFEST_FILE, SETTINGS_FILE):
+        (corpus / name).touch()
+    monkeypatch.setattr(tab.state.jobs, "running", lambda: "train mine")
+    with pytest.raises(gr.Error, match="train mine is running and may read this music"):
+        tab.delete_chosen("low_high")
+    monkeypatch.setattr(tab.state.jobs, "running", lambda: None)
+    tab.delete_chosen("low_high")
+    assert not corpus.exists()
