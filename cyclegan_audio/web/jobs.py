@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan_audio.inference.run_paths import LOCK
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import NO_HINTS
+from cyclegan_audio.utils.locks import lock_holder
 from cyclegan_audio.utils.printing import printable_lines
+from cyclegan_audio.web.models import MAX_DEPTH
 
 LOGS = ".app"  # folder inside `--runs` for what the commands print
 MAX_LOG_BYTES = 20_000  # of the end of a log
@@ -27,6 +30,13 @@ class _Job:
     watcher: threading.Thread
 
 
+def locked_runs(runs: Path) -> list[Path]:
+    """List the runs below `runs` in which a process trains now."""
+    patterns = ("/".join(["[!.]*"] * depth + [LOCK]) for depth in range(1, MAX_DEPTH + 1))
+    locks = (lock for pattern in patterns for lock in runs.glob(pattern))
+    return [lock.parent for lock in locks if lock_holder(lock) is not None]
+
+
 class Jobs:
     """Start one command at a time, stop it in order, and read what it prints.
 
@@ -37,7 +47,7 @@ class Jobs:
     """
 
     def __init__(self, runs: Path) -> None:
-        self.folder = runs / LOGS
+        self.runs, self.folder = runs, runs / LOGS
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
 
@@ -83,8 +93,9 @@ class Jobs:
             on_end()
 
     def running(self) -> str | None:
-        """Return the name of the job that runs; None if there is none."""
-        return next((name for name in self._jobs if self.is_running(name)), None)
+        """Return what runs: a job, or a training that an earlier start of the page began; None if nothing."""
+        jobs = (name for name in self._jobs if self.is_running(name))
+        return next(jobs, None) or next((f"train {run.name}" for run in locked_runs(self.runs)), None)
 
     def is_running(self, name: str) -> bool:
         """Return whether this page has started the job, and it and what follows it have not ended."""

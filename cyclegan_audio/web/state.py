@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cyclegan_audio.web.jobs import Jobs
 
-PREPARE = "prepare"  # the job that makes a corpus
+PREPARE, MEASURE = "prepare", "report"  # the jobs that make a corpus, and a report or a comparison
 CHECK_S, MAX_AGE_S = 600, 2700  # gradio deletes files 45 to 55 minutes after their last use
 
 

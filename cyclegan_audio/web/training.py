@@ -16,7 +16,7 @@ from cyclegan_audio.reports.evaluation.training_losses import read_losses
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.locks import lock_holder
 from cyclegan_audio.web.corpora import corpus_warnings, training_genres
-from cyclegan_audio.web.jobs import Jobs
+from cyclegan_audio.web.jobs import Jobs, locked_runs
 from cyclegan_audio.web.models import list_runs
 
 MAX_POINTS = 300  # of each curve
@@ -92,8 +92,7 @@ def list_trainings(runs: Path, started: Sequence[Path] = ()) -> list[Path]:
         started: further runs, which may have no files yet.
     """
     resumable = [run for run in list_runs(runs) if (run / CHECKPOINTS / LAST).is_file()]
-    locked = [path.parent for path in runs.glob(f"[!.]*/{LOCK}")]
-    return list(dict.fromkeys([*reversed(started), *locked, *resumable]))
+    return list(dict.fromkeys([*reversed(started), *locked_runs(runs), *resumable]))
 
 
 def training_process(run: Path) -> int | None:

@@ -142,9 +142,10 @@ def test_a_stopped_job_has_not_failed(tmp_path):
     jobs.wait("no such job", 60)
 
 
-def test_a_training_of_an_earlier_page_is_seen_and_stopped(tmp_path):
-    run, jobs = tmp_path / "mine", Jobs(tmp_path)
-    run.mkdir()
+@pytest.mark.parametrize("name", ["mine", "genres/mine"])
+def test_a_training_of_an_earlier_page_is_seen_and_stopped(name, tmp_path):
+    run, jobs = tmp_path / name, Jobs(tmp_path)
+    run.mkdir(parents=True)
     lock = run / ".training"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(lock)],
@@ -154,11 +155,15 @@ def test_a_training_of_an_earlier_page_is_seen_and_stopped(tmp_path):
     assert holder.stdout is not None
     holder.stdout.readline()
     assert training_process(run) == holder.pid
+    assert jobs.running() == "train mine"
+    with pytest.raises(UserError, match="train mine is running"):
+        jobs.start("report", "evaluate", ["--help"])
     assert list_trainings(tmp_path) == [run]
     assert describe_state(tmp_path, run, jobs).startswith("training: ")
     stop_training(tmp_path, run, jobs)
     assert holder.wait(30) == 0
     assert training_process(run) is None
+    assert jobs.running() is None
     assert "ended before its first checkpoint" in describe_state(tmp_path, run, jobs)
 
 
