@@ -56,8 +56,13 @@ def check_folder(genre: str, text: str | None) -> Path:
     """
     if not (text or "").strip():
         raise UserError(f"the music of {genre} is missing; type a folder of this machine, or drop files")
-    folder = Path(str(text).strip()).expanduser()
-    if not folder.is_dir():
+    folder = Path(str(text).strip())
+    try:
+        folder = folder.expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, no such user, a null character
+        is_folder = False
+    if not is_folder:
         raise UserError(f"{genre}: {folder} is not a folder of this machine; check the path")
     return folder
 

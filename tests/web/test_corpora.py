@@ -55,8 +55,18 @@ def test_folders_are_checked(tmp_path):
     assert check_folder("lofi", f" {tmp_path} ") == tmp_path
     with pytest.raises(UserError, match="the music of lofi is missing"):
         check_folder("lofi", "")
+    for name in (str(tmp_path / "nowhere"), "~nobody_here/music", "x" * 300, "a\0b"):
+        with pytest.raises(UserError, match="is not a folder of this machine"):
+            check_folder("lofi", name)
+
+
+def test_a_folder_that_may_not_be_opened_is_refused(tmp_path, monkeypatch):
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(UserError, match="is not a folder of this machine"):
-        check_folder("lofi", str(tmp_path / "nowhere"))
+        check_folder("lofi", str(tmp_path))
 
 
 def test_odd_paths_reach_prepare_as_they_are(tmp_path):
