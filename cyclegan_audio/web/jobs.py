@@ -94,8 +94,8 @@ class Jobs:
 
     def running(self) -> str | None:
         """Return what runs: a job, or a training that an earlier start of the page began; None if nothing."""
-        jobs = (name for name in self._jobs if self.is_running(name))
-        return next(jobs, None) or next((f"train {run.name}" for run in locked_runs(self.runs)), None)
+        trainings = (f"train {run.name}" for run in locked_runs(self.runs))
+        return next(trainings, None) or next((name for name in self._jobs if self.is_running(name)), None)
 
     def is_running(self, name: str) -> bool:
         """Return whether this page has started the job, and it and what follows it have not ended."""
@@ -121,8 +121,8 @@ class Jobs:
             return ""
 
     def last_line(self, name: str) -> str:
-        """Return the last line that the job has printed; "" if there is none."""
-        lines = [line for line in self.output(name).splitlines() if line.strip()]
+        """Return the last line with a letter that the job has printed; "" if there is none."""
+        lines = [line for line in self.output(name).splitlines() if any(map(str.isalpha, line))]
         return lines[-1].strip() if lines else ""
 
     def failure(self, name: str) -> str | None:
@@ -130,9 +130,11 @@ class Jobs:
         job = self._jobs.get(name)
         if job is None or (code := job.process.poll()) in (None, 0, *STOPPED_CODES):
             return None
-        lines = [line for line in self.output(name).splitlines() if line.strip()]
+        lines = self.output(name).splitlines()
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
         if errors:
             return errors[-1]
-        last = f": {lines[-1]}" if lines else ""
+        if code == -signal.SIGKILL:
+            return f"the system ended {job.verb}, most likely for lack of memory; close other programs, try again"
+        last = f": {line}" if (line := self.last_line(name)) else ""
         return f"{job.verb} ended with code {code}{last} (all that it printed: {job.log})"

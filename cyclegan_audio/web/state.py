@@ -12,12 +12,18 @@ PREPARE, MEASURE = "prepare", "report"  # the jobs that make a corpus, and a rep
 CHECK_S, MAX_AGE_S = 600, 2700  # gradio deletes files 45 to 55 minutes after their last use
 
 
+def _ended() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Session:
-    """A visitor: the folder of the results, and the stop of the latest translation."""
+    """A visitor: the folder of the results, and the stop of the latest translation, set once that has ended."""
 
     folder: Path
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=_ended)
 
 
 class PageState:

@@ -168,6 +168,7 @@ def test_the_environment_is_set_for_the_page_only(monkeypatch):
 def test_a_visitor_leaves_nothing(tmp_path):
     state = PageState(tmp_path / "runs", tmp_path)
     session = state.session("one")
+    session.stop.clear()  # a translation runs
     (session.folder / "song.wav").touch()
     assert state.session("one") is session
     assert state.session("two").folder != session.folder

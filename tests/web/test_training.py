@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -111,10 +112,11 @@ def test_the_newest_grids_and_sounds_are_shown(tmp_path):
 
 
 def test_a_job_prints_ends_and_says_why_it_failed(tmp_path):
-    jobs, ended = Jobs(tmp_path), []
-    jobs.start("translate", "translate", ["--none"], on_end=lambda: ended.append(1))
+    jobs, ended, may_end = Jobs(tmp_path), [], threading.Event()
+    jobs.start("translate", "translate", ["--none"], on_end=lambda: ended.append(may_end.wait(60)))
     with pytest.raises(UserError, match="translate is running; wait until it ends, or stop it first"):
         jobs.start("other", "translate", ["--help"])
+    may_end.set()
     jobs.wait("translate", 60)
     assert "there is no option --none" in (jobs.failure("translate") or "")
     assert jobs.running() is None
@@ -123,7 +125,19 @@ def test_a_job_prints_ends_and_says_why_it_failed(tmp_path):
     assert jobs.failure("help") is None
     assert "usage: cyclegan-audio translate" in jobs.output("help")
     assert "name=value" in Jobs(tmp_path).last_line("help")  # also after a new start of the page
-    assert ended == [1]
+    assert ended == [True]
+
+
+def test_a_job_without_memory_and_its_last_words(tmp_path, monkeypatch):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nprintf 'clips: 12\\n└────┘\\n'\nkill -9 $$\n", encoding="utf-8")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    jobs = Jobs(tmp_path)
+    jobs.start("prepare", "prepare", [])
+    jobs.wait("prepare", 60)
+    assert jobs.last_line("prepare") == "clips: 12"
+    assert "most likely for lack of memory" in (jobs.failure("prepare") or "")
 
 
 def test_a_stopped_job_has_not_failed(tmp_path):
