@@ -165,7 +165,7 @@ def describe_corpus(folder: Path) -> str:
     stats = genre_stats(rows)
     kept = ", ".join(f"{genre.minutes:.1f} minutes of {as_text(genre.genre)}" for genre in stats)
     genres, counts = reason_counts(rows)
-    lines = [f"**{folder.name}**: {kept}, in `{folder}`.", ""]
+    lines = [f"**{as_text(folder.name)}**: {kept}, in {as_text(str(folder))}.", ""]
     lines += [f"| clips | {' | '.join(map(as_text, genres))} |", "|---" * (len(genres) + 1) + "|"]
     lines += [f"| {' | '.join(map(as_text, row))} |" for row in counts]
     lines += ["", *(f"* Warning: {as_text(line)}{_remedy(line)}" for line in corpus_warnings(folder))]

@@ -22,9 +22,9 @@ class RequestGuard:
 
     A request must name this machine as its host: a foreign name that resolves to 127.0.0.1 (DNS rebinding)
     does not. If the browser says from which site a request comes (`Origin`, `Sec-Fetch-Site`), it must be
-    this one; a form of another site could else start a training (CSRF). A link may open the page. The page fetches no addresses for
-    others. All is sent with a policy by which the browser asks this machine only, and files with one by which
-    a report cannot use the page, whoever wrote it.
+    this one; a form of another site could else start a training (CSRF). A link may open the page. The page
+    fetches no addresses for others. All is sent with a policy by which the browser asks this machine only,
+    and files with one by which a report cannot use the page, whoever wrote it.
     """
 
     def __init__(self, app: Application) -> None:

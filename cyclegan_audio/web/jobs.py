@@ -135,6 +135,7 @@ class Jobs:
         if errors:
             return errors[-1]
         if code == -signal.SIGKILL:
-            return f"the system ended {job.verb}, most likely for lack of memory; close other programs, try again"
+            reason = "most likely for lack of memory; close other programs, then try again"
+            return f"the system ended {job.verb}, {reason}"
         last = f": {line}" if (line := self.last_line(name)) else ""
         return f"{job.verb} ended with code {code}{last} (all that it printed: {job.log})"

@@ -1,5 +1,6 @@
 """A run as it trains: state, losses, spectrograms, sounds, and buttons to stop it and to go on."""
 
+import html
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 from cyclegan_audio.web.errors import one_line_errors
 from cyclegan_audio.web.markdown import as_text, code_block
 from cyclegan_audio.web.player import pictures, player_frame
@@ -121,7 +123,8 @@ class RunView:
         if not is_training(self.state.runs, run, self.state.jobs):
             raise UserError(f"{name} does not train now")
         stop_training(self.state.runs, run, self.state.jobs)
-        gr.Info(f"{name} stops after its batch and writes a checkpoint; Go on continues it.", duration=6)
+        text = f"{name} stops after its batch and writes a checkpoint; Go on continues it."
+        gr.Info(html.escape(printable(text)), duration=6)
 
     @one_line_errors
     def resume(self, name: str, minutes: float) -> None:

@@ -20,7 +20,7 @@ def _ended() -> threading.Event:
 
 @dataclass
 class Session:
-    """A visitor: the folder of the results, and the stop of the latest translation, set once that has ended."""
+    """A visitor: the folder of the results, and the stop of the latest translation, set once it has ended."""
 
     folder: Path
     stop: threading.Event = field(default_factory=_ended)

@@ -1,5 +1,6 @@
 """The tab Train: folders or dropped files to a corpus, a corpus to a run, and the run as it learns."""
 
+import html
 import shutil
 import tempfile
 from functools import partial
@@ -10,6 +11,7 @@ import gradio as gr
 
 from cyclegan_audio.reports.corpus import PAGE as CORPUS_PAGE
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 from cyclegan_audio.web.corpora import (
     FOLDER,
     GenreMusic,
@@ -147,6 +149,11 @@ class TrainTab:
         given = ((check_genre(name_1), folder_1, files_1), (check_genre(name_2), folder_2, files_2))
         dropped = Path(tempfile.mkdtemp(dir=self.state.cache, prefix="music_"))
         remove = partial(shutil.rmtree, dropped, ignore_errors=True)
+
+        def clean_up() -> None:
+            remove()
+            delete_unfinished(corpus)
+
         try:
             one, other = (
                 GenreMusic(name, dropped / str(number) if files else check_folder(name, folder))
@@ -157,9 +164,7 @@ class TrainTab:
             for music, (_, _, files) in zip((one, other), given, strict=True):
                 if files:
                     gather_files(files, music.folder)
-            self.state.jobs.start(
-                PREPARE, "prepare", arguments, on_end=lambda: (remove(), delete_unfinished(corpus))
-            )
+            self.state.jobs.start(PREPARE, "prepare", arguments, on_end=clean_up)
         except Exception:
             remove()
             raise
@@ -201,9 +206,11 @@ class TrainTab:
     def delete_chosen(self, name: str) -> Any:
         """Delete a corpus that no command reads."""
         if (busy := self.state.jobs.running()) is not None:
-            raise UserError(f"{busy} is running and may read this music; wait until it ends, or stop it first")
+            raise UserError(
+                f"{busy} is running and may read this music; wait until it ends, or stop it first"
+            )
         folder = delete_corpus(self.state.runs, name)
-        gr.Info(f"{folder} is deleted.", duration=5)
+        gr.Info(html.escape(printable(f"{folder} is deleted.")), duration=5)
         names = [other.name for other in list_corpora(self.state.runs)]
         return gr.Dropdown(choices=names, value=names[0] if names else None)
 

@@ -1,5 +1,6 @@
 """A training of the page: arguments of `train`, state of its run on the disk, losses and previews."""
 
+import hashlib
 import math
 import os
 import re
@@ -80,8 +81,9 @@ def resume_arguments(run: Path, minutes: float) -> list[str]:
 
 
 def job_name(runs: Path, run: Path) -> str:
-    """Return the name of the job that trains a run, which is that of its log."""
-    return f"train_{slug(str(run.relative_to(runs)))}"
+    """Return the name of the job that trains a run, which is that of its log; no other run has it."""
+    name = str(run.relative_to(runs))
+    return f"train_{slug(name)}_{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
 
 
 def list_trainings(runs: Path, started: Sequence[Path] = ()) -> list[Path]:

@@ -22,6 +22,7 @@ from cyclegan_audio.web.corpora import (
     prepare_arguments,
     training_genres,
 )
+from cyclegan_audio.web.markdown import as_text
 
 
 @pytest.fixture
@@ -105,11 +106,19 @@ def test_a_corpus_is_described_with_its_warnings(runs):
     (folder,) = list_corpora(runs)
     text = describe_corpus(folder)
     assert "minutes of high" in text
-    assert str(folder) in text
+    assert as_text(str(folder)) in text
     assert "| kept | " in text
     assert any("bandwidth" in line for line in corpus_warnings(folder))
     assert "* Warning: low ends at" in text
     assert training_genres(folder) == ("high", "low")
+
+
+def test_the_name_of_a_corpus_is_text(runs):
+    folder = runs / FOLDER / "<img src=x>`*a*"
+    (runs / FOLDER / "low_high").rename(folder)
+    text = describe_corpus(folder)
+    assert text.count(as_text(folder.name)) == 2
+    assert folder.name not in text
 
 
 def test_a_corpus_is_deleted_by_its_name_only(runs, tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from cyclegan_audio.web.state import PageState
 
 gr = pytest.importorskip("gradio")
 train_tab = pytest.importorskip("cyclegan_audio.web.train_tab")
+run_view = pytest.importorskip("cyclegan_audio.web.run_view")
 
 
 @pytest.fixture
@@ -103,3 +105,22 @@ def test_music_is_not_deleted_while_a_command_may_read_it(tab, monkeypatch):
     monkeypatch.setattr(tab.state.jobs, "running", lambda: None)
     tab.delete_chosen("low_high")
     assert not corpus.exists()
+
+
+def test_names_in_toasts_are_text(tab, monkeypatch):
+    texts: list[str] = []
+    for module in (train_tab, run_view):
+        monkeypatch.setattr(
+            module, "gr", SimpleNamespace(Info=lambda text, **_: texts.append(text), Dropdown=dict)
+        )
+    corpus = tab.state.runs / "corpora" / "<b>"
+    corpus.mkdir(parents=True)
+    for name in (MANIFEST_FILE, SETTINGS_FILE):
+        (corpus / name).touch()
+    tab.delete_chosen("<b>")
+    tab.state.started.append(tab.state.runs / "<i>")
+    monkeypatch.setattr(run_view, "is_training", lambda *_: True)
+    monkeypatch.setattr(run_view, "stop_training", lambda *_: None)
+    tab.view.stop_run("<i>")
+    assert [text for text in texts if "<" in text] == []
+    assert ["&lt;b&gt;" in texts[0], "&lt;i&gt;" in texts[1]] == [True, True]

@@ -191,14 +191,22 @@ def test_an_ended_run_stands_in_translate(tiny_run):
     runs = tiny_run.parent
     assert list_trainings(runs) == [tiny_run]
     assert "choose it in the tab Translate" in describe_state(runs, tiny_run, Jobs(runs))
-    assert job_name(runs, tiny_run / "a b") == "train_tiny_a_b"
+
+
+def test_every_run_has_a_log_of_its_own(tmp_path):
+    names = [job_name(tmp_path, tmp_path / run) for run in ("a/b", "a_b", "日本", "音楽")]
+    assert len(set(names)) == 4
+    assert names[0].startswith("train_a_b_")
+    assert all(name.isascii() and "/" not in name for name in names)
 
 
 def write_ended_run(run: Path, epochs: int, minutes: float) -> dict[str, Any]:
     """Write the last checkpoint of a run of 25 + 25 epochs, with what a resume reads of it."""
     counts = {"started": epochs, "processed": epochs, "completed": epochs}
     batches = {"current": {"started": 0, "processed": 0, "completed": 0}}
-    composed = "{n_epochs: 25, n_epochs_decay: 25, model: {generator: {}}, data: {}, trainer: {}, callbacks: {}}"
+    composed = (
+        "{n_epochs: 25, n_epochs_decay: 25, model: {generator: {}}, data: {}, trainer: {}, callbacks: {}}"
+    )
     content = {
         "state_dict": {},
         "optimizer_states": [{}],

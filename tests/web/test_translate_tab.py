@@ -42,9 +42,7 @@ def test_a_failed_translation_cannot_be_stopped(tab, tmp_path, monkeypatch):
     monkeypatch.setattr(translate_tab.gr, "Info", lambda text, **_: texts.append(text))
     (tmp_path / "song.wav").write_text("no music")
     with pytest.raises(gr.Error, match="cannot be read as audio"):
-        tab.translate(
-            str(tmp_path / "song.wav"), "demo", "rnb", 1, 1, "mask", 1, VISITOR, lambda *_: None
-        )
+        tab.translate(str(tmp_path / "song.wav"), "demo", "rnb", 1, 1, "mask", 1, VISITOR, lambda *_: None)
     tab.stop(VISITOR)
     assert texts == []
 
