@@ -42,6 +42,7 @@ STATE_OPTIONS = {  # that turn random numbers or averages on, by the place of th
 }
 NOT_OF_THE_RUN = ("resume=", "run_dir=", "trust_package=")  # never read from its checkpoint
 PARTS = ("model", "data", "trainer", "callbacks")
+MORE_EPOCHS = 25  # that a run at its end trains for longer, before the decay
 COMMANDS_BY_PART = {"generator": "train", "network": "train_vocoder"}  # by a part of `model` that only it has
 
 
@@ -298,6 +299,22 @@ def check_training_left(content: Mapping[str, Any], schedule: LinearDecay) -> No
             f"nothing is left to train: all {schedule.total_epochs} epochs of the run are done; "
             "give a larger n_epochs="
         )
+
+
+def train_longer(run: str, minutes: float) -> list[str]:
+    """Return the overrides with which a RUN to resume trains for `minutes` more, also after its end.
+
+    Raises:
+        UserError: there is no run to resume, or its checkpoint is damaged.
+    """
+    checkpoint = find_resume_checkpoint(run)
+    content, n_epochs = read_checkpoint(checkpoint), _read_configuration(run).get("n_epochs")
+    with naming(checkpoint):
+        _check_position(content)
+        check_value("n_epochs", n_epochs, Count)
+    done = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    limit = content["cyclegan_audio"]["elapsed_s"] / 60 + minutes
+    return [f"max_minutes={limit:g}", f"n_epochs={max(n_epochs, done + MORE_EPOCHS)}"]
 
 
 class ResumableData(Protocol):

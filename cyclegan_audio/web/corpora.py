@@ -1,5 +1,6 @@
 """Corpora that the page prepares in `--runs`: settings of `prepare`, what it kept, and their removal."""
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -55,17 +56,22 @@ def check_folder(genre: str, text: str | None) -> Path:
     """
     if not (text or "").strip():
         raise UserError(f"the music of {genre} is missing; type a folder of this machine, or drop files")
-    folder = Path(str(text).strip()).expanduser()
-    if not folder.is_dir():
+    folder = Path(str(text).strip())
+    try:
+        folder = folder.expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, no such user, a null character
+        is_folder = False
+    if not is_folder:
         raise UserError(f"{genre}: {folder} is not a folder of this machine; check the path")
     return folder
 
 
 def gather_files(files: Sequence[str | Path], folder: Path) -> Path:
-    """Move dropped files into a folder; equal names get a number.
+    """Link dropped files into a new folder, or copy them; equal names get a number. The files stay.
 
     Raises:
-        UserError: the disk is full.
+        UserError: a file is gone, or the disk is full.
     """
     try:
         folder.mkdir(parents=True)
@@ -75,10 +81,19 @@ def gather_files(files: Sequence[str | Path], folder: Path) -> Path:
                 if not target.exists():
                     break
                 target = folder / f"{file.stem}_{number}{file.suffix}"
-            shutil.move(file, target)
+            _link_or_copy(file, target)
+    except FileNotFoundError:
+        raise UserError("the dropped files are gone; drop them again") from None
     except OSError as error:
         raise UserError(f"the files cannot be kept ({error.strerror}); free disk space") from error
     return folder
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # of a file system without links
+        shutil.copyfile(file, target)
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -134,6 +149,12 @@ def delete_corpus(runs: Path, name: str | None) -> Path:
     return folder
 
 
+def delete_unfinished(folder: Path) -> None:
+    """Delete what a `prepare` that was stopped or failed has left: a corpus without a manifest."""
+    if not (folder / MANIFEST_FILE).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def describe_corpus(folder: Path) -> str:
     """Describe what `prepare` kept, dropped and warns of, as Markdown.
 
@@ -144,7 +165,7 @@ def describe_corpus(folder: Path) -> str:
     stats = genre_stats(rows)
     kept = ", ".join(f"{genre.minutes:.1f} minutes of {as_text(genre.genre)}" for genre in stats)
     genres, counts = reason_counts(rows)
-    lines = [f"**{folder.name}**: {kept}, in `{folder}`.", ""]
+    lines = [f"**{as_text(folder.name)}**: {kept}, in {as_text(str(folder))}.", ""]
     lines += [f"| clips | {' | '.join(map(as_text, genres))} |", "|---" * (len(genres) + 1) + "|"]
     lines += [f"| {' | '.join(map(as_text, row))} |" for row in counts]
     lines += ["", *(f"* Warning: {as_text(line)}{_remedy(line)}" for line in corpus_warnings(folder))]

@@ -22,9 +22,9 @@ class RequestGuard:
 
     A request must name this machine as its host: a foreign name that resolves to 127.0.0.1 (DNS rebinding)
     does not. If the browser says from which site a request comes (`Origin`, `Sec-Fetch-Site`), it must be
-    this one; a form of another site could else start a training (CSRF). The page fetches no addresses for
-    others. All is sent with a policy by which the browser asks this machine only, and files with one by which
-    a report cannot use the page, whoever wrote it.
+    this one; a form of another site could else start a training (CSRF). A link may open the page. The page
+    fetches no addresses for others. All is sent with a policy by which the browser asks this machine only,
+    and files with one by which a report cannot use the page, whoever wrote it.
     """
 
     def __init__(self, app: Application) -> None:
@@ -69,5 +69,7 @@ def is_from_page(method: str, path: str, headers: MutableMapping[str, str]) -> b
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != host:
         return False
-    is_safe = method in ("GET", "HEAD")
-    return is_safe or headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    if headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
+        return True
+    opens = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    return opens and method in ("GET", "HEAD")  # a link on another site

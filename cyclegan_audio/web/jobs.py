@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan_audio.inference.run_paths import LOCK
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import NO_HINTS
+from cyclegan_audio.utils.locks import lock_holder
 from cyclegan_audio.utils.printing import printable_lines
+from cyclegan_audio.web.models import MAX_DEPTH
 
 LOGS = ".app"  # folder inside `--runs` for what the commands print
 MAX_LOG_BYTES = 20_000  # of the end of a log
@@ -24,6 +27,14 @@ class _Job:
     verb: str
     log: Path
     process: subprocess.Popen[bytes]
+    watcher: threading.Thread
+
+
+def locked_runs(runs: Path) -> list[Path]:
+    """List the runs below `runs` in which a process trains now."""
+    patterns = ("/".join(["[!.]*"] * depth + [LOCK]) for depth in range(1, MAX_DEPTH + 1))
+    locks = (lock for pattern in patterns for lock in runs.glob(pattern))
+    return [lock.parent for lock in locks if lock_holder(lock) is not None]
 
 
 class Jobs:
@@ -36,12 +47,12 @@ class Jobs:
     """
 
     def __init__(self, runs: Path) -> None:
-        self.folder = runs / LOGS
+        self.runs, self.folder = runs, runs / LOGS
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
 
     def start(
-        self, name: str, verb: str, arguments: Sequence[str], on_end: Callable[[], None] | None = None
+        self, name: str, verb: str, arguments: Sequence[str], on_end: Callable[[], object] | None = None
     ) -> None:
         """Start a command in its own session, so that signals of the terminal do not reach it.
 
@@ -71,22 +82,24 @@ class Jobs:
                     )
             except OSError as error:
                 raise UserError(f"cannot start {verb} ({error}); free memory or disk space") from error
-            self._jobs[name] = _Job(verb, log, process)
-        threading.Thread(target=self._wait, args=(process, on_end), daemon=True).start()
+            watcher = threading.Thread(target=self._wait, args=(process, on_end), daemon=True)
+            watcher.start()
+            self._jobs[name] = _Job(verb, log, process, watcher)
 
     @staticmethod
-    def _wait(process: subprocess.Popen[bytes], on_end: Callable[[], None] | None) -> None:
+    def _wait(process: subprocess.Popen[bytes], on_end: Callable[[], object] | None) -> None:
         process.wait()
         if on_end is not None:
             on_end()
 
     def running(self) -> str | None:
-        """Return the name of the job that runs; None if there is none."""
-        return next((name for name in self._jobs if self.is_running(name)), None)
+        """Return what runs: a job, or a training that an earlier start of the page began; None if nothing."""
+        trainings = (f"train {run.name}" for run in locked_runs(self.runs))
+        return next(trainings, None) or next((name for name in self._jobs if self.is_running(name)), None)
 
     def is_running(self, name: str) -> bool:
-        """Return whether this page has started the job, and it has not ended."""
-        return name in self._jobs and self._jobs[name].process.poll() is None
+        """Return whether this page has started the job, and it and what follows it have not ended."""
+        return name in self._jobs and self._jobs[name].watcher.is_alive()
 
     def stop(self, name: str) -> None:
         """Ask the job to end in order; nothing happens if it has ended."""
@@ -94,8 +107,9 @@ class Jobs:
             self._jobs[name].process.terminate()
 
     def wait(self, name: str, timeout_s: float) -> None:
-        """Wait until the job ends; used at the end of a stop, and in tests."""
-        self._jobs[name].process.wait(timeout_s)
+        """Wait until the job and what follows it have ended; return at once if there is no such job."""
+        if name in self._jobs:
+            self._jobs[name].watcher.join(timeout_s)
 
     def output(self, name: str) -> str:
         """Return the end of what the job has printed, in this or an earlier start of the page."""
@@ -107,8 +121,8 @@ class Jobs:
             return ""
 
     def last_line(self, name: str) -> str:
-        """Return the last line that the job has printed; "" if there is none."""
-        lines = [line for line in self.output(name).splitlines() if line.strip()]
+        """Return the last line with a letter that the job has printed; "" if there is none."""
+        lines = [line for line in self.output(name).splitlines() if any(map(str.isalpha, line))]
         return lines[-1].strip() if lines else ""
 
     def failure(self, name: str) -> str | None:
@@ -116,9 +130,12 @@ class Jobs:
         job = self._jobs.get(name)
         if job is None or (code := job.process.poll()) in (None, 0, *STOPPED_CODES):
             return None
-        lines = [line for line in self.output(name).splitlines() if line.strip()]
+        lines = self.output(name).splitlines()
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
         if errors:
             return errors[-1]
-        last = f": {lines[-1]}" if lines else ""
+        if code == -signal.SIGKILL:
+            reason = "most likely for lack of memory; close other programs, then try again"
+            return f"the system ended {job.verb}, {reason}"
+        last = f": {line}" if (line := self.last_line(name)) else ""
         return f"{job.verb} ended with code {code}{last} (all that it printed: {job.log})"

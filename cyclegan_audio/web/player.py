@@ -55,9 +55,13 @@ def _encode(song: Path, target: Path) -> tuple[bytes, str]:
     """Return a song in a format that browsers decode, and its media type."""
     for suffix, media_type in SOUNDS.items():
         try:
-            return in_format(song, suffix, target).read_bytes(), media_type
+            sound = in_format(song, suffix, target)
         except UserError as error:
             failure = error
+        else:
+            content = sound.read_bytes()
+            sound.unlink()
+            return content, media_type
     raise failure
 
 

@@ -1,5 +1,6 @@
 """A run as it trains: state, losses, spectrograms, sounds, and buttons to stop it and to go on."""
 
+import html
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pandas
 from cyclegan_audio.inference.checkpoints import load_model
 from cyclegan_audio.inference.run_paths import LOSSES
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 from cyclegan_audio.web.errors import one_line_errors
 from cyclegan_audio.web.markdown import as_text, code_block
 from cyclegan_audio.web.player import pictures, player_frame
 from cyclegan_audio.web.state import PageState
 from cyclegan_audio.web.training import (
+    LossPoint,
     describe_state,
     is_training,
     job_name,
@@ -22,6 +25,7 @@ from cyclegan_audio.web.training import (
     list_trainings,
     loss_points,
     previews,
+    resume_arguments,
     stop_training,
 )
 
@@ -64,13 +68,13 @@ class RunView:
             self.log = gr.Markdown()
         self.shown = gr.State(())
 
-    def connect(self, timer: gr.Timer, blocks: gr.Blocks) -> None:
+    def connect(self, timer: gr.Timer, blocks: gr.Blocks, minutes: gr.Number) -> None:
         """Connect the components with what they do."""
         outputs = [self.run, self.status, self.losses, self.grids, self.preview, self.log, self.shown]
         for event in (timer.tick, self.run.change, blocks.load):
             event(self.refresh, [self.run, self.shown], outputs, show_progress="hidden")
         self.stop.click(self.stop_run, self.run, None)
-        self.go_on.click(self.resume, self.run, None)
+        self.go_on.click(self.resume, [self.run, minutes], None)
         self.preview.input(self.play, [self.run, self.preview], self.player)
 
     def names(self) -> list[str]:
@@ -98,18 +102,19 @@ class RunView:
         run = self.state.runs / name
         grids, sounds = latest_grids(run), previews(run)
         losses = run / LOSSES
-        is_new = (name, losses.stat().st_size if losses.is_file() else 0, grids, [p.after for p in sounds])
+        now = (name, losses.stat().st_size if losses.is_file() else 0, grids, [p.after for p in sounds])
+        is_old = bool(shown) and shown[0] == now
+        points, problem = ([], shown[1]) if is_old else read_points(run)
         listed = gr.Dropdown(choices=names, value=name)
-        status = f"**{as_text(name)}**: {as_text(describe_state(self.state.runs, run, self.state.jobs))}"
+        state = describe_state(self.state.runs, run, self.state.jobs)
+        status = f"**{as_text(name)}**: {as_text(state + problem)}"
         log = code_block(self.state.jobs.output(job_name(self.state.runs, run)))
-        if is_new == shown:
+        if is_old:
             return listed, status, gr.skip(), gr.skip(), gr.skip(), log, gr.skip()
-        points = pandas.DataFrame(
-            [[point.batch, point.value, point.loss] for point in loss_points(run)], columns=COLUMNS
-        )
+        table = pandas.DataFrame([[p.batch, p.value, p.loss] for p in points], columns=COLUMNS)
         labels = [preview.label for preview in sounds]
         choice = gr.Dropdown(choices=labels, value=None, visible=bool(labels))
-        return listed, status, points, pictures(grids), choice, log, is_new
+        return listed, status, table, pictures(grids), choice, log, (now, problem)
 
     @one_line_errors
     def stop_run(self, name: str) -> None:
@@ -118,15 +123,16 @@ class RunView:
         if not is_training(self.state.runs, run, self.state.jobs):
             raise UserError(f"{name} does not train now")
         stop_training(self.state.runs, run, self.state.jobs)
-        gr.Info(f"{name} stops after its batch and writes a checkpoint; Go on continues it.", duration=6)
+        text = f"{name} stops after its batch and writes a checkpoint; Go on continues it."
+        gr.Info(html.escape(printable(text)), duration=6)
 
     @one_line_errors
-    def resume(self, name: str) -> None:
-        """Continue a run from its last checkpoint."""
+    def resume(self, name: str, minutes: float) -> None:
+        """Continue a run from its last checkpoint for some minutes."""
         run = self.folder(name)
         if is_training(self.state.runs, run, self.state.jobs):
             raise UserError(f"{name} trains already")
-        self.state.jobs.start(job_name(self.state.runs, run), "train", [f"resume={run}"])
+        self.state.jobs.start(job_name(self.state.runs, run), "train", resume_arguments(run, minutes))
 
     @one_line_errors
     def play(self, name: str, label: str, request: gr.Request) -> str:
@@ -139,3 +145,11 @@ class RunView:
         title = f"{chosen[0].label} of {name}"
         folder = Path(tempfile.mkdtemp(dir=self.state.session(request.session_hash).folder))
         return player_frame(chosen[0].before, chosen[0].after, title, mel, folder)
+
+
+def read_points(run: Path) -> tuple[list[LossPoint], str]:
+    """Return the curves of the losses, and for the status why there are none; the timer asks every 3 s."""
+    try:
+        return loss_points(run), ""
+    except UserError as error:
+        return [], f"; no losses are shown: {error}"

@@ -12,12 +12,11 @@ from cyclegan_audio.web.errors import one_line_errors
 from cyclegan_audio.web.markdown import as_text
 from cyclegan_audio.web.models import list_runs
 from cyclegan_audio.web.player import frame
-from cyclegan_audio.web.state import PageState
+from cyclegan_audio.web.state import MEASURE, PageState
 
 COMPARISON = "compare.html"  # of `reports.comparison.compare`, whose import takes seconds
 REFRESH_S = 3
 REPORT_PX = 900
-MEASURE = "report"  # the job
 HELP = (
     "A report measures a run on music that it has not heard, beside what an equaliser does. Choose one run "
     "to measure it, or several to compare them; without a GPU a report takes minutes."

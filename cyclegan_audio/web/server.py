@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"
 MAX_UPLOAD = "1gb"  # of one file
+STOP_S = 20  # for a command to end with the page
 CACHE_PREFIX = "cyclegan_audio_app_"
 
 
@@ -40,7 +41,7 @@ def serve(runs: str | Path = RUNS, port: int = APP_PORT) -> None:
     check_port(port)
     with cache_folder() as cache:
         from cyclegan_audio.web.page import build_page
-        from cyclegan_audio.web.state import PREPARE, PageState
+        from cyclegan_audio.web.state import MEASURE, PREPARE, PageState
 
         state = PageState(folder, cache)
         blocks = build_page(state)
@@ -50,9 +51,11 @@ def serve(runs: str | Path = RUNS, port: int = APP_PORT) -> None:
             threading.Event().wait()
         finally:
             blocks.close(verbose=False)
-            state.jobs.stop(PREPARE)  # it may read dropped files, which are deleted now
-            if state.jobs.running() not in (None, PREPARE):
-                echo(f"{state.jobs.running()} goes on; open the page again to see or to stop it")
+            for job in (PREPARE, MEASURE):  # only trainings go on
+                state.jobs.stop(job)
+                state.jobs.wait(job, STOP_S)
+            if (training := state.jobs.running()) is not None:
+                echo(f"{training} goes on; start the page again to see or to stop it")
 
 
 def open_runs(runs: str | Path) -> Path:

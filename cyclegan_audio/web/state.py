@@ -8,16 +8,22 @@ from pathlib import Path
 
 from cyclegan_audio.web.jobs import Jobs
 
-PREPARE = "prepare"  # the job that makes a corpus
+PREPARE, MEASURE = "prepare", "report"  # the jobs that make a corpus, and a report or a comparison
 CHECK_S, MAX_AGE_S = 600, 2700  # gradio deletes files 45 to 55 minutes after their last use
+
+
+def _ended() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass
 class Session:
-    """A visitor: the folder of the results, and the stop of the latest translation."""
+    """A visitor: the folder of the results, and the stop of the latest translation, set once it has ended."""
 
     folder: Path
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=_ended)
 
 
 class PageState:

@@ -1,5 +1,6 @@
 """The tab Train: folders or dropped files to a corpus, a corpus to a run, and the run as it learns."""
 
+import html
 import shutil
 import tempfile
 from functools import partial
@@ -9,6 +10,8 @@ from typing import Any
 import gradio as gr
 
 from cyclegan_audio.reports.corpus import PAGE as CORPUS_PAGE
+from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.printing import printable
 from cyclegan_audio.web.corpora import (
     FOLDER,
     GenreMusic,
@@ -16,6 +19,7 @@ from cyclegan_audio.web.corpora import (
     check_folder,
     check_genre,
     delete_corpus,
+    delete_unfinished,
     describe_corpus,
     gather_files,
     list_corpora,
@@ -122,7 +126,8 @@ class TrainTab:
     def connect(self) -> None:
         """Connect the components with what they do."""
         music = [component for genre in self.genres for component in genre]
-        self.prepare.click(self.start_prepare, music, self.prepare_status)
+        dropped = [files for _, _, files in self.genres]
+        self.prepare.click(self.start_prepare, music, [self.prepare_status, *dropped])
         self.stop.click(lambda: self.state.jobs.stop(PREPARE), None, None)
         listed = [self.corpus, self.prepare_status]
         for event in (self.timer.tick, self.blocks.load):
@@ -133,33 +138,39 @@ class TrainTab:
         self.confirm.click(self.delete_chosen, self.corpus, self.corpus)
         settings = [self.corpus, self.size, self.minutes, self.name]
         self.start.click(self.start_training, settings, self.view.run)
-        self.view.connect(self.timer, self.blocks)
+        self.view.connect(self.timer, self.blocks, self.minutes)
 
     @one_line_errors
     def start_prepare(
         self, name_1: str, folder_1: str, files_1: list[str] | None, name_2: str, folder_2: str,
         files_2: list[str] | None,
-    ) -> str:  # fmt: skip
-        """Start `prepare` for two genres."""
+    ) -> Any:  # fmt: skip
+        """Start `prepare` for two genres; once it runs, the dropped files are its own and leave the page."""
         given = ((check_genre(name_1), folder_1, files_1), (check_genre(name_2), folder_2, files_2))
-        for name, folder, files in given:
-            if not files:
-                check_folder(name, folder)
         dropped = Path(tempfile.mkdtemp(dir=self.state.cache, prefix="music_"))
         remove = partial(shutil.rmtree, dropped, ignore_errors=True)
+
+        def clean_up() -> None:
+            remove()
+            delete_unfinished(corpus)
+
         try:
             one, other = (
-                GenreMusic(
-                    name, gather_files(files, dropped / str(number)) if files else check_folder(name, folder)
-                )
+                GenreMusic(name, dropped / str(number) if files else check_folder(name, folder))
                 for number, (name, folder, files) in enumerate(given)
             )
             corpus = new_folder(self.state.runs / FOLDER, f"{one.name}_{other.name}")
-            self.state.jobs.start(PREPARE, "prepare", prepare_arguments(one, other, corpus), on_end=remove)
+            arguments = prepare_arguments(one, other, corpus)
+            for music, (_, _, files) in zip((one, other), given, strict=True):
+                if files:
+                    gather_files(files, music.folder)
+            self.state.jobs.start(PREPARE, "prepare", arguments, on_end=clean_up)
         except Exception:
             remove()
             raise
-        return f"Preparing **{as_text(corpus.name)}**"
+        for file in [*(files_1 or ()), *(files_2 or ())]:
+            Path(file).unlink(missing_ok=True)
+        return f"Preparing **{as_text(corpus.name)}**", None, None
 
     @one_line_errors
     def refresh(self, corpus: str | None, before: str | None) -> Any:
@@ -193,9 +204,13 @@ class TrainTab:
 
     @one_line_errors
     def delete_chosen(self, name: str) -> Any:
-        """Delete a corpus."""
+        """Delete a corpus that no command reads."""
+        if (busy := self.state.jobs.running()) is not None:
+            raise UserError(
+                f"{busy} is running and may read this music; wait until it ends, or stop it first"
+            )
         folder = delete_corpus(self.state.runs, name)
-        gr.Info(f"{folder} is deleted.", duration=5)
+        gr.Info(html.escape(printable(f"{folder} is deleted.")), duration=5)
         names = [other.name for other in list_corpora(self.state.runs)]
         return gr.Dropdown(choices=names, value=names[0] if names else None)
 

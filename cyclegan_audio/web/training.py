@@ -1,5 +1,6 @@
 """A training of the page: arguments of `train`, state of its run on the disk, losses and previews."""
 
+import hashlib
 import math
 import os
 import re
@@ -16,7 +17,7 @@ from cyclegan_audio.reports.evaluation.training_losses import read_losses
 from cyclegan_audio.utils.errors import UserError, check_number
 from cyclegan_audio.utils.locks import lock_holder
 from cyclegan_audio.web.corpora import corpus_warnings, training_genres
-from cyclegan_audio.web.jobs import Jobs
+from cyclegan_audio.web.jobs import Jobs, locked_runs
 from cyclegan_audio.web.models import list_runs
 
 MAX_POINTS = 300  # of each curve
@@ -28,6 +29,7 @@ SIZES = {  # overrides of `train`
 }
 _ADVICE = re.compile(r"data\.normalise=\[(\w+)\]")  # in the warnings of `prepare`
 _SIDE = re.compile(r"_(ab|ba|a|b)$")  # of the name of a loss
+_FAKE = re.compile(r"epoch_\d{4,9}_.+_\d{1,9}_fake\.wav")
 _TOTAL = "gen_total"  # the sum of all losses of the generators
 
 
@@ -66,9 +68,22 @@ def train_arguments(corpus: Path, run: Path, size: str, minutes: float) -> list[
     return [f"corpus={corpus}", *genres, f"run_dir={run}", *SIZES[size], *normalise, *limits]
 
 
+def resume_arguments(run: Path, minutes: float) -> list[str]:
+    """Return the arguments of `train` that continue a run for some minutes, also one that has ended.
+
+    Raises:
+        UserError: an invalid time, or a run that cannot go on.
+    """
+    from cyclegan_audio.training.resume import train_longer  # takes seconds
+
+    check_number("the time in minutes", minutes, 1, MAX_TRAINING_MINUTES)
+    return [f"resume={run}", *train_longer(str(run), minutes)]
+
+
 def job_name(runs: Path, run: Path) -> str:
-    """Return the name of the job that trains a run, which is that of its log."""
-    return f"train_{slug(str(run.relative_to(runs)))}"
+    """Return the name of the job that trains a run, which is that of its log; no other run has it."""
+    name = str(run.relative_to(runs))
+    return f"train_{slug(name)}_{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
 
 
 def list_trainings(runs: Path, started: Sequence[Path] = ()) -> list[Path]:
@@ -79,8 +94,7 @@ def list_trainings(runs: Path, started: Sequence[Path] = ()) -> list[Path]:
         started: further runs, which may have no files yet.
     """
     resumable = [run for run in list_runs(runs) if (run / CHECKPOINTS / LAST).is_file()]
-    locked = [path.parent for path in runs.glob(f"[!.]*/{LOCK}")]
-    return list(dict.fromkeys([*reversed(started), *locked, *resumable]))
+    return list(dict.fromkeys([*reversed(started), *locked_runs(runs), *resumable]))
 
 
 def training_process(run: Path) -> int | None:
@@ -110,9 +124,7 @@ def describe_state(runs: Path, run: Path, jobs: Jobs) -> str:
     if (failure := jobs.failure(name)) is not None:
         return f"failed: {failure}"
     if (run / CHECKPOINTS / LAST).is_file():
-        return (
-            "not training; it stands in the tab Translate. Go on trains it further, if its time is not over"
-        )
+        return 'finished; choose it in the tab Translate. "Go on" trains it for longer.'
     return "it ended before its first checkpoint; start it again"
 
 
@@ -147,7 +159,7 @@ def latest_grids(run: Path) -> list[Path]:
 
 def previews(run: Path) -> list[Preview]:
     """Return the sounds of the newest previews."""
-    fakes = sorted((run / "audio").glob("epoch_*_fake.wav"))
+    fakes = sorted(file for file in (run / "audio").glob("*.wav") if _FAKE.fullmatch(file.name))
     newest = [fake for fake in fakes if fake.name[:10] == fakes[-1].name[:10]]
     pairs = [(fake, fake.with_name(fake.name.replace("_fake.wav", "_real.wav"))) for fake in newest]
     return [Preview(_preview_label(fake), real, fake) for fake, real in pairs if real.is_file()]

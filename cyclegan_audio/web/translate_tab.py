@@ -161,15 +161,17 @@ class TranslateTab:
         """Translate the song and show it in the player."""
         path = check_dropped(song)
         session = self.state.session(request.session_hash)
-        session.stop = stop = Event()
         settings = SongSettings(
             check_model(self.state.runs, model), to, Amount(drums, rest), vocoder, int(shifts)
         )
+        session.stop = stop = Event()
         try:
             with self.state.translating:
                 result = translate_song(path, settings, session.folder, stop, progress)
         except StoppedError:
             return EMPTY, gr.Markdown(visible=False), gr.Group(visible=False), "wav", gr.skip(), ""
+        finally:
+            stop.set()
         progress(1.0, "drawing the spectrograms")
         title = f"{path.name} to {to}"
         frame = player_frame(result.before, result.after, title, result.mel, result.after.parent)
@@ -180,13 +182,15 @@ class TranslateTab:
 
     def stop(self, request: gr.Request) -> None:
         """Stop the visitor's translation."""
-        self.state.session(request.session_hash).stop.set()
-        gr.Info("The translation is stopped; nothing of it is kept.", duration=5)
+        stop = self.state.session(request.session_hash).stop
+        if not stop.is_set():
+            stop.set()
+            gr.Info("The translation is stopped; nothing of it is kept.", duration=5)
 
     @one_line_errors
     def convert(self, result: str, suffix: str) -> Any:
         """Write the result in another format."""
-        return download_button(in_format(Path(result), suffix)) if result else gr.skip()
+        return download_button(in_format(check_dropped(result), suffix)) if result else gr.skip()
 
 
 def download_button(file: Path) -> gr.DownloadButton:

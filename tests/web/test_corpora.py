@@ -22,6 +22,7 @@ from cyclegan_audio.web.corpora import (
     prepare_arguments,
     training_genres,
 )
+from cyclegan_audio.web.markdown import as_text
 
 
 @pytest.fixture
@@ -55,8 +56,18 @@ def test_folders_are_checked(tmp_path):
     assert check_folder("lofi", f" {tmp_path} ") == tmp_path
     with pytest.raises(UserError, match="the music of lofi is missing"):
         check_folder("lofi", "")
+    for name in (str(tmp_path / "nowhere"), "~nobody_here/music", "x" * 300, "a\0b"):
+        with pytest.raises(UserError, match="is not a folder of this machine"):
+            check_folder("lofi", name)
+
+
+def test_a_folder_that_may_not_be_opened_is_refused(tmp_path, monkeypatch):
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(UserError, match="is not a folder of this machine"):
-        check_folder("lofi", str(tmp_path / "nowhere"))
+        check_folder("lofi", str(tmp_path))
 
 
 def test_odd_paths_reach_prepare_as_they_are(tmp_path):
@@ -95,11 +106,19 @@ def test_a_corpus_is_described_with_its_warnings(runs):
     (folder,) = list_corpora(runs)
     text = describe_corpus(folder)
     assert "minutes of high" in text
-    assert str(folder) in text
+    assert as_text(str(folder)) in text
     assert "| kept | " in text
     assert any("bandwidth" in line for line in corpus_warnings(folder))
     assert "* Warning: low ends at" in text
     assert training_genres(folder) == ("high", "low")
+
+
+def test_the_name_of_a_corpus_is_text(runs):
+    folder = runs / FOLDER / "<img src=x>`*a*"
+    (runs / FOLDER / "low_high").rename(folder)
+    text = describe_corpus(folder)
+    assert text.count(as_text(folder.name)) == 2
+    assert folder.name not in text
 
 
 def test_a_corpus_is_deleted_by_its_name_only(runs, tmp_path):

@@ -8,13 +8,16 @@ import pytest
 from cyclegan_audio.web.guard import RequestGuard, is_from_page
 
 HOST = "127.0.0.1:7860"
+LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 @pytest.mark.parametrize(
     ("method", "headers"),
     [
         ("GET", {}),
-        ("GET", {"sec-fetch-site": "cross-site"}),  # a link to the page
+        ("GET", {"sec-fetch-site": "cross-site", **LINK}),
+        ("GET", {"sec-fetch-site": "none", **LINK}),  # typed
+        ("GET", {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}),
         ("POST", {}),  # no browser
         ("POST", {"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}),
         ("POST", {"host": "localhost:9000", "origin": "http://localhost:9000"}),  # through a tunnel
@@ -36,6 +39,10 @@ def test_the_page_itself_is_answered(method, headers):
         ("GET", "/gradio_api/queue/data", {"origin": "null"}),
         ("POST", "/gradio_api/queue/join", {"sec-fetch-site": "cross-site"}),
         ("POST", "/gradio_api/queue/join", {"sec-fetch-site": "same-site"}),
+        ("POST", "/gradio_api/queue/join", {"sec-fetch-site": "cross-site", **LINK}),
+        ("GET", "/gradio_api/file=/x.wav", {"sec-fetch-site": "cross-site"}),
+        ("GET", "/gradio_api/file=/x.wav", {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}),
+        ("GET", "/", {"sec-fetch-site": "cross-site", **LINK, "sec-fetch-dest": "iframe"}),
         ("GET", "/gradio_api/file=http://192.0.2.1/x", {}),
         ("GET", "/gradio_api/file=HTTP://192.0.2.1/x", {}),
         ("GET", "/gradio_api/file=http:%2F%2F192.0.2.1/x", {}),

@@ -12,9 +12,10 @@ import pytest
 
 from cyclegan_audio import app
 from cyclegan_audio.utils.errors import UserError
-from cyclegan_audio.web import server
+from cyclegan_audio.web import jobs, server
 from cyclegan_audio.web.server import check_port, open_runs, serve
 from cyclegan_audio.web.state import CHECK_S, MAX_AGE_S, PageState
+from tests.web.conftest import free_port
 
 SECRET = "a secret of the user"
 
@@ -167,6 +168,7 @@ def test_the_environment_is_set_for_the_page_only(monkeypatch):
 def test_a_visitor_leaves_nothing(tmp_path):
     state = PageState(tmp_path / "runs", tmp_path)
     session = state.session("one")
+    session.stop.clear()  # a translation runs
     (session.folder / "song.wav").touch()
     assert state.session("one") is session
     assert state.session("two").folder != session.folder
@@ -179,3 +181,20 @@ def test_a_visitor_leaves_nothing(tmp_path):
 
 def test_songs_are_deleted_within_an_hour():
     assert CHECK_S + MAX_AGE_S <= 3600
+
+
+def test_only_trainings_outlive_the_page(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("gradio")
+    calls: list[tuple[str, str]] = []
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "launch", interrupt)
+    monkeypatch.setattr(jobs.Jobs, "stop", lambda _, name: calls.append(("stop", name)))
+    monkeypatch.setattr(jobs.Jobs, "wait", lambda _, name, __: calls.append(("wait", name)))
+    monkeypatch.setattr(jobs.Jobs, "running", lambda _: "train mine")
+    with pytest.raises(KeyboardInterrupt):
+        serve(tmp_path / "runs", free_port())
+    assert calls == [("stop", "prepare"), ("wait", "prepare"), ("stop", "report"), ("wait", "report")]
+    assert "train mine goes on; start the page again to see or to stop it" in capsys.readouterr().out

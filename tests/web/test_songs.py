@@ -9,6 +9,7 @@ import soundfile
 
 from cyclegan_audio.translation.amounts import Amount
 from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.web.player import _encode
 from cyclegan_audio.web.songs import SongSettings, StoppedError, check_song, in_format, translate_song
 
 RATE = 44100
@@ -142,3 +143,10 @@ def test_formats_keep_length_and_tags(suffix, song, tmp_path):
 def test_an_unknown_format_is_refused(song):
     with pytest.raises(UserError, match=r"there is no format '\.\./x'"):
         in_format(song, "../x")
+
+
+def test_sounds_for_the_player_are_not_kept(song, tmp_path):
+    content, media_type = _encode(song, tmp_path / "before")
+    assert media_type == "audio/mpeg"
+    assert len(content) > 1000
+    assert list(tmp_path.glob("before*")) == []

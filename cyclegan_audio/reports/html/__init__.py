@@ -21,7 +21,7 @@ from cyclegan_audio.reports.html.page import (
     to_json,
     write_files,
 )
-from cyclegan_audio.reports.html.player import player_html, player_page
+from cyclegan_audio.reports.html.player import player_page
 
 __all__ = [
     "FAIR",
@@ -39,7 +39,6 @@ __all__ = [
     "encode_audio",
     "encode_figure",
     "ensure_writable",
-    "player_html",
     "player_page",
     "render",
     "template_environment",

@@ -3,12 +3,6 @@
 from cyclegan_audio.reports.html.page import Player, template_environment
 
 
-def player_html(player: Player) -> str:
-    """Return the HTML of a player for a page that contains `player.css` and, at its end, `player.js` once."""
-    template = template_environment().get_template("player.html.j2")
-    return str(template.make_module().show_player(player))  # type: ignore[attr-defined]
-
-
 def player_page(player: Player) -> str:
     """Return a player as a whole page that needs no other file, e.g. for the `srcdoc` of an iframe."""
     title = player.title or "Player"

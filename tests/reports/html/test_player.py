@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cyclegan_audio.reports.figures.spectrograms import mel_pngs
-from cyclegan_audio.reports.html import Player, Version, encode_audio, player_html, player_page
+from cyclegan_audio.reports.html import Player, Version, encode_audio, player_page
 from cyclegan_audio.reports.html.page import png_size
 
 RATE, SECONDS = 16000, 2.0
@@ -35,13 +35,11 @@ def test_page_needs_no_other_file():
 
 
 def test_labels_and_titles_are_text():
-    fragment = player_html(player("<b>song</b>\u202e", ('"a"', "<i>")))
-    assert "<b>" not in fragment
-    assert "<i>" not in fragment
-    assert "\u202e" not in fragment
-    assert (
-        fragment.count("&lt;i&gt;") == 5
-    )  # the picture's text and label, the switch twice, the plain player
+    page = player_page(player("<b>song</b>\u202e", ('"a"', "<i>")))
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "\u202e" not in page
+    assert page.count("&lt;i&gt;") == 5  # the picture's text and label, the switch twice, the plain player
 
 
 def test_pictures_have_common_colours_and_are_not_shown_larger():
@@ -50,7 +48,7 @@ def test_pictures_have_common_colours_and_are_not_shown_larger():
     assert [png_size(png) for png in pngs] == [(300, 64)] * 2
     assert pngs[0] != pngs[1]
     assert pngs == mel_pngs([quiet, loud], 300, 64)
-    assert "max-width: calc(300px" in player_html(player())
+    assert "max-width: calc(300px" in player_page(player())
     with pytest.raises(ValueError, match="not a PNG"):
         png_size(b"GIF89a")
 
