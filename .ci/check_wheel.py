@@ -22,7 +22,7 @@ REQUIRED_FILES = (  # in addition to the code
         for file in ("pair.json", "README.md", "picture.jpg", "gen_ab.safetensors", "gen_ba.safetensors")
     ),
     "reports/html/base.html.j2",
-    "README.md",
+    "reports/html/glossary.md",
     "reports/html/page.css",
     "reports/html/page.html.j2",
     "reports/html/page.js",

@@ -114,10 +114,9 @@ class TranslationModule(BaseModule):
         restores = self.loss_weights["restoration"] > 0
         self.warm_up = RestorationWarmUp(restoration_warm_up, restores, pretrain_minutes, schedule)
         self.inputs = TrainingInputs(self.directions, used_corruption(corruption, restores), source_variation)
-        self.optimizer_factory = optimizer
+        self.optimizer_factory, self.seed = optimizer, seed
         check_number("model.discriminator_lr", discriminator_lr or 0, low=0)
         self.discriminator_options = {} if discriminator_lr is None else {"lr": discriminator_lr}
-        self.seed = seed
         self._rank_states: list[dict[str, Any]] = []
 
     def _build_networks(self, generator: Callable[[], nn.Module], disc: Callable[[], nn.Module]) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cyclegan_audio.inference.checkpoints import PRETRAINED, list_pretrained, load_model, resolve_run
+from cyclegan_audio.inference.pair_card import README
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
 from cyclegan_audio.utils.checked_json import DamagedFileError, parse_object
 from cyclegan_audio.utils.errors import UserError
@@ -91,15 +92,12 @@ def _read_facts(path: Path, changed_ns: int) -> tuple[str, tuple[str, ...]]:
 
 
 def shipped_card(name: str) -> str:
-    """Return the section of a shipped model in `pretrained/README.md`, without links."""
-    page = (PRETRAINED / "README.md").read_text(encoding="utf-8")
-    section = page.partition(f"\n## `{name}`")[2].partition("\n## ")[0]
-    title, _, body = section.partition("\n")
-    body = re.sub(r"\s*\(\[[^]]*\]\([^)]*\)(?:, \[[^]]*\]\([^)]*\))*\)", "", body)  # ([experiment](path))
-    body = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", body)
-    rows = re.findall(r"^\| (\S[^|]*) \| (.*) \|$", body, re.MULTILINE)
+    """Return the card of a shipped model and its measured numbers, from the README.md of the pair."""
+    page = (PRETRAINED / name / README).read_text(encoding="utf-8")
+    card, _, measured = page.partition("\n## Card\n")[2].partition("\n## Measured\n")
+    rows = re.findall(r"^\| (\S[^|]*) \| (.*) \|$", card, re.MULTILINE)
     lines = [f"* **{key}**: {value}" for key, value in rows]
-    return "\n".join([f"**{name}{title}**. {EXPECTATION}", "", *lines])
+    return "\n".join([f"**{as_text(name)}**. {EXPECTATION}", "", *lines, measured])
 
 
 def report_line(run: Path) -> str:

@@ -120,7 +120,7 @@ def attack_tables(folder: Path, seeds: range) -> dict[str, int]:
         (folder / "validation.csv").write_bytes(damage_bytes(table(SCORES), rng))
         before = (folder / "losses.csv").read_bytes()
         section = losses_section(Evaluated(folder))  # type: ignore[arg-type]
-        assert section.images or section.paragraphs, f"seed {seed}"
+        assert section.images or section.missing, f"seed {seed}"
         assert _validation_score(Evaluated(folder)), f"seed {seed}"  # type: ignore[arg-type]
         log = CSVLog(folder / "losses.csv")
         if refused(lambda log=log: log.start(COLUMNS, 40), seed, folder / "losses.csv"):  # type: ignore[misc]
@@ -140,7 +140,7 @@ def test_damaged_tables_end_in_a_line_or_a_report(tmp_path, seeds):
 @pytest.fixture
 def compare_runs(make_report, monkeypatch):  # noqa: F811
     """Return two runs with reports; a comparison of them translates nothing and draws nothing."""
-    monkeypatch.setattr(comparison, "side_by_side_section", lambda *args: Section("side", "Side"))
+    monkeypatch.setattr(comparison, "side_by_side_section", lambda *args: (Section("side", "Side"), {}))
     monkeypatch.setattr("cyclegan_audio.reports.comparison.sections._pictures", lambda *args: [])
     return make_report("one"), make_report("two", identity=0.0)
 

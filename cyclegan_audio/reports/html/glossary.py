@@ -1,4 +1,4 @@
-"""Mark words in a page that only specialists know; their definitions are those of the package's glossary."""
+"""Mark words in a page that only specialists know; their definitions are those of `glossary.md`."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ from cyclegan_audio.utils.printing import printable_lines
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-GUIDE = "README.md"  # of the package; its section "Glossary" is a table of terms and meanings
+GLOSSARY = "glossary.md"  # a table of terms and meanings
 WORDS = {  # as they stand in pages (without a plural s), longest first where one begins like another: term
     "mel-spectrogram": "mel",
     "mel": "mel",
@@ -58,8 +58,8 @@ _BY_LOWER = {word.lower(): term for word, term in WORDS.items()}
 @cache
 def definitions() -> dict[str, str]:
     """Read the glossary of the package: term to meaning."""
-    text = files("cyclegan_audio").joinpath(GUIDE).read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text.partition("## Glossary")[2], re.MULTILINE)
+    text = files("cyclegan_audio.reports.html").joinpath(GLOSSARY).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
     return {term: meaning.replace("`", "") for term, meaning in rows[1:]}
 
 

@@ -101,7 +101,7 @@ def picture_model(tiny_model, *overrides: str):
 def test_varied_sources_and_corrupted_targets_are_drawn_as_mels_and_become_pictures(tiny_model):
     model = picture_model(tiny_model, "model.cycle_noise=0.1")
     model.inputs.variation.forward = lambda mels: mels / 2
-    model.inputs.corruption.forward = lambda clips, other: clips + 0.1 * other
+    model.inputs.corruption.forward = lambda clips, other, _: clips + 0.1 * other
     reals = {f"real_{domain}": torch.rand(2, 1, 32, 32) - 0.5 for domain in "ab"}
     a, b = reals.values()
     inputs = model.inputs(reals, model.whitening, model.gen_ab.training_input)
