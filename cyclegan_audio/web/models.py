@@ -8,6 +8,7 @@ from pathlib import Path
 from cyclegan_audio.inference.checkpoints import PRETRAINED, list_pretrained, load_model, resolve_run
 from cyclegan_audio.inference.pair_card import README
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, LAST
+from cyclegan_audio.reports.evaluation.report_files import JSON_FILE, REPORT
 from cyclegan_audio.utils.checked_json import DamagedFileError, parse_object
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.printing import printable
@@ -102,7 +103,7 @@ def shipped_card(name: str) -> str:
 
 def report_line(run: Path) -> str:
     """Return the verdict of a run's report, or how to get one."""
-    file = run / "report" / "report.json"
+    file = run / REPORT / JSON_FILE
     try:
         check_file(file, MAX_REPORT_BYTES)
         verdict = parse_object(file.read_bytes()).get("verdict")

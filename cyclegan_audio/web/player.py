@@ -67,9 +67,7 @@ def _encode(song: Path, target: Path) -> tuple[bytes, str]:
 
 def frame(title: str, *, srcdoc: str = "", file: Path | None = None, height_px: int) -> str:
     """Return a frame with a document or a file of `--runs`, whose scripts cannot use the page around it."""
-    source = (
-        f'srcdoc="{html.escape(srcdoc)}"' if file is None else f'src="gradio_api/file={quote(str(file))}"'
-    )
+    source = f'srcdoc="{html.escape(srcdoc)}"' if file is None else f'src="{file_address(file)}"'
     return (
         f'<iframe title="{html.escape(printable(title))}" {source} sandbox="allow-scripts" '
         f'style="height: {height_px}px"></iframe>'
