@@ -202,13 +202,19 @@ def _measured(card: Card) -> list[str]:
     lines = ["", "## Measured", "", clips, ""]
     lines += ["| | translation | untouched input | equaliser | real target |", "|---|---|---|---|---|"]
     for row in rows:
-        interval = "" if row.low is None or row.high is None else f" ({row.low:g} to {row.high:g})"
-        others = (
-            "" if value is None else f"{value:g}" for value in (row.untouched, row.equaliser, row.target)
-        )
-        cells = [_inline(f"{row.direction}: {row.metric}"), f"{row.translation:g}{interval}", *others]
+        numbers = (row.translation, row.low, row.high, row.untouched, row.equaliser, row.target)
+        translation, low, high, *others = _same_decimals(numbers)
+        interval = f" ({low} to {high})" if low and high else ""
+        cells = [_inline(f"{row.direction}: {row.metric}"), translation + interval, *others]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _same_decimals(numbers: Sequence[float | None]) -> list[str]:
+    """Format numbers with the decimals of the one that has most; "" for None."""
+    known = [f"{number:g}" for number in numbers if number is not None]
+    digits = max(len(text.partition(".")[2]) for text in known) if known else 0
+    return ["" if number is None else f"{number:.{digits}f}" for number in numbers]
 
 
 def _sounds(facts: PairFacts, files: Collection[str]) -> list[str]:

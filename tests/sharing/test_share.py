@@ -307,6 +307,12 @@ def test_pairs_that_ship_have_a_whole_card(name, tmp_path):
     assert read_files(tmp_path / "again") == files
 
 
+def test_numbers_of_a_row_have_the_same_decimals():
+    rows = (PRETRAINED / "demo" / "README.md").read_text().splitlines()
+    cells = next(row for row in rows if row.startswith("| lofi to rnb: error")).split("|")
+    assert [cell.strip() for cell in cells[2:6]] == ["6.00 (5.64 to 6.36)", "8.89", "6.94", "0.00"]
+
+
 def test_names_on_the_hub():
     assert parse_hub_run("hf:a/b") == ("a/b", None)
     assert parse_hub_run("hf:a.b-c_d/e@refs/pr/1") == ("a.b-c_d/e", "refs/pr/1")
