@@ -99,7 +99,7 @@ def compute() -> Numbers:
         "translated song": translations(bands["lofi"], load_model("demo")),
         "metrics": {k: float(v[0]) for k, v in compute_metrics(METRICS, clips).items() if np.isfinite(v[0])},
         "untrained genre classifier": logits.flatten().tolist(),
-        "pairs of an epoch": [float(x) for pair in pairs for view in pair for x in view],
+        "pairs of an epoch": [float(x) for pair in pairs for view in pair for x in view[:4]],
     }
 
 

@@ -124,6 +124,7 @@ def flat(settings: Any, path: str = "") -> dict[str, Any]:
 
 
 SWITCHES = {
+    "data.varispeed": 0,
     "model.cycle_every": 1,
     "model.loss_weights.restoration": 0,
     "model.loss_weights.piece": 0,

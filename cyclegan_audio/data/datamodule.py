@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.audio.resampling import change_speed
+from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 from cyclegan_audio.audio.windows import pad_to_multiple
 from cyclegan_audio.corpus.corpus import Clip, Corpus
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
@@ -32,9 +34,10 @@ class UnpairedMelDataset(Dataset[Batch]):
     """Normalised mels of two lists of clips, indexed by `PairIndex`.
 
     An item has `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1 and 1,
-    and `index_a`, `index_b` the indices in the lists. A mel gets the gain, circular shift and crop to
+    and `index_a`, `index_b` the indices in the lists. A mel gets the speed, gain, circular shift and crop to
     `crop_frames` (None: no crop) of its `ClipView`, is normalised, then padded by reflection at its end to a
-    multiple of `frame_multiple`. Mels are on `device`.
+    multiple of `frame_multiple`. Mels are on `device`; those at other speeds are made from the clip's audio
+    when they are first needed.
     """
 
     def __init__(
@@ -55,11 +58,12 @@ class UnpairedMelDataset(Dataset[Batch]):
         self.cache: dict[str, list[tuple[Tensor, tuple[float, float]]]] = {}
         if in_memory:
             self.cache = {side: [self._load(clip) for clip in clips] for side, clips in self.clips.items()}
+        self.at_speeds: dict[tuple[str, int, int], tuple[Tensor, tuple[float, float]]] = {}
 
     def __getitem__(self, pair: PairIndex) -> Batch:
         item = {}
         for side, view in zip(("a", "b"), pair, strict=True):
-            mel_db, range_db = self._get(side, view.clip)
+            mel_db, range_db = self._get(side, view.clip, view.semitones)
             mel = self.corpus.mel.normalise(self._apply_view(mel_db, view), range_db)
             item[f"real_{side}"] = pad_to_multiple(mel, self.frame_multiple)[None]
             item[f"range_db_{side}"] = torch.tensor(range_db, dtype=torch.float32)
@@ -74,18 +78,33 @@ class UnpairedMelDataset(Dataset[Batch]):
         spread = (var.mean(0) + mean.var(0, correction=0)).sqrt()  # all clips have the same length
         return mean.mean(0).float(), spread.float()
 
-    def _get(self, side: str, index: int) -> tuple[Tensor, tuple[float, float]]:
-        """Return a whole clip as `_load` does, from the cache if there is one."""
-        return self.cache[side][index] if self.cache else self._load(self.clips[side][index])
+    def _get(self, side: str, index: int, semitones: int = 0) -> tuple[Tensor, tuple[float, float]]:
+        """Return a whole clip as `_load` does, from a cache if there is one."""
+        if semitones == 0:
+            return self.cache[side][index] if self.cache else self._load(self.clips[side][index])
+        key = (side, index, semitones)
+        loaded = self.at_speeds.get(key) or self._load(self.clips[side][index], semitones)
+        if self.cache:
+            self.at_speeds[key] = loaded
+        return loaded
 
-    def _load(self, clip: Clip) -> tuple[Tensor, tuple[float, float]]:
-        """Load a whole clip: its mel (M, F) and its range, both in dB."""
-        mel_db = self.corpus.mel_db(clip)
-        return mel_db.to(self.device), self.corpus.mel.range_db(mel_db)
+    def _load(self, clip: Clip, semitones: int = 0) -> tuple[Tensor, tuple[float, float]]:
+        """Load a whole clip: its mel (M, F) and its range, both in dB; at another speed F is another, too."""
+        corpus = self.corpus
+        if semitones == 0:
+            mel_db = corpus.mel_db(clip)
+        else:
+            waveform = change_speed(corpus.audio(clip), semitones)
+            mel_db = corpus.normalisation.apply(corpus.mel.mel_db(waveform[None])[0], corpus.mel)
+        return mel_db.to(self.device), corpus.mel.range_db(mel_db)
 
     def _apply_view(self, mel_db: Tensor, view: ClipView) -> Tensor:
         shifted = mel_db.roll(view.shift, 1) if view.shift else mel_db
-        cropped = shifted[:, view.start : view.start + (self.crop_frames or mel_db.shape[1])]
+        crop_frames, clip_frames = self.crop_frames or mel_db.shape[1], self.corpus.clip_frames
+        start = view.start
+        if view.semitones:  # a place at the same share of a clip with more or fewer frames
+            start = start * (mel_db.shape[1] - crop_frames) // max(1, clip_frames - crop_frames)
+        cropped = shifted[:, start : start + crop_frames]
         return (
             self.corpus.normalisation.apply(cropped + view.gain_db, self.corpus.mel)
             if view.gain_db
@@ -96,6 +115,8 @@ class UnpairedMelDataset(Dataset[Batch]):
 log = get_logger(__name__)
 
 FLOAT_BYTES = 4
+LITTLE_MUSIC = 200  # training clips of a genre, below which clips are varied (experiments/014_little_music)
+AUTO_VARISPEED = 2  # semitones
 
 
 class UnpairedMelDataModule(ResumableDataModule):
@@ -112,6 +133,9 @@ class UnpairedMelDataModule(ResumableDataModule):
         crop_frames: frames of a random crop of training clips; None uses whole clips.
         gain_db: training clips get a random gain of up to this size.
         time_shift: training clips get a random circular shift in time.
+        varispeed: training clips are played slower or faster, as a record, by a random number of semitones up
+            to this; `auto`: up to `AUTO_VARISPEED` if a genre has fewer than `LITTLE_MUSIC` training clips,
+            crops are short enough and the corpus has audio, else not.
         val_pairs: number of validation pairs, at most the number of clips of the larger genre.
         cache_mb: mels of up to this size (2^20 bytes) are cached in memory.
         cache_device: cache mels on the training device, so that batches need no copy; `auto`: if it is a CUDA
@@ -133,6 +157,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         crop_frames: int | None = None,
         gain_db: float = 0.0,
         time_shift: bool = False,
+        varispeed: int | str = 0,
         val_pairs: int = 32,
         cache_mb: float = 1024,
         cache_device: bool | str = "auto",
@@ -145,6 +170,8 @@ class UnpairedMelDataModule(ResumableDataModule):
         check_number("data.val_pairs", val_pairs, low=1, integer=True)
         check_number("data.cache_mb", cache_mb, low=0)
         check_number("data.gain_db", gain_db, low=0)
+        if varispeed != "auto":
+            check_number("data.varispeed", varispeed, low=0, high=12, integer=True)
         _check_cache_device(cache_device, num_workers)
         if crop_frames is not None:
             check_number("data.crop_frames", crop_frames, low=frame_multiple, integer=True)
@@ -153,7 +180,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.cache_device, self.normalise = cache_device, normalise
         self.crop_frames, self.frame_multiple = crop_frames, frame_multiple
-        self.gain_db, self.time_shift = gain_db, time_shift
+        self.gain_db, self.time_shift, self.varispeed = gain_db, time_shift, varispeed
         self.val_pairs, self.cache_mb, self.seed = val_pairs, cache_mb, seed
         self.train_data: UnpairedMelDataset
         self.val_data: UnpairedMelDataset
@@ -198,8 +225,9 @@ class UnpairedMelDataModule(ResumableDataModule):
         if val == train:
             log.warning("warning: a genre has no validation clips (too few tracks); using training clips")
         warn_about_large_batch(self.batch_size, len(train[0]), self.genres[0])
-        n_frames = self.corpus.clip_frames
-        n_bytes = sum(map(len, train + val)) * self.mel.n_mels * n_frames * FLOAT_BYTES
+        n_frames, semitones = self.corpus.clip_frames, self.semitones
+        n_mels_in_all = sum(map(len, train)) * (2 * semitones + 1) + sum(map(len, val))
+        n_bytes = n_mels_in_all * self.mel.n_mels * n_frames * FLOAT_BYTES
         in_memory = n_bytes <= self.cache_mb * 2**20
         device = self._cache_device() if in_memory else CPU
         self.train_data, self.val_data = (
@@ -207,10 +235,63 @@ class UnpairedMelDataModule(ResumableDataModule):
             for clips, crop in ((train, self.crop_frames), (val, None))
         )
         n_starts = n_frames - (self.crop_frames or n_frames) + 1
-        n_rolls = n_frames if self.time_shift else 1
         self.sampler = UnpairedSampler(
-            len(train[0]), len(train[1]), n_starts, self.seed, n_rolls, self.gain_db
+            len(train[0]),
+            len(train[1]),
+            n_starts,
+            self.seed,
+            n_shifts=n_frames if self.time_shift else 1,
+            gain_db=self.gain_db,
+            varispeed=semitones,
         )
+
+    @property
+    def is_little_music(self) -> bool:
+        """Return whether a genre has fewer than `LITTLE_MUSIC` training clips."""
+        return min(map(len, self.clips("train"))) < LITTLE_MUSIC
+
+    @cached_property
+    def semitones(self) -> int:
+        """The semitones up to which training clips are played slower and faster; 0 for none.
+
+        Raises:
+            UserError: `varispeed` is a number, and clips cannot be played at other speeds.
+        """
+        if self.varispeed != "auto":
+            if self.varispeed and (problem := self.varispeed_problem(int(self.varispeed))):
+                raise UserError(f"data.varispeed={self.varispeed} is not possible: {problem}")
+            return int(self.varispeed)
+        return AUTO_VARISPEED if self.is_little_music and not self.varispeed_problem(AUTO_VARISPEED) else 0
+
+    def describe_varispeed(self) -> str:
+        """Say what `auto` does where there is little music; "" elsewhere."""
+        if self.varispeed != "auto" or not self.is_little_music:
+            return ""
+        counts = " and ".join(
+            f"{len(clips)} of {genre}" for genre, clips in zip(self.genres, self.clips("train"), strict=True)
+        )
+        if self.semitones:
+            return (
+                f"little music ({counts} training clips): clips are also played up to {self.semitones} "
+                "semitones slower and faster (data.varispeed)"
+            )
+        return (
+            f"little music ({counts} training clips), and clips cannot be played slower and faster: "
+            f"{self.varispeed_problem(AUTO_VARISPEED)}"
+        )
+
+    def varispeed_problem(self, semitones: int) -> str:
+        """Say why training clips cannot be played slower and faster by so many semitones; "" if they can."""
+        fastest_frames = int(self.corpus.clip_frames / 2 ** (semitones / 12)) - 1  # speeds are rounded
+        if (self.crop_frames or self.corpus.clip_frames) > fastest_frames:
+            return f"the fastest clips have {fastest_frames} frames; set data.crop_frames to that or less"
+        if any(clip.audio_crc32 is None for clips in self.clips("train") for clip in clips):
+            return "the corpus holds no audio"
+        try:
+            torchaudio_functional()
+        except UserError as error:
+            return str(error)
+        return ""
 
     def clips(self, split: str) -> tuple[list[Clip], list[Clip]]:
         """Return the clips of both genres in a split, to which `index_a` and `index_b` of a batch refer.

@@ -16,12 +16,13 @@ log = get_logger(__name__)
 
 
 class ClipView(NamedTuple):
-    """A clip and its augmentation: a gain, a circular shift in time, then a crop."""
+    """A clip and its augmentation: a speed, a gain, a circular shift in time, then a crop."""
 
     clip: int  # index in the list of clips
     start: int = 0  # first frame of the crop
     shift: int = 0  # frames that move from the end of the clip to its start
     gain_db: float = 0.0
+    semitones: int = 0  # by which it is played faster, and so higher; below 0 slower
 
 
 class PairIndex(NamedTuple):
@@ -32,7 +33,14 @@ class PairIndex(NamedTuple):
 
 
 def sample_epoch_pairs(
-    n_a: int, n_b: int, n_starts: int, seed: int, epoch: int, n_shifts: int = 1, gain_db: float = 0.0
+    n_a: int,
+    n_b: int,
+    n_starts: int,
+    seed: int,
+    epoch: int,
+    n_shifts: int = 1,
+    gain_db: float = 0.0,
+    varispeed: int = 0,
 ) -> list[PairIndex]:
     """Sample an epoch: every clip of A once in random order, each with a clip of B drawn uniformly.
 
@@ -44,18 +52,21 @@ def sample_epoch_pairs(
         epoch: counted from 0.
         n_shifts: number of possible shifts (1 without shifts, else the frames of a clip).
         gain_db: gains are uniform in [-gain_db, gain_db]; they do not change pairs and crops.
+        varispeed: speeds are uniform over the semitones from -varispeed to varispeed; these change nothing
+            else.
     """
     rng = np.random.default_rng([seed, epoch])
     order_a, order_b = rng.permutation(n_a), rng.integers(n_b, size=n_a)
     starts = rng.integers(n_starts, size=(2, n_a))
     gains_db = gain_db * rng.uniform(-1, 1, size=(2, n_a))
     shifts = rng.integers(n_shifts, size=(2, n_a))
+    speeds = rng.integers(-varispeed, varispeed + 1, size=(2, n_a))
     sides = (
         [
-            ClipView(int(clip), int(start), int(roll), float(gain))
-            for clip, start, roll, gain in zip(*columns, strict=True)
+            ClipView(int(clip), int(start), int(roll), float(gain), int(speed))
+            for clip, start, roll, gain, speed in zip(*columns, strict=True)
         ]
-        for columns in zip((order_a, order_b), starts, shifts, gains_db, strict=True)
+        for columns in zip((order_a, order_b), starts, shifts, gains_db, speeds, strict=True)
     )
     return [PairIndex(*views) for views in zip(*sides, strict=True)]
 
@@ -131,11 +142,9 @@ class EpochSampler(Sampler[T]):
 class UnpairedSampler(EpochSampler[PairIndex]):
     """Serves `sample_epoch_pairs`."""
 
-    def __init__(
-        self, n_a: int, n_b: int, n_starts: int, seed: int, n_shifts: int = 1, gain_db: float = 0.0
-    ) -> None:
+    def __init__(self, n_a: int, n_b: int, n_starts: int, seed: int, **augmentation: Any) -> None:
         super().__init__(
-            n_a, lambda epoch: sample_epoch_pairs(n_a, n_b, n_starts, seed, epoch, n_shifts, gain_db)
+            n_a, lambda epoch: sample_epoch_pairs(n_a, n_b, n_starts, seed, epoch, **augmentation)
         )
 
 

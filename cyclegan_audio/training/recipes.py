@@ -91,6 +91,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
             )
         data: UnpairedMelDataModule = build("data", cfg.data, frame_multiple=model.frame_multiple)
         data.setup("fit")
+        if note := data.describe_varispeed():
+            rank_zero_print(note)
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
         model.use_mel(data.mel)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cyclegan_audio.audio.resampling import Resampler, resample
+from cyclegan_audio.audio.resampling import Resampler, change_speed, resample
 
 
 def sine(hz: float, rate: int, seconds: float = 1.0) -> torch.Tensor:
@@ -61,3 +61,15 @@ def test_output_is_ready_at_the_latency():
     needed = round(resampler.latency_s * 44100)
     assert resampler.push(torch.zeros(1, needed - 1)).shape == (1, 0)
     assert resampler.push(torch.zeros(1, 1)).shape == (1, 30 * 160)  # 0.1 s is 30 periods of 147 samples
+
+
+@pytest.mark.parametrize("semitones", [-12, -2, -1, 1, 2, 12])
+def test_a_faster_sound_is_shorter_and_higher(semitones):
+    rate, seconds = 44100, 2
+    waveform = sine(440, rate, seconds)
+    faster = change_speed(waveform, semitones)
+    ratio = 2 ** (semitones / 12)
+    assert len(faster) == pytest.approx(len(waveform) / ratio, rel=1e-3)
+    spectrum = torch.fft.rfft(faster * torch.hann_window(len(faster))).abs()
+    assert float(spectrum.argmax()) * rate / len(faster) == pytest.approx(440 * ratio, rel=2e-3)
+    assert faster.square().mean() == pytest.approx(0.5, rel=0.01)

@@ -1,15 +1,20 @@
 """Tests of the batches of unpaired mels: pairs, shapes, augmentation, devices, resuming."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from hydra.utils import instantiate
 
+from cyclegan_audio.audio.resampling import change_speed
 from cyclegan_audio.config import compose
+from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.corpus.preparation.writer import prepare_corpus
 from cyclegan_audio.corpus.sources import FolderSource
+from cyclegan_audio.data import datamodule
 from cyclegan_audio.data.datamodule import UnpairedMelDataModule
 from cyclegan_audio.data.sampler import ClipView, PairIndex, sample_epoch_pairs
 from cyclegan_audio.utils.errors import UserError
@@ -271,7 +276,7 @@ def test_gains_and_shifts_fill_their_ranges_and_change_no_pairs_and_crops():
     plain = sample_epoch_pairs(400, 30, 5, seed=1, epoch=2)
     pairs = sample_epoch_pairs(400, 30, 5, seed=1, epoch=2, n_shifts=50, gain_db=6.0)
     assert [(a[:2], b[:2]) for a, b in pairs] == [(a[:2], b[:2]) for a, b in plain]
-    assert {view[2:] for pair in plain for view in pair} == {(0, 0.0)}
+    assert {view[2:] for pair in plain for view in pair} == {(0, 0.0, 0)}
     for views in zip(*pairs, strict=True):
         gains = [view.gain_db for view in views]
         assert -6 <= min(gains) < -5.8
@@ -288,8 +293,99 @@ def test_augmentations_are_sampled_independently():
     assert [pair.b.gain_db for pair in louder] == [pair.b.gain_db for pair in both]
 
 
+def test_speeds_are_whole_semitones_and_change_nothing_else():
+    plain, varied = (
+        sample_epoch_pairs(300, 30, 5, 1, 2, n_shifts=9, gain_db=6.0, varispeed=semitones)
+        for semitones in (0, 2)
+    )
+    assert [(a[:4], b[:4]) for a, b in varied] == [(a[:4], b[:4]) for a, b in plain]
+    for side in (0, 1):
+        counts = Counter(pair[side].semitones for pair in varied)
+        assert sorted(counts) == [-2, -1, 0, 1, 2]
+        assert min(counts.values()) > 40  # of 60
+
+
+def test_varied_clips_are_their_audio_at_another_speed(corpus):
+    data = make(corpus, crop_frames=32, varispeed=2)
+    frames, clip = corpus.clip_frames, data.clips("train")[0][3]
+    for semitones in (-2, 1):
+        mel_db = corpus.mel.mel_db(change_speed(corpus.audio(clip), semitones)[None])[0]
+        assert mel_db.shape[1] == pytest.approx(frames / 2 ** (semitones / 12), abs=1.5)
+        expected = corpus.mel.normalise(mel_db)
+        last = frames - 32
+        for start, first in ((0, 0), (last, mel_db.shape[1] - 32)):
+            view = PairIndex(ClipView(3, start=start, semitones=semitones), ClipView(0))
+            for _ in range(2):  # the second is from the cache
+                item = data.train_data[view]["real_a"][0]
+                torch.testing.assert_close(item, expected[:, first : first + 32])
+
+
+def test_varied_clips_have_the_gain_of_the_normalisation(corpus):
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, varispeed=1)
+    data.corpus = corpus.normalised(CorpusNormalisation(loudness_lufs=-30.0))
+    data.setup("fit")
+    clip = data.clips("train")[0][3]
+    gain = 10 ** ((-30 - clip.loudness_lufs) / 20)
+    mel_db = corpus.mel.mel_db(change_speed(gain * corpus.audio(clip), 1)[None])[0]
+    item = data.train_data[PairIndex(ClipView(3, semitones=1), ClipView(0))]["real_a"][0]
+    torch.testing.assert_close(item, corpus.mel.normalise(mel_db[:, :32]))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_varied_epochs_are_whole_and_the_same_again(corpus, num_workers):
+    settings = {"crop_frames": 32, "varispeed": "auto", "num_workers": num_workers}
+    first, second = (served(make(corpus, **settings), 1) for _ in range(2))
+    assert [batch["real_a"].shape for batch in first] == [(1, 1, 128, 32)] * 16
+    assert all(torch.equal(one["real_b"], other["real_b"]) for one, other in zip(first, second, strict=True))
+    plain = served(make(corpus, crop_frames=32), 1)
+    assert pairs(first) == pairs(plain)
+    same = [torch.equal(one["real_a"], other["real_a"]) for one, other in zip(first, plain, strict=True)]
+    assert 0 < sum(same) < 16
+
+
+def test_auto_varies_where_there_is_little_music(corpus, monkeypatch):
+    short = {"crop_frames": 32, "varispeed": "auto"}
+    data = make(corpus, **short)
+    assert data.semitones == 2
+    assert data.describe_varispeed() == (
+        "little music (16 of lofi and 16 of trap training clips): clips are also played up to 2 semitones "
+        "slower and faster (data.varispeed)"
+    )
+    whole = make(corpus, varispeed="auto")
+    assert whole.semitones == 0
+    assert whole.describe_varispeed().endswith("set data.crop_frames to that or less")
+    monkeypatch.setattr(datamodule, "LITTLE_MUSIC", 16)
+    data = make(corpus, **short)
+    assert (data.semitones, data.describe_varispeed()) == (0, "")
+    assert make(corpus, crop_frames=32).semitones == 0
+
+
+def test_speeds_that_are_not_possible_are_refused(corpus, monkeypatch):
+    frames = int(corpus.clip_frames / 2 ** (3 / 12)) - 1
+    with pytest.raises(UserError, match=f"data.varispeed=3 is not possible: .* {frames} frames"):
+        make(corpus, crop_frames=frames + 1, varispeed=3)
+    assert make(corpus, crop_frames=frames // 4 * 4, varispeed=3).semitones == 3
+    with pytest.raises(UserError, match=r"data\.varispeed"):
+        make(corpus, varispeed=0.5)
+    monkeypatch.setattr(datamodule, "torchaudio_functional", Mock(side_effect=UserError("no torchaudio")))
+    with pytest.raises(UserError, match="no torchaudio"):
+        make(corpus, crop_frames=32, varispeed=1)
+    assert make(corpus, crop_frames=32, varispeed="auto").semitones == 0
+
+
+def test_a_corpus_without_audio_is_not_varied(corpus, monkeypatch):
+    silent = [replace(clip, audio_crc32=None) for clip in corpus.clips("lofi", "train")]
+    monkeypatch.setattr(UnpairedMelDataModule, "clips", lambda self, split: (silent, silent))
+    data = UnpairedMelDataModule(corpus.folder, "lofi", "trap", frame_multiple=4, crop_frames=32, varispeed=1)
+    with pytest.raises(UserError, match="the corpus holds no audio"):
+        _ = data.semitones
+
+
 def test_validation_is_not_augmented(corpus):
-    plain, augmented = make(corpus), make(corpus, gain_db=6, time_shift=True)
+    plain, augmented = (
+        make(corpus, crop_frames=32),
+        make(corpus, crop_frames=32, gain_db=6, time_shift=True, varispeed=2),
+    )
     for one, other in zip(plain.validation_batches(), augmented.validation_batches(), strict=True):
         assert all(torch.equal(one[key], other[key]) for key in one)
     assert not torch.equal(served(plain)[0]["real_a"], served(augmented)[0]["real_a"])

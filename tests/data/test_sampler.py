@@ -54,9 +54,9 @@ def test_too_few_clips_for_a_batch_per_process_are_refused():
 
 
 def test_views_without_augmentation_are_whole_clips():
-    assert ClipView(3) == (3, 0, 0, 0.0)
+    assert ClipView(3) == (3, 0, 0, 0.0, 0)
     for pair in sample_epoch_pairs(5, 4, 1, seed=0, epoch=0):
-        assert pair.a[1:] == pair.b[1:] == (0, 0, 0.0)
+        assert pair.a[1:] == pair.b[1:] == (0, 0, 0.0, 0)
 
 
 def test_gains_are_uniform_up_to_gain_db():
@@ -74,7 +74,7 @@ def test_validation_pairs_spread_over_both_genres():
     assert a[3:] == a[:2]  # the shorter list repeats
     assert sorted(b) == [0, 1, 2, 3, 4]
     assert validation_pairs(3, 5, 2, seed=0) == pairs[:2]
-    assert {pair.a[1:] for pair in pairs} == {pair.b[1:] for pair in pairs} == {(0, 0, 0.0)}
+    assert {pair.a[1:] for pair in pairs} == {pair.b[1:] for pair in pairs} == {(0, 0, 0.0, 0)}
     assert validation_pairs(9, 9, 9, seed=0) != sample_epoch_pairs(9, 9, 1, seed=0, epoch=0)
 
 
