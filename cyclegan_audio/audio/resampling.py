@@ -11,7 +11,7 @@ from cyclegan_audio.audio.torchaudio_functional import torchaudio_functional
 
 BLOCK_S = 20.0
 _MAX_PERIOD = 1024  # input samples; other rates are replaced by the nearest ratio, at most 1e-6 away
-_MAX_SPEED_PERIOD = 60  # input samples; speeds are within 0.1 % of equal temperament
+_MAX_SPEED_PERIOD = 60  # input samples; speeds are within 0.12 % of equal temperament
 # librosa's filter "kaiser_best": 64 zero crossings, flat to 0.94 of the lower Nyquist frequency.
 KAISER_BEST = {
     "lowpass_filter_width": 64,
@@ -99,4 +99,4 @@ def change_speed(waveform: Tensor, semitones: int) -> Tensor:
         UserError: torchaudio does not load.
     """
     ratio = Fraction(2 ** (semitones / 12)).limit_denominator(_MAX_SPEED_PERIOD)
-    return torchaudio_functional().resample(waveform, ratio.numerator, ratio.denominator)
+    return torchaudio_functional().resample(waveform, ratio.numerator, ratio.denominator, **KAISER_BEST)

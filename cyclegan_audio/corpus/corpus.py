@@ -194,11 +194,15 @@ class Corpus:
             UserError: the corpus holds no audio of the clip.
             DamagedClipError: the clip is damaged.
         """
-        if clip.audio_crc32 is None or not self._arrays.path(AUDIO, clip.array).exists():
+        if not self.has_audio(clip):
             raise UserError(self._missing_audio_message(clip))
         scale = 10 ** (self.normalisation.gain_db(clip.loudness_lufs) / 20) / INT16_SCALE
-        row = self._row(AUDIO, clip, clip.audio_crc32)
+        row = self._row(AUDIO, clip, clip.audio_crc32)  # type: ignore[arg-type]  # has_audio
         return torch.from_numpy(row.astype(np.float32) * np.float32(scale))
+
+    def has_audio(self, clip: Clip) -> bool:
+        """Return whether the corpus holds the clip's waveform."""
+        return clip.audio_crc32 is not None and self._arrays.path(AUDIO, clip.array).exists()
 
     def _row(self, part: str, clip: Clip, checksum: int) -> np.ndarray:
         """Return a copy of a clip's row in an array; check it at its first reading in this process.

@@ -36,8 +36,8 @@ class UnpairedMelDataset(Dataset[Batch]):
     An item has `real_a`, `real_b` (1, M, F) in [-1, 1], `range_db_a`, `range_db_b` (2,) the dB of -1 and 1,
     and `index_a`, `index_b` the indices in the lists. A mel gets the speed, gain, circular shift and crop to
     `crop_frames` (None: no crop) of its `ClipView`, is normalised, then padded by reflection at its end to a
-    multiple of `frame_multiple`. Mels are on `device`; those at other speeds are made from the clip's audio
-    when they are first needed.
+    multiple of `frame_multiple`. Mels are on `device`; those at other speeds are made from the clip's audio,
+    and kept if `keep_varied`.
     """
 
     def __init__(
@@ -49,8 +49,9 @@ class UnpairedMelDataset(Dataset[Batch]):
         frame_multiple: int,
         in_memory: bool,
         device: torch.device = CPU,
+        keep_varied: bool = False,
     ) -> None:
-        self.corpus = corpus
+        self.corpus, self.keep_varied = corpus, keep_varied
         self.device = device
         self.clips = {"a": clips_a, "b": clips_b}
         self.crop_frames = crop_frames
@@ -84,7 +85,7 @@ class UnpairedMelDataset(Dataset[Batch]):
             return self.cache[side][index] if self.cache else self._load(self.clips[side][index])
         key = (side, index, semitones)
         loaded = self.at_speeds.get(key) or self._load(self.clips[side][index], semitones)
-        if self.cache:
+        if self.keep_varied:
             self.at_speeds[key] = loaded
         return loaded
 
@@ -141,7 +142,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         cache_device: cache mels on the training device, so that batches need no copy; `auto`: if it is a CUDA
             device and there are no workers.
         normalise: what is normalised in both genres, `loudness` and `bandwidth` (`corpus.normalisation`).
-        seed: seed of pairs, order, crops, gains and shifts.
+        seed: seed of pairs, order, crops, gains, shifts and speeds.
     """
 
     def __init__(
@@ -170,8 +171,7 @@ class UnpairedMelDataModule(ResumableDataModule):
         check_number("data.val_pairs", val_pairs, low=1, integer=True)
         check_number("data.cache_mb", cache_mb, low=0)
         check_number("data.gain_db", gain_db, low=0)
-        if varispeed != "auto":
-            check_number("data.varispeed", varispeed, low=0, high=12, integer=True)
+        _check_varispeed(varispeed)
         _check_cache_device(cache_device, num_workers)
         if crop_frames is not None:
             check_number("data.crop_frames", crop_frames, low=frame_multiple, integer=True)
@@ -226,12 +226,15 @@ class UnpairedMelDataModule(ResumableDataModule):
             log.warning("warning: a genre has no validation clips (too few tracks); using training clips")
         warn_about_large_batch(self.batch_size, len(train[0]), self.genres[0])
         n_frames, semitones = self.corpus.clip_frames, self.semitones
-        n_mels_in_all = sum(map(len, train)) * (2 * semitones + 1) + sum(map(len, val))
-        n_bytes = n_mels_in_all * self.mel.n_mels * n_frames * FLOAT_BYTES
-        in_memory = n_bytes <= self.cache_mb * 2**20
+        bytes_per_clip, most_bytes = self.mel.n_mels * n_frames * FLOAT_BYTES, self.cache_mb * 2**20
+        n_bytes = sum(map(len, train + val)) * bytes_per_clip
+        in_memory = n_bytes <= most_bytes
+        varied_bytes = sum(map(len, train)) * 2 * semitones * bytes_per_clip
+        # Workers would keep all of them, each for itself.
+        keep_varied = self.num_workers == 0 and n_bytes + varied_bytes <= most_bytes
         device = self._cache_device() if in_memory else CPU
         self.train_data, self.val_data = (
-            UnpairedMelDataset(self.corpus, *clips, crop, self.frame_multiple, in_memory, device)
+            UnpairedMelDataset(self.corpus, *clips, crop, self.frame_multiple, in_memory, device, keep_varied)
             for clips, crop in ((train, self.crop_frames), (val, None))
         )
         n_starts = n_frames - (self.crop_frames or n_frames) + 1
@@ -282,11 +285,11 @@ class UnpairedMelDataModule(ResumableDataModule):
 
     def varispeed_problem(self, semitones: int) -> str:
         """Say why training clips cannot be played slower and faster by so many semitones; "" if they can."""
-        fastest_frames = int(self.corpus.clip_frames / 2 ** (semitones / 12)) - 1  # speeds are rounded
+        fastest_frames = int(0.998 * self.corpus.clip_frames / 2 ** (semitones / 12)) - 1  # rounded speeds
         if (self.crop_frames or self.corpus.clip_frames) > fastest_frames:
             return f"the fastest clips have {fastest_frames} frames; set data.crop_frames to that or less"
-        if any(clip.audio_crc32 is None for clips in self.clips("train") for clip in clips):
-            return "the corpus holds no audio"
+        if not all(self.corpus.has_audio(clip) for clips in self.clips("train") for clip in clips):
+            return "the corpus has no audio of its training clips; run prepare again with audio=all"
         try:
             torchaudio_functional()
         except UserError as error:
@@ -352,3 +355,10 @@ def _check_cache_device(cache_device: bool | str, num_workers: int) -> None:
         raise UserError(f"data.cache_device={cache_device} is unknown; choose true, false or auto")
     if cache_device is True and num_workers > 0:
         raise UserError("data.cache_device=true needs no workers; set data.num_workers=0")
+
+
+def _check_varispeed(varispeed: int | str) -> None:
+    if not isinstance(varispeed, str):
+        check_number("data.varispeed", varispeed, low=0, high=12, integer=True)
+    elif varispeed != "auto":
+        raise UserError(f"data.varispeed={varispeed} is unknown; choose auto, or 0 to 12 semitones")
