@@ -212,8 +212,10 @@ def _measured(card: Card) -> list[str]:
 
 def _same_decimals(numbers: Sequence[float | None]) -> list[str]:
     """Format numbers with the decimals of the one that has most; "" for None."""
-    known = [f"{number:g}" for number in numbers if number is not None]
-    digits = max(len(text.partition(".")[2]) for text in known) if known else 0
+    texts = ["" if number is None else f"{number:g}" for number in numbers]
+    if any("e" in text for text in texts):  # very large or very small
+        return texts
+    digits = max(len(text.partition(".")[2]) for text in texts)
     return ["" if number is None else f"{number:.{digits}f}" for number in numbers]
 
 
