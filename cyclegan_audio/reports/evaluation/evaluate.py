@@ -19,6 +19,7 @@ from cyclegan_audio.reports.evaluation.audio_examples import audio_section
 from cyclegan_audio.reports.evaluation.first_screen import first_screen, lead_sentence
 from cyclegan_audio.reports.evaluation.ground_truth import paired_section, score_section
 from cyclegan_audio.reports.evaluation.metric_tables import metrics_section
+from cyclegan_audio.reports.evaluation.more_music import more_music_section
 from cyclegan_audio.reports.evaluation.provenance import provenance_section
 from cyclegan_audio.reports.evaluation.reconstruction import reconstruction_section
 from cyclegan_audio.reports.evaluation.report_files import (
@@ -49,6 +50,7 @@ from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
 
 SECTIONS: tuple[Callable[[EvaluationData], Section], ...] = (  # in the order of the page
+    more_music_section,
     spectrograms_section,
     gallery_section,
     audio_section,

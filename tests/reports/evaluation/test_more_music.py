@@ -1,0 +1,144 @@
+"""What a report says about more music and more time: from the nearest measured row, with its uncertainty."""
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cyclegan_audio.reports.evaluation.more_music import (
+    SCORES,
+    TABLE,
+    Measured,
+    advice,
+    make_table,
+    more_music_section,
+    nearest,
+)
+from cyclegan_audio.utils.csv_table import CSVTable
+
+README = Path(__file__).parents[3] / "README.md"
+HEADER = "minutes,batches,seed,direction,paired_error_db,chroma,onset_f1"
+ERRORS = {(5, 100): 7.0, (5, 400): 7.5, (40, 100): 6.5, (40, 400): 6.0}
+SEEDS = {0: -0.01, 1: 0.0, 2: 0.01}  # their standard deviation is 0.01
+T_4 = 2.77645  # quantile of Student's t: six trainings, two amounts of music
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Measured:
+    """A table: the error depends on music and time, the harmony on the seed, the rhythm on nothing."""
+    lines = [HEADER]
+    for (minutes, batches), error in ERRORS.items():
+        for seed, change in SEEDS.items():
+            for direction, offset in (("lofi to rnb", 0.5), ("rnb to lofi", -0.5)):
+                scores = f"{error + change + offset},{0.9 + change},0.95"
+                lines.append(f"{minutes},{batches},{seed},{direction},{scores}")
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return Measured(path)
+
+
+def test_means_are_over_directions_with_the_interval_of_all_trainings(table: Measured) -> None:
+    assert table.n_trainings == 6
+    error = table.mean((5, 400), "paired_error_db")
+    assert error.mean == pytest.approx(7.5)
+    half_width = T_4 * 0.01 / 3**0.5
+    assert (error.low, error.high) == pytest.approx((7.5 - half_width, 7.5 + half_width), abs=1e-5)
+
+
+def test_the_spread_is_pooled_over_rows(tmp_path: Path) -> None:
+    lines = [
+        HEADER,
+        "5,100,0,x,1,0,0",
+        "5,100,1,x,3,0,0",
+        "40,100,0,x,4,0,0",
+        "40,100,1,x,4,0,0",
+        "40,100,2,x,7,0,0",
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    table = Measured(tmp_path / "table.csv")
+    deviation = ((1 + 1 + 1 + 1 + 4) / 3) ** 0.5  # squares around 2 and 5, with 5 - 2 degrees of freedom
+    change = table.change((5, 100), (40, 100), "paired_error_db")
+    half_width = 3.18245 * deviation * (1 / 2 + 1 / 3) ** 0.5
+    assert change.mean == pytest.approx(3)
+    assert (change.low, change.high) == pytest.approx((3 - half_width, 3 + half_width), rel=1e-5)
+
+
+def test_advice_gives_certain_changes_with_their_interval(table: Measured) -> None:
+    music, time = advice(6, 110, table)
+    half_width = T_4 * 0.01 * (2 / 3) ** 0.5
+    interval = f"({0.5 - half_width:.2f} to {0.5 + half_width:.2f})"
+    assert music == (
+        "More music: this model learnt from 6 min a genre. With 40 minutes instead of 5: "
+        f"the error against the target band's version falls by 0.50 dB {interval}; "
+        "no certain change of the harmony that stays or the rhythm that stays."
+    )
+    assert time.startswith(
+        "More time: this model was trained for 110 batches. With 400 batches instead of 100: "
+    )
+    assert "rises by 0.50 dB (0.50 to 0.50)" in time  # each training by as much
+    varied = advice(6, 110, table, varied=True)
+    assert varied[0].endswith("genre. With data.varispeed, as in this training, more music was not measured.")
+    assert varied[1] == time
+
+
+def test_advice_says_where_the_table_ends(table: Measured) -> None:
+    assert advice(60, 5000, table) == [
+        "More music: this model learnt from 60 min a genre. "
+        "What more than 40 minutes bring was not measured.",
+        "More time: this model was trained for 5,000 batches. "
+        "What more than 400 batches bring was not measured.",
+    ]
+    assert [len(make_table(*heard, table).header) for heard in ((5, 100), (50, 100), (50, 500))] == [4, 3, 2]
+
+
+def test_nearest_row_is_by_ratio() -> None:
+    assert [nearest(value, [5, 10, 40]) for value in (0.1, 7.0, 7.1, 19, 21, 900)] == [5, 5, 10, 10, 40, 40]
+
+
+def evaluated(**model: Any) -> Any:
+    about = {"training_intervals": {"x": [[0.0, 600.0]]}, "batches": 2000, "config": {}}
+    about |= {"genres": ("lofi", "rnb")}
+    return SimpleNamespace(model=SimpleNamespace(**about | model))
+
+
+def test_section_counts_minutes_a_genre() -> None:
+    section = more_music_section(evaluated())
+    assert section.numbers == {"minutes_per_genre": 5.0, "batches": 2000}
+    assert "learnt from 5 min a genre" in section.paragraphs[0]
+    assert section.is_open
+    assert not section.is_empty
+
+
+@pytest.mark.parametrize("unknown", [{"training_intervals": {}}, {"batches": 0}])
+def test_section_is_missing_where_nothing_is_known(unknown: dict[str, Any]) -> None:
+    section = more_music_section(evaluated(**unknown))
+    assert section.is_empty
+    assert section.missing.startswith("It is not known")
+
+
+def test_section_knows_head_starts_and_varied_clips() -> None:
+    section = more_music_section(evaluated(config={"init_from": "demo"}))
+    assert section.missing.startswith("This model began with the networks of another")
+    section = more_music_section(evaluated(config={"data": {"varispeed": 2}}))
+    assert "With data.varispeed, as in this training" in section.paragraphs[0]
+
+
+def test_table_of_the_package_is_complete() -> None:
+    table = CSVTable(TABLE, [*SCORES])
+    rows = [(row["minutes"], row["seed"], row["batches"], row["direction"]) for row in table.rows]
+    trainings = {row[:2] for row in rows}
+    assert {minutes for minutes, _ in trainings} == {"5", "10", "20", "40"}
+    assert {("5", "0"), ("5", "1"), ("5", "2")} <= trainings
+    directions = ("lofi to rnb", "rnb to lofi")
+    expected = itertools.product(trainings, ("900", "1800", "2700", "3600"), directions)
+    assert sorted(rows) == sorted((*training, batches, one) for training, batches, one in expected)
+
+
+def test_readme_has_the_numbers_of_the_table() -> None:
+    measured = Measured()
+    rows = [line for line in README.read_text().splitlines() if line.startswith("| ") and " to " in line]
+    for minutes in (5, 10, 20, 40):
+        error, harmony = (measured.mean((minutes, 3600), score) for score in ("paired_error_db", "chroma"))
+        assert f"| {minutes} | {error} | {harmony} |" in rows
