@@ -93,7 +93,8 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         data.setup("fit")
         if note := data.describe_varispeed():
             rank_zero_print(note)
-        cfg.data.varispeed = data.semitones  # a resumed run keeps it
+        if "varispeed" in cfg.data:  # not in older runs
+            cfg.data.varispeed = data.semitones  # a resumed run keeps it
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
         model.use_mel(data.mel)
