@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.append(str(Path(__file__).parents[1] / "013_quality"))
-from score_tables import COLOURS, COLUMNS, LANDMARKS, Record, Results, seed_means
+from score_tables import COLOURS, COLUMNS, Record, Results, seed_means
 
 from cyclegan_audio.reports.evaluation.more_music import SCORES as POOLED
 from cyclegan_audio.reports.evaluation.more_music import TABLE, Measured
@@ -36,10 +36,8 @@ SCORES = (
     "movement",
 )
 DRAWN = ("paired_error_db", "kernel_distance", "onset_f1", "chroma")
-PLAIN_RUN = re.compile(r"m(\d\d)( at \d+)?$")  # its minutes of music a genre
-Key = tuple[
-    str, float, int
-]  # name, CPU seconds or 0, batches; the number of batches is 0 where seconds are given
+PLAIN_RUN = re.compile(r"m(\d\d)$")  # its minutes of music a genre
+Key = tuple[str, float, int]  # name, CPU seconds or 0, batches (0 where seconds are given)
 
 
 def main() -> None:
@@ -112,14 +110,13 @@ def plain_runs(groups: dict[Key, list[Record]]) -> dict[tuple[int, int], list[Re
 
 def write_table(groups: dict[Key, list[Record]], path: Path) -> None:
     """Write the scores of the runs without any help as CSV: a row for each run, seed and direction."""
-    names = [score for score in SCORES if score not in LANDMARKS]
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["minutes", "batches", "seed", "direction", *names])
+        writer.writerow(["minutes", "batches", "seed", "direction", *SCORES])
         for (minutes, batches), records in sorted(plain_runs(groups).items()):
             for record in sorted(records, key=lambda one: one["seed"]):
                 for direction, scores in record["directions"].items():
-                    values = [round(scores[name]["mean"], 4) for name in names]
+                    values = [round(scores[name]["mean"], 4) for name in SCORES]
                     writer.writerow([minutes, batches, record["seed"], direction, *values])
 
 
