@@ -140,19 +140,20 @@ def test_a_run_ends_by_cpu_time_and_not_by_the_clock(search):
     assert 0.25 <= module.elapsed_s < 0.5
 
 
-def test_a_run_ends_by_its_batches_and_keeps_its_quarters(search, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("until", "last"), [(None, 10), (5, 5)])
+def test_a_run_ends_by_its_batches_and_keeps_its_quarters(search, tmp_path, monkeypatch, until, last):
     import cpu_training
 
     saved: list[str] = []
     monkeypatch.setattr(cpu_training, "save_checkpoint", lambda model, run_dir, name: saved.append(name))
-    clock, trainer = cpu_training.BatchClock(tmp_path, 10), SimpleNamespace(should_stop=True)
+    clock, trainer = cpu_training.BatchClock(tmp_path, 10, until), SimpleNamespace(should_stop=True)
     module = SimpleNamespace(elapsed_s=0.0, batches=0, schedule=LinearDecay(1, 1, max_minutes=10 / 60))
     for batches in range(1, 11):
         clock.on_train_batch_start(trainer, module)
         assert module.elapsed_s == batches - 1
         module.batches = batches
         clock.on_train_batch_end(trainer, module)
-        assert trainer.should_stop == (batches == 10)
+        assert trainer.should_stop == (batches >= last)
     assert saved == [f"batch_{n:06d}.ckpt" for n in (2, 5, 7, 10)]
 
 
@@ -180,6 +181,15 @@ def test_results_are_kept_once_and_seeds_are_averaged(search, tmp_path):
     )
     figure = search.draw_curves(results.on("choose"), ["new"], ["chroma"])
     assert len(figure.axes) == 1
+
+
+def test_a_table_may_have_several_pairs(search):
+    other = record("new", 1, 0.3, 0.1) | {
+        "genres": ["a", "c"],
+        "directions": {"a to c": {"chroma": {"mean": 0.5}}},
+    }
+    table = search.markdown_table([record("new", 0, 0.5, 0.1), other])
+    assert table.splitlines()[-1].endswith("| 0.50 (1/1) / - | 0.90 / 0.50 |")
 
 
 def test_baselines_of_other_normalisations_are_other_records(search, tmp_path):

@@ -83,11 +83,13 @@ class BatchClock(CPUClock):
     Args:
         run_dir: the run's folder.
         batches: the budget.
+        until: batches after which the run ends, with the rates of the whole budget; None: at its end.
     """
 
-    def __init__(self, run_dir: Path, batches: int) -> None:
+    def __init__(self, run_dir: Path, batches: int, until: int | None = None) -> None:
         super().__init__()
         self.run_dir, self.quarters = run_dir, [batches * i // 4 for i in (1, 2, 3, 4)]
+        self.until = until or batches
 
     def elapsed_s(self, module: BaseModule) -> float:
         """Return the number of batches."""
@@ -98,6 +100,7 @@ class BatchClock(CPUClock):
         super().on_train_batch_end(trainer, pl_module)
         if pl_module.batches in self.quarters:
             save_checkpoint(pl_module, self.run_dir, f"batch_{pl_module.batches:06d}.ckpt")
+        trainer.should_stop |= pl_module.batches >= self.until
 
 
 class TimedRecipe(TranslationRecipe):

@@ -134,14 +134,15 @@ def markdown_table(records: Sequence[Record]) -> str:
 
 
 def _cell(seeds: Sequence[Record], direction: str, score: str) -> str:
-    values, digits = seed_means(seeds, direction, score), COLUMNS[score].digits
+    of_direction = [seed for seed in seeds if direction in seed["directions"]]  # others are of another pair
+    values, digits = seed_means(of_direction, direction, score), COLUMNS[score].digits
     if not values:
         return "-"
     text = f"{statistics.mean(values):z.{digits}f}"
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.{digits}f}"
     if score in WITH_SURE:
-        lows = [(seed["directions"][direction][score].get("low") or 0.0) for seed in seeds]
+        lows = [(seed["directions"][direction][score].get("low") or 0.0) for seed in of_direction]
         text += f" ({sum(low > 0 for low in lows)}/{len(lows)})"
     return text
 

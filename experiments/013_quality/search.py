@@ -120,12 +120,13 @@ def _add_training_options(command: argparse.ArgumentParser, by_batches: bool) ->
     if by_batches:
         text = "budget in batches, with a checkpoint at each quarter"
         budget.add_argument("--batches", type=positive_int, help=text)
+        command.add_argument("--until", type=positive_int, help="end after these batches of the budget")
     command.add_argument(
         "--render-seconds", type=float, default=0.0, help="seconds of the budget that rendering took"
     )
     command.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     command.epilog = "All other arguments are overrides of `train`, such as model=cyclegan_small."
-    command.set_defaults(overrides=[], batches=None)
+    command.set_defaults(overrides=[], batches=None, until=None)
 
 
 def _add_scored_options(command: argparse.ArgumentParser) -> None:
@@ -176,7 +177,7 @@ def _train(options: argparse.Namespace, train: Any) -> None:
     cfg = compose_candidate(options.corpus, seconds, options.render_seconds, options.seed, options.overrides)
     asked = {key: getattr(options, key) for key in ("name", "seconds", "render_seconds", "seed", "overrides")}
     asked |= {"seconds": None} if by_batches else {}
-    clock = BatchClock(folder, options.batches) if by_batches else CPUClock()
+    clock = BatchClock(folder, options.batches, options.until) if by_batches else CPUClock()
     record = asked | {"corpus": str(options.corpus), "method": train.__name__} | train(cfg, folder, clock)
     write_record(folder, record)
     echo(f"{folder}: {record['batches']} batches in {record['cpu_s']:.1f} CPU s, {record['wall_s']:.1f} s")
