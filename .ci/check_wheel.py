@@ -18,7 +18,7 @@ REQUIRED_FILES = (  # in addition to the code
     "conf/mel/hifi.yaml",
     *(
         f"inference/pretrained/{model}/{file}"
-        for model in ("demo", "lofi_trap", "lofi_rnb")
+        for model in ("demo", "demo_trap", "lofi_trap", "lofi_rnb")
         for file in ("pair.json", "README.md", "picture.jpg", "gen_ab.safetensors", "gen_ba.safetensors")
     ),
     "reports/html/base.html.j2",

@@ -146,6 +146,7 @@ def test_what_repeats_the_paper_stays_as_it_was(choice):
     cfg = OmegaConf.to_container(compose("train", [] if choice == "train" else [choice]), resolve=True)
     assert isinstance(cfg, dict)
     assert cfg["data"].pop("mel") == cfg.get("mel")
+    assert cfg["init_from"] is None
     del cfg["model"]["acceleration"]  # no effect on results
     parts = ("n_epochs", "n_epochs_decay", "max_minutes", "mel", "data", "model")
     settings = flat({part: cfg[part] for part in parts if part in cfg})

@@ -51,7 +51,8 @@ from cyclegan_audio.utils.regular_files import check_file
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 ONNX = ".onnx"  # suffix of exported models
-DEMO_MODEL = "demo"  # the pretrained model of the demo songs
+START_PAIR = "demo_trap"  # the pretrained model with which trainings of model=cyclegan_small begin
+DEMO_PAIRS = ("demo", START_PAIR)  # pretrained models of the demo songs
 
 
 def list_pretrained() -> list[str]:

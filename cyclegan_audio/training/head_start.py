@@ -3,17 +3,39 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.leakage import Intervals
-from cyclegan_audio.inference.checkpoints import ONNX, load_model, read_discriminators
+from cyclegan_audio.inference.checkpoints import ONNX, START_PAIR, load_model, read_discriminators
 from cyclegan_audio.inference.weights import check_weights
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.errors import UserError
 
 SWAPPED = {"a": "b", "b": "a"}
+AUTO = "auto"  # as init_from: the pair that ships for it, where it fits
+
+
+def choose_start(cfg: DictConfig, mel: MelSpectrogram) -> str | None:
+    """Choose the RUN for `init_from=auto`: the pair that ships for it, or None, and say why.
+
+    Args:
+        cfg: configuration of `train`.
+        mel: mel-spectrogram of the training.
+    """
+    pair = load_model(START_PAIR)
+    if cfg.get("pretrain_minutes"):
+        reason = "pretrain_minutes= takes its place"
+    elif pair.config["model"]["generator"] != OmegaConf.to_container(cfg.model.generator, resolve=True):
+        reason = "it has other generators"
+    elif pair.mel.hash != mel.hash:
+        reason = f"it has another mel ({pair.mel.name})"
+    else:
+        return START_PAIR
+    rank_zero_print(f"from scratch, without {START_PAIR}: {reason}")
+    return None
 
 
 def load_networks(

@@ -22,7 +22,7 @@ from cyclegan_audio.models.networks.whitening import neutral_moments
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.autotune import choose_precision_and_threads
 from cyclegan_audio.training.distributed import rank_zero_print
-from cyclegan_audio.training.head_start import load_networks
+from cyclegan_audio.training.head_start import AUTO, choose_start, load_networks
 from cyclegan_audio.training.resume import TrainingCompleteError, trusted_packages
 from cyclegan_audio.utils.errors import UserError
 from cyclegan_audio.utils.hints import command_line
@@ -98,8 +98,7 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         n_mels = data.mel.n_mels
         model.check_windows(n_mels, data.corpus.clip_frames, data.crop_frames)
         model.use_mel(data.mel)
-        has_head_start = cfg.resume is None and cfg.init_from is not None
-        self.heard_before = self.load_networks(cfg, model, data) if has_head_start else {}
+        self.heard_before = self.load_networks(cfg, model, data) if cfg.resume is None else {}
         measured = cfg.resume is None and model.needs_moments
         model.set_moments(
             {
@@ -113,6 +112,10 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
         self, cfg: DictConfig, model: TranslationModule, data: UnpairedMelDataModule
     ) -> Intervals:
         """Load the networks of `init_from`; return the times of the clips that they were trained on."""
+        if cfg.init_from == AUTO:
+            cfg.init_from = choose_start(cfg, data.mel)
+        if cfg.init_from is None:
+            return {}
         heard = load_networks(model, cfg.init_from, data.genres, data.mel, trusted_packages(cfg))
         val = [clip for clips in data.clips("val") for clip in clips]
         if n_heard := sum(overlaps_training(clip, heard) for clip in val):

@@ -24,8 +24,8 @@ def test_shipped_models_come_first_and_runs_of_all_depths_follow(tmp_path):
     make_run(tmp_path / ".app" / "hidden")
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
     choices = list_models(tmp_path)
-    assert [choice.value for choice in choices[:3]] == ["lofi_trap", "demo", "lofi_rnb"]
-    assert {choice.value for choice in choices[3:]} == set(map(str, runs))
+    assert [choice.value for choice in choices[:4]] == ["lofi_trap", "demo", "demo_trap", "lofi_rnb"]
+    assert {choice.value for choice in choices[4:]} == set(map(str, runs))
     assert "mine (your run)" in {choice.label for choice in choices}
 
 
@@ -49,7 +49,7 @@ def test_a_damaged_run_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["demo", "lofi_trap", "lofi_rnb"])
+@pytest.mark.parametrize("name", ["demo", "demo_trap", "lofi_trap", "lofi_rnb"])
 def test_each_shipped_model_has_a_card_without_links(name, tmp_path):
     info = describe_model(tmp_path, name)
     assert set(info.targets) == set(load_model(name).genres)

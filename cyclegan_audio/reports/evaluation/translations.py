@@ -12,7 +12,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Clip, Corpus, evenly_spaced
 from cyclegan_audio.corpus.normalisation import CorpusNormalisation
 from cyclegan_audio.demo.corpus import ensure_demo_corpus
-from cyclegan_audio.inference.checkpoints import DEMO_MODEL, PRETRAINED
+from cyclegan_audio.inference.checkpoints import DEMO_PAIRS, PRETRAINED
 from cyclegan_audio.inference.clip_translation import translate_mel_db, translate_with_cycle
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.metrics.distances import RECOMMENDED_CLIPS
@@ -285,7 +285,7 @@ def mean_spectrum(corpus: Corpus, genre: str) -> Tensor:
 
 
 def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) -> Corpus:
-    """Open `corpus`, by default the corpus of the run, or the demo songs for the pretrained model `demo`.
+    """Open `corpus`, by default the corpus of the run, or the demo songs for a pretrained model of them.
 
     The corpus is normalised as in training. `model.genres` takes the corpus's spelling of the genres.
 
@@ -293,7 +293,7 @@ def open_corpus(model: TranslationModel, corpus: str | Path | None, path: Path) 
         UserError: there is no corpus, or its mel settings or genres differ.
     """
     trained_on = model.config.get("data", {}).get("corpus")
-    if corpus is None and path == PRETRAINED / DEMO_MODEL:
+    if corpus is None and path.parent == PRETRAINED and path.name in DEMO_PAIRS:
         trained_on = ensure_demo_corpus()
     elif corpus is None and path.parent == PRETRAINED:
         raise UserError(

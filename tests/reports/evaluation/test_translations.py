@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.corpus import Corpus
+from cyclegan_audio.inference.checkpoints import DEMO_PAIRS, PRETRAINED, load_model
 from cyclegan_audio.inference.clip_translation import translate_mel_db
 from cyclegan_audio.inference.translation_model import TranslationModel
 from cyclegan_audio.listening.listening_test import make_test
 from cyclegan_audio.metrics.paired_error import MODEL, UNTOUCHED
+from cyclegan_audio.reports.evaluation import translations
 from cyclegan_audio.reports.evaluation.evaluate import evaluate
 from cyclegan_audio.reports.evaluation.translations import (
     evenly_spaced,
@@ -123,6 +125,13 @@ def test_a_pretrained_model_names_the_corpus_that_it_needs(tmp_path, monkeypatch
         make_test(["demo", "lofi_trap"])
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", DEMO_PAIRS)
+def test_pairs_of_the_demo_songs_are_evaluated_on_them(name, monkeypatch):
+    monkeypatch.setattr(translations, "ensure_demo_corpus", lambda: "the demo songs")
+    with pytest.raises(UserError, match="the corpus the demo songs of this run does not exist"):
+        open_corpus(load_model(name), None, PRETRAINED / name)
 
 
 def test_second_run_may_spell_genres_differently():

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from cyclegan_audio.audio.mel import MelSpectrogram
+from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import training_intervals
-from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
-from cyclegan_audio.training.head_start import load_networks
+from cyclegan_audio.inference.checkpoints import (
+    START_PAIR,
+    load_model,
+    read_discriminators,
+    save_pretrained,
+)
+from cyclegan_audio.training import head_start
+from cyclegan_audio.training.head_start import choose_start, load_networks
 
 NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
 ONCE = ("n_epochs=1", "n_epochs_decay=0", "logger=none")
@@ -109,6 +118,47 @@ def test_clips_that_the_run_heard_are_warned_of_if_they_validate(run, small):
     assert re.search(
         rf"heard\.ckpt was trained on {n_val} of the \d+ validation clips, so the held-out", shown
     )
+
+
+def test_auto_begins_with_the_pair_that_ships_for_it(run, small, first, monkeypatch):
+    monkeypatch.setattr(head_start, "START_PAIR", "first")
+    code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=auto")
+    assert code == 0, shown
+    assert "from first (low and high): the generator to high" in shown
+    assert_equal(weights_of("out")["gen_ab"], first["gen_ab"])
+    assert OmegaConf.load("out/config.yaml").init_from == "first"  # which a resumed run keeps
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["model.generator.n_filters=6"], "it has other generators"),
+        (
+            ["pretrain_minutes=0.01", "model.loss_weights.restoration=1"],
+            "pretrain_minutes= takes its place",
+        ),
+    ],
+)
+def test_auto_begins_from_scratch_where_no_pair_fits(run, small, monkeypatch, overrides, reason):
+    monkeypatch.setattr(head_start, "START_PAIR", "first")
+    code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=auto", *overrides)
+    assert code == 0, shown
+    assert f"from scratch, without first: {reason}\n" in shown
+    assert OmegaConf.load("out/config.yaml").init_from is None
+
+
+def mel_of(name: str) -> MelSpectrogram:
+    return build("mel", compose("prepare", [f"mel={name}"]).mel)
+
+
+def test_the_pair_that_ships_for_it_fits_the_small_model(capsys):
+    cfg = compose("train", ["model=cyclegan_small"])
+    assert cfg.init_from == "auto"
+    assert choose_start(cfg, mel_of("hifi")) == START_PAIR
+    assert choose_start(cfg, mel_of("paper")) is None
+    assert "from scratch, without demo_trap: it has another mel (hifi)\n" in capsys.readouterr().out
+    assert load_model(START_PAIR).card.license == "mit"  # so that what begins with it is free
 
 
 @pytest.mark.parametrize(
