@@ -93,6 +93,12 @@ def test_candidates_are_cropped_as_the_demo_unless_overridden(search):
         assert search.compose_candidate("data", 110, 0, 0, overrides).data.crop_frames == frames
 
 
+@pytest.mark.parametrize(("overrides", "start", "speeds"), [((), None, 0), (("init_from=auto",), "auto", 0)])
+def test_candidates_get_no_help_unless_asked(search, overrides, start, speeds):
+    cfg = search.compose_candidate("data", 110, 0, 0, ["model=cyclegan_small", *overrides])
+    assert (cfg.init_from, cfg.data.varispeed) == (start, speeds)
+
+
 def test_the_ceiling_warms_up_its_learning_rate(search, tiny_model, monkeypatch):
     import cpu_training
 

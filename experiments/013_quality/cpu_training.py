@@ -37,6 +37,7 @@ RECORD_FILE = "candidate.json"  # in the run folder, once it is trained
 CALLBACKS = ("loss_log", "recovery", "checkpoints")
 DEFAULTS = (  # so many epochs that only the CPU time ends a run; the learning rate falls in its second half
     "genre_pair=lofi_rnb", "n_epochs=1000000", "n_epochs_decay=1000000", "data.crop_frames=128",
+    "init_from=null", "data.varispeed=0",  # the help for little music of model=cyclegan_small
     "callbacks.checkpoints.every_epochs=1000000", "callbacks.checkpoints.every_minutes=null",
 )  # fmt: skip
 FIXED = ("threads=1", "trainer.accelerator=cpu", "+trainer.enable_progress_bar=false", "logger=none")
