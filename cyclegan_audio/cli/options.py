@@ -18,7 +18,7 @@ from cyclegan_audio.utils.hints import PROGRAM, suggest_name
 _FLAGS = ("hydra-help", "multirun", "resolve", "run", "shell-completion", "version")
 _WITH_VALUE = ("cfg", "config-dir", "config-name", "config-path", "experimental-rerun", "info", "package")
 TRUST_PACKAGE = "trust_package"
-PRETRAINED_HELP = "a pair that ships (demo, lofi_rnb, lofi_trap) or hf:OWNER/NAME[@REVISION]"
+PRETRAINED_HELP = "a pair that ships (demo, demo_trap, lofi_rnb, lofi_trap) or hf:OWNER/NAME[@REVISION]"
 CHECKPOINT_HELP = "a checkpoint of the run (default: its best, else its last)"
 _SHORT = ("-c", "-cd", "-cn", "-cp", "-i", "-m", "-p", "-r", "-sc")
 _SHORT_WITH_VALUE = ("-c", "-cd", "-cn", "-cp", "-i", "-p")

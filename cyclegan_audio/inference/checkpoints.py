@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config.allow_list import check_from_file
+from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.inference.hub import download_pair, is_hub_run
 from cyclegan_audio.inference.metadata import (
     MAX_TEXT_BYTES,
@@ -224,7 +225,9 @@ def save_pretrained(
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_bytes(folder / name, content)
-    config = {"model": {"generator": model.config["model"]["generator"]}}
+    config: dict[str, Any] = {"model": {"generator": model.config["model"]["generator"]}}
+    if _began_with_start_pair(model):  # other names may be paths, which concern nobody
+        config["init_from"] = START_PAIR
     metadata = make_metadata(
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
@@ -236,6 +239,16 @@ def save_pretrained(
     atomic_write_text(
         folder / README, write_readme(_pair_facts(model, run or str(folder)), model.card, contents)
     )
+
+
+def own_intervals(model: TranslationModel) -> Intervals:
+    """Return the times of the training clips, without those of the pair that ships as a start."""
+    before = load_model(START_PAIR).training_intervals if _began_with_start_pair(model) else {}
+    return {name: times for name, times in model.training_intervals.items() if name not in before}
+
+
+def _began_with_start_pair(model: TranslationModel) -> bool:
+    return bool(model.config.get("init_from") == START_PAIR)
 
 
 def _pair_facts(model: TranslationModel, run: str) -> PairFacts:
@@ -251,7 +264,8 @@ def _pair_facts(model: TranslationModel, run: str) -> PairFacts:
         n_parameters=sum(parameter.numel() for parameter in generator.parameters()),
         mel=f"{mel.name}: {mel.sample_rate} Hz, {mel.n_mels} bands, hop {mel.hop_length}",
         batches=model.batches,
-        intervals=model.training_intervals,
+        intervals=own_intervals(model),
+        start=START_PAIR if _began_with_start_pair(model) else None,
         package=None if package == "cyclegan_audio" else package,
     )
 

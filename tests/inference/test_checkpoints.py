@@ -15,6 +15,7 @@ from cyclegan_audio.config import compose
 from cyclegan_audio.corpus.leakage import merge_intervals
 from cyclegan_audio.inference.checkpoints import (
     PRETRAINED,
+    START_PAIR,
     list_pretrained,
     load_model,
     resolve_run,
@@ -103,6 +104,21 @@ def test_metadata_of_a_pretrained_model_has_a_line_for_each_field(checkpoint, tm
     text = (tmp_path / "small" / "pair.json").read_text()
     assert len(text.splitlines()) == len(json.loads(text)) + 2
     assert load_model(tmp_path / "small").training_intervals == model.training_intervals
+
+
+def test_the_card_of_a_pair_names_the_start_and_counts_its_own_music(checkpoint, tmp_path):
+    model = load_model(checkpoint[0])
+    model.config["init_from"] = START_PAIR
+    model.training_intervals = load_model(START_PAIR).training_intervals | {"x": [[0.0, 120.0]]}
+    for pair in ("one", "two"):  # also when a pair is shared again
+        save_pretrained(model, tmp_path / pair)
+        page = (tmp_path / pair / "README.md").read_text()
+        assert "(1 recordings, 2 min of them in training clips)" in page
+        assert "batches; it began with demo\\_trap, a pair that ships with cyclegan-audio |" in page
+        model = load_model(tmp_path / pair)
+    model.config["init_from"] = "runs/secret"
+    save_pretrained(model, tmp_path / "three")
+    assert not any("secret" in file.read_text() for file in (tmp_path / "three").glob("*.[jm]*"))
 
 
 def test_training_times_of_pretrained_models_are_merged():
@@ -208,7 +224,7 @@ def test_run_that_is_not_there(tmp_path):
 
 def test_every_pretrained_model_loads_and_changes_its_input():
     files = sorted(PRETRAINED.glob("*/pair.json"))
-    assert [file.parent.name for file in files] == ["demo", "lofi_rnb", "lofi_trap"]
+    assert [file.parent.name for file in files] == ["demo", "demo_trap", "lofi_rnb", "lofi_trap"]
     mel = torch.linspace(-1, 1, 128)[None, None, :, None].expand(1, 1, 128, 32)
     for file in files:
         assert all(word in PRETRAINED_HELP for word in (file.parent.name, "ship"))

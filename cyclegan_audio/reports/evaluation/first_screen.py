@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from cyclegan_audio.inference.checkpoints import own_intervals
 from cyclegan_audio.metrics.metric_spec import MODEL, TAGGER_SHARE
 from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.metrics.summary_rules import FILTER_SHARE
@@ -89,7 +90,7 @@ def lead_sentence(evaluated: EvaluationData) -> str:
     """Say in one sentence what was trained on what, and what the page shows."""
     model = evaluated.model
     a, b = model.genres
-    seconds = sum(end - start for times in model.training_intervals.values() for start, end in times)
+    seconds = sum(end - start for times in own_intervals(model).values() for start, end in times)
     music = f"{_duration(seconds)} of {a} and {b}" if seconds else f"{a} and {b}"
     settings = model.config.get("model")
     kind = class_name(settings) if isinstance(settings, Mapping) and "_target_" in settings else "model"
