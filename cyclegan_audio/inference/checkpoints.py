@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config.allow_list import check_from_file
-from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.inference.hub import download_pair, is_hub_run
 from cyclegan_audio.inference.metadata import (
     MAX_TEXT_BYTES,
@@ -24,6 +23,7 @@ from cyclegan_audio.inference.metadata import (
 )
 from cyclegan_audio.inference.pair_card import README, PairFacts, write_readme
 from cyclegan_audio.inference.run_paths import BEST, CHECKPOINTS, CONFIG, LAST
+from cyclegan_audio.inference.start_pair import PRETRAINED, START_PAIR, name_start, own_intervals
 from cyclegan_audio.inference.translation_model import (
     METADATA_FORMAT,
     PAIR_FILE,
@@ -50,9 +50,7 @@ from cyclegan_audio.utils.hints import suggest_path
 from cyclegan_audio.utils.regular_files import check_file
 
 EMA_PREFIX = "ema.networks.{}.module."  # of averaged weights (`models.ema`) in a state dict
-PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 ONNX = ".onnx"  # suffix of exported models
-START_PAIR = "demo_trap"  # the pretrained model with which trainings of model=cyclegan_small begin
 DEMO_PAIRS = ("demo", START_PAIR)  # pretrained models of the demo songs
 
 
@@ -226,8 +224,8 @@ def save_pretrained(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_bytes(folder / name, content)
     config: dict[str, Any] = {"model": {"generator": model.config["model"]["generator"]}}
-    if _began_with_start_pair(model):  # other names may be paths, which concern nobody
-        config["init_from"] = START_PAIR
+    if (start := name_start(model)) is not None:
+        config["init_from"] = start
     metadata = make_metadata(
         model.genres, model.mel, model.window_frames, config, model.training_intervals, list(model.generators)
     )
@@ -239,16 +237,6 @@ def save_pretrained(
     atomic_write_text(
         folder / README, write_readme(_pair_facts(model, run or str(folder)), model.card, contents)
     )
-
-
-def own_intervals(model: TranslationModel) -> Intervals:
-    """Return the times of the training clips, without those of the pair that ships as a start."""
-    before = load_model(START_PAIR).training_intervals if _began_with_start_pair(model) else {}
-    return {name: times for name, times in model.training_intervals.items() if name not in before}
-
-
-def _began_with_start_pair(model: TranslationModel) -> bool:
-    return bool(model.config.get("init_from") == START_PAIR)
 
 
 def _pair_facts(model: TranslationModel, run: str) -> PairFacts:
@@ -265,7 +253,7 @@ def _pair_facts(model: TranslationModel, run: str) -> PairFacts:
         mel=f"{mel.name}: {mel.sample_rate} Hz, {mel.n_mels} bands, hop {mel.hop_length}",
         batches=model.batches,
         intervals=own_intervals(model),
-        start=START_PAIR if _began_with_start_pair(model) else None,
+        start=name_start(model),
         package=None if package == "cyclegan_audio" else package,
     )
 

@@ -103,7 +103,7 @@ class PairFacts:
         mel: the mel-spectrogram, in words.
         batches: batches of the training.
         intervals: the times of the training clips by recording.
-        start: the pair that ships with which the training began; None: from scratch, or from another model.
+        start: the model with which the training began; None: from scratch.
         package: the package that must be trusted to load it; None for the networks of this package.
     """
 
@@ -183,7 +183,7 @@ def _rows(facts: PairFacts, card: Card) -> list[tuple[str, str]]:
     minutes = sum(end - start for times in facts.intervals.values() for start, end in times) / 60
     amount = f"{len(facts.intervals)} recordings, {minutes:.0f} min of them in training clips"
     duration = "unknown" if card.training_minutes is None else f"{card.training_minutes:.0f} min"
-    start = f"; it began with {facts.start}, a pair that ships with cyclegan-audio" if facts.start else ""
+    start = f"; it began with {facts.start}" if facts.start else ""
     rows = [
         ("data", f"{card.data or NOT_STATED}{f' ({amount})' if facts.intervals else ''}"),
         ("rights in the data", card.rights or NOT_STATED),

@@ -8,33 +8,35 @@ from torch import Tensor, nn
 
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.leakage import Intervals
-from cyclegan_audio.inference.checkpoints import ONNX, START_PAIR, load_model, read_discriminators
+from cyclegan_audio.inference import start_pair
+from cyclegan_audio.inference.checkpoints import ONNX, load_model, read_discriminators
+from cyclegan_audio.inference.start_pair import START_PAIR, read_start_pair
 from cyclegan_audio.inference.weights import check_weights
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
 from cyclegan_audio.utils.errors import UserError
 
 SWAPPED = {"a": "b", "b": "a"}
-AUTO = "auto"  # as init_from: the pair that ships for it, where it fits
+AUTO = "auto"  # as init_from: the pair that ships as a start, where it fits
 
 
 def choose_start(cfg: DictConfig, mel: MelSpectrogram) -> str | None:
-    """Choose the RUN for `init_from=auto`: the pair that ships for it, or None, and say why.
+    """Choose what `init_from=auto` begins with: the pair that ships as a start, or None, and say why.
 
     Args:
         cfg: configuration of `train`.
         mel: mel-spectrogram of the training.
     """
-    pair = load_model(START_PAIR)
+    pair = read_start_pair()
     if cfg.get("pretrain_minutes"):
-        reason = "pretrain_minutes= takes its place"
+        reason = "pretrain_minutes= is another head start"
     elif pair.config["model"]["generator"] != OmegaConf.to_container(cfg.model.generator, resolve=True):
-        reason = "it has other generators"
-    elif pair.mel.hash != mel.hash:
-        reason = f"it has another mel ({pair.mel.name})"
+        reason = f"its generators are others than those of {START_PAIR}"
+    elif (before := MelSpectrogram.from_dict(pair.mel)).hash != mel.hash:
+        reason = f"its mel is not {before.name}, that of {START_PAIR}"
     else:
         return START_PAIR
-    rank_zero_print(f"from scratch, without {START_PAIR}: {reason}")
+    rank_zero_print(f"this training begins from scratch: {reason}")
     return None
 
 
@@ -64,12 +66,13 @@ def load_networks(
         UserError: no such RUN, or it has another mel, other networks, or none that can be trained.
     """
     _check_trainable(model, run)
-    source = load_model(run, trust_packages=trust_packages)
+    path = start_pair.FOLDER if run == START_PAIR else run
+    source = load_model(path, trust_packages=trust_packages)
     mel.check_compatible(source.mel, "the corpus", f"init_from={run}")
     before, now = ([genre.casefold() for genre in names] for names in (source.genres, genres))
     straight, crossed = (sum(map(str.__eq__, before, order)) for order in (now, now[::-1]))
     domains = SWAPPED if crossed > straight else {domain: domain for domain in SWAPPED}
-    discriminators = read_discriminators(run)
+    discriminators = read_discriminators(path)
     taken = []
     for direction in model.directions:
         from_direction = "".join(domains[domain] for domain in direction)

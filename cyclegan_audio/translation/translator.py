@@ -115,7 +115,7 @@ class Translator:
         """Load the translator of a run.
 
         Args:
-            run: run folder, checkpoint, or name of a pretrained model (`demo`, `lofi_rnb`, `lofi_trap`).
+            run: run folder, checkpoint, or name of a pretrained model (`list_pretrained`).
             checkpoint: file to use in place of the best (else last) checkpoint of the run.
             vocoder: name in `conf/vocoder`, or a vocoder.
             device: `auto`, `cpu`, `cuda` or `mps`.

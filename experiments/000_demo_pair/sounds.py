@@ -9,14 +9,13 @@ from pathlib import Path
 
 from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode, save
-from cyclegan_audio.inference.checkpoints import DEMO_MODEL
 from cyclegan_audio.listening.stimuli import match_loudness
 
 SCORE, START_S, END_S = "score_000.wav", 8, 16
 GENRES = ("lofi", "rnb")
 
 songs, out = map(Path, sys.argv[1:])
-translator = Translator.load(DEMO_MODEL)
+translator = Translator.load("demo")
 sounds, rate = {}, 0
 for genre, target in (GENRES, GENRES[::-1]):
     song, rate = decode(songs / "paired" / genre / SCORE, mono=True)

@@ -17,7 +17,6 @@ from cyclegan_audio import Translator
 from cyclegan_audio.audio.io import decode
 from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.audio.musical_features import onset_strength
-from cyclegan_audio.inference.checkpoints import DEMO_MODEL
 from cyclegan_audio.metrics.rhythm import detect_onsets, f1_score
 from cyclegan_audio.metrics.spectral import chroma_similarity
 from cyclegan_audio.translation.amounts import Amount
@@ -58,7 +57,7 @@ def measure(before_db: Tensor, after_db: Tensor, drums_s: np.ndarray, mel: MelSp
     return [f1_score(*onsets, TOLERANCE_S), at_drums, elsewhere, chroma]
 
 
-def main(songs: Path, run: str = DEMO_MODEL) -> None:
+def main(songs: Path, run: str = "demo") -> None:
     """Print a table for each direction: means and standard deviations over scores."""
     translator = Translator.load(run)
     mel = translator.model.mel

@@ -120,7 +120,7 @@ def _add_training_options(command: argparse.ArgumentParser, by_batches: bool) ->
     if by_batches:
         text = "budget in batches, with a checkpoint at each quarter"
         budget.add_argument("--batches", type=positive_int, help=text)
-        command.add_argument("--until", type=positive_int, help="end after these batches of the budget")
+        command.add_argument("--until", type=positive_int, help="end after so many of --batches")
     command.add_argument(
         "--render-seconds", type=float, default=0.0, help="seconds of the budget that rendering took"
     )
@@ -168,7 +168,10 @@ def ceiling_command(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, train: Any) -> None:
     """Train unless it is done, and write the record of the run."""
     by_batches = options.batches is not None
+    if options.until and not by_batches:
+        raise UserError("--until needs --batches")
     budget = f"{options.batches}b" if by_batches else f"{options.seconds:g}s"
+    budget = f"{options.until}of{budget}" if options.until else budget
     folder = run_folder(options.out, options.name, budget, options.seed)
     if read_record(folder):
         echo(f"{folder} is trained already")
@@ -176,7 +179,7 @@ def _train(options: argparse.Namespace, train: Any) -> None:
     seconds = options.batches if by_batches else options.seconds
     cfg = compose_candidate(options.corpus, seconds, options.render_seconds, options.seed, options.overrides)
     asked = {key: getattr(options, key) for key in ("name", "seconds", "render_seconds", "seed", "overrides")}
-    asked |= {"seconds": None} if by_batches else {}
+    asked |= {"seconds": None, "until": options.until} if by_batches else {}
     clock = BatchClock(folder, options.batches, options.until) if by_batches else CPUClock()
     record = asked | {"corpus": str(options.corpus), "method": train.__name__} | train(cfg, folder, clock)
     write_record(folder, record)

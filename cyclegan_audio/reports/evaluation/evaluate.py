@@ -44,7 +44,7 @@ from cyclegan_audio.reports.evaluation.translations import (
 from cyclegan_audio.reports.html import Section
 from cyclegan_audio.utils.defaults import HELD_OUT_CLIPS
 from cyclegan_audio.utils.devices import choose_device
-from cyclegan_audio.utils.errors import UserError
+from cyclegan_audio.utils.errors import UserError, shortened
 from cyclegan_audio.utils.printing import echo
 from cyclegan_audio.utils.progress import progress_bar
 from cyclegan_audio.vocoders import DEFAULT, make_vocoder
@@ -195,6 +195,11 @@ def _second_model(
         raise UserError(
             f"{run} was trained with identity weight {weight}; choose a run with "
             "model.loss_weights.identity=0"
+        )
+    if (start := second.config.get("init_from")) is not None:
+        raise UserError(
+            f"{run} began with {shortened(start)}, which may know the identity loss; choose a run with "
+            "init_from=null"
         )
     return [with_cycle_spinning(second, shifts)]
 

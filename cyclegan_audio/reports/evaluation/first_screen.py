@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from cyclegan_audio.inference.checkpoints import own_intervals
+from cyclegan_audio.inference.start_pair import own_intervals
 from cyclegan_audio.metrics.metric_spec import MODEL, TAGGER_SHARE
 from cyclegan_audio.metrics.paired_error import mean_abs_db
 from cyclegan_audio.metrics.summary_rules import FILTER_SHARE

@@ -32,6 +32,7 @@ def provenance_section(evaluated: EvaluationData) -> Section:
         "checkpoint": str(evaluated.checkpoint),
         "genres": " and ".join(model.genres),
         "model": describe_model(model.config.get("model")),
+        "began with": describe_start(model.config.get("init_from")),
         "batches trained": model.batches,
         "validation score": _validation_score(evaluated),
         "corpus": str(evaluated.corpus.folder),
@@ -86,6 +87,11 @@ def _of_networks_and_losses(settings: Any) -> Any:
 def class_name(settings: Mapping[str, Any]) -> str:
     """Return the name of the class that settings build."""
     return str(settings.get("_target_")).rsplit(".", 1)[-1]
+
+
+def describe_start(run: object) -> str:
+    """Say with which networks a training began: `run` is its `init_from`, maybe of a file from a stranger."""
+    return "new networks" if run is None else f"the networks of {run}"[:MAX_TEXT]
 
 
 def _validation_score(evaluated: EvaluationData) -> str:

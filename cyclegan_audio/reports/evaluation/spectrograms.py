@@ -24,7 +24,7 @@ STATE_TITLES = {  # of the states of a clip, by direction
 }
 NO_SECOND_RUN = (
     "Figure 1.8 of the paper, G(F(y)) without identity loss, needs a second run: train with "
-    "model.loss_weights.identity=0, then evaluate again with --without-identity RUN."
+    "model.loss_weights.identity=0 init_from=null, then evaluate again with --without-identity RUN."
 )
 GALLERY_EXPLANATION = (
     "Ten held-out clips in each direction, as in the paper's gallery. Each label gives the genre "

@@ -84,6 +84,7 @@ def make_run(
         mel: MelSpectrogram = small_mel,
         training_intervals: Intervals | None = None,
         directions: Sequence[str] = DIRECTIONS,
+        init_from: str | None = None,
     ) -> Path:
         torch.manual_seed(0)
         generator = ResnetGenerator(n_filters=4, n_blocks=1).state_dict()
@@ -93,6 +94,7 @@ def make_run(
         config = {
             "model": {"generator": GENERATOR, "loss_weights": {"identity": identity}},
             "data": {"corpus": str(corpus.folder)},
+            "init_from": init_from,
         }
         card = make_metadata(("dull", "bright"), mel, 344, config, training_intervals or {}, directions)
         run = tmp_path_factory.mktemp("runs") / name

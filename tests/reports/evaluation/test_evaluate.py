@@ -116,6 +116,8 @@ def test_second_run_adds_figure_1_8(
     assert "dull, without identity loss" in both
     with pytest.raises(UserError, match="identity weight 5"):
         evaluate(run, without_identity=run)
+    with pytest.raises(UserError, match="began with 'demo_trap', which may know the identity loss"):
+        evaluate(run, without_identity=make_run("started", identity=0.0, init_from="demo_trap"))
 
 
 def test_model_of_one_direction_is_evaluated_in_it(make_run: MakeRun) -> None:

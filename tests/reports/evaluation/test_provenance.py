@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cyclegan_audio.config import compose
-from cyclegan_audio.reports.evaluation.provenance import MAX_TEXT, describe_model
+from cyclegan_audio.reports.evaluation.provenance import MAX_TEXT, describe_model, describe_start
 
 SMALL = "generator ResnetGenerator (n_filters 16, n_blocks 6, upsampling transposed)"
 NINE = "generator ResnetGenerator (n_filters 64, n_blocks 9, upsampling transposed)"
@@ -38,3 +38,9 @@ def test_a_file_that_keeps_only_a_part_is_described_by_it():
     assert describe_model({"generator": settings["generator"]}) == SMALL
     assert describe_model(None) == describe_model({}) == describe_model([]) == "unknown"
     assert len(describe_model({"_target_": "x" * 10**6})) == MAX_TEXT
+
+
+def test_what_a_model_began_with_is_named():
+    assert describe_start(None) == "new networks"
+    assert describe_start("demo_trap") == "the networks of demo_trap"
+    assert len(describe_start(["x" * 10**6])) == MAX_TEXT

@@ -11,13 +11,9 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.config import build, compose
 from cyclegan_audio.corpus.corpus import Corpus
 from cyclegan_audio.corpus.leakage import training_intervals
-from cyclegan_audio.inference.checkpoints import (
-    START_PAIR,
-    load_model,
-    read_discriminators,
-    save_pretrained,
-)
-from cyclegan_audio.training import head_start
+from cyclegan_audio.inference import start_pair
+from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
+from cyclegan_audio.inference.start_pair import START_PAIR
 from cyclegan_audio.training.head_start import choose_start, load_networks
 
 NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
@@ -120,31 +116,39 @@ def test_clips_that_the_run_heard_are_warned_of_if_they_validate(run, small):
     )
 
 
-def test_auto_begins_with_the_pair_that_ships_for_it(run, small, first, monkeypatch):
-    monkeypatch.setattr(head_start, "START_PAIR", "first")
+@pytest.fixture
+def ships(first, monkeypatch):
+    """Lets the pair that ships as a start have the networks of the first run; returns these."""
+    save_pretrained(load_model("first"), Path("shipped"))
+    monkeypatch.setattr(start_pair, "FOLDER", Path("shipped").resolve())
+    return first
+
+
+def test_auto_begins_with_the_pair_that_ships_as_a_start(run, small, ships):
+    Path(START_PAIR).mkdir()  # what a user calls by its name does not count
     code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=auto")
     assert code == 0, shown
-    assert "from first (low and high): the generator to high" in shown
-    assert_equal(weights_of("out")["gen_ab"], first["gen_ab"])
-    assert OmegaConf.load("out/config.yaml").init_from == "first"  # which a resumed run keeps
+    assert f"from {START_PAIR} (low and high): the generator to high, the generator to low\n" in shown
+    rounded = {name: value.half().float() for name, value in ships["gen_ab"].items()}
+    assert_equal(weights_of("out")["gen_ab"], rounded)
+    assert OmegaConf.load("out/config.yaml").init_from == START_PAIR  # which a resumed run keeps
 
 
-@pytest.mark.usefixtures("first")
+@pytest.mark.usefixtures("ships")
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["model.generator.n_filters=6"], "it has other generators"),
+        (["model.generator.n_filters=6"], f"its generators are others than those of {START_PAIR}"),
         (
             ["pretrain_minutes=0.01", "model.loss_weights.restoration=1"],
-            "pretrain_minutes= takes its place",
+            "pretrain_minutes= is another head start",
         ),
     ],
 )
-def test_auto_begins_from_scratch_where_no_pair_fits(run, small, monkeypatch, overrides, reason):
-    monkeypatch.setattr(head_start, "START_PAIR", "first")
+def test_auto_begins_from_scratch_where_that_pair_does_not_fit(run, small, overrides, reason):
     code, shown = run(*small, *NO_STEPS, "run_dir=out", "init_from=auto", *overrides)
     assert code == 0, shown
-    assert f"from scratch, without first: {reason}\n" in shown
+    assert f"this training begins from scratch: {reason}\n" in shown
     assert OmegaConf.load("out/config.yaml").init_from is None
 
 
@@ -152,12 +156,12 @@ def mel_of(name: str) -> MelSpectrogram:
     return build("mel", compose("prepare", [f"mel={name}"]).mel)
 
 
-def test_the_pair_that_ships_for_it_fits_the_small_model(capsys):
+def test_the_pair_that_ships_as_a_start_fits_the_small_model(capsys):
     cfg = compose("train", ["model=cyclegan_small"])
     assert cfg.init_from == "auto"
     assert choose_start(cfg, mel_of("hifi")) == START_PAIR
     assert choose_start(cfg, mel_of("paper")) is None
-    assert "from scratch, without demo_trap: it has another mel (hifi)\n" in capsys.readouterr().out
+    assert "from scratch: its mel is not hifi, that of demo_trap\n" in capsys.readouterr().out
     assert load_model(START_PAIR).card.license == "mit"  # so that what begins with it is free
 
 
