@@ -1,31 +1,35 @@
-r"""Tables and curves, from the records that `experiments/013_quality/search.py score` wrote.
+r"""Tables and curves of all trainings of this experiment, from scores.csv beside this file.
 
-python experiments/014_little_music/tables.py OUT --name report
+python experiments/014_little_music/tables.py --add OUT
 
-prints a line for each candidate, in Markdown, and draws OUT/little_music_NAME.png.
-With --package it writes the scores of the runs without any help to the table from which reports quote.
+adds the records that `experiments/013_quality/search.py score` wrote to OUT/results.jsonl, prints a line for
+each candidate, in Markdown, draws curves.png, and writes the tables from which reports quote: runs named mNN
+began from scratch without help, runs named dNN as model=cyclegan_small does, with NN minutes a genre.
 """
 
 import argparse
 import csv
 import re
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.append(str(Path(__file__).parents[1] / "013_quality"))
-from score_tables import COLOURS, COLUMNS, Record, Results, seed_means
+from score_tables import COLOURS, COLUMNS, Results
 
+from cyclegan_audio.inference.start_pair import START_PAIR
 from cyclegan_audio.reports.evaluation.more_music import SCORES as POOLED
-from cyclegan_audio.reports.evaluation.more_music import TABLE, Measured
+from cyclegan_audio.reports.evaluation.more_music import TABLES, Measured
 from cyclegan_audio.reports.figures.style import label, new_figure
 from cyclegan_audio.statistics.estimates import estimate
-from cyclegan_audio.utils.printing import echo
+from cyclegan_audio.utils.csv_table import CSVTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+HERE = Path(__file__).parent
 SCORES = (
     "paired_error_db",
     "rhythm_gain_db",
@@ -35,111 +39,139 @@ SCORES = (
     "chroma",
     "movement",
 )
+GENRES = ["lofi", "rnb"]
 DRAWN = ("paired_error_db", "kernel_distance", "onset_f1", "chroma")
-PLAIN_RUN = re.compile(r"m(\d\d)$")  # its minutes of music a genre
-Key = tuple[str, float, int]  # name, CPU seconds or 0, batches (0 where seconds are given)
+STARTS = {"m": (None, "o-", "from scratch"), "d": (START_PAIR, "s:", f"from {START_PAIR}")}  # by first letter
+MINUTES = re.compile(r"([md])(\d\d)$")  # of a run whose scores go into the package
+
+
+class Training(NamedTuple):
+    """What a row is about: a run, or a checkpoint of one; `seconds` or `batches` is its budget."""
+
+    name: str
+    seconds: int
+    batches: int
+    seed: int
+    direction: str
+
+
+Rows = dict[Training, list[float]]  # scores in the order of SCORES
 
 
 def main() -> None:
-    """Print a table and draw curves."""
+    """Add records, print tables and draw curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of results.jsonl")
+    parser.add_argument("--add", type=Path, metavar="OUT", help="folder of results.jsonl, to add")
     parser.add_argument("--name", default="report", help="name of the corpus that was scored")
-    parser.add_argument("--package", action="store_true", help=f"write {TABLE.name}")
     options = parser.parse_args()
-    groups = group_runs(Results(options.out).on(options.name))
-    print(*markdown_table(groups), sep="\n")
-    path = options.out / f"little_music_{options.name}.png"
-    draw_curves(groups).savefig(path)
-    echo(str(path))
-    if options.package:
-        write_table(groups, TABLE)
-        print(*pooled_table(groups, Measured(TABLE)), sep="\n")
-        echo(str(TABLE))
+    path = HERE / "scores.csv"
+    rows = read_rows(path)
+    if options.add:
+        rows |= read_records(Results(options.add).on(options.name))
+        write_csv(path, [*Training._fields, *SCORES], [[*key, *rows[key]] for key in sorted(rows)])
+    print(*markdown_table(rows), sep="\n")
+    for letter, (start, *_) in STARTS.items():
+        write_package_table(rows, letter, TABLES[start])
+        print("", *pooled_table(Measured(TABLES[start])), sep="\n")
+    draw_curves(rows).savefig(HERE / "curves.png")
 
 
-def group_runs(records: Sequence[Record]) -> dict[Key, list[Record]]:
-    """Group records that differ in their seed only; the checkpoint of the last batch is the run itself."""
-    groups: dict[Key, list[Record]] = {}
+def read_rows(path: Path) -> Rows:
+    """Read the scores of earlier trainings."""
+    table = CSVTable(path, (*Training._fields, *SCORES))
+    numbers = zip(*(table.numbers(score) for score in SCORES), strict=True)
+    keys = (
+        Training(r["name"], int(r["seconds"]), int(r["batches"]), int(r["seed"]), r["direction"])
+        for r in table.rows
+    )
+    return dict(zip(keys, map(list, numbers), strict=True))
+
+
+def read_records(records: Iterable[dict[str, Any]]) -> Rows:
+    """Convert records of lo-fi and R&B; the checkpoint of the last batch is the run itself."""
+    rows: Rows = {}
     for record in records:
-        seconds, batches = record["seconds"] or 0, record.get("batches") or 0
-        name = record["name"].partition(" at ")[0]
-        members = groups.setdefault((name, seconds, 0 if seconds else batches), [])
-        if record["seed"] not in {member["seed"] for member in members}:
-            members.append(record)
-    return dict(sorted(groups.items()))
+        name, seconds = record["name"].partition(" at ")[0], int(record["seconds"] or 0)
+        batches = 0 if seconds else record.get("batches") or 0  # baselines have neither
+        for direction, scores in record["directions"].items() if record["genres"] == GENRES else ():
+            key = Training(name, seconds, batches, record.get("seed") or 0, direction)
+            rows[key] = [round(scores[score]["mean"], 4) for score in SCORES]
+    return rows
 
 
-def markdown_table(groups: dict[Key, list[Record]]) -> list[str]:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table of rows."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([columns, *rows])
+
+
+def markdown_table(rows: Rows) -> list[str]:
     """Return the lines of a table: means over seeds, with 95 % intervals where there are several."""
-    header = ["candidate", "budget", "seeds", *(COLUMNS[score].heading for score in SCORES)]
+    groups: dict[tuple[str, int, int], dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+    for key in sorted(rows):
+        groups[key[:3]][key.direction].append(rows[key])
+    header = [" / ".join(sorted({key.direction for key in rows})), "budget", "seeds"]
+    header += [COLUMNS[score].heading for score in SCORES]
     lines = [header, ["---"] * len(header)]
-    for (name, seconds, batches), records in groups.items():
-        budget = f"{seconds:g} CPU s" if seconds else f"{batches:,} batches" if batches else ""
-        n_seeds = str(len(records)) if budget else ""
-        lines.append([name, budget, n_seeds, *(_cell(records, score) for score in SCORES)])
+    for (name, seconds, batches), directions in groups.items():
+        budget = f"{seconds} CPU s" if seconds else f"{batches:,} batches" if batches else ""
+        n_seeds = len(next(iter(directions.values())))
+        cells = [
+            _cell([[scores[i] for scores in seeds] for seeds in directions.values()], score)
+            for i, score in enumerate(SCORES)
+        ]
+        lines.append([name, budget, str(n_seeds), *cells])
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _cell(records: Sequence[Record], score: str) -> str:
+def _cell(values: Sequence[Sequence[float]], score: str) -> str:
+    """Return the means of a score over the seeds of each direction."""
     texts, digits = [], COLUMNS[score].digits
-    for direction in directions_of(records):
-        values = seed_means(records, direction, score)
-        value = estimate(values, [str(seed) for seed in range(len(values))])
-        text = f"{value.mean:z.{digits}f}"
-        interval = f" ({value.low:z.{digits}f} to {value.high:z.{digits}f})" if len(values) > 1 else ""
-        texts.append(text + interval)
+    for of_direction in values:
+        value = estimate(of_direction, [str(seed) for seed in range(len(of_direction))])
+        interval = f" ({value.low:z.{digits}f} to {value.high:z.{digits}f})" if value.n > 1 else ""
+        texts.append(f"{value.mean:z.{digits}f}{interval}")
     return " / ".join(texts)
 
 
-def directions_of(records: Sequence[Record]) -> list[str]:
-    """Return the directions that were scored."""
-    return list(dict.fromkeys(direction for record in records for direction in record["directions"]))
-
-
-def plain_runs(groups: dict[Key, list[Record]]) -> dict[tuple[int, int], list[Record]]:
-    """Return the runs without any help, by minutes of music a genre and batches."""
+def runs_of(rows: Rows, letter: str) -> dict[tuple[int, Training], list[float]]:
+    """Return the runs of a letter by minutes of music a genre."""
     return {
-        (int(match[1]), batches): records
-        for (name, _, batches), records in groups.items()
-        if batches and (match := PLAIN_RUN.match(name))
+        (int(match[2]), key): scores
+        for key, scores in rows.items()
+        if (match := MINUTES.match(key.name)) and match[1] == letter and not key.seconds
     }
 
 
-def write_table(groups: dict[Key, list[Record]], path: Path) -> None:
-    """Write the scores of the runs without any help as CSV: a row for each run, seed and direction."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["minutes", "batches", "seed", "direction", *SCORES])
-        for (minutes, batches), records in sorted(plain_runs(groups).items()):
-            for record in sorted(records, key=lambda one: one["seed"]):
-                for direction, scores in record["directions"].items():
-                    values = [round(scores[name]["mean"], 4) for name in SCORES]
-                    writer.writerow([minutes, batches, record["seed"], direction, *values])
+def write_package_table(rows: Rows, letter: str, path: Path) -> None:
+    """Write the scores of the runs of a letter: a row for each run, seed and direction."""
+    runs = runs_of(rows, letter)
+    lines = [[minutes, *key[2:], *scores] for (minutes, key), scores in sorted(runs.items())]
+    write_csv(path, ["minutes", "batches", "seed", "direction", *SCORES], lines)
 
 
-def pooled_table(groups: dict[Key, list[Record]], measured: Measured) -> list[str]:
-    """Return the lines of a table of the runs without any help: means over directions, as in reports."""
+def pooled_table(measured: Measured) -> list[str]:
+    """Return the lines of a table as in reports: means over directions, with the spread of all rows."""
     header = ["minutes a genre", "batches", "seeds", *(COLUMNS[score].heading for score in POOLED)]
     lines = [header, ["---"] * len(header)]
-    for row, records in sorted(plain_runs(groups).items()):
-        cells = [str(measured.mean(row, score)) for score in POOLED]
-        lines.append([str(row[0]), f"{row[1]:,}", str(len(records)), *cells])
+    for row in measured.rows:
+        means = [measured.mean(row, score) for score in POOLED]
+        lines.append([str(row[0]), f"{row[1]:,}", str(means[0].n), *map(str, means)])
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def draw_curves(groups: dict[Key, list[Record]]) -> "Figure":
+def draw_curves(rows: Rows) -> "Figure":
     """Draw scores against batches: a row a direction, a column a score, a colour for each amount of music."""
-    runs = plain_runs(groups)
-    directions = directions_of([record for records in groups.values() for record in records])
+    directions = sorted({key.direction for key in rows})
     figure = new_figure(3.2 * len(DRAWN), 2.6 * len(directions) + 0.4, "constrained")
     axes = figure.subplots(len(directions), len(DRAWN), squeeze=False, sharex=True)
     for row, direction in zip(axes, directions, strict=True):
         for ax, score in zip(row, DRAWN, strict=True):
-            for minutes, colour in zip(sorted({of for of, _ in runs}), COLOURS, strict=False):
-                _draw_line(ax, runs, minutes, direction, score, colour)
+            for letter, (_, style, start) in STARTS.items():
+                _draw_lines(ax, runs_of(rows, letter), direction, score, style, start)
             ax.set_title(f"{COLUMNS[score].heading}, {label(direction)}", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("batches")
@@ -147,18 +179,20 @@ def draw_curves(groups: dict[Key, list[Record]]) -> "Figure":
     return figure
 
 
-def _draw_line(
-    ax: Any, runs: dict[tuple[int, int], list[Record]], minutes: int, direction: str, score: str, colour: str
+def _draw_lines(
+    ax: Any, runs: dict[tuple[int, Training], list[float]], direction: str, score: str, style: str, start: str
 ) -> None:
-    points = {
-        batches: seed_means(records, direction, score)
-        for (of, batches), records in sorted(runs.items())
-        if of == minutes
-    }
-    means = [sum(values) / len(values) for values in points.values()]
-    ax.plot(list(points), means, "o-", color=colour, markersize=4, label=f"{minutes} minutes of music")
-    for batches, values in points.items():
-        ax.plot([batches, batches], [min(values), max(values)], color=colour, linewidth=3, alpha=0.3)
+    """Draw a line for each amount of music, with the range over seeds."""
+    lines: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (minutes, key), scores in sorted(runs.items()):
+        if key.direction == direction:
+            lines[minutes][key.batches].append(scores[SCORES.index(score)])
+    for minutes, points in sorted(lines.items()):
+        colour = COLOURS[(5, 10, 20, 40).index(minutes)]
+        means = [sum(values) / len(values) for values in points.values()]
+        ax.plot(list(points), means, style, color=colour, markersize=4, label=f"{minutes} minutes, {start}")
+        for batches, values in points.items():
+            ax.plot([batches, batches], [min(values), max(values)], color=colour, linewidth=3, alpha=0.3)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclegan_audio.inference.start_pair import START_PAIR, own_intervals
 from cyclegan_audio.reports.evaluation.translations import EvaluationData
 from cyclegan_audio.reports.html import Section, Table
 from cyclegan_audio.statistics.estimates import CONFIDENCE_LEVEL, Estimate
 from cyclegan_audio.utils.csv_table import CSVTable
 
-TABLE = Path(__file__).with_name("more_music.csv")  # of experiments/014_little_music
+TABLES = {  # of experiments/014_little_music, by `init_from`
+    None: Path(__file__).with_name("more_music.csv"),
+    START_PAIR: Path(__file__).with_name("more_music_head_start.csv"),
+}
 SCORES = {  # column of the table: what it measures, and its unit
     "paired_error_db": ("the error against the target band's version", " dB"),
     "chroma": ("the harmony that stays", ""),
@@ -33,10 +37,14 @@ NOT_MEASURED = (
 )
 COLUMN = "{} minutes a genre, {:,} batches"
 SOURCE = (
-    "Measured with model=cyclegan_small on demo songs of lo-fi and old R&B, {trainings} trainings, without "
-    "data.varispeed, which takes the place of some music: means over both directions, with 95 % intervals "
-    "over trainings. Other music, and other models, may need more or less."
+    "Measured with model=cyclegan_small on demo songs of lo-fi and old R&B, {trainings} trainings, {how}: "
+    "means over both directions, with 95 % intervals over trainings. Other music, and other models, may need "
+    "more or less."
 )
+HOW = {
+    None: "from scratch and without data.varispeed, which takes the place of some music",
+    START_PAIR: f"which began with {START_PAIR}, with data.varispeed=auto",
+}
 VARIED = "With data.varispeed, as in this training, more music was not measured."
 HEAD_START = "This model began with the networks of another, which was not measured."
 NOT_KNOWN = "It is not known from how much music, or for how many batches, this model learnt."
@@ -58,7 +66,7 @@ class Measured:
         n_trainings: number of trainings.
     """
 
-    def __init__(self, path: Path = TABLE) -> None:
+    def __init__(self, path: Path) -> None:
         from scipy.special import stdtrit
 
         table = CSVTable(path, ("minutes", "batches", "seed", *SCORES))
@@ -124,25 +132,25 @@ def _pooled_deviation(groups: Collection[list[float]]) -> float:
 
 
 @cache
-def measured() -> Measured:
-    """Return the measurement of the package."""
-    return Measured()
+def measured(start: str | None) -> Measured:
+    """Return the measurement of the package for trainings that begin so."""
+    return Measured(TABLES[start])
 
 
 def more_music_section(evaluated: EvaluationData) -> Section:
     """Return what more music and more time brought where it was measured, from the nearest row on."""
     section = Section("more_music", "What more music or more time would bring", is_open=True)
-    model = evaluated.model
-    seconds = sum(end - start for times in model.training_intervals.values() for start, end in times)
-    if not seconds or not model.batches:
-        section.missing = NOT_KNOWN
-        return section
-    if model.config.get("init_from"):
+    model, start = evaluated.model, evaluated.model.config.get("init_from")
+    if start not in [*TABLES]:  # of a file from others, it may be no key
         section.missing = HEAD_START
         return section
-    minutes, table = seconds / 60 / len(model.genres), measured()
-    source = SOURCE.format(trainings=table.n_trainings)
-    varied = bool((model.config.get("data") or {}).get("varispeed"))
+    seconds = sum(end - begin for times in own_intervals(model).values() for begin, end in times)
+    if not 0 < seconds < math.inf or not model.batches:
+        section.missing = NOT_KNOWN
+        return section
+    minutes, table = seconds / 60 / len(model.genres), measured(start)
+    source = SOURCE.format(trainings=table.n_trainings, how=HOW[start])
+    varied = start is None and bool((model.config.get("data") or {}).get("varispeed"))
     section.paragraphs = [*advice(minutes, model.batches, table, varied), source]
     section.tables = [make_table(minutes, model.batches, table)]
     section.numbers = {"minutes_per_genre": minutes, "batches": model.batches}
