@@ -8,7 +8,9 @@ from cyclegan_audio.inference.metadata import ModelMetadata, parse_metadata
 from cyclegan_audio.inference.translation_model import PAIR_FILE, TranslationModel
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-START_PAIR = "demo_trap"  # as init_from, it is never a path
+START_PAIR = (
+    "demo_trap"  # as init_from, it is never a path; other weights need another name, for runs name it
+)
 FOLDER = PRETRAINED / START_PAIR
 OTHER_MODEL = "another model"
 
@@ -27,6 +29,6 @@ def own_intervals(model: TranslationModel) -> Intervals:
 def name_start(model: TranslationModel) -> str | None:
     """Return what a model began with, for everyone: a path becomes `OTHER_MODEL`; None: from scratch."""
     run = model.config.get("init_from")
-    shipped = {path.name for path in PRETRAINED.iterdir()}
+    shipped = {file.parent.name for file in PRETRAINED.glob(f"*/{PAIR_FILE}")}
     is_public = run is None or (isinstance(run, str) and (is_hub_run(run) or run in shipped))
     return run if is_public else OTHER_MODEL

@@ -54,7 +54,7 @@ def load_networks(
 
     Args:
         model: the new model.
-        run: RUN as on the command line.
+        run: RUN as on the command line; `START_PAIR` is the one in the package.
         genres: names of A and B of the training.
         mel: mel-spectrogram of the training.
         trust_packages: installed packages whose generators may be built, in addition to those of `conf/`.

@@ -111,7 +111,7 @@ class TranslationRecipe(Recipe[TranslationModule, UnpairedMelDataModule]):
     def load_networks(
         self, cfg: DictConfig, model: TranslationModule, data: UnpairedMelDataModule
     ) -> Intervals:
-        """Load the networks of `init_from`; return the times of the clips that they were trained on."""
+        """Load the networks of `init_from`, in which `auto` is replaced; return the times of their clips."""
         if cfg.init_from == AUTO:
             cfg.init_from = choose_start(cfg, data.mel)
         if cfg.init_from is None:

@@ -45,7 +45,14 @@ HOW = {
     None: "from scratch and without data.varispeed, which takes the place of some music",
     START_PAIR: f"which began with {START_PAIR}, with data.varispeed=auto",
 }
+VARIED_UP_TO = (
+    10  # minutes a genre, up to which data.varispeed=auto varied clips in the trainings with a start
+)
 VARIED = "With data.varispeed, as in this training, more music was not measured."
+OTHER_SPEEDS = {  # whether this training varied its clips: how the measured ones differ
+    True: "This training played clips at other speeds; those measured with so much music did not.",
+    False: "This training played no clips at other speeds; those measured with so little music did.",
+}
 HEAD_START = "This model began with the networks of another, which was not measured."
 NOT_KNOWN = "It is not known from how much music, or for how many batches, this model learnt."
 Row = tuple[int, int]  # minutes of music a genre, batches
@@ -150,8 +157,12 @@ def more_music_section(evaluated: EvaluationData) -> Section:
         return section
     minutes, table = seconds / 60 / len(model.genres), measured(start)
     source = SOURCE.format(trainings=table.n_trainings, how=HOW[start])
-    varied = start is None and bool((model.config.get("data") or {}).get("varispeed"))
-    section.paragraphs = [*advice(minutes, model.batches, table, varied), source]
+    data = model.config.get("data") or {}
+    varied = bool(data.get("varispeed"))
+    section.paragraphs = [*advice(minutes, model.batches, table, varied and not start), source]
+    row_is_varied = nearest(minutes, [row[0] for row in table.rows]) <= VARIED_UP_TO
+    if start and data and varied != row_is_varied:
+        section.paragraphs.append(OTHER_SPEEDS[varied])
     section.tables = [make_table(minutes, model.batches, table)]
     section.numbers = {"minutes_per_genre": minutes, "batches": model.batches}
     return section

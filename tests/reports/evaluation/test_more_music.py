@@ -136,6 +136,26 @@ def test_section_of_the_usual_head_start_does_not_count_what_that_pair_heard() -
     assert "which began with demo_trap, with data.varispeed=auto" in section.paragraphs[2]
 
 
+@pytest.mark.parametrize(
+    ("data", "minutes", "remark"),
+    [
+        ({"varispeed": 2}, 10, None),
+        ({"varispeed": 0}, 10, "This training played no clips at other speeds; those"),
+        ({"varispeed": 2}, 40, "This training played clips at other speeds; those"),
+        ({"varispeed": 0}, 40, None),
+        ({}, 10, None),
+    ],
+)
+def test_section_says_where_speeds_differ_from_the_measured(
+    data: dict[str, int], minutes: int, remark: str | None
+) -> None:
+    config = {"init_from": START_PAIR, "data": data}
+    heard = {"x": [[0.0, 120.0 * minutes]]}
+    paragraphs = more_music_section(evaluated(config=config, training_intervals=heard)).paragraphs
+    assert len(paragraphs) == 3 + (remark is not None)
+    assert paragraphs[-1].startswith(remark or "Measured with")
+
+
 def test_section_knows_varied_clips() -> None:
     section = more_music_section(evaluated(config={"data": {"varispeed": 2}}))
     assert "With data.varispeed, as in this training" in section.paragraphs[0]
