@@ -8,9 +8,8 @@ from cyclegan_audio.inference.metadata import ModelMetadata, parse_metadata
 from cyclegan_audio.inference.translation_model import PAIR_FILE, TranslationModel
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
-START_PAIR = (
-    "demo_trap"  # as init_from, it is never a path; other weights need another name, for runs name it
-)
+# As init_from it is never a path. Runs name it, so other weights need another name.
+START_PAIR = "demo_trap"
 FOLDER = PRETRAINED / START_PAIR
 OTHER_MODEL = "another model"
 

@@ -10,7 +10,7 @@ from cyclegan_audio.audio.mel import MelSpectrogram
 from cyclegan_audio.corpus.leakage import Intervals
 from cyclegan_audio.inference import start_pair
 from cyclegan_audio.inference.checkpoints import ONNX, load_model, read_discriminators
-from cyclegan_audio.inference.start_pair import START_PAIR, read_start_pair
+from cyclegan_audio.inference.start_pair import START_PAIR
 from cyclegan_audio.inference.weights import check_weights
 from cyclegan_audio.models.translation_module import TranslationModule
 from cyclegan_audio.training.distributed import rank_zero_print
@@ -27,7 +27,7 @@ def choose_start(cfg: DictConfig, mel: MelSpectrogram) -> str | None:
         cfg: configuration of `train`.
         mel: mel-spectrogram of the training.
     """
-    pair = read_start_pair()
+    pair = start_pair.read_start_pair()
     if cfg.get("pretrain_minutes"):
         reason = "pretrain_minutes= is another head start"
     elif pair.config["model"]["generator"] != OmegaConf.to_container(cfg.model.generator, resolve=True):

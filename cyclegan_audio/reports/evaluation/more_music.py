@@ -45,9 +45,7 @@ HOW = {
     None: "from scratch and without data.varispeed, which takes the place of some music",
     START_PAIR: f"which began with {START_PAIR}, with data.varispeed=auto",
 }
-VARIED_UP_TO = (
-    10  # minutes a genre, up to which data.varispeed=auto varied clips in the trainings with a start
-)
+VARIED_UP_TO = 10  # minutes a genre, up to which the measured trainings with a start varied their clips
 VARIED = "With data.varispeed, as in this training, more music was not measured."
 OTHER_SPEEDS = {  # whether this training varied its clips: how the measured ones differ
     True: "This training played clips at other speeds; those measured with so much music did not.",

@@ -106,6 +106,9 @@ def evaluated(**model: Any) -> Any:
     return SimpleNamespace(model=SimpleNamespace(**about | model))
 
 
+HOSTILE = ([[10.0, 0.0]], [[0.0, 1e308], [0.0, 1e308]])  # a checkpoint of a stranger may have them
+
+
 def test_section_counts_minutes_a_genre() -> None:
     section = more_music_section(evaluated())
     assert section.numbers == {"minutes_per_genre": 5.0, "batches": 2000}
@@ -114,7 +117,14 @@ def test_section_counts_minutes_a_genre() -> None:
     assert not section.is_empty
 
 
-@pytest.mark.parametrize("unknown", [{"training_intervals": {}}, {"batches": 0}])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"training_intervals": {}},
+        {"batches": 0},
+        *({"training_intervals": {"x": hostile}} for hostile in HOSTILE),
+    ],
+)
 def test_section_is_missing_where_nothing_is_known(unknown: dict[str, Any]) -> None:
     section = more_music_section(evaluated(**unknown))
     assert section.is_empty
