@@ -53,16 +53,15 @@ def read_safetensors(path: Path, max_bytes: int, expected_checksum: str | None) 
         UserError: it is too large, damaged, or has no checksum.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
     check_file(path, max_bytes + MAX_HEADER_BYTES)
     if expected_checksum is None:
         raise UserError(f"{PAIR_FILE} has no checksum of it in checksums, save the model again")
     try:
-        content = path.read_bytes()
-        if checksum(content) != expected_checksum:
+        if checksum(path.read_bytes()) != expected_checksum:
             raise UserError(f"it does not match its checksum in {PAIR_FILE}")
-        return load(content)
+        return load_file(path)  # `load` of bytes panics without memory, which no `except` of errors catches
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"it cannot be read ({error_reason(error)})") from error
 

@@ -117,12 +117,13 @@ def _live(
     main = import_module(f"cyclegan_audio.{verb}").main
     sys.argv = [verb, *arguments]
     for kind, value in limits.items():
-        size = value + _address_space() if kind == resource.RLIMIT_AS else value
+        size = value + address_space() if kind == resource.RLIMIT_AS else value
         resource.setrlimit(kind, (size, size))
     main()
 
 
-def _address_space() -> int:
+def address_space() -> int:
+    """Return the size of this process's address space in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
 

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cyclegan_audio.inference.start_pair import PRETRAINED
+from cyclegan_audio.inference.translation_model import weights_file
 from tests.attack.conftest import COMMANDS, TRAIN, assert_whole_and_completed
+from tests.attack.little_memory import READ, SHORTAGE, read_with_ever_more_memory
 from tests.attack.processes import Ended, contents, leftovers, run_command
+from tests.clean_process import CONTEXT, start_clean_process
 
 NATIVE_ENDS = (  # native code ends the process itself: no line of this program is possible
     "terminate called after throwing an instance of 'std::",
@@ -51,6 +55,18 @@ def test_a_command_without_memory(mib, command, advice, quick_workplace, tmp_pat
     assert advice in ended.errors[0]
     assert contents(place) == contents(quick_workplace)
     assert not leftovers(place)
+
+
+def test_weights_are_read_or_memory_is_short():
+    """Few limits of a whole command fall into the reading of its weights, so all of them are tried here."""
+    read_end, write_end = CONTEXT.Pipe(duplex=False)
+    path = PRETRAINED / "demo" / weights_file("ab")
+    process = start_clean_process(read_with_ever_more_memory, path, write_end)
+    write_end.close()
+    outcomes = read_end.recv()
+    process.join()
+    assert set(outcomes) == {SHORTAGE, READ}, outcomes
+    assert outcomes.count(SHORTAGE) > 10  # the limits are tight enough: the file has 1 MB
 
 
 @pytest.mark.slow
