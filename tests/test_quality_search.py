@@ -163,6 +163,16 @@ def test_a_run_ends_by_its_batches_and_keeps_its_quarters(search, tmp_path, monk
     assert saved == [f"batch_{n:06d}.ckpt" for n in (2, 5, 7, 10)]
 
 
+@pytest.mark.parametrize("budget", [["--seconds", "20"], ["--batches", "900"]])
+def test_an_end_after_the_budget_is_refused(search, tmp_path, budget):
+    options = search.parse(
+        ["train", str(tmp_path), "late", "--corpus", str(tmp_path), *budget, "--until", "900"]
+    )
+    with pytest.raises(search.UserError, match=r"^--until must be less than --batches$"):
+        options.run_command(options)
+    assert not list(tmp_path.iterdir())
+
+
 def record(name: str, seed: int, mean: float, low: float) -> dict[str, object]:
     scores = {"rhythm_gain_db": {"mean": mean, "low": low}, "chroma": {"mean": 0.9}}
     return {

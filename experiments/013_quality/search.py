@@ -168,8 +168,8 @@ def ceiling_command(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, train: Any) -> None:
     """Train unless it is done, and write the record of the run."""
     by_batches = options.batches is not None
-    if options.until and not by_batches:
-        raise UserError("--until needs --batches")
+    if options.until and options.until >= (options.batches or 0):
+        raise UserError("--until must be less than --batches")
     budget = f"{options.batches}b" if by_batches else f"{options.seconds:g}s"
     budget = f"{options.until}of{budget}" if options.until else budget
     folder = run_folder(options.out, options.name, budget, options.seed)
