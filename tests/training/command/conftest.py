@@ -7,29 +7,46 @@ import pytest
 from cyclegan_audio import train as command
 
 
+def train(*arguments: str) -> int | str | None:
+    """Run the command in this process; return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train", *arguments])
+        try:
+            command.main()
+        except SystemExit as stop:
+            return stop.code
+    return 0
+
+
 @pytest.fixture
 def run(corpus, tmp_path, monkeypatch, capsys):
     """Runs the command in this process on the test corpus; returns its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int | str | None, str]:
-        monkeypatch.setattr(sys, "argv", ["train", *arguments])
-        code: int | str | None = 0
-        try:
-            command.main()
-        except SystemExit as stop:
-            code = stop.code
+        code = train(*arguments)
         shown = capsys.readouterr()
         return code, shown.out + shown.err
 
     return call
 
 
-@pytest.fixture
-def small(corpus, tiny):
+@pytest.fixture(scope="session")
+def short(corpus, tiny):
     """The overrides of a short run: eight batches an epoch, pools that are full in the first."""
     return (
         *tiny, f"corpus={corpus}", "genre_pair.a=low", "genre_pair.b=high", "n_epochs=2", "n_epochs_decay=1",
         "data.crop_frames=32", "model.pool_size=4", "callbacks.loss_log.every_batches=2", "precision=32-true",
-        "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small(short):
+    """The overrides of a short run without previews, which take half of its time."""
+    return (*short, "~callbacks.previews")
+
+
+@pytest.fixture(scope="session")
+def pictured(short):
+    """The overrides of a short run with previews at its end."""
+    return (*short, "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1")

@@ -50,9 +50,9 @@ class Loudness(LossTerm):
 GENERATOR = ("~model.generator", f"+model.generator={{_target_:{__name__}.Scale,_partial_:true,n_mels:128}}")
 
 
-def test_a_generator_from_outside_trains_resumes_and_translates_a_clip(run, small, corpus):
+def test_a_generator_from_outside_trains_resumes_and_translates_a_clip(run, pictured, corpus):
     """Its class is built from a checkpoint only if its package is trusted."""
-    code, shown = run(*small, *SHORT, *GENERATOR, "logger=none", "callbacks.previews.every_epochs=1")
+    code, shown = run(*pictured, *SHORT, *GENERATOR, "logger=none", "callbacks.previews.every_epochs=1")
     assert code == 0, shown
     assert list(Path("out/audio").glob("*_fake.wav"))
     refusal = f"model.generator names {__name__}.Scale, which is not built from a file"

@@ -16,12 +16,12 @@ def text_of(events, name: str) -> str:
     return events.Tensors(f"{name}/text_summary")[-1].tensor_proto.string_val[0].decode()
 
 
-def test_wandb_gets_what_the_folder_gets_and_the_corpus_and_checkpoints(run, small, monkeypatch, tmp_path):
+def test_wandb_gets_what_the_folder_gets_and_the_corpus_and_checkpoints(run, pictured, monkeypatch, tmp_path):
     """Read back from the offline run's own file."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
     once = ("n_epochs=1", "n_epochs_decay=0", "callbacks.previews.every_epochs=1", "logger.group=ours")
-    code, shown = run(*small, *once, "callbacks.artifacts.checkpoints=true", "run_dir=out")
+    code, shown = run(*pictured, *once, "callbacks.artifacts.checkpoints=true", "run_dir=out")
     assert code == 0, shown
     out = Path("out")
     found = read_run(out)
@@ -75,7 +75,7 @@ def documented_names() -> set[str]:
     return {without_genre(name) for name in re.findall(r"`(\w+/\w+)`", guide)}
 
 
-def test_tensorboard_gets_what_the_folder_gets(run, small):
+def test_tensorboard_gets_what_the_folder_gets(run, pictured):
     """Also the numbers of restoration, piece and the discriminators' optimizer; all names are documented."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     once = (
@@ -87,7 +87,7 @@ def test_tensorboard_gets_what_the_folder_gets(run, small):
         ),
         *("model.loss_weights.restoration=5", "model.loss_weights.piece=1", "model.cycle_every=2"),
     )
-    code, shown = run(*small, *once, "logger=tensorboard", "run_dir=out")
+    code, shown = run(*pictured, *once, "logger=tensorboard", "run_dir=out")
     assert code == 0, shown
     events = accumulator.EventAccumulator("out/tensorboard")
     events.Reload()

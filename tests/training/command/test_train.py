@@ -16,9 +16,9 @@ from cyclegan_audio.reports.evaluation.translations import open_corpus
 from tests.loss_table import rows
 
 
-def test_a_run_writes_everything_to_its_folder(run, small, monkeypatch):
+def test_a_run_writes_everything_to_its_folder(run, pictured, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    code, shown = run(*small, "run_dir=out", "callbacks.checkpoints.every_epochs=2")
+    code, shown = run(*pictured, "run_dir=out", "callbacks.checkpoints.every_epochs=2")
     assert code == 0, shown
     out = Path("out")
     assert "training ends in about" in shown
@@ -49,9 +49,9 @@ def test_a_run_writes_everything_to_its_folder(run, small, monkeypatch):
     assert (model.genres, model.window_frames, model.batches) == (("low", "high"), 32, 24)
 
 
-def test_a_run_of_one_direction_translates_that_one_and_refuses_the_other(run, small, capsys):
+def test_a_run_of_one_direction_translates_that_one_and_refuses_the_other(run, pictured, capsys):
     once = ("n_epochs=1", "n_epochs_decay=0", "logger=none", "run_dir=out", "model.ema_decay=0.9")
-    code, shown = run(*small, "model=cut_small", *once)
+    code, shown = run(*pictured, "model=cut_small", *once)
     assert code == 0, shown
     out = Path("out")
     losses, (held_out,) = rows(out), rows(out, "validation.csv")
@@ -116,10 +116,10 @@ def test_a_normalised_run_is_used_as_such(run, small, corpus, tmp_path):
     assert load_model(tmp_path / "shipped").normalisation == model.normalisation
 
 
-def test_image_networks_train_and_translate_mels(run, small):
+def test_image_networks_train_and_translate_mels(run, pictured):
     """As in `experiment=paper_exact`: losses in pictures, held-out numbers, grids and translation in mels."""
     pictures = ("generator=images", "discriminator=images", "model.generator.size=32")
-    others = [part for part in small if not part.startswith("data.crop_frames")]
+    others = [part for part in pictured if not part.startswith("data.crop_frames")]
     once = (
         "n_epochs=1",
         "n_epochs_decay=0",
