@@ -1,6 +1,8 @@
 """A function that runs the train command in this process."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +52,17 @@ def small(short):
 def pictured(short):
     """The overrides of a short run with previews at its end."""
     return (*short, "callbacks.previews.every_epochs=10", "callbacks.previews.clips=1")
+
+
+@pytest.fixture(scope="session")
+def one_epoch(small, tmp_path_factory) -> Path:
+    """The folder of a run of one epoch; tests work on copies."""
+    folder = tmp_path_factory.mktemp("one_epoch") / "run"
+    assert train(*small, "n_epochs=1", "n_epochs_decay=0", "logger=none", f"run_dir={folder}") == 0
+    return folder
+
+
+@pytest.fixture
+def out(run, one_epoch) -> Path:
+    """Puts a copy of a run of one epoch in the folder `out`."""
+    return shutil.copytree(one_epoch, Path("out"))

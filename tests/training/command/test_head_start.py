@@ -16,7 +16,6 @@ from cyclegan_audio.inference import start_pair
 from cyclegan_audio.inference.checkpoints import load_model, read_discriminators, save_pretrained
 from cyclegan_audio.inference.start_pair import START_PAIR
 from cyclegan_audio.training.head_start import choose_start, load_networks
-from tests.training.command.conftest import train
 
 NO_STEPS = ("model.optimizer.lr=0", "n_epochs=1", "n_epochs_decay=0", "logger=none", "~callbacks.tagger")
 ONCE = ("n_epochs=1", "n_epochs_decay=0", "logger=none")
@@ -34,18 +33,10 @@ def assert_equal(one, other):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-@pytest.fixture(scope="module")
-def first_run(small, tmp_path_factory):
-    """The folder of a run."""
-    folder = tmp_path_factory.mktemp("first") / "first"
-    assert train(*small, *ONCE, f"run_dir={folder}") == 0
-    return folder
-
-
 @pytest.fixture
-def first(run, first_run):
-    """Puts a copy of the run in the folder `first`; returns its weights."""
-    shutil.copytree(first_run, "first")
+def first(run, one_epoch):
+    """Puts a copy of a run in the folder `first`; returns its weights."""
+    shutil.copytree(one_epoch, "first")
     return weights_of("first")
 
 

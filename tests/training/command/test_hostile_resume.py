@@ -81,9 +81,8 @@ def changed(content: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[
 
 
 @pytest.fixture
-def resume(run, small) -> Callable[[dict[str, Any]], tuple[Any, list[str]]]:
+def resume(run, out) -> Callable[[dict[str, Any]], tuple[Any, list[str]]]:
     """Return a function that resumes from a checkpoint's content: its exit code and its lines of errors."""
-    assert run(*small, "logger=none", "run_dir=out", "n_epochs=1", "n_epochs_decay=0")[0] == 0
 
     def call(content: dict[str, Any]) -> tuple[Any, list[str]]:
         torch.save(content, LAST)
