@@ -20,6 +20,7 @@ from cyclegan_audio.corpus.sources import FolderSource
 from cyclegan_audio.metrics.genre_classifier import classifier
 from cyclegan_audio.metrics.genre_classifier.network import GenreNetSettings
 from cyclegan_audio.models.cyclegan import CycleGAN
+from cyclegan_audio.utils.hints import NO_HINTS
 from tests.corpus.noise_songs import load_mel
 from tests.hub_server import Hub, serve
 
@@ -34,9 +35,10 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_of_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the cache of the user as it is."""
+def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the cache of the user as it is, and print hints whatever the shell of the tests says."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(NO_HINTS, raising=False)
         patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch_home")))
         yield
 
