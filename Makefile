@@ -43,7 +43,7 @@ test: setup ## run the tests, two files at a time
 	$(ONE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu and not browser'
 
 test-browser: setup ## run the tests of pages in a browser (chromium), which skip without one
-	$(ONE) $(BIN)/python -m pytest -m browser tests/web tests/reports
+	$(ONE) $(BIN)/python -m pytest -m browser tests/web tests/reports tests/listening
 
 lint: setup ## check style and format
 	$(BIN)/ruff check .

@@ -36,10 +36,15 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the cache of the user as it is, and print hints whatever the shell of the tests says."""
+    """Keep caches and accounts of the user as they are; the settings of the shell change no test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(NO_HINTS, raising=False)
-        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch_home")))
+        for name in (NO_HINTS, "HYDRA_FULL_ERROR", "HF_HUB_OFFLINE", "WANDB_API_KEY", "WANDB_MODE"):
+            patch.delenv(name, raising=False)
+        for name in ("NO_PROXY", "no_proxy"):  # servers of tests are on this machine
+            patch.setenv(name, "127.0.0.1,localhost")
+        for name in ("TORCH_HOME", "WANDB_DATA_DIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        patch.setenv("NETRC", str(tmp_path_factory.mktemp("home") / "netrc"))  # where W&B looks for a key
         yield
 
 
@@ -157,7 +162,6 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_URL_HOSTS", frozenset({"127.0.0.1"}), raising=False)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr("time.sleep", sleep)
         getattr(utils, "reset_sessions", lambda: None)()  # before version 1 they keep settings
         download_pair.cache_clear()

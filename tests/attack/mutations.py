@@ -17,6 +17,7 @@ _SEEDS = {  # suffix: codec and container of PyAV, or None for soundfile
     ".opus": ("libopus", "ogg"),
     ".webm": ("libopus", "webm"),
 }
+SAME_EACH_TIME = {"fflags": "+bitexact"}  # no random numbers in the headers
 NAMES = (
     "песня", "曲", "أغنية", "노래", "τραγούδι", "जैज़", "emoji 🎧", "a'b \"c\" [d], {e}=f", "  spaces  ", "-rf",
 )  # fmt: skip
@@ -33,7 +34,7 @@ def make_seeds(folder: Path) -> dict[str, bytes]:
         if form is None:
             soundfile.write(path, wave, 48_000)
             continue
-        with av.open(str(path), "w", format=form[1]) as container:
+        with av.open(str(path), "w", format=form[1], options=SAME_EACH_TIME) as container:
             stream = container.add_stream(form[0], rate=48_000, layout="stereo")
             frame = av.AudioFrame.from_ndarray(wave.astype(np.float32).reshape(1, -1), "flt", "stereo")
             frame.sample_rate = 48_000

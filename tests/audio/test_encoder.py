@@ -73,7 +73,8 @@ def test_the_encoder_ends_with_its_parent_and_ignores_other_signals(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "a.mp3")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         child = int(parent.stdout.readline())
-        while not (tmp_path / "a.mp3").exists():
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "a.mp3").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(child, number)

@@ -89,6 +89,7 @@ def robot_answers(folder: Path, listener: str) -> dict[str, Any]:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        f"--user-data-dir={folder.with_name('profile')}",
         "--dump-dom",
         (folder / "robot.html").as_uri(),
     ]
@@ -98,6 +99,7 @@ def robot_answers(folder: Path, listener: str) -> dict[str, Any]:
     return dict(json.loads(html.unescape(match.group(1))))
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
 def test_listener_completes_the_test(folder: Path, tmp_path: Path) -> None:
     one, other = robot_answers(folder, "Zoë"), robot_answers(folder, "Max")

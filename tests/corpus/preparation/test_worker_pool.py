@@ -139,7 +139,7 @@ def test_a_file_that_does_not_fit_into_memory_is_tried_again(tmp_path, settings,
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
-    genres = write_genres(tmp_path, tracks=4, seconds=12)
+    genres = write_genres(tmp_path, tracks=4, seconds=24)
     settings = build_settings(compose("prepare", [CLIP, "workers=2"]))
     options = [f"--genre={name}={folder}" for name, folder in genres.items()]
     command = [sys.executable, "-m", "cyclegan_audio.prepare", *options, CLIP, "workers=2"]
