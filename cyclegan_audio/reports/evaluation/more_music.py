@@ -1,5 +1,6 @@
 """Section of a report: what more music, or more time, would bring, by a measurement on the demo songs."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Collection
@@ -61,7 +62,8 @@ class Measured:
     """Scores by minutes of music a genre and by batches: means over directions and trainings.
 
     The spread over trainings is taken to be the same in all rows, as each has few. Rows of the same minutes
-    are checkpoints of the same trainings, which add nothing to the degrees of freedom.
+    are checkpoints of the same trainings, which add nothing to the degrees of freedom. Some trainings may
+    have ended before others.
 
     Args:
         path: the table, with a line for each row, seed and direction.
@@ -72,16 +74,13 @@ class Measured:
     """
 
     def __init__(self, path: Path) -> None:
-        from scipy.special import stdtrit
-
         table = CSVTable(path, ("minutes", "batches", "seed", *SCORES))
         rows = list(zip(*(map(int, table.numbers(name)) for name in ("minutes", "batches")), strict=True))
         seeds = [row["seed"] for row in table.rows]
         self.rows: list[Row] = list(dict.fromkeys(rows))
         trainings = {(minutes, seed) for (minutes, _), seed in zip(rows, seeds, strict=True)}
         self.n_trainings = len(trainings)
-        degrees = self.n_trainings - len({minutes for minutes, _ in trainings})
-        self._quantile = float(stdtrit(degrees, (1 + CONFIDENCE_LEVEL) / 2)) if degrees else math.nan
+        self._degrees = self.n_trainings - len({minutes for minutes, _ in trainings})
         self._values = {  # means over directions, of each training
             score: _group(rows, seeds, table.numbers(score)) for score in SCORES
         }
@@ -93,26 +92,39 @@ class Measured:
     def mean(self, row: Row, score: str) -> Estimate:
         """Return a score of a row."""
         values = list(self._values[score][row].values())
-        value = self._estimate(float(np.mean(values)), self._deviations[score], len(values), 1 / len(values))
+        mean, share = float(np.mean(values)), 1 / len(values)
+        value = _estimate(mean, self._deviations[score], self._degrees, len(values), share)
         return value if SCORES[score][1] else value.clamp(0, 1)
 
     def change(self, before: Row, after: Row, score: str) -> Estimate:
-        """Return the difference of a score between two rows, training by training if minutes are the same."""
+        """Return the difference of a score between two rows, training by training if minutes are the same.
+
+        Where no two trainings with the same minutes have both rows, the spread is that of all differences.
+        """
         values = self._values[score]
         if before[0] == after[0]:
             differences = {
                 minutes: _differences(values[minutes, before[1]], values[minutes, after[1]])
                 for minutes in {row[0] for row in self.rows}
             }
-            own, deviation = differences[before[0]], _pooled_deviation(differences.values())
-            return self._estimate(float(np.mean(own)), deviation, len(own), 1 / len(own))
+            own, groups = differences[before[0]], [*differences.values()]
+            if max(map(len, groups)) == 1:
+                groups = [list(itertools.chain.from_iterable(groups))]
+            degrees = sum(len(group) - 1 for group in groups)
+            return _estimate(float(np.mean(own)), _pooled_deviation(groups), degrees, len(own), 1 / len(own))
         sizes = [len(values[row]) for row in (before, after)]
         difference = self.mean(after, score).mean - self.mean(before, score).mean
-        return self._estimate(difference, self._deviations[score], min(sizes), sum(1 / n for n in sizes))
+        share = sum(1 / n for n in sizes)
+        return _estimate(difference, self._deviations[score], self._degrees, min(sizes), share)
 
-    def _estimate(self, mean: float, deviation: float, n: int, share_of_variance: float) -> Estimate:
-        half_width = self._quantile * deviation * math.sqrt(share_of_variance)
-        return Estimate(mean, deviation, mean - half_width, mean + half_width, n, n)
+
+def _estimate(mean: float, deviation: float, degrees: int, n: int, share_of_variance: float) -> Estimate:
+    """Return a mean with the interval that a pooled deviation gives."""
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(degrees, (1 + CONFIDENCE_LEVEL) / 2)) if degrees else math.nan
+    half_width = quantile * deviation * math.sqrt(share_of_variance)
+    return Estimate(mean, deviation, mean - half_width, mean + half_width, n, n)
 
 
 def _group(rows: Collection[Row], seeds: Collection[str], values: Collection[float]) -> dict[Row, BySeed]:
@@ -126,7 +138,7 @@ def _group(rows: Collection[Row], seeds: Collection[str], values: Collection[flo
 
 
 def _differences(before: BySeed, after: BySeed) -> list[float]:
-    return [after[seed] - before[seed] for seed in before]
+    return [after[seed] - before[seed] for seed in before if seed in after]
 
 
 def _pooled_deviation(groups: Collection[list[float]]) -> float:

@@ -68,6 +68,25 @@ def test_the_spread_is_pooled_over_rows(tmp_path: Path) -> None:
     assert (change.low, change.high) == pytest.approx((3 - half_width, 3 + half_width), rel=1e-5)
 
 
+def test_trainings_that_went_on_are_compared_with_themselves(tmp_path: Path) -> None:
+    """One of each amount went on: the spread of what more time brought is that over amounts."""
+    lines = [
+        HEADER,
+        "5,100,0,x,1,0,0",
+        "5,100,1,x,3,0,0",
+        "5,400,1,x,4,0,0",
+        "40,100,0,x,4,0,0",
+        "40,100,1,x,4,0,0",
+        "40,400,0,x,8,0,0",
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    table = Measured(tmp_path / "table.csv")
+    change = table.change((5, 100), (5, 400), "paired_error_db")
+    half_width = 12.7062 * ((1.5**2 + 1.5**2) / 1) ** 0.5  # of 1 and 4, with one degree of freedom
+    assert (change.mean, change.n) == (1, 1)
+    assert (change.low, change.high) == pytest.approx((1 - half_width, 1 + half_width), rel=1e-5)
+
+
 def test_advice_gives_certain_changes_with_their_interval(table: Measured) -> None:
     music, time = advice(6, 110, table)
     half_width = T_4 * 0.01 * (2 / 3) ** 0.5
