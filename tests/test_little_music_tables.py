@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cyclegan_audio.reports.evaluation.more_music import OF_TARGET
+
 FOLDER = Path(__file__).parents[1] / "experiments" / "014_little_music"
 
 
@@ -48,6 +50,14 @@ def test_records_become_rows(tables: ModuleType, tmp_path: Path) -> None:
     table = tables.markdown_table(rows)
     assert "| short | 110 CPU s | 1 | 0.00 / 0.00 | 0.33 / 0.33 |" in "\n".join(table)
     assert len(table) == 2 + 4
+
+
+def test_reports_know_what_the_target_band_keeps(tables: ModuleType) -> None:
+    rows = tables.read_rows(FOLDER / "scores.csv")
+    kept = [scores for key, scores in rows.items() if key.name == "paired truth"]
+    assert len(kept) == 2
+    for score, text in OF_TARGET.items():
+        assert {f"{scores[tables.SCORES.index(score)]:.2f}" for scores in kept} == {text}
 
 
 def test_tables_of_the_package_are_those_of_the_experiment(tables: ModuleType, tmp_path: Path) -> None:

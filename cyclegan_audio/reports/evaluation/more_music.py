@@ -39,9 +39,11 @@ NOT_MEASURED = (
 COLUMN = "{} minutes a genre, {:,} batches"
 SOURCE = (
     "Measured with model=cyclegan_small on demo songs of lo-fi and old R&B, {trainings} trainings, {how}: "
-    "means over both directions, with 95 % intervals over trainings. Other music, and other models, may need "
-    "more or less."
+    "means over both directions, with 95 % intervals over trainings. The target band's own versions keep "
+    "{onset_f1} of the rhythm and {chroma} of the harmony, so that less is not always worse. Other music and "
+    "other models, may need more or less."
 )
+OF_TARGET = {"onset_f1": "0.82", "chroma": "0.78"}  # by the same measures
 HOW = {
     None: "from scratch and without data.varispeed, which takes the place of some music",
     START_PAIR: f"which began with {START_PAIR}, with data.varispeed=auto",
@@ -166,7 +168,7 @@ def more_music_section(evaluated: EvaluationData) -> Section:
         section.missing = NOT_KNOWN
         return section
     minutes, table = seconds / 60 / len(model.genres), measured(start)
-    source = SOURCE.format(trainings=table.n_trainings, how=HOW[start])
+    source = SOURCE.format(trainings=table.n_trainings, how=HOW[start], **OF_TARGET)
     data = model.config.get("data") or {}
     varied = bool(data.get("varispeed"))
     section.paragraphs = [*advice(minutes, model.batches, table, varied and not start), source]
@@ -187,7 +189,7 @@ def advice(minutes: float, batches: int, table: Measured, varied: bool = False) 
         table: the measured scores.
         varied: whether the clips were played at other speeds.
     """
-    now, mores = rows_to_compare(minutes, batches, table.rows)
+    now, mores = rows_to_compare(minutes, batches, table)
     texts = []
     for axis, (value, more) in enumerate(zip((minutes, batches), mores, strict=True)):
         changes = describe_changes(now, more, table)
@@ -199,11 +201,16 @@ def advice(minutes: float, batches: int, table: Measured, varied: bool = False) 
     return texts
 
 
-def rows_to_compare(minutes: float, batches: int, rows: Collection[Row]) -> tuple[Row, tuple[Row, Row]]:
-    """Return the row that is nearest, the one with most music, and the one with most batches."""
-    all_minutes, all_batches = zip(*rows, strict=True)
+def rows_to_compare(minutes: float, batches: int, table: Measured) -> tuple[Row, tuple[Row, Row]]:
+    """Return the row that is nearest, the one with most music, and one with more batches.
+
+    That is the last of those that most trainings reached, as what few of them show is less certain.
+    """
+    all_minutes, all_batches = zip(*table.rows, strict=True)
     now = nearest(minutes, all_minutes), nearest(batches, all_batches)
-    return now, ((max(all_minutes), now[1]), (now[0], max(all_batches)))
+    later = [row for row in table.rows if row[0] == now[0] and row[1] > now[1]]
+    more_time = max(later, key=lambda row: (table.mean(row, "chroma").n, row[1]), default=now)
+    return now, ((max(all_minutes), now[1]), more_time)
 
 
 def nearest(value: float, measured: Collection[int]) -> int:
@@ -228,7 +235,7 @@ def describe_changes(before: Row, after: Row, table: Measured) -> str:
 
 def make_table(minutes: float, batches: int, table: Measured) -> Table:
     """Return the scores of the rows that are compared."""
-    now, mores = rows_to_compare(minutes, batches, table.rows)
+    now, mores = rows_to_compare(minutes, batches, table)
     rows = dict.fromkeys((now, *mores))
     cells = [
         [f"{words}{unit and f',{unit}'}", *(str(table.mean(row, score)) for row in rows)]

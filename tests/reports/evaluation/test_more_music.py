@@ -1,6 +1,7 @@
 """What a report says about more music and more time: from the nearest measured row, with its uncertainty."""
 
 import itertools
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from cyclegan_audio.reports.evaluation.more_music import (
     measured,
     more_music_section,
     nearest,
+    rows_to_compare,
 )
 from cyclegan_audio.utils.csv_table import CSVTable
 
@@ -85,6 +87,15 @@ def test_trainings_that_went_on_are_compared_with_themselves(tmp_path: Path) -> 
     half_width = 12.7062 * ((1.5**2 + 1.5**2) / 1) ** 0.5  # of 1 and 4, with one degree of freedom
     assert (change.mean, change.n) == (1, 1)
     assert (change.low, change.high) == pytest.approx((1 - half_width, 1 + half_width), rel=1e-5)
+
+
+def test_more_time_is_the_last_row_that_most_trainings_reached(tmp_path: Path) -> None:
+    lines = [f"{m},{b},{seed},x,1,0,0" for m in (5, 40) for b in (100, 200, 400) for seed in (0, 1)]
+    lines += [f"{m},{b},0,x,1,0,0" for m in (5, 40) for b in (600, 800)]
+    (tmp_path / "table.csv").write_text("\n".join([HEADER, *lines]))
+    table = Measured(tmp_path / "table.csv")
+    later = {batches: rows_to_compare(6, batches, table)[1][1] for batches in (100, 200, 400, 600, 800)}
+    assert later == {100: (5, 400), 200: (5, 400), 400: (5, 800), 600: (5, 800), 800: (5, 800)}
 
 
 def test_advice_gives_certain_changes_with_their_interval(table: Measured) -> None:
@@ -192,20 +203,18 @@ def test_section_knows_varied_clips() -> None:
 
 @pytest.mark.parametrize("start", TABLES)
 def test_tables_of_the_package_are_complete(start: str | None) -> None:
-    """Each training has the same checkpoints, in both directions."""
+    """Each training has all checkpoints to its end, in both directions; each amount goes to 3,600 batches."""
     table = CSVTable(TABLES[start], [*SCORES])
-    rows = [(row["minutes"], row["seed"], row["batches"], row["direction"]) for row in table.rows]
-    trainings, batches, directions = (
-        {row[:2] for row in rows},
-        {row[2] for row in rows},
-        {row[3] for row in rows},
-    )
-    assert {minutes for minutes, _ in trainings} == {"5", "10", "20", "40"}
-    assert {"900", "1800"} <= batches
-    assert directions == {"lofi to rnb", "rnb to lofi"}
-    expected = itertools.product(trainings, batches, directions)
-    assert sorted(rows) == sorted((*training, *one) for training, *one in expected)
-    assert measured(start).n_trainings == len(trainings)
+    rows: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for row in table.rows:
+        rows[row["minutes"], row["seed"]].append((row["direction"], int(row["batches"])))
+    for of_training in rows.values():
+        reached = range(900, max(batches for _, batches in of_training) + 1, 900)
+        assert sorted(of_training) == [*itertools.product(("lofi to rnb", "rnb to lofi"), reached)]
+    at_the_end = [minutes for (minutes, _), one in rows.items() if max(one)[1] == 3600]
+    assert Counter(minutes for minutes, _ in rows) == dict.fromkeys(("5", "10", "20", "40"), 3)
+    assert set(at_the_end) == {"5", "10", "20", "40"}
+    assert measured(start).n_trainings == len(rows)
 
 
 def test_readme_has_the_numbers_of_the_tables() -> None:
