@@ -17,7 +17,7 @@ from cyclegan_audio.utils.hints import PROGRAM
 
 ROOT = Path(__file__).parents[1]
 SHORT_RUN = (
-    "n_epochs=1", "n_epochs_decay=0", "data.crop_frames=32", "callbacks.previews.clips=1",
+    "n_epochs=1", "n_epochs_decay=0", "data.crop_frames=32", "~callbacks.previews",
     "precision=32-true",
 )  # fmt: skip
 SHORT_VOCODER = (
