@@ -41,7 +41,7 @@ SOURCE = (
     "Measured with model=cyclegan_small on demo songs of lo-fi and old R&B, {trainings} trainings, {how}: "
     "means over both directions, with 95 % intervals over trainings. The target band's own versions keep "
     "{onset_f1} of the rhythm and {chroma} of the harmony, so that less is not always worse. Other music and "
-    "other models, may need more or less."
+    "other models may need more or less."
 )
 OF_TARGET = {"onset_f1": "0.82", "chroma": "0.78"}  # by the same measures
 HOW = {
