@@ -38,7 +38,8 @@ def _end_of(read: Callable[[], object], n_bytes: int) -> int:
             os._exit(SHORTAGE if find_shortage(error) is Shortage.MEMORY else OTHER)
         except BaseException:  # a panic of native code
             os._exit(OTHER)
-        os._exit(READ if filled else OTHER)
+        del filled  # until here the memory stays full
+        os._exit(READ)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 

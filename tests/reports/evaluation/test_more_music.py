@@ -33,15 +33,13 @@ T_4 = 2.77645  # quantile of Student's t: six trainings, two amounts of music
 @pytest.fixture
 def table(tmp_path: Path) -> Measured:
     """A table: the error depends on music and time, the harmony on the seed, the rhythm on nothing."""
-    lines = [HEADER]
+    lines = []
     for (minutes, batches), error in ERRORS.items():
         for seed, change in SEEDS.items():
             for direction, offset in (("lofi to rnb", 0.5), ("rnb to lofi", -0.5)):
                 scores = f"{error + change + offset},{0.9 + change},0.95"
                 lines.append(f"{minutes},{batches},{seed},{direction},{scores}")
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return Measured(path)
+    return measured_from(tmp_path, *lines)
 
 
 def test_means_are_over_directions_with_the_interval_of_all_trainings(table: Measured) -> None:
@@ -52,17 +50,22 @@ def test_means_are_over_directions_with_the_interval_of_all_trainings(table: Mea
     assert (error.low, error.high) == pytest.approx((7.5 - half_width, 7.5 + half_width), abs=1e-5)
 
 
+def measured_from(folder: Path, *lines: str) -> Measured:
+    """Return the measurement of a table's lines."""
+    path = folder / "table.csv"
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return Measured(path)
+
+
 def test_the_spread_is_pooled_over_rows(tmp_path: Path) -> None:
-    lines = [
-        HEADER,
+    table = measured_from(
+        tmp_path,
         "5,100,0,x,1,0,0",
         "5,100,1,x,3,0,0",
         "40,100,0,x,4,0,0",
         "40,100,1,x,4,0,0",
         "40,100,2,x,7,0,0",
-    ]
-    (tmp_path / "table.csv").write_text("\n".join(lines))
-    table = Measured(tmp_path / "table.csv")
+    )
     deviation = ((1 + 1 + 1 + 1 + 4) / 3) ** 0.5  # squares around 2 and 5, with 5 - 2 degrees of freedom
     change = table.change((5, 100), (40, 100), "paired_error_db")
     half_width = 3.18245 * deviation * (1 / 2 + 1 / 3) ** 0.5
@@ -72,17 +75,15 @@ def test_the_spread_is_pooled_over_rows(tmp_path: Path) -> None:
 
 def test_trainings_that_went_on_are_compared_with_themselves(tmp_path: Path) -> None:
     """One of each amount went on: the spread of what more time brought is that over amounts."""
-    lines = [
-        HEADER,
+    table = measured_from(
+        tmp_path,
         "5,100,0,x,1,0,0",
         "5,100,1,x,3,0,0",
         "5,400,1,x,4,0,0",
         "40,100,0,x,4,0,0",
         "40,100,1,x,4,0,0",
         "40,400,0,x,8,0,0",
-    ]
-    (tmp_path / "table.csv").write_text("\n".join(lines))
-    table = Measured(tmp_path / "table.csv")
+    )
     change = table.change((5, 100), (5, 400), "paired_error_db")
     half_width = 12.7062 * ((1.5**2 + 1.5**2) / 1) ** 0.5  # of 1 and 4, with one degree of freedom
     assert (change.mean, change.n) == (1, 1)
@@ -92,8 +93,7 @@ def test_trainings_that_went_on_are_compared_with_themselves(tmp_path: Path) -> 
 def test_more_time_is_the_last_row_that_most_trainings_reached(tmp_path: Path) -> None:
     lines = [f"{m},{b},{seed},x,1,0,0" for m in (5, 40) for b in (100, 200, 400) for seed in (0, 1)]
     lines += [f"{m},{b},0,x,1,0,0" for m in (5, 40) for b in (600, 800)]
-    (tmp_path / "table.csv").write_text("\n".join([HEADER, *lines]))
-    table = Measured(tmp_path / "table.csv")
+    table = measured_from(tmp_path, *lines)
     later = {batches: rows_to_compare(6, batches, table)[1][1] for batches in (100, 200, 400, 600, 800)}
     assert later == {100: (5, 400), 200: (5, 400), 400: (5, 800), 600: (5, 800), 800: (5, 800)}
 
